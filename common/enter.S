@@ -1,0 +1,244 @@
+/*
+ * From real mode into protected mode: the part that every program shares.
+ *
+ * The program gives: gdt (its entry 0 is what lgdt wants), gdt_fixed (the first
+ * descriptor whose base is not an offset in the program), idtr.  The linker
+ * script gives: where .data lies in the file and where it belongs, and .bss.
+ */
+#include "frame.h"
+#include "segments.h"
+
+#define PIC1_DATA		0x21
+#define PIC2_DATA		0xa1
+#define CMOS_INDEX		0x70
+#define CMOS_DATA		0x71
+#define CMOS_NMI_OFF		0x80
+#define CMOS_STATUS_D		0x0d		/* harmless to read */
+#define KEYBOARD_DATA		0x60
+#define KEYBOARD_STATUS		0x64
+#define KEYBOARD_INPUT_FULL	0x02
+#define KEYBOARD_WRITE_OUTPUT	0xd1
+#define KEYBOARD_A20_ON		0xdf
+#define SYSTEM_CONTROL_A	0x92
+#define SYSTEM_CONTROL_A20	0x02
+#define SYSTEM_CONTROL_RESET	0x01
+
+#define RING0_STACK_BYTES	2048
+
+	.text
+
+/*
+ * enter_protected_mode - comes back where it was called, but in ring 0
+ *
+ * From:	a program's first instruction, real mode.
+ * In:		cs = ds = es = ss = SEG, any SEG; two bytes of stack in use.
+ * Out:		32-bit protected mode: ds = es = ss = RING0_DATA, gs =
+ *		RING0_SCREEN, fs = 0, esp = ring0_stack_end; NT and IOPL clear; GDTR
+ *		and IDTR loaded, TR not; FPU instructions fault; text mode 80 x 25.
+ * Interrupts:	off, and masked at the PICs; NMI allowed.
+ * Clobbers:	everything else.
+ * Errors:	protected mode already on, A20 stays shut: says so, and ends.
+ * Intel:	volume 3, section 10.9.1, switching to protected mode.
+ */
+	.code16
+	.global	enter_protected_mode
+enter_protected_mode:
+	cld
+
+	# smsw may be executed anywhere and tells the truth even in virtual-8086
+	# mode, where a DOS memory manager owns the tables that we want to load.
+	smsw	%ax
+	mov	$already_protected, %si
+	test	$CR0_PE, %al
+	jnz	stop_in_real_mode
+
+	call	open_a20
+	mov	$a20_stays_shut, %si
+	jc	stop_in_real_mode
+
+	# The file is flat: .data stands right behind the code in it.  At run time
+	# it belongs some pages further on, and .bss behind that.
+	mov	$data_in_file_end - 1, %si
+	mov	$data_end - 1, %di
+	mov	$data_bytes, %cx
+	std				# upwards, and the two may overlap
+	rep movsb
+	cld
+	mov	$data_end, %di
+	mov	$bss_dwords, %cx
+	xor	%eax, %eax
+	rep stosl
+
+	mov	$0x0003, %ax		# BIOS: text mode 80 x 25, 16 colours
+	int	$0x10
+	mov	$0x2000, %cx		# no cursor
+	mov	$0x01, %ah
+	int	$0x10
+
+	# Bases in the tables are offsets yet.  One 32-bit addition mends each: the
+	# base's lower 24 bits lie together, at byte 2 of a descriptor, and the sum
+	# stays below 0x110000, so that nothing carries into the access byte.
+	xor	%eax, %eax
+	mov	%cs, %ax
+	shl	$4, %eax
+	mov	%eax, program_base
+	add	%eax, idtr + 2
+	mov	$gdt, %di
+1:	add	%eax, 2(%di)
+	add	$DESCRIPTOR_BYTES, %di
+	cmp	$gdt_fixed, %di
+	jb	1b
+
+	# From here on the real-mode vectors are of no use any more, so nothing may
+	# interrupt: not the devices, and not even an NMI until there is an IDT.
+	cli
+	mov	$0xff, %al
+	out	%al, $PIC1_DATA
+	out	%al, $PIC2_DATA
+	mov	$CMOS_NMI_OFF | CMOS_STATUS_D, %al
+	out	%al, $CMOS_INDEX
+	in	$CMOS_DATA, %al		# the clock chip wants each index followed up
+
+	pop	%bp			# where to go on
+	lgdtl	gdt			# "l": all 32 bits of the base, not 24
+	lidtl	idtr
+	mov	%cr0, %eax
+	or	$CR0_PE | CR0_MP | CR0_EM | CR0_TS, %eax
+	mov	%eax, %cr0
+	ljmpl	$RING0_CODE, $1f	# only now does cs become a selector
+
+	.code32
+1:	mov	$RING0_DATA, %eax
+	mov	%eax, %ds
+	mov	%eax, %es
+	mov	%eax, %ss
+	mov	$ring0_stack_end, %esp
+	mov	$RING0_SCREEN, %eax
+	mov	%eax, %gs
+	xor	%eax, %eax
+	mov	%eax, %fs
+	lldt	%ax			# no LDT: selectors with TI set fault
+
+	# An iret with NT set would be a return to another task; IOPL above 0 would
+	# open the ports to ring 3.  Who knows what the BIOS has left there.
+	push	$EFLAGS_ALWAYS
+	popf
+
+	mov	$CMOS_STATUS_D, %al	# NMI has its gate now
+	out	%al, $CMOS_INDEX
+	in	$CMOS_DATA, %al
+
+	movzwl	%bp, %ebp
+	jmp	*%ebp
+
+
+/*
+ * open_a20 - make address line 20 work, without which every odd megabyte is
+ * the even one below it (a kindness to programs of 1981)
+ *
+ * From:	enter_protected_mode, real mode.
+ * Out:		carry clear: it works, by test; set: it could not be made to.
+ * Clobbers:	ax, cx, and what int 15h likes to.
+ */
+	.code16
+open_a20:
+	call	test_a20
+	jnc	9f
+
+	mov	$0x2401, %ax		# the BIOS knows best, if it knows at all
+	int	$0x15
+	call	test_a20
+	jnc	9f
+
+	call	keyboard_ready		# the AT's way: an output pin of the keyboard
+	mov	$KEYBOARD_WRITE_OUTPUT, %al		# controller
+	out	%al, $KEYBOARD_STATUS
+	call	keyboard_ready
+	mov	$KEYBOARD_A20_ON, %al
+	out	%al, $KEYBOARD_DATA
+	call	keyboard_ready
+	call	test_a20
+	jnc	9f
+
+	in	$SYSTEM_CONTROL_A, %al	# the PS/2's way
+	or	$SYSTEM_CONTROL_A20, %al
+	and	$~SYSTEM_CONTROL_RESET, %al
+	out	%al, $SYSTEM_CONTROL_A
+	call	test_a20
+9:	ret
+
+/* Waits until the keyboard controller takes a byte, or for 65536 looks. */
+keyboard_ready:
+	xor	%cx, %cx
+1:	in	$KEYBOARD_STATUS, %al
+	test	$KEYBOARD_INPUT_FULL, %al
+	loopnz	1b
+	ret
+
+/*
+ * test_a20 - are 0000:0500 and ffff:0510, one megabyte above it, two bytes?
+ *
+ * Out:		carry clear: two.  The byte (the BIOS' print-screen state) is put
+ *		back.  It looks for a while: some chips take their time.
+ * Clobbers:	ax, cx.
+ */
+test_a20:
+	push	%ds
+	push	%es
+	xor	%cx, %cx
+	mov	%cx, %ds
+	dec	%cx
+	mov	%cx, %es
+	pushf
+	cli
+	mov	0x500, %ah
+1:	mov	%es:0x510, %al
+	not	%al
+	mov	%al, 0x500		# differs from the one above, unless it is that
+	cmp	%es:0x510, %al
+	loope	1b
+	setne	%cl
+	mov	%ah, 0x500
+	popf
+	cmp	$1, %cl			# carry if 0: they never differed
+	pop	%es
+	pop	%ds
+	ret
+
+/*
+ * stop_in_real_mode - say why not, and end
+ *
+ * In:		si: text, ending in 0.  Real mode or virtual-8086 mode.
+ * To:		DOS, if it was DOS that loaded the program; else a key reboots.
+ */
+stop_in_real_mode:
+	lodsb
+	mov	$0x0e, %ah		# BIOS: write in teletype manner
+	xor	%bx, %bx
+	int	$0x10
+	test	%al, %al
+	jnz	stop_in_real_mode
+	cmpw	$0x20cd, 0		# DOS puts an "int 0x20" at SEG:0000, for
+	je	1f			# programs to end with
+	mov	$0x00, %ah		# BIOS: wait for a key
+	int	$0x16
+	ljmp	$0xffff, $0x0000	# as if it had been switched on
+1:	int	$0x20
+
+	.section .rodata
+already_protected:
+	.ascii	"\r\nRingpong wants to enter protected mode, but the CPU is there already:\r\n"
+	.asciz	"a memory manager (EMM386?) or Windows runs. Start without it, or boot the floppy.\r\n"
+a20_stays_shut:
+	.ascii	"\r\nRingpong cannot open address line A20 of this machine. See its BIOS setup\r\n"
+	.asciz	"for a \"gate A20\" option. A key restarts.\r\n"
+
+	.bss
+	.balign	4
+	.global	program_base, ring0_stack_end
+program_base:				# linear; offsets + this = linear addresses
+	.space	4
+	.space	RING0_STACK_BYTES
+ring0_stack_end:
+
+	.section .note.GNU-stack, "", @progbits

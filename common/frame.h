@@ -1,0 +1,79 @@
+/*
+ * The frame: everything a proc has in its registers, while it does not run.
+ *
+ * TSS.esp0 points at the frame's END, so that the CPU itself puts the first
+ * five words there when the proc executes int 0x30 (Intel, volume 3, section
+ * 6.12.1: inter-privilege stack switch).  The gate pushes the rest below them.
+ *
+ *	+68  end     <- esp0 while the proc runs
+ *	+64  ss      \
+ *	+60  esp      |
+ *	+56  eflags   |  pushed by the CPU (int), popped by iret
+ *	+52  cs       |
+ *	+48  eip     /
+ *	+44  eax     \
+ *	+40  ecx      |
+ *	+36  edx      |
+ *	+32  ebx      |  pushed by pusha, popped by popa,
+ *	+28  (esp)    |  which skips this one: the real one is above
+ *	+24  ebp      |
+ *	+20  esi      |
+ *	+16  edi     /
+ *	+12  ds      \
+ *	 +8  es       |  pushed by the gate, one by one
+ *	 +4  fs       |
+ *	 +0  gs      /  <- esp when all is saved; the frame's start
+ *
+ * Selectors take a word each, of which the lower half counts: some CPUs leave
+ * the upper half of a pushed selector's word as it was.
+ *
+ * HEADROOM below each frame: while esp is inside a frame, only the CPU may
+ * push there by itself: a fault in the gate (4 words), whose handler then saves
+ * 2 + 12 words before it takes a stack of its own (fault.S).
+ */
+#ifndef FRAME_H
+#define FRAME_H
+
+#define FRAME_BYTES	68
+#define HEADROOM_BYTES	(4 * (4 + 2 + 12))
+
+#ifndef __ASSEMBLER__
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct frame {
+	uint16_t gs, gs_upper, fs, fs_upper, es, es_upper, ds, ds_upper;
+	uint32_t edi, esi, ebp, pusha_esp, ebx, edx, ecx, eax;
+	uint32_t eip;
+	uint16_t cs, cs_upper;
+	uint32_t eflags;
+	uint32_t esp;
+	uint16_t ss, ss_upper;
+};
+_Static_assert(offsetof(struct frame, gs) == 0, "frame");
+_Static_assert(offsetof(struct frame, ds) == 12, "frame");
+_Static_assert(offsetof(struct frame, edi) == 16, "frame");
+_Static_assert(offsetof(struct frame, eax) == 44, "frame");
+_Static_assert(offsetof(struct frame, eip) == 48, "frame");
+_Static_assert(offsetof(struct frame, cs) == 52, "frame");
+_Static_assert(offsetof(struct frame, eflags) == 56, "frame");
+_Static_assert(offsetof(struct frame, esp) == 60, "frame");
+_Static_assert(offsetof(struct frame, ss) == 64, "frame");
+_Static_assert(sizeof(struct frame) == FRAME_BYTES, "frame");
+
+/* A proc, as ring 0 knows it.  The frame comes first: esp is then both. */
+struct proc {
+	struct frame frame;
+	struct proc *next;		/* whose turn it is after this one */
+	volatile uint32_t *show;	/* in its data: "draw your count, please" */
+	char name;
+	uint8_t place;			/* 0: upper window, left frame; 1: the other */
+	uint16_t unused;
+};
+_Static_assert(offsetof(struct proc, frame) == 0, "proc");
+_Static_assert(offsetof(struct proc, next) == FRAME_BYTES, "proc");
+_Static_assert(sizeof(struct proc) == FRAME_BYTES + 12, "proc");
+
+#endif
+#endif

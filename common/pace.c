@@ -1,0 +1,180 @@
+/*
+ * How fast the game goes: 2^pace switches a second, or as fast as it can.  Time
+ * is cut into pictures, 32 a second.  Up to that pace each switch has pictures
+ * of its own, beyond it there are several switches from picture to picture.
+ *
+ * All functions: ring 0 with gs = RING0_SCREEN, ring0_stack, interrupts off, no
+ * errors.
+ */
+#include "pace.h"
+#include "machine.h"
+#include "screen.h"
+#include "text.h"
+
+enum {
+	ONE_BY_ONE = 5,			/* 2^5: as many switches as pictures */
+	FULL_SPEED = 16,
+	DOUBLE_AFTER = 3 * TIMER_HZ,	/* pictures, unless a key has set the pace */
+	LOOKS_PER_PICTURE = 4,		/* at full speed */
+	SMALLEST_BATCH = 64,		/* at full speed */
+	LARGEST_BATCH = 1 << 26,
+};
+
+static unsigned pace;
+static bool by_hand;		/* a key has set the pace: it stays */
+static bool held;
+static unsigned steps;		/* switches to make while held */
+static unsigned pictures;	/* at this pace so far */
+static unsigned looks;		/* at full speed, since the last picture */
+static uint32_t batch = 1;	/* switches until the next look */
+
+static void show_pace(void)
+{
+	if (held)
+		screen_pace("held", ": space makes one switch; + - f go on");
+	else if (pace == FULL_SPEED)
+		screen_pace("full speed", "");
+	else
+		screen_pace(decimal(1u << pace), pace ? " switches a second" : " switch a second");
+}
+
+static void set_pace(unsigned new)
+{
+	pace = new;
+	pictures = 0;
+	held = false;
+	show_pace();
+}
+
+static void set_pace_by_hand(unsigned new)
+{
+	by_hand = true;
+	set_pace(new);
+}
+
+static void hold(void)
+{
+	if (held) {
+		steps++;
+		return;
+	}
+	held = true;
+	/* Each proc's window shows the count of its last picture.  Two more
+	   switches, and both are up to date. */
+	steps = batch > 1 ? 2 : 0;
+	show_pace();
+}
+
+static void quit(uint64_t switches)
+{
+	log_text("quit n=");
+	log_text(decimal(switches));
+	log_text("\n");
+	power_off();
+	screen_message("The game is over, and both procs stay where they are.",
+		       "It is safe to switch the machine off.");
+	halt();
+}
+
+/* Out: whether a key has changed the pace. */
+static bool obey_keys(uint64_t switches)
+{
+	switch (key_pressed()) {
+	case KEY_SPACE:
+		hold();
+		return true;
+	case KEY_PLUS:
+		set_pace_by_hand(pace < FULL_SPEED ? pace + 1 : FULL_SPEED);
+		return true;
+	case KEY_MINUS:
+		set_pace_by_hand(pace ? pace - 1 : 0);
+		return true;
+	case KEY_F:
+		set_pace_by_hand(FULL_SPEED);
+		return true;
+	case KEY_Q:
+		quit(switches);
+		return true;
+	case KEY_NONE:
+		break;
+	}
+	return false;
+}
+
+/* A switch's pictures: the ball flies, or at least it arrives. */
+static void wait_pictures(const struct proc *to, uint64_t switches)
+{
+	unsigned last = pace < ONE_BY_ONE ? TIMER_HZ >> pace : 1;
+
+	for (unsigned picture = 1; picture <= last; picture++) {
+		screen_ball(to, picture, last);
+		timer_start();
+		while (!timer_done())
+			if (obey_keys(switches))
+				return;
+		if (++pictures == DOUBLE_AFTER && !by_hand)
+			set_pace(pace + 1);
+	}
+}
+
+/* At full speed nobody waits: a batch is so large that it takes about a
+   picture's time, and keys are looked at in between. */
+static void adjust_batch(uint64_t switches)
+{
+	if (timer_done())
+		batch /= 2;
+	else
+		batch *= 2;
+	if (batch < SMALLEST_BATCH)
+		batch = SMALLEST_BATCH;
+	if (batch > LARGEST_BATCH)
+		batch = LARGEST_BATCH;
+	obey_keys(switches);
+	timer_start();
+}
+
+void pace_start(void)
+{
+	show_pace();
+}
+
+/* Whether the screen is to be drawn before the next wait. */
+bool pace_wants_picture(void)
+{
+	return held || pace < FULL_SPEED || ++looks % LOOKS_PER_PICTURE == 0;
+}
+
+/*
+ * After a switch: lets pass what time there is to pass, and does what keys say.
+ * In: who is next, how many switches there were.  Out: how many to make before
+ * the next call.
+ */
+uint32_t pace_wait(const struct proc *to, uint64_t switches)
+{
+	if (!held) {
+		if (pace == FULL_SPEED) {
+			adjust_batch(switches);
+			screen_ball(to, 1, 1);
+		} else {
+			wait_pictures(to, switches);
+		}
+	}
+	if (held) {
+		screen_ball(to, 1, 1);
+		while (held && !steps)
+			obey_keys(switches);
+		if (held)
+			steps--;
+	}
+	if (held || pace <= ONE_BY_ONE)
+		batch = 1;
+	else if (pace < FULL_SPEED)
+		batch = 1 << (pace - ONE_BY_ONE);
+	return batch;
+}
+
+/* Whether each switch is looked at. */
+bool pace_is_slow(void)
+{
+	return batch == 1;
+}

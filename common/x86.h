@@ -1,0 +1,65 @@
+/*
+ * Names from Intel's manual (Software Developer's Manual, volume 3), for
+ * assembly and C alike.  Only what some program on the floppy uses.
+ */
+#ifndef X86_H
+#define X86_H
+
+/* EFLAGS, section 2.3.  Bit 1 is always set; a proc starts with nothing else. */
+#define EFLAGS_ALWAYS		0x00000002
+
+/* CR0, section 2.5. */
+#define CR0_PE			0x00000001	/* protected mode */
+#define CR0_MP			0x00000002	/* with TS: wait faults, too */
+#define CR0_EM			0x00000004	/* FPU instructions fault with #NM */
+#define CR0_TS			0x00000008	/* ... and so does what comes after */
+
+/* The access byte of a descriptor, sections 3.4.5 and 3.5. */
+#define ACCESS_PRESENT		0x80
+#define ACCESS_DPL(ring)	((ring) << 5)
+#define ACCESS_CODE		0x1a		/* execute/read */
+#define ACCESS_DATA		0x12		/* read/write, expand up */
+#define ACCESS_TSS		0x09		/* 32-bit TSS, available */
+#define ACCESS_INTERRUPT_GATE	0x0e		/* 32-bit, clears IF on the way in */
+
+/* The other half-byte of attributes: D/B, 32-bit operands and stack. */
+#define SEGMENT_32BIT		0x40
+
+/* Selectors, section 3.4.2. */
+#define SELECTOR_RPL		3
+#define DESCRIPTOR_BYTES	8
+
+/* The exceptions that push an error code: #DF #TS #NP #SS #GP #PF #AC #CP
+   #VC #SX.  One bit a vector; section 6.3, table 6-1. */
+#define ERROR_CODE_VECTORS	0x60227d00
+
+/* The 32-bit TSS, section 7.2.1. */
+#define TSS_BYTES		104
+
+#ifndef __ASSEMBLER__
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct tss {
+	uint32_t backlink;
+	uint32_t esp0, ss0;	/* what int loads when it comes from ring 3 */
+	uint32_t esp1, ss1, esp2, ss2;
+	uint32_t cr3, eip, eflags;
+	uint32_t eax, ecx, edx, ebx, esp, ebp, esi, edi;
+	uint32_t es, cs, ss, ds, fs, gs;
+	uint32_t ldt;
+	uint16_t trap;
+	uint16_t io_bitmap;	/* offset; from the limit on: every port denied */
+};
+_Static_assert(offsetof(struct tss, esp0) == 4, "TSS");
+_Static_assert(sizeof(struct tss) == TSS_BYTES, "TSS");
+
+/* A gate in the IDT, section 6.11.  Our offsets all fit the low half. */
+struct gate {
+	uint16_t offset, selector, access, offset_high;
+};
+_Static_assert(sizeof(struct gate) == DESCRIPTOR_BYTES, "gate");
+
+#endif
+#endif

@@ -1,0 +1,268 @@
+/*
+ * P_PROC: two procs in ring 3 play ping-pong through ring 0.
+ *
+ * boot.S (or DOS) loads this file at SEG:0100 and jumps to its first byte in
+ * real mode, with cs = ds = es = ss = SEG and sp = 0xfffe.  Read on in this
+ * order:
+ *
+ *	start		real mode, protected mode, the first iret
+ *	the tables	GDT, IDT, TSS: what the CPU looks up by itself
+ *	the frames	what the two procs have in their registers at first
+ *	the gate	int 0x30, the way from one proc to the other
+ *	the procs	common/proc.h, once for each
+ *
+ * and then switch.c, which says who is next.
+ *
+ * Addresses are offsets in this program: every segment of ring 0 begins at
+ * SEG:0000.  Wherever xchg %bx,%bx stands, Bochs stops when it is told to
+ * (magic breakpoint); the label after it names the place.
+ */
+#include "common/frame.h"
+#include "common/fault.h"
+#include "common/segments.h"
+
+	.set	PROC_A_CODE_BYTES, proc_a_code_end - proc_a_code
+	.set	PROC_B_CODE_BYTES, proc_b_code_end - proc_b_code
+
+/* Into and out of a frame, in the order in which it is drawn in frame.h. */
+	.macro	save_registers
+	pusha
+	push	%ds
+	push	%es
+	push	%fs
+	push	%gs
+	.endm
+
+	.macro	restore_registers
+	pop	%gs
+	pop	%fs
+	pop	%es
+	pop	%ds
+	popa
+	.endm
+
+
+/* ---- start ------------------------------------------------------------- */
+
+	.section .start, "ax"
+
+/*
+ * start - the program's first byte
+ *
+ * From:	the loader, by a far jump.  Real mode; never comes back.
+ * Stack:	the loader's, then ring0_stack, then proc A's.
+ * Interrupts:	off from the first moment in protected mode on, for good.
+ */
+	.code16
+	.global	start
+start:
+	call	enter_protected_mode	# common/enter.S; if it can't, it says why
+	.code32
+
+/*
+ * Ring 0: ds, es, ss hold RING0_DATA, gs RING0_SCREEN, esp ring0_stack.  GDTR
+ * and IDTR are loaded, TR is not: from ring 3 there would be no way back.
+ */
+	call	watch_start		# common/watch.c: first lines of screen and log
+
+	xchg	%bx, %bx
+	.global	ckpt_frames
+ckpt_frames:				# both frames are filled in: print them
+	mov	$TSS, %eax
+	ltr	%ax			# marks the descriptor busy, checks nothing else
+	xchg	%bx, %bx
+	.global	ckpt_tss
+ckpt_tss:				# TR is loaded: ss0:esp0 is the end of A's frame
+
+/*
+ * The first way out is every way out: proc A's frame lies there as if A had
+ * once come in by int 0x30.  iret (Intel, volume 2, IRET: return to outer
+ * privilege level) pops eip, cs, eflags, and, because the RPL of that cs is 3,
+ * esp and ss, too.
+ */
+	mov	$proc_a, %esp
+	restore_registers
+	xchg	%bx, %bx
+	.global	ckpt_iret
+ckpt_iret:				# the first iret is next: ring 3
+	iret
+
+
+/* ---- the tables -------------------------------------------------------- */
+
+	.data
+
+/*
+ * The GDT (Intel, volume 3, section 3.5.1), one row for each in segments.h.
+ * The CPU never reads entry 0, so it holds what lgdt wants to know.  In the
+ * file, bases are offsets; enter.S adds the program's base to all of them up to
+ * gdt_fixed, GDTR's own among them.
+ */
+	.macro	descriptor place, base_low, base_high, size, access
+	.if	. - gdt != \place
+	.error	"segments.h: a row is not at its place"
+	.endif
+	.word	(\size) - 1, \base_low
+	.byte	\base_high, ACCESS_PRESENT | (\access), SEGMENT_32BIT, 0
+	.endm
+
+#define PROGRAM_DESCRIPTOR(place, name, base, size, type, dpl, purpose) \
+	descriptor place, base, 0, size, type | ACCESS_DPL(dpl);
+#define SCREEN_DESCRIPTOR(place, name, base, size, type, dpl, purpose) \
+	descriptor place, (base) & 0xffff, (base) >> 16, size, type | ACCESS_DPL(dpl);
+
+	.balign	8
+	.global	gdt, gdt_fixed
+gdt:
+	.word	gdt_end - gdt - 1
+	.long	gdt
+	.word	0
+	PROGRAM_SEGMENTS(PROGRAM_DESCRIPTOR)
+gdt_fixed:
+	SCREEN_SEGMENTS(SCREEN_DESCRIPTOR)
+gdt_end:
+
+/*
+ * The IDT (Intel, volume 3, section 6.10).  Vectors 0-0x2f: exceptions and
+ * hardware interrupts, for ring 0 alone.  0x30 is the one door that ring 3 may
+ * knock at, and the last: the limit ends behind it.
+ */
+	.macro	interrupt_gate offset, dpl
+	.word	\offset, RING0_CODE
+	.word	(ACCESS_PRESENT | ACCESS_DPL(\dpl) | ACCESS_INTERRUPT_GATE) << 8, 0
+	.endm
+
+	.balign	8
+	.global	idt, idt_gate, idtr
+idt:
+	.set	vector, 0
+	.rept	FAULT_VECTORS
+	interrupt_gate (fault_vectors + vector * FAULT_VECTOR_BYTES), 0
+	.set	vector, vector + 1
+	.endr
+idt_gate:
+	interrupt_gate gate_with_stop, 3
+idt_end:
+idtr:
+	.word	idt_end - idt - 1
+	.long	idt
+
+/*
+ * The TSS (Intel, volume 3, section 7.2.1).  No task is ever switched with it:
+ * it is where the CPU looks for the stack when it comes from ring 3.  The I/O
+ * bitmap begins beyond the limit, so every port is closed.
+ */
+	.balign	4
+	.global	tss
+tss:
+	.long	0			# backlink
+	.long	proc_a_end, RING0_DATA	# esp0, ss0
+	.space	TSS_BYTES - 4 * 4
+	.word	0, TSS_BYTES		# debug trap; I/O bitmap
+	.if	. - tss != TSS_BYTES
+	.error	"x86.h: TSS_BYTES is not the TSS's size"
+	.endif
+
+
+/* ---- the frames -------------------------------------------------------- */
+
+/*
+ * One for each proc, in struct proc's order.  What a proc finds at first: its
+ * own data in ds, es and ss, its window in gs, all else zero.
+ */
+	.macro	proc letter, name, code, data, screen, next, place
+	.space	HEADROOM_BYTES
+	.global	proc_\letter
+proc_\letter:
+	.long	\screen, 0, \data, \data		# gs fs es ds
+	.long	0, 0, 0, 0, 0, 0, 0, 0			# edi esi ebp - ebx edx ecx eax
+	.long	0, \code, EFLAGS_ALWAYS			# eip cs eflags
+	.long	PROC_DATA_BYTES, \data			# esp ss
+proc_\letter\()_end:
+	.if	. - proc_\letter != FRAME_BYTES
+	.error	"frame.h: FRAME_BYTES is not the frame's size"
+	.endif
+	.long	proc_\next, proc_\letter\()_data	# next, show
+	.ascii	"\name"
+	.byte	\place, 0, 0
+	.endm
+
+	.balign	4
+	proc	a, A, A_CODE, A_DATA, A_SCREEN, b, 0
+	proc	b, B, B_CODE, B_DATA, B_SCREEN, a, 1
+
+
+/* ---- the gate ---------------------------------------------------------- */
+
+	.text
+
+/*
+ * gate - int 0x30 of the running proc: save it, choose the next, run that
+ *
+ * From:	ring 3, through the IDT.  The CPU has changed to ss0:esp0, the
+ *		end of the proc's frame, and pushed ss, esp, eflags, cs, eip there;
+ *		it has cleared IF and TF.  All else is still the proc's: every
+ *		general register, ds, es, fs, gs, DF.
+ * To:		ring 3, the other proc, by iret out of its frame.
+ * Stack:	the frame, until all is saved; ring0_stack for C; the other frame.
+ * Interrupts:	off.
+ * Intel:	volume 3, section 6.12.1; volume 2, INT n and IRET.
+ *
+ * gate_with_stop is the same with a magic breakpoint in front.  The IDT points
+ * there as long as every switch is shown, and two bytes further on when the
+ * pace is such that nobody would want to stop (watch.c).
+ */
+	.global	gate_with_stop, ckpt_int, gate
+gate_with_stop:
+	xchg	%bx, %bx
+ckpt_int:				# first instruction inside: look at ss:esp
+gate:
+	save_registers
+	mov	%esp, %eax		# the frame's start is the proc: C's 1st argument
+
+	# Two far pointers give C its world: ds:esp is the ring-0 stack, es:edx the
+	# TSS (its 2nd argument).  Until here ds and es were the proc's; ss is not:
+	# the CPU has loaded it, with ss0.
+	lds	%cs:ring0_stack_pointer, %esp
+	les	%cs:tss_pointer, %edx
+	cld				# C counts on it; the gate has not cleared it
+
+	decl	switches_left		# until someone wants to look
+	jz	1f
+	call	switch_to_next		# switch.c; eax: the proc whose turn it is
+	mov	%eax, %esp
+	restore_registers
+	iret
+
+1:	mov	$RING0_SCREEN, %ecx
+	mov	%ecx, %gs
+	call	watched_switch		# common/watch.c: the same, for all to see
+	mov	%eax, %esp
+	cmpw	$gate_with_stop, idt_gate
+	restore_registers		# pops change no flags
+	jne	2f
+	xchg	%bx, %bx
+	.global	ckpt_switched
+ckpt_switched:				# the other proc's iret is next
+2:	iret
+
+	.balign	4
+ring0_stack_pointer:
+	.long	ring0_stack_end
+	.word	RING0_DATA
+tss_pointer:
+	.long	tss
+	.word	RING0_DATA
+
+
+/* ---- the procs --------------------------------------------------------- */
+
+#define PROC(name) proc_a_##name
+#include "common/proc.h"
+#undef PROC
+
+#define PROC(name) proc_b_##name
+#include "common/proc.h"
+#undef PROC
+
+	.section .note.GNU-stack, "", @progbits
