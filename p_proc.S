@@ -21,9 +21,6 @@
 #include "common/fault.h"
 #include "common/segments.h"
 
-	.set	PROC_A_CODE_BYTES, proc_a_code_end - proc_a_code
-	.set	PROC_B_CODE_BYTES, proc_b_code_end - proc_b_code
-
 /* Into and out of a frame, in the order in which it is drawn in frame.h. */
 	.macro	save_registers
 	pusha
@@ -157,7 +154,9 @@ idtr:
 tss:
 	.long	0			# backlink
 	.long	proc_a_end, RING0_DATA	# esp0, ss0
-	.space	TSS_BYTES - 4 * 4
+	.rept	TSS_BYTES / 4 - 4	# all that belongs to a task switch
+	.long	0
+	.endr
 	.word	0, TSS_BYTES		# debug trap; I/O bitmap
 	.if	. - tss != TSS_BYTES
 	.error	"x86.h: TSS_BYTES is not the TSS's size"

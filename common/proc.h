@@ -70,7 +70,7 @@ PROC(hex):
 	shr	$4, %eax
 	loop	PROC(hex)
 	ret
-PROC(code_end):
+	.set	PROC(code_bytes), . - PROC(code)
 	.global	PROC(code), PROC(int)
 
 	.bss

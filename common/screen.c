@@ -97,7 +97,8 @@ static unsigned frame_column(const struct proc *proc)
 
 /*
  * A frame's words, three columns by who pushed them, each in the order of the
- * pushes: the highest address is on top.
+ * pushes: the highest address is on top.  The esp that pusha saves is faint: it
+ * is ring 0's, and popa skips it.
  */
 struct word {
 	const char *name;
@@ -143,7 +144,7 @@ static void draw_labels(const struct proc *proc)
 	unsigned column = frame_column(proc);
 
 	box(window, WINDOW_ROWS, DOUBLE, proc_colour(proc),
-	    proc->place ? " proc B \xcd ring 3 " : " proc A \xcd ring 3 ");
+	    proc->place ? " proc B \xfa ring 3 " : " proc A \xfa ring 3 ");
 	put(window + WINDOW_TEXT_ROW, COUNT_LABEL_COLUMN, LABEL, "count");
 	put(window + WINDOW_TEXT_ROW, STACK_LABEL_COLUMN, LABEL, "ss:esp");
 	fill(window + WINDOW_TEXT_ROW, COUNT_COLUMN, COUNT_DIGITS, VALUE | ' ');
@@ -159,13 +160,16 @@ static void draw_labels(const struct proc *proc)
 		put(FRAME_ROW + w->row, column + w->column, LABEL, w->name);
 }
 
-static void draw_frame(const struct proc *proc)
+/* In: what has become of the frame, 10 characters. */
+static void draw_frame(const struct proc *proc, const char *what)
 {
 	const uint8_t *frame = (const uint8_t *)&proc->frame;
 
+	put(FRAME_TITLE_ROW, frame_column(proc) + 26, BALL, what);
 	for (const struct word *w = words; w < words + WORDS; w++)
 		put(FRAME_ROW + w->row,
-		    frame_column(proc) + w->column + length(w->name), VALUE,
+		    frame_column(proc) + w->column + length(w->name),
+		    w->offset == offsetof(struct frame, pusha_esp) ? FAINT : VALUE,
 		    hex(*(const uint32_t *)(frame + w->offset), w->digits));
 }
 
@@ -176,7 +180,7 @@ void screen_start(const struct proc *first)
 	fill(0, 0, COLUMNS, TITLE | ' ');
 	put(0, 2, TITLE, "RINGPONG  two procs in ring 3 play ping-pong");
 	put(0, SWITCHES_COLUMN, TITLE, "switches");
-	box(RING0_ROW, RING0_ROWS, SINGLE, RING0, " ring 0 \xc4 int 0x30 ");
+	box(RING0_ROW, RING0_ROWS, SINGLE, RING0, " ring 0 \xfa int 0x30 ");
 	draw_labels(first);
 	draw_labels(first->next);
 	put(TSS_ROW, FRAME_A_COLUMN, LABEL, "TSS  ss0:esp0");
@@ -191,8 +195,8 @@ void screen_switch(uint64_t switches, const struct proc *to, const struct tss *t
 	const char *number = decimal(switches);
 
 	put(0, COLUMNS - 2 - length(number), TITLE, number);
-	draw_frame(to);
-	draw_frame(to->next);
+	draw_frame(to, "iret next ");
+	draw_frame(to->next, "just saved");
 
 	put(TSS_ROW, FRAME_A_COLUMN + 15, VALUE, hex(tss->ss0, 4));
 	put(TSS_ROW, FRAME_A_COLUMN + 19, LABEL, ":");
@@ -206,7 +210,7 @@ void screen_switch(uint64_t switches, const struct proc *to, const struct tss *t
 		put(FRAME_END_ROW, column, FAINT, "up to");
 		put(FRAME_END_ROW, column + 6, LABEL, hex(end, 8));
 		put(FRAME_END_ROW, column + 15, BALL,
-		    tss->esp0 == end ? "\x1b esp0: int pushes here" : "                       ");
+		    tss->esp0 == end ? "\x1b esp0: int pushes" : "                   ");
 	}
 }
 
@@ -227,7 +231,7 @@ void screen_ball(const struct proc *to, unsigned step, unsigned steps)
 		*ball = under;
 	ball = cell_at(row, BALL_COLUMN + sway[row % sizeof sway]);
 	under = *ball;
-	*ball = BALL | 0x07;
+	*ball = BALL | 0x09;	/* a circle */
 }
 
 void screen_pace(const char *pace, const char *more)

@@ -20,9 +20,9 @@
 SEG(0x08,  RING0_CODE,   0,            PROGRAM_BYTES,     ACCESS_CODE, 0, "the program, as ring 0 runs it") \
 SEG(0x10,  RING0_DATA,   0,            PROGRAM_BYTES,     ACCESS_DATA, 0, "the program, as ring 0 sees it; its stacks") \
 SEG(0x18,  TSS,          tss,          TSS_BYTES,         ACCESS_TSS,  0, "where int finds ss0:esp0") \
-SEG(0x20,  A_CODE,       proc_a_code,  PROC_A_CODE_BYTES, ACCESS_CODE, 3, "proc A's instructions") \
+SEG(0x20,  A_CODE,       proc_a_code,  proc_a_code_bytes, ACCESS_CODE, 3, "proc A's instructions") \
 SEG(0x28,  A_DATA,       proc_a_data,  PROC_DATA_BYTES,   ACCESS_DATA, 3, "proc A's data and stack") \
-SEG(0x30,  B_CODE,       proc_b_code,  PROC_B_CODE_BYTES, ACCESS_CODE, 3, "proc B's instructions") \
+SEG(0x30,  B_CODE,       proc_b_code,  proc_b_code_bytes, ACCESS_CODE, 3, "proc B's instructions") \
 SEG(0x38,  B_DATA,       proc_b_data,  PROC_DATA_BYTES,   ACCESS_DATA, 3, "proc B's data and stack")
 
 #define SCREEN_SEGMENTS(SEG) \

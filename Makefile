@@ -1,0 +1,120 @@
+# Ringpong. `make help` says what there is; everything made lies in build/.
+#
+#   make CC=clang                another compiler
+#   make CROSS=i686-linux-gnu-   a cross compiler, on machines that are no PC
+
+B = build
+
+ifdef CROSS
+CC      = $(CROSS)gcc
+else
+CC      = gcc
+endif
+LD      = $(CROSS)ld
+OBJCOPY = $(CROSS)objcopy
+OBJDUMP = $(CROSS)objdump
+NM      = $(CROSS)nm
+
+# What gcc and clang spell differently: the target, and the oldest CPU that the
+# assembler is to allow.
+ifneq ($(findstring clang,$(CC)),)
+TARGET = -target i386-none-elf
+else
+TARGET = -m32 -Wa,-march=i386
+endif
+
+# No library, no position-independent code, nothing that a bare i386 lacks.  The
+# first three arguments of a function go in eax, edx and ecx (-mregparm).
+CPPFLAGS = -Icommon
+CFLAGS   = $(TARGET) -march=i386 -mregparm=3 -std=gnu11 -Os -g \
+	-ffreestanding -fomit-frame-pointer -fno-pic -fno-pie -fno-stack-protector \
+	-fcf-protection=none -fno-asynchronous-unwind-tables \
+	-mgeneral-regs-only -Wall -Wextra -Werror
+
+IMAGE  = $B/floppy.img
+COMMON = enter.S fault.S fault.c machine.c pace.c screen.c text.c watch.c
+P_PROC = $(addprefix $B/, p_proc.S.o switch.c.o $(COMMON:%=common/%.o))
+
+.PHONY: all
+all: $(IMAGE)
+
+.PHONY: help
+help:
+	@sed -n 's/^#: //p' Makefile
+
+# ---- the floppy -----------------------------------------------------------
+#: make                 the floppy, build/floppy.img
+
+$(IMAGE): floppy.img.in scripts/mkfloppy $B/boot.bin $B/p_proc.com
+	scripts/mkfloppy floppy.img.in $@
+
+$B/boot.bin: $B/boot.S.o
+	$(LD) -m elf_i386 -Ttext 0x7c00 -e _start -o $B/boot.elf $<
+	$(OBJCOPY) -O binary -j .text $B/boot.elf $@
+
+$B/p_proc.elf: common/program.ld $(P_PROC)
+	$(LD) -m elf_i386 -T $^ -o $@
+
+# A program as it goes to the floppy; its names, as Bochs wants them; and what
+# the assembler has made of it, for readers.
+$B/%.com: $B/%.elf
+	$(OBJCOPY) -O binary $< $@
+	$(NM) $< | awk '$$2 ~ /[TtDdBb]/ { print $$1, $$3 }' > $B/$*.sym
+	$(OBJDUMP) -d -M i386 $< > $B/$*.lst
+
+$B/%.o: % $B/how
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+# Changes when the compiler or its options do, and everything is made anew.
+.PHONY: ask
+$B/how: ask | tools
+	@mkdir -p $B
+	@echo '$(CC) $(LD) $(CPPFLAGS) $(CFLAGS)' | cmp -s - $@ || \
+		echo '$(CC) $(LD) $(CPPFLAGS) $(CFLAGS)' > $@
+
+.PHONY: tools
+tools:
+	@scripts/need $(firstword $(CC)) $(LD) $(OBJCOPY) $(OBJDUMP) $(NM) mformat mcopy
+
+-include $(wildcard $B/*.d $B/common/*.d)
+
+# ---- running it -----------------------------------------------------------
+#: make run             play, in QEMU (WINDOW=1: in a window of its own)
+#: make bochs           play under Bochs' debugger, with checkpoints (WINDOW=1)
+#: make bochs-headless  play in Bochs without a screen, print the log
+
+.PHONY: run bochs bochs-headless
+run: $(IMAGE)
+	scripts/run
+bochs: $(IMAGE)
+	scripts/bochs
+bochs-headless: $(IMAGE)
+	scripts/bochs --headless
+
+# ---- testing and measuring ------------------------------------------------
+#: make test            what is promised, on the floppy that ships
+#: make breakages       what is promised, on guests broken on purpose: must fail
+#: make bench           how long a switch is, how fast, what a boot takes
+
+PYTEST = PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider
+
+.PHONY: test breakages bench
+test: $(IMAGE)
+	@scripts/need qemu-system-i386 bochs gdb
+	$(PYTEST) -n 2 tests
+breakages: $(IMAGE)
+	tests/breakages/run
+bench: $(IMAGE)
+	tests/bench
+
+# ---- the rest -------------------------------------------------------------
+#: make screenshot      docs/screen.png, the picture in the README
+#: make clean           remove build/
+#: make help            this list
+
+.PHONY: screenshot clean
+screenshot: $(IMAGE)
+	scripts/screenshot docs/screen.png
+clean:
+	rm -rf $B
