@@ -1,0 +1,413 @@
+/*
+ * The boot sector: finds one file on a FAT12 floppy, loads it and jumps to it.
+ *
+ * From:	the BIOS, in real mode, by a jump to 0000:7c00 (some: 07c0:0000).
+ * In:		dl = drive.  Nothing else is believed of registers and memory.
+ * To:		1000:0100, the file's first byte, as DOS would start a .COM:
+ *		cs = ds = es = ss = 1000, sp = fffe, dl = drive, IF set, DF clear.
+ *
+ * Again:	a program that wants the next one puts real mode, the interrupt
+ *		vectors, the PICs and text mode back as it got them, writes another
+ *		name over the eleven bytes at 0000:7df3 (upper case, padded with
+ *		spaces, no dot) and jumps to 0000:7c00 with dl = drive.  Running
+ *		changes nothing in this sector.
+ *
+ * Memory:	00500-07bff	stack; on its top the drive and the disk packet
+ *		07c00-07dff	this sector
+ *		0c000-0ffff	disk sectors 1-32: FAT, its copy, root directory
+ *		10100-1f0ff	the file, 60 KiB at most
+ *		None of these crosses a multiple of 0x10000: floppy DMA cannot.
+ *
+ * Errors:	said on the screen; then a key restarts the machine.
+ *		needs a 386	what is on this floppy does
+ *		disk error XX	three tries failed; XX is what the BIOS says
+ *		no file NAME	no such file in the root directory
+ *		bad size	the file is empty, or larger than 60 KiB
+ *		bad chain XXXX	XXXX stands where a cluster of the disk (2-B20)
+ *				or the end of the chain (FF8-FFF) is due
+ *
+ * No instruction is younger than the 8086: an old CPU must get far enough to
+ * say that it is too old.
+ */
+#ifndef __clang__
+	.arch	i8086			# clang has no such directive
+#endif
+	.code16
+
+/*
+ * The disk.  These numbers fill the table that DOS reads (the BPB), and the code
+ * uses them directly: damage to the table does not mislead it.
+ */
+#define SECTOR_BYTES		512
+#define CLUSTER_SECTORS		1
+#define RESERVED_SECTORS	1		/* this one */
+#define FATS			2
+#define FAT_SECTORS		9
+#define ROOT_ENTRIES		224
+#define ENTRY_BYTES		32
+#define DISK_SECTORS		2880
+#define TRACK_SECTORS		18
+#define HEADS			2
+#define MEDIA_1440K		0xf0
+#define EXTENDED_BPB		0x29
+
+#if SECTOR_BYTES != 512 || CLUSTER_SECTORS != 1 || HEADS != 2
+#error "read and load shift where these numbers would have to multiply"
+#endif
+
+#define ROOT_BYTES		(ROOT_ENTRIES * ENTRY_BYTES)
+#define FATS_BYTES		(FATS * FAT_SECTORS * SECTOR_BYTES)
+#define TABLES_SECTORS		((FATS_BYTES + ROOT_BYTES) / SECTOR_BYTES)
+#define FILES_SECTOR		(RESERVED_SECTORS + TABLES_SECTORS)
+
+/* In a directory entry, behind the name. */
+#define NAME_BYTES		11
+#define ENTRY_ATTRIBUTES	11
+#define ENTRY_CLUSTER		26
+#define ENTRY_SIZE		28		/* 32 bits */
+#define NO_FILE			0x18		/* label (as long names are), directory */
+
+/* In the FAT. */
+#define FIRST_CLUSTER		2		/* the one at FILES_SECTOR */
+#define CLUSTERS		(DISK_SECTORS - FILES_SECTOR)
+#define CHAIN_END		0xff8		/* or more */
+
+/* In memory. */
+#define BOOT_SECTOR		0x7c00
+#define ROOT			(0x10000 - ROOT_BYTES)
+#define FAT			(ROOT - FATS_BYTES)
+#define PROGRAM			0x1000		/* segment */
+#define PROGRAM_START		0x0100
+#define PROGRAM_STACK		0xfffe
+#define PROGRAM_BYTES		0xf000		/* at most */
+
+/* In this sector. */
+#define NAME			0x1f3		/* other programs know this one */
+#define SIGNATURE		0x1fe		/* the BIOS looks here for 55 aa */
+
+/*
+ * What int 0x13, ah = 0x42, reads is described by a packet of 16 bytes.  It is
+ * also where the state of a read is kept, and bp points at it: some BIOSes come
+ * back with other registers changed than they should.
+ */
+#define PACKET_BYTES		16
+#define PACKET_COUNT		2		/* sectors */
+#define PACKET_OFFSET		4		/* of the buffer */
+#define PACKET_SEGMENT		6
+#define PACKET_SECTOR		8		/* 64 bits */
+#define DRIVE			16		/* above the packet: dl as it came */
+
+	.text
+	.global	_start
+_start:
+	jmp	start
+	nop				# some BIOSes boot nothing but eb ?? 90
+
+	.ascii	"RINGPONG"
+	.word	SECTOR_BYTES
+	.byte	CLUSTER_SECTORS
+	.word	RESERVED_SECTORS
+	.byte	FATS
+	.word	ROOT_ENTRIES
+	.word	DISK_SECTORS
+	.byte	MEDIA_1440K
+	.word	FAT_SECTORS
+	.word	TRACK_SECTORS
+	.word	HEADS
+	.long	0, 0			# hidden sectors, sectors beyond 65535
+	.byte	0, 0, EXTENDED_BPB	# drive, reserved; the three below exist
+	.long	0			# serial number: mformat's, as is the label
+	.ascii	"RINGPONG   "
+	.ascii	"FAT12   "
+
+
+/* ---- start ------------------------------------------------------------- */
+
+start:
+	cli				# early 8088s allow an interrupt after mov %ss
+	ljmp	$0, $1f			# cs = 0, too
+1:	xor	%ax, %ax
+	mov	%ax, %ds
+	mov	%ax, %ss
+	mov	$BOOT_SECTOR, %sp
+
+	push	%dx			# DRIVE
+	push	%ax			# PACKET_SECTOR: 48 bits that stay 0
+	push	%ax
+	push	%ax
+	push	%ax			# and 16 that read fills in
+	push	%ax			# PACKET_SEGMENT
+	mov	$FAT, %bx
+	push	%bx			# PACKET_OFFSET
+	push	%ax			# PACKET_COUNT
+	mov	$PACKET_BYTES, %al
+	push	%ax
+	mov	%sp, %bp
+
+	# Of bits 12-15 of FLAGS an 8086 has all set and a 286 in real mode none,
+	# whatever is popped.  A 386 takes bits 12-14 (IOPL, NT), never bit 15.
+	mov	$0x70, %bh
+	push	%bx
+	popf
+	pushf
+	pop	%cx
+	push	%ds			# 0: no IOPL, no NT, and DF clear
+	popf
+	sti				# the disk needs its interrupt
+	cmp	%bh, %ch
+	je	1f
+	call	complain
+	.asciz	"needs a 386"
+
+	# FATs and root directory lie in a row and are read as one.  The copy of
+	# the FAT comes along unused: two reads would cost more than it does.
+1:	mov	$RESERVED_SECTORS, %al	# ah = 0, still
+	mov	$TABLES_SECTORS, %cl
+	call	read
+
+	push	%ds			# the BIOS may have lost es
+	pop	%es
+	mov	$ROOT, %di
+entry:
+	cmp	%ah, (%di)		# ah = 0, by read: no entry has been used
+	je	no_file			# from here on
+	testb	$NO_FILE, ENTRY_ATTRIBUTES(%di)
+	jnz	1f
+	mov	$name, %si
+	mov	$NAME_BYTES, %cx
+	repe cmpsb
+	je	load
+1:	or	$ENTRY_BYTES - 1, %di	# from anywhere in an entry to the next one
+	inc	%di
+	jnz	entry			# the directory ends where segment 0 does
+no_file:
+	mov	$no_file_text, %si
+	push	%si			# as a call would; on into complain
+
+
+/* ---- errors ------------------------------------------------------------ */
+
+/*
+ * complain - says what is wrong, waits for a key and restarts the machine
+ *
+ * From:	a call with the text behind it; never comes back.
+ * In:		dx = number for the text's DIGITs.
+ */
+complain:
+	pop	%si
+	call	say
+	mov	$press_a_key, %si
+	call	say
+	xor	%ax, %ax
+	int	$0x16
+
+	# Not int 0x19: that would boot with the interrupt vectors that are there,
+	# and they may be those of a program that came back here.
+	ljmp	$0xffff, $0
+
+/*
+ * say - writes a text
+ *
+ * In:		si = text, up to a 0 or to the end of the name, with a DIGIT
+ *		wherever the next hexadecimal digit of dx belongs.
+ * Clobbers:	ax, bx, cl, dx, si; bp with some BIOSes, when the screen scrolls.
+ */
+#define DIGIT			1
+
+say:
+	lodsb
+	cmp	$DIGIT, %al
+	jb	2f
+	ja	1f
+	mov	$4, %cl
+	rol	%cl, %dx
+	mov	%dl, %al
+	and	$0x0f, %al
+	cmp	$10, %al		# 0-9: less 0x6a, and das takes 0x66 more
+	sbb	$0x69, %al		# A-F: less 0x69, and das takes 0x60 more
+	das
+1:	mov	$0x0e, %ah		# like a teletype
+	mov	$0x0007, %bx		# page 0; grey, should this be a graphics mode
+	int	$0x10
+	cmp	$signature, %si
+	jne	say
+2:	ret
+
+press_a_key:
+	.asciz	", press a key"
+
+
+/* ---- the file ---------------------------------------------------------- */
+
+/*
+ * load - reads the file, checks all there is to check, and enters it
+ *
+ * In:		di = directory entry + NAME_BYTES, cx = 0.
+ * Errors:	size, chain, disk.
+ *
+ * Clusters that follow each other on the disk are one run, and one read.  The
+ * size alone says how many are read; so even a chain that goes round in circles
+ * comes to the check that it ends there.
+ */
+load:
+	mov	ENTRY_SIZE - NAME_BYTES(%di), %ax
+	dec	%ax			# 0 is too large, now
+	cmp	$PROGRAM_BYTES, %ax
+	jae	bad_size
+	cmp	%cx, ENTRY_SIZE + 2 - NAME_BYTES(%di)
+	je	1f
+bad_size:
+	call	complain
+	.asciz	"bad size"
+
+	# The tables have left PACKET_OFFSET at 0, so 1000:0100 is called 1010:0000.
+1:	movw	$PROGRAM + PROGRAM_START / 16, PACKET_SEGMENT(%bp)
+	mov	%ah, %ch
+	shr	$1, %ch			# ch = clusters due, but for the last one
+	mov	$4, %cl
+	mov	ENTRY_CLUSTER - NAME_BYTES(%di), %ax
+
+run:
+	mov	%ax, %di		# di = first cluster of the run
+next:
+	mov	%ax, %dx
+	sub	$FIRST_CLUSTER, %ax	# 0 and 1 become the largest of all
+	cmp	$CLUSTERS, %ax
+	jae	bad_chain
+
+	# The FAT has 12 bits for each cluster: number n at byte n * 3/2, in the upper
+	# bits of the word there if n is odd.  bx and si count from FIRST_CLUSTER.
+	mov	%ax, %si
+	shr	$1, %si			# CF = odd
+	xchg	%ax, %bx
+	mov	FAT + FIRST_CLUSTER * 3 / 2(%bx,%si), %ax
+	jc	1f
+	shl	%cl, %ax
+1:	shr	%cl, %ax		# ax = what follows cluster dx
+
+	inc	%dx			# dx = end of the run
+	dec	%ch
+	js	1f			# that was the last
+	cmp	%ax, %dx
+	je	next
+1:	push	%ax
+	push	%cx
+	sub	%di, %dx
+	mov	%dl, %cl
+	lea	FILES_SECTOR - FIRST_CLUSTER(%di), %ax
+	call	read
+	pop	%cx
+	pop	%ax
+	test	%ch, %ch
+	jns	run
+
+	cmp	$CHAIN_END, %ax
+	xchg	%ax, %dx
+	jae	enter
+bad_chain:
+	call	complain		# dx = the number that is wrong
+	.ascii	"bad chain "
+	.byte	DIGIT, DIGIT, DIGIT, DIGIT, 0
+
+enter:
+	mov	DRIVE(%bp), %dl
+	mov	$PROGRAM, %ax
+	mov	%ax, %ds
+	mov	%ax, %es
+	mov	%ax, %ss
+	mov	$PROGRAM_STACK, %sp
+	ljmp	$PROGRAM, $PROGRAM_START
+
+
+/* ---- the disk ---------------------------------------------------------- */
+
+/*
+ * read - reads sectors that lie in a row
+ *
+ * In:		ax = first sector (0 is this one), cl = how many (1-120);
+ *		PACKET_SEGMENT:PACKET_OFFSET = buffer.
+ * Out:		PACKET_OFFSET = end of what was read; ah = 0.
+ * Clobbers:	everything but bp, sp and the segment registers; es.
+ * Errors:	disk.
+ *
+ * One int 0x13 for each track that is touched: few BIOSes read on beyond the end
+ * of a floppy's track.
+ */
+read:
+	mov	%ax, PACKET_SECTOR(%bp)
+track:
+	mov	$3, %ch			# tries
+try:
+	push	%cx
+	mov	PACKET_SECTOR(%bp), %ax
+	cwtd				# dh = 0
+	mov	$TRACK_SECTORS, %bx
+	div	%bl			# al = track, ah = sector in it
+	sub	%ah, %bl		# bx = sectors from there to its end,
+	cmp	%cl, %bl
+	jb	1f
+	mov	%cl, %bl		# or as many as are wanted
+1:	mov	%bx, PACKET_COUNT(%bp)
+	push	%bx
+
+	# Two calls, one set of registers.  Floppies are read by track, head and
+	# sector.  Sticks and disks, from drive 0x80 on, are not: what they have of
+	# these is made up, differently by each BIOS.
+	shr	$1, %al			# tracks of the two heads take turns: CF = head
+	adc	%dh, %dh
+	xchg	%al, %ah
+	inc	%ax			# sectors count from 1
+	xchg	%ax, %cx
+	xchg	%ax, %bx		# al = count
+	les	PACKET_OFFSET(%bp), %bx
+	mov	%bp, %si
+	mov	$0x02, %ah		# es:bx, ch = cylinder, cl = sector, dh = head
+	mov	DRIVE(%bp), %dl
+	test	%dl, %dl
+	jns	1f
+	mov	$0x42, %ah		# ds:si = packet
+1:	stc				# for a BIOS that knows no such call
+	int	$0x13
+	pop	%di			# di = count, as it was asked for
+	pop	%cx
+	jnc	3f
+
+	dec	%ch
+	jnz	2f
+	xchg	%ax, %dx		# dh = status
+	call	complain
+	.ascii	"disk error "
+	.byte	DIGIT, DIGIT, 0
+
+2:	mov	$0, %ah			# reset: a motor was too slow, a floppy changed
+	mov	DRIVE(%bp), %dl
+	int	$0x13
+	jmp	try
+
+3:	xchg	%ax, %di
+	add	%ax, PACKET_SECTOR(%bp)
+	add	%al, PACKET_OFFSET + 1(%bp)
+	add	%al, PACKET_OFFSET + 1(%bp)
+	sub	%al, %cl
+	jnz	track
+	ret
+
+
+/* ---- the end ----------------------------------------------------------- */
+
+/* boot_room, for nm: bytes that are free.  .org fails when there are none left. */
+code_end:
+	.global	boot_room
+boot_room = no_file_text - code_end
+
+	.org	NAME - 8
+no_file_text:
+	.ascii	"no file "
+	.org	NAME
+name:
+	.ascii	"P_PROC  COM"
+	.org	SIGNATURE
+signature:
+	.byte	0x55, 0xaa
+
+	.section .note.GNU-stack, "", @progbits
