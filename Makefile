@@ -93,7 +93,7 @@ bochs-headless: $(IMAGE)
 	scripts/bochs --headless
 
 # ---- testing and measuring ------------------------------------------------
-#: make test            what is promised, on the floppy that ships
+#: make test            what is promised, on the floppy that ships (2 minutes)
 #: make breakages       what is promised, on guests broken on purpose: must fail
 #: make bench           how long a switch is, how fast, what a boot takes
 
@@ -115,6 +115,6 @@ bench: $(IMAGE)
 
 .PHONY: screenshot clean
 screenshot: $(IMAGE)
-	scripts/screenshot docs/screen.png
+	tests/screenshot docs/screen.png
 clean:
 	rm -rf $B

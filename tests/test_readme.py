@@ -1,0 +1,53 @@
+"""What the README says is what a run shows."""
+
+import re
+
+import pytest
+
+import machines
+
+README = (machines.ROOT / "README.md").read_text()
+
+
+def shape(line):
+    """A line of the log without its addresses, which depend on the compiler."""
+    return re.sub(r"=[0-9a-f]{8}\b", "=address", line)
+
+
+def test_the_log_begins_as_the_readme_says(qemu):
+    shown = [line.strip() for line in README.splitlines() if re.match(r"    (boot|switch) ", line)]
+    qemu.wait_log("switch n=4 ")
+    assert len(shown) == 4
+    assert [shape(line) for line in qemu.log()[:4]] == [shape(line) for line in shown]
+
+
+def test_the_readme_lists_every_checkpoint_and_no_other():
+    listed = re.findall(r"^\| `(ckpt_\w+)`", README, re.M)
+    assert sorted(listed) == sorted(name for name in machines.symbols() if name.startswith("ckpt_"))
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)]+)\)", README))))
+def test_what_the_readme_links_to_is_there(link):
+    assert (machines.ROOT / link).exists()
+
+
+def test_every_make_target_in_the_readme_is_one_that_make_help_lists():
+    makefile = (machines.ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"`make ([a-z][a-z-]*)", README))
+    assert targets
+    assert targets <= set(re.findall(r"^#: make ([a-z-]+)", makefile, re.M))
+
+
+def test_a_switch_takes_as_many_instructions_as_the_readme_says():
+    promised = int(re.search(r"^(\d+) instructions from A's `int`", README, re.M).group(1))
+    first_of_b = machines.BASE + machines.sym("proc_b_int") + 2
+    with machines.Bochs(magic=False) as bochs:
+        bochs.send("c")
+        bochs.wait_log("n=4096 ", 60)
+        bochs.stop()
+        bochs.run_to("proc_a_int")
+        while bochs.x("switches_left")[0] == 1:  # a look is due: not the usual path
+            bochs.run_to("proc_a_int")
+        times = [int(re.search(r"^Next at t=(\d+)", out, re.M).group(1))
+                 for out in (bochs.cmd("s"), bochs.run_to(first_of_b))]
+    assert times[1] - times[0] + 1 == promised
