@@ -9,7 +9,10 @@ Bochs   machines.Bochs
     machine.set(eax=1)                           general registers, eip
     machine.read(address, size), write()         memory, linear addresses
     machine.word("tss", 4)                       a 32-bit number: a name, an offset
-    machine.execute(b"\\x8e\\xd8")                 instructions in the place of the next one
+    machine.frame("a")                           proc A's frame, word by word
+    machine.go(), machine.halt()                 on without breakpoints; stop anywhere
+
+patched(path, {offset: bytes}) is the floppy with other bytes in the program.
 """
 
 import socket
@@ -25,10 +28,42 @@ ORDER = "eax ecx edx ebx esp ebp esi edi eip eflags cs ss ds es fs gs".split()
 GENERAL = ("eax", "ebx", "ecx", "edx", "esi", "edi", "ebp")
 SEGMENTS = ("cs", "ss", "ds", "es", "fs", "gs")
 
+# common/frame.h, from the lowest address up.
+FRAME = "gs fs es ds edi esi ebp pusha_esp ebx edx ecx eax eip cs eflags esp ss".split()
+FRAME_BYTES = 4 * len(FRAME)
+PUSHED_BY_INT = 4 * 5
+
+COM = machines.BUILD / "p_proc.com"
+COM_IN_FLOPPY = 33 * 512  # the first file, in one piece from cluster 2 on
+COM_START = 0x100
+
 
 def linear(place):
     """A name's linear address; a number is one already."""
     return BASE + SYMBOLS[place] if isinstance(place, str) else place
+
+
+def patched(path, changes):
+    """A copy of the floppy with other bytes at offsets of the program."""
+    floppy = bytearray(machines.FLOPPY.read_bytes())
+    com = COM.read_bytes()
+    assert floppy[COM_IN_FLOPPY:COM_IN_FLOPPY + len(com)] == com, "P_PROC.COM is not where it was"
+    for offset, data in changes.items():
+        place = COM_IN_FLOPPY + offset - COM_START
+        floppy[place:place + len(data)] = data
+    path.write_bytes(floppy)
+    return path
+
+
+def frame(raw):
+    """A frame's words by name; of a selector's word the lower half counts."""
+    words = dict(zip(FRAME, struct.unpack(f"<{len(FRAME)}I", raw)))
+    return {name: value & 0xffff if name in SEGMENTS else value for name, value in words.items()}
+
+
+def count(values):
+    """What a proc has counted: 64 bits in edi:esi."""
+    return values["edi"] << 32 | values["esi"]
 
 
 class _Handles:
@@ -37,33 +72,27 @@ class _Handles:
     def word(self, place, offset=0, size=4):
         return int.from_bytes(self.read(linear(place) + offset, size), "little")
 
-    def words(self, place, count):
-        return struct.unpack(f"<{count}I", self.read(linear(place), 4 * count))
-
-    def execute(self, code, steps=1):
-        """Has the processor execute code of ours at its present place, and puts all back."""
-        registers = self.registers()
-        eip = registers["eip"]
-        place = registers["cs"].base + eip
-        before = self.read(place, len(code))
-        self.write(place, code)
-        for _ in range(steps):
-            self.step()
-        self.write(place, before)
-        self.set(eip=eip)
+    def frame(self, letter):
+        return frame(self.read(linear("proc_" + letter), FRAME_BYTES))
 
 
 class Qemu(_Handles, machines.Qemu):
-    """Stands still at the first instruction of the BIOS until run_to or go."""
+    """Stands still at the first instruction of the BIOS until run_to or go.
 
-    def __init__(self, *args, **options):
-        super().__init__(*args, gdb=True, stopped=True, **options)
+    A microsecond of the machine is one instruction, however long it takes, as in
+    Bochs: the pace grows from one switch a second to full speed in no time.
+    """
+
+    def __init__(self, *args, extra=(), **options):
+        clock = ("-icount", "shift=10,sleep=off")
+        super().__init__(*args, gdb=True, stopped=True, extra=(*clock, *extra), **options)
         self._breakpoints = {}
         self._buffer = b""
         try:
             self._socket = socket.socket(socket.AF_UNIX)
             self._socket.connect(str(self.dir / "gdb"))
             self._socket.settimeout(60)
+            self._ask("qXfer:features:read:target.xml:0,fff")  # else it refuses P
         except BaseException:
             self.close()
             raise
@@ -93,8 +122,8 @@ class Qemu(_Handles, machines.Qemu):
     def _ask(self, packet):
         self._send(packet)
         answer = self._answer()
-        if answer.startswith("E"):
-            raise RuntimeError(f"QEMU's GDB stub: {packet}: {answer}")
+        if answer.startswith("E") or not answer:
+            raise RuntimeError(f"QEMU's GDB stub: {packet}: {answer or 'unknown'}")
         return answer
 
     def _place(self):
@@ -110,10 +139,14 @@ class Qemu(_Handles, machines.Qemu):
             self._ask(f"P{ORDER.index(name):x}={struct.pack('<I', value).hex()}")
 
     def read(self, address, size):
-        return bytes.fromhex(self._ask(f"m{address:x},{size:x}"))
+        pieces = [f"m{place:x},{min(1024, address + size - place):x}"
+                  for place in range(address, address + size, 1024)]
+        return bytes.fromhex("".join(map(self._ask, pieces)))
 
     def write(self, address, data):
-        self._ask(f"M{address:x},{len(data):x}:{data.hex()}")
+        for start in range(0, len(data), 1024):
+            piece = data[start:start + 1024]
+            self._ask(f"M{address + start:x},{len(piece):x}:{piece.hex()}")
 
     def step(self):
         self._ask("s")

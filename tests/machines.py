@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import shutil
 import signal
 import socket
@@ -61,13 +62,13 @@ def _tail(text, lines=25):
     return "\n".join(text.splitlines()[-lines:])
 
 
-def _wait(what, attempt, timeout, evidence):
+def _wait(what, attempt, timeout, evidence, output=None):
     """The first true result of attempt(), asked again and again; else Missing."""
     end = time.monotonic() + timeout
     while not (result := attempt()):
         if time.monotonic() > end:
             raise Missing(f"{what} did not come within {timeout} s\n{evidence()}")
-        time.sleep(0.01)
+        select.select([output] if output else [], [], [], 0.01)
     return result
 
 
@@ -321,7 +322,7 @@ class _BochsMachine(_Machine):
 class Bochs(_BochsMachine):
     """The prompt of Bochs' debugger. Names in commands stand in quotes: cmd('x /6wx "tss"')."""
 
-    _PROMPT = re.compile(r"<bochs:\d+> $")
+    _PROMPT = re.compile(r"<bochs:\d+> ")
 
     def __init__(self, image=FLOPPY, magic=True, options=()):
         super().__init__(image, magic, options, stdin=subprocess.PIPE)
@@ -331,14 +332,18 @@ class Bochs(_BochsMachine):
             self.close()
             raise
 
-    def _until_prompt(self, start, after, timeout):
+    def _until_prompt(self, start, after, timeout, prompts=1):
+        """Waits for the last of so many prompts, with nothing behind it."""
         def attempt():
             alive = self.alive()
-            match = self._PROMPT.search(self._output(), start)
-            if not match and not alive:
+            found = list(self._PROMPT.finditer(self._output(), start))
+            if len(found) >= prompts and found[-1].end() == len(self.text):
+                return found[-1]
+            if not alive:
                 raise Missing(f"Bochs ended after: {after}\n{self._evidence()}")
-            return match
-        return _wait(f"the prompt after: {after}", attempt, timeout, self._evidence)
+            return None
+        return _wait(f"the prompt after: {after}", attempt, timeout, self._evidence,
+                     output=self.process.stdout)
 
     def send(self, line):
         """Sends a line and does not wait; for `c` when wait_log() or stop() follow."""
@@ -417,7 +422,7 @@ Result = collections.namedtuple("Result", "out log")
 
 
 def bochs(commands, image=FLOPPY, timeout=30, until=None, magic=True, options=()):
-    """Runs debugger commands to their end, or until the output has a pattern.
+    """Runs debugger commands to their end, or until a line of the output has a pattern.
 
     Returns a result with .out, everything that was printed, and .log, the guest's lines.
     Bochs' exit code says nothing: judge by these.
@@ -428,10 +433,12 @@ def bochs(commands, image=FLOPPY, timeout=30, until=None, magic=True, options=()
         with _BochsMachine(image, magic, options, script.name) as machine:
             def attempt():
                 alive = machine.alive()
-                seen = until and re.search(until, machine._output())
+                output = machine._output()
+                # To the line's end and no further, so that no race decides what is seen.
+                seen = until and re.search(f"(?:{until}).*\n", output)
                 if not seen and not alive and until:
                     raise Missing(f"/{until}/ did not come\n{machine._evidence()}")
-                return seen or not alive
-            _wait(f"/{until}/" if until else "the end of the script", attempt, timeout, machine._evidence)
-            out = machine._output()
+                return output[:seen.end()] if seen else not alive and output
+            what = f"/{until}/" if until else "the end of the script"
+            out = _wait(what, attempt, timeout, machine._evidence)
     return Result(out, log_lines(out))

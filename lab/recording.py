@@ -1,0 +1,132 @@
+"""Recordings: what the CPU did, instruction by instruction, as JSON.
+
+    {
+      "format": "ringpong recording", "version": 1,
+      "emulator": "bochs" | "qemu",
+      "program": "p_proc",              its name on the floppy
+      "base": 65536,                    linear address of its offset 0
+      "symbols": {"gate": 296, ...},    its names, as offsets
+      "state": {...},                   before the first step
+      "steps": [STEP, ...]
+    }
+
+A STEP is one instruction:
+
+    "bytes"     as they lie in memory, hexadecimal
+    "text"      the instruction, as the assembler writes it
+    "symbol"    where it stands: "gate+3"
+    "source"    file and line: "p_proc.S:212"
+    "repeats"   iterations of a string instruction, if it is one: they are one step
+    "folded"    what was called and not recorded, if so: "int 0x10" of the BIOS, or
+                a function that has to do with screen, log and pace alone
+    "accesses"  memory accesses the CPU made inside it, in order, each
+                ["read" | "write", linear address, bytes, value]; null where the
+                emulator cannot tell (QEMU), or where the step stands for many
+    "changes"   what of the state was different after it: the new values
+
+A STATE has numbers for eax ecx edx ebx esp ebp esi edi eip eflags cr0 cpl, and
+
+    cs ss ds es fs gs tr ldtr   {"selector", "base", "limit", "type", "dpl",
+                                "attributes"}: what the CPU keeps of the descriptor.
+                                type is the S bit and the 4 type bits (0x1b: code,
+                                read, accessed); attributes are bits 8-23 of the
+                                descriptor's upper half
+    gdtr idtr                   {"base", "limit"}
+    gdt idt                     the tables' contents: an array of 64-bit descriptors,
+                                as strings of 16 hexadecimal digits
+    tss                         {"ss0", "esp0"}
+    frames                      {"A": [17 words], "B": [17 words]}, gs first, ss last
+    stack                       {"linear": address of the first word, "words": [16]},
+                                8 below ss:esp, and 8 from there on
+
+All numbers are decimal in JSON; addresses are linear unless they are called
+offsets. Equal runs give equal recordings, to the bit.
+"""
+
+import json
+
+FORMAT = "ringpong recording"
+VERSION = 1
+
+GENERAL = ("eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi")
+NUMBERS = GENERAL + ("eip", "eflags", "cr0", "cpl")
+SEGMENTS = ("cs", "ss", "ds", "es", "fs", "gs")
+SELECTORS = SEGMENTS + ("tr", "ldtr")
+SELECTOR_KEYS = {"selector", "base", "limit", "type", "dpl", "attributes"}
+STATE_KEYS = {*NUMBERS, *SELECTORS, "gdtr", "idtr", "gdt", "idt", "tss", "frames", "stack"}
+STEP_KEYS = {"bytes", "text", "symbol", "source", "accesses", "changes"}
+STEP_OPTIONS = {"repeats", "folded"}
+HEAD_KEYS = {"format", "version", "emulator", "program", "base", "symbols", "state", "steps"}
+FRAME_WORDS = ("gs", "fs", "es", "ds", "edi", "esi", "ebp", "esp_", "ebx", "edx", "ecx", "eax",
+               "eip", "cs", "eflags", "esp", "ss")
+
+
+class BadRecording(Exception):
+    """What is wrong, and where: file, line or step."""
+
+
+def save(recording, path):
+    """One line for each step, so that two recordings can be compared with diff."""
+    head = {key: value for key, value in recording.items() if key != "steps"}
+    with open(path, "w") as file:
+        file.write(json.dumps(head, separators=(",", ":"))[:-1] + ',"steps":[\n')
+        file.write(",\n".join(json.dumps(step, separators=(",", ":")) for step in recording["steps"]))
+        file.write("\n]}\n")
+
+
+def load(path):
+    """The recording in a file, checked; else BadRecording."""
+    try:
+        with open(path) as file:
+            recording = json.load(file)
+    except OSError as error:
+        raise BadRecording(f"{path}: {error.strerror}; recordings are made by: make record") from None
+    except ValueError as error:
+        line = getattr(error, "lineno", "?")
+        raise BadRecording(f"{path}:{line}: not a whole recording (cut short?): {error}; "
+                           f"make it anew: make record") from None
+    check(recording, path)
+    return recording
+
+
+def check(recording, path="recording"):
+    """Raises BadRecording if a recording is not as the head of this file says."""
+    def demand(true, where, what):
+        if not true:
+            raise BadRecording(f"{path}:{where}: {what}")
+
+    def check_values(values, where):
+        for key, value in values.items():
+            if key in NUMBERS:
+                demand(type(value) is int, where, f"{key} is not a number")
+            elif key in SELECTORS:
+                demand(type(value) is dict and set(value) == SELECTOR_KEYS, where,
+                       f"{key}: expected {', '.join(sorted(SELECTOR_KEYS))}")
+            else:
+                demand(key in STATE_KEYS, where, f"unknown key {key} in a state")
+
+    demand(type(recording) is dict and recording.get("format") == FORMAT, 1,
+           f'not a recording: "format" is not "{FORMAT}"')
+    demand(recording.get("version") == VERSION, 1,
+           f"a recording of version {recording.get('version')}, this program reads version {VERSION}; "
+           f"make it anew: make record")
+    demand(set(recording) == HEAD_KEYS, 1, f"expected the keys {', '.join(sorted(HEAD_KEYS))}")
+    demand(set(recording["state"]) == STATE_KEYS, 1, "the first state is not complete")
+    check_values(recording["state"], 1)
+    for number, step in enumerate(recording["steps"]):
+        line = number + 2
+        demand(type(step) is dict and STEP_KEYS <= set(step) <= STEP_KEYS | STEP_OPTIONS, line,
+               f"step {number}: expected the keys {', '.join(sorted(STEP_KEYS))}")
+        check_values(step["changes"], line)
+        for access in step["accesses"] or ():
+            demand(len(access) == 4 and access[0] in ("read", "write"), line,
+                   f"step {number}: not a memory access: {access}")
+
+
+def walk(recording):
+    """Gives (number, state before, step, state after) for each step, with whole states."""
+    before = recording["state"]
+    for number, step in enumerate(recording["steps"]):
+        after = {**before, **step["changes"]}
+        yield number, before, step, after
+        before = after
