@@ -100,7 +100,12 @@ ckpt_iret:				# the first iret is next: ring 3
 	.error	"segments.h: a row is not at its place"
 	.endif
 	.word	(\size) - 1, \base_low
-	.byte	\base_high, ACCESS_PRESENT | (\access), SEGMENT_32BIT, 0
+	.byte	\base_high, ACCESS_PRESENT | (\access)
+	.if	(\access) & ACCESS_MEMORY
+	.byte	SEGMENT_32BIT, 0
+	.else
+	.byte	0, 0			# a TSS has no such bit
+	.endif
 	.endm
 
 #define PROGRAM_DESCRIPTOR(place, name, base, size, type, dpl, purpose) \

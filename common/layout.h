@@ -3,14 +3,14 @@
  * A proc's window is whole rows, one piece of video memory, so that one
  * segment can hold exactly that.
  *
- *	row  0		title, number of switches
+ *	row  0		pace, number of switches
  *	rows 1-4	proc A's window			ring 3
  *	rows 5-18	both frames, TSS, esp0		ring 0
  *	rows 19-22	proc B's window			ring 3
- *	row  23		pace
- *	row  24		keys
+ *	row  23		keys
  *
- * The ball has columns 38-41 of rows 2-21 to itself.
+ * Row 24 stays empty: many terminals have no more than 24.  The ball has columns
+ * 38-41 of rows 2-20 to itself.
  */
 #ifndef LAYOUT_H
 #define LAYOUT_H
@@ -21,12 +21,12 @@
 #define ROW_BYTES		(2 * COLUMNS)	/* a cell: character, attribute */
 #define SCREEN_BYTES		(ROWS * ROW_BYTES)
 
+#define TITLE_ROW		0
 #define A_ROW			1
 #define RING0_ROW		5
 #define RING0_ROWS		14
 #define B_ROW			19
-#define PACE_ROW		23
-#define KEYS_ROW		24
+#define KEYS_ROW		23
 
 #define WINDOW_ROWS		4
 #define WINDOW_BYTES		(WINDOW_ROWS * ROW_BYTES)

@@ -31,7 +31,7 @@ static uint32_t batch = 1;	/* switches until the next look */
 static void show_pace(void)
 {
 	if (held)
-		screen_pace("held", ": space makes one switch; + - f go on");
+		screen_pace("held", ": space steps, + - f go on");
 	else if (pace == FULL_SPEED)
 		screen_pace("full speed", "");
 	else

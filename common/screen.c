@@ -14,7 +14,8 @@
 typedef volatile __seg_gs uint16_t cell;
 
 enum colour {
-	TITLE = 0x1700,		/* white on blue */
+	TITLE = 0x1700,		/* grey on blue */
+	TITLE_VALUE = 0x1f00,	/* white on blue */
 	PROC_A = 0x0b00,	/* light cyan */
 	PROC_B = 0x0a00,	/* light green */
 	RING0 = 0x0c00,		/* light red */
@@ -28,6 +29,7 @@ enum colour {
 
 /* Where the two frames stand in the panel, and the columns of one of them. */
 enum {
+	PACE_COLUMN = 13,
 	SWITCHES_COLUMN = 49,
 	FRAME_TITLE_ROW = RING0_ROW + 1,
 	FRAME_ROW = RING0_ROW + 3,
@@ -144,7 +146,7 @@ static void draw_labels(const struct proc *proc)
 	unsigned column = frame_column(proc);
 
 	box(window, WINDOW_ROWS, DOUBLE, proc_colour(proc),
-	    proc->place ? " proc B \xfa ring 3 " : " proc A \xfa ring 3 ");
+	    proc->place ? " proc B, ring 3 " : " proc A, ring 3 ");
 	put(window + WINDOW_TEXT_ROW, COUNT_LABEL_COLUMN, LABEL, "count");
 	put(window + WINDOW_TEXT_ROW, STACK_LABEL_COLUMN, LABEL, "ss:esp");
 	fill(window + WINDOW_TEXT_ROW, COUNT_COLUMN, COUNT_DIGITS, VALUE | ' ');
@@ -177,10 +179,10 @@ static void draw_frame(const struct proc *proc, const char *what)
 void screen_start(const struct proc *first)
 {
 	fill(0, 0, ROWS * COLUMNS, LABEL | ' ');
-	fill(0, 0, COLUMNS, TITLE | ' ');
-	put(0, 2, TITLE, "RINGPONG  two procs in ring 3 play ping-pong");
-	put(0, SWITCHES_COLUMN, TITLE, "switches");
-	box(RING0_ROW, RING0_ROWS, SINGLE, RING0, " ring 0 \xfa int 0x30 ");
+	fill(TITLE_ROW, 0, COLUMNS, TITLE | ' ');
+	put(TITLE_ROW, 2, TITLE, "RINGPONG");
+	put(TITLE_ROW, SWITCHES_COLUMN, TITLE, "switches");
+	box(RING0_ROW, RING0_ROWS, SINGLE, RING0, " ring 0, int 0x30 ");
 	draw_labels(first);
 	draw_labels(first->next);
 	put(TSS_ROW, FRAME_A_COLUMN, LABEL, "TSS  ss0:esp0");
@@ -194,7 +196,7 @@ void screen_switch(uint64_t switches, const struct proc *to, const struct tss *t
 {
 	const char *number = decimal(switches);
 
-	put(0, COLUMNS - 2 - length(number), TITLE, number);
+	put(TITLE_ROW, COLUMNS - 2 - length(number), TITLE, number);
 	draw_frame(to, "iret next ");
 	draw_frame(to->next, "just saved");
 
@@ -231,15 +233,14 @@ void screen_ball(const struct proc *to, unsigned step, unsigned steps)
 		*ball = under;
 	ball = cell_at(row, BALL_COLUMN + sway[row % sizeof sway]);
 	under = *ball;
-	*ball = BALL | 0x09;	/* a circle */
+	*ball = BALL | 'O';
 }
 
 void screen_pace(const char *pace, const char *more)
 {
-	fill(PACE_ROW, 0, COLUMNS, LABEL | ' ');
-	put(PACE_ROW, 2, LABEL, "pace");
-	put(PACE_ROW, 8, VALUE, pace);
-	put(PACE_ROW, 8 + length(pace), LABEL, more);
+	fill(TITLE_ROW, PACE_COLUMN, SWITCHES_COLUMN - PACE_COLUMN, TITLE | ' ');
+	put(TITLE_ROW, PACE_COLUMN, TITLE_VALUE, pace);
+	put(TITLE_ROW, PACE_COLUMN + length(pace), TITLE, more);
 }
 
 /* Last words, across the panel. */

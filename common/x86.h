@@ -17,6 +17,7 @@
 /* The access byte of a descriptor, sections 3.4.5 and 3.5. */
 #define ACCESS_PRESENT		0x80
 #define ACCESS_DPL(ring)	((ring) << 5)
+#define ACCESS_MEMORY		0x10		/* S: code or data, no system segment */
 #define ACCESS_CODE		0x1a		/* execute/read */
 #define ACCESS_DATA		0x12		/* read/write, expand up */
 #define ACCESS_TSS		0x09		/* 32-bit TSS, available */
