@@ -83,6 +83,7 @@
 
 /* In this sector. */
 #define NAME			0x1f3		/* other programs know this one */
+#define NO_FILE_BYTES		8		/* the complaint that ends in the name */
 #define SIGNATURE		0x1fe		/* the BIOS looks here for 55 aa */
 
 /*
@@ -159,8 +160,8 @@ start:
 	call	complain
 	.asciz	"needs a 386"
 
-	# FATs and root directory lie in a row and are read as one.  The copy of
-	# the FAT comes along unused: two reads would cost more than it does.
+	# FAT, its copy and the root directory lie in a row and are read as one.
+	# The copy is of no use here, but leaving it out would take seven bytes.
 1:	mov	$RESERVED_SECTORS, %al	# ah = 0, still
 	mov	$TABLES_SECTORS, %cl
 	call	read
@@ -198,7 +199,7 @@ complain:
 	call	say
 	mov	$press_a_key, %si
 	call	say
-	xor	%ax, %ax
+	xor	%ax, %ax		# wait for a key
 	int	$0x16
 
 	# Not int 0x19: that would boot with the interrupt vectors that are there,
@@ -217,8 +218,8 @@ complain:
 say:
 	lodsb
 	cmp	$DIGIT, %al
-	jb	2f
-	ja	1f
+	jb	2f			# 0
+	ja	1f			# a character
 	mov	$4, %cl
 	rol	%cl, %dx
 	mov	%dl, %al
@@ -229,7 +230,7 @@ say:
 1:	mov	$0x0e, %ah		# like a teletype
 	mov	$0x0007, %bx		# page 0; grey, should this be a graphics mode
 	int	$0x10
-	cmp	$signature, %si
+	cmp	$signature, %si		# the name has no 0 behind it
 	jne	say
 2:	ret
 
@@ -314,7 +315,7 @@ enter:
 	mov	$PROGRAM, %ax
 	mov	%ax, %ds
 	mov	%ax, %es
-	mov	%ax, %ss
+	mov	%ax, %ss		# no interrupt before the next instruction is done
 	mov	$PROGRAM_STACK, %sp
 	ljmp	$PROGRAM, $PROGRAM_START
 
@@ -327,7 +328,7 @@ enter:
  * In:		ax = first sector (0 is this one), cl = how many (1-120);
  *		PACKET_SEGMENT:PACKET_OFFSET = buffer.
  * Out:		PACKET_OFFSET = end of what was read; ah = 0.
- * Clobbers:	everything but bp, sp and the segment registers; es.
+ * Clobbers:	everything but bp, sp, ds and ss.
  * Errors:	disk.
  *
  * One int 0x13 for each track that is touched: few BIOSes read on beyond the end
@@ -386,7 +387,7 @@ try:
 
 3:	xchg	%ax, %di
 	add	%ax, PACKET_SECTOR(%bp)
-	add	%al, PACKET_OFFSET + 1(%bp)
+	add	%al, PACKET_OFFSET + 1(%bp)	# a sector is 2 * 256 bytes
 	add	%al, PACKET_OFFSET + 1(%bp)
 	sub	%al, %cl
 	jnz	track
@@ -400,7 +401,7 @@ code_end:
 	.global	boot_room
 boot_room = no_file_text - code_end
 
-	.org	NAME - 8
+	.org	NAME - NO_FILE_BYTES
 no_file_text:
 	.ascii	"no file "
 	.org	NAME

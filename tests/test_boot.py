@@ -1,0 +1,255 @@
+"""The boot sector: it enters a file that is whole, and says what is wrong with any other."""
+
+import random
+import re
+
+import debuggers
+import pytest
+from fat12 import ARCHIVE, CLUSTERS, DIRECTORY, LABEL, LONG_NAME, READ_ONLY, Floppy
+from machines import FLOPPY, Qemu
+
+NAME = b"P_PROC  COM"
+NAME_AT = 0x7df3
+ENTERED = 0x10100
+SECTOR = FLOPPY.read_bytes()[:512]
+RUNS = "^boot prog=p_proc "
+
+
+def addresses(instructions):
+    """Where in memory instructions of the boot sector stand."""
+    return [0x7c00 + match.start() for match in re.finditer(re.escape(instructions), SECTOR)]
+
+
+BIOS_READ, BIOS_RESET = addresses(b"\xcd\x13")    # int $0x13
+FLAGS_PUSHED = addresses(b"\x9d\x9c")[0] + 2      # behind popf, pushf
+
+
+@pytest.fixture
+def floppy():
+    return Floppy(FLOPPY)
+
+
+@pytest.fixture
+def image(tmp_path):
+    return tmp_path / "floppy.img"
+
+
+# ---- files that are entered
+
+def in_clusters(clusters):
+    return lambda floppy: floppy.write(NAME, floppy.read(NAME), clusters)
+
+
+def of_size(size):
+    return lambda floppy: floppy.write(NAME, random.Random(size).randbytes(size))
+
+
+def largest_and_scattered(floppy):
+    floppy.write(NAME, random.Random(1).randbytes(0xf000), random.Random(2).sample(CLUSTERS, 120))
+
+
+def behind_its_namesakes(floppy):
+    at = floppy.entry(NAME)
+    file = floppy.data[at:at + 32]
+    for attributes in LABEL, DIRECTORY, LONG_NAME:
+        floppy.set(at, name=NAME, attributes=attributes, cluster=3, size=512)
+        at += 32
+    floppy.data[at:at + 32] = file
+
+
+def in_the_last_entry(floppy):
+    at = floppy.entry(NAME)
+    file = floppy.data[at:at + 32]
+    for at in floppy.entries():
+        floppy.set(at, name=b"P_PROC  CON", attributes=ARCHIVE)
+    floppy.data[at:at + 32] = file
+
+
+def without_a_bpb(floppy):
+    floppy.data[3:62] = bytes(62 - 3)
+
+
+SOUND = {
+    "in one piece": lambda floppy: None,
+    "that lies backwards": in_clusters(CLUSTERS[300:200:-1]),
+    "in every 19th cluster": in_clusters(CLUSTERS[::19]),
+    "in the last clusters of the disk": lambda floppy: in_clusters(
+        CLUSTERS[-len(floppy.chain(NAME)):])(floppy),
+    "of one byte": of_size(1),
+    "of whole clusters": of_size(1024),
+    "of 60 KiB": of_size(0xf000),
+    "of 60 KiB, scattered": largest_and_scattered,
+    "whose chain ends in ff8": lambda floppy: floppy.link(floppy.chain(NAME)[-1], 0xff8),
+    "behind a label, a folder and a long name like its own": behind_its_namesakes,
+    "in the last entry of the directory": in_the_last_entry,
+    "that is read-only": lambda floppy: floppy.set(NAME, attributes=READ_ONLY),
+    "though the BPB is damaged": without_a_bpb,
+}
+
+
+@pytest.mark.parametrize("emulator", debuggers.BOTH, ids=debuggers.NAMES)
+@pytest.mark.parametrize("arrange", SOUND.values(), ids=SOUND)
+def test_enters_a_file(arrange, emulator, floppy, image):
+    arrange(floppy)
+    file = floppy.read(NAME)
+    with emulator(floppy.save(image)) as machine:
+        machine.run_to(ENTERED)
+        assert machine.read(ENTERED, len(file)) == file
+        assert machine.read(0x7c00, 512) == floppy.data[:512]
+        now = machine.values()
+    assert [now[name] for name in ("cs", "ds", "es", "ss")] == [0x1000] * 4
+    assert (now["eip"], now["esp"] & 0xffff, now["edx"] & 0xff) == (0x100, 0xfffe, 0)
+    assert now["eflags"] & 0x7700 == 0x0200     # IF; not TF, DF, IOPL, NT
+
+
+@pytest.mark.parametrize("machine, drive", [
+    ("pc", "floppy"), ("isapc", "floppy"), ("pc", "disk"), ("q35", "usb")])
+def test_starts_the_program_from(machine, drive):
+    with Qemu(machine=machine, drive=drive) as guest:
+        guest.wait_log(RUNS)
+
+
+# ---- files and disks that are complained about
+
+def assert_says(machine, complaint):
+    machine.wait_screen(f"(?m)^{complaint}, press a key *$")
+    assert not machine.log()
+
+
+def link(index, value):
+    """The FAT says something else behind one of the file's clusters."""
+    return lambda floppy: floppy.link(floppy.chain(NAME)[index], value)
+
+
+def entry(**fields):
+    return lambda floppy: floppy.set(NAME, **fields)
+
+
+def behind_the_end_of_the_directory(floppy):
+    floppy.data[floppy.entries()[0]] = 0
+
+
+def full_directory(floppy):
+    for at in floppy.entries():
+        floppy.set(at, name=b"P_PROC  CON", attributes=ARCHIVE)
+
+
+def shorter_by_a_cluster(floppy):
+    floppy.set(NAME, size=floppy.get(NAME, "size") - 512)
+
+
+DAMAGED = {
+    "no such name": (entry(name=b"P_PROC  CON"), "no file P_PROC  COM"),
+    "lower case": (entry(name=b"p_proc  com"), "no file P_PROC  COM"),
+    "deleted": (entry(name=b"\xe5_PROC  COM"), "no file P_PROC  COM"),
+    "a volume label": (entry(attributes=LABEL), "no file P_PROC  COM"),
+    "a directory": (entry(attributes=DIRECTORY), "no file P_PROC  COM"),
+    "a long name": (entry(attributes=LONG_NAME), "no file P_PROC  COM"),
+    "behind the end": (behind_the_end_of_the_directory, "no file P_PROC  COM"),
+    "not in a full directory": (full_directory, "no file P_PROC  COM"),
+    "empty": (entry(size=0), "bad size"),
+    "60 KiB and a byte": (entry(size=0xf001), "bad size"),
+    "64 KiB and a byte": (entry(size=0x10001), "bad size"),
+    "4 GiB": (entry(size=0xffffffff), "bad size"),
+    "starts at cluster 0": (entry(cluster=0), "bad chain 0000"),
+    "starts at cluster 1": (entry(cluster=1), "bad chain 0001"),
+    "starts beyond the disk": (entry(cluster=CLUSTERS[-1] + 1), "bad chain 0B21"),
+    "starts at cluster 0x1003": (entry(cluster=0x1003), "bad chain 1003"),
+    "goes on at a free cluster": (link(3, 0), "bad chain 0000"),
+    "goes on at a bad cluster": (link(3, 0xff7), "bad chain 0FF7"),
+    "goes on at a reserved cluster": (link(3, 0xff0), "bad chain 0FF0"),
+    "goes on beyond the disk": (link(3, CLUSTERS[-1] + 1), "bad chain 0B21"),
+    "ends at a bad cluster": (link(-1, 0xff7), "bad chain 0FF7"),
+    "ends too early": (link(-2, 0xfff), "bad chain 0FFF"),
+    "does not end": (link(-1, 0x123), "bad chain 0123"),
+    "longer than its size": (shorter_by_a_cluster, "bad chain 00[0-9A-F]{2}"),
+    "a loop of one cluster": (link(0, 2), "bad chain 0002"),
+    "a loop of all clusters": (link(-1, 2), "bad chain 0002"),
+}
+
+
+@pytest.mark.parametrize("damage, complaint", DAMAGED.values(), ids=DAMAGED)
+def test_refuses_a_file_that_is(damage, complaint, floppy, image):
+    damage(floppy)
+    with Qemu(floppy.save(image)) as machine:
+        assert_says(machine, complaint)
+
+
+def test_restarts_the_machine_at_a_key(floppy, image):
+    floppy.set(NAME, size=0)
+    with Qemu(floppy.save(image)) as machine:
+        machine.wait_screen("press a key")
+        assert machine.alive()
+        machine.key("\n")
+        assert machine.wait_exit() == 0         # QEMU's -no-reboot
+
+
+# ---- reading
+
+@pytest.mark.parametrize("sector", [1, 19, 33], ids=["FAT", "directory", "file"])
+@pytest.mark.parametrize("errors", [2, 3])
+def test_reads_three_times(sector, errors, tmp_path):
+    # From a stick, because QEMU's floppy controller reads zeros where it cannot read.
+    fault = f'[inject-error]\nevent = "read_aio"\nerrno = "5"\nsector = "{sector}"\nonce = "on"\n'
+    (tmp_path / "faults").write_text(fault * errors)
+    with Qemu(f"blkdebug:{tmp_path}/faults:{FLOPPY}", drive="usb") as machine:
+        if errors < 3:
+            machine.wait_log(RUNS)
+        else:
+            assert_says(machine, "disk error [0-9A-F]{2}")
+
+
+@pytest.mark.parametrize("drive", ["floppy", "usb"])
+def test_calls_the_bios_five_times_at_most(drive):
+    with debuggers.Qemu(drive=drive) as machine:
+        calls = iter(lambda: machine.run_to(BIOS_READ, BIOS_RESET, ENTERED), ENTERED)
+        assert 0 < len(list(calls)) <= 5
+
+
+def test_resets_a_floppy_drive_before_it_tries_again():
+    after_read = BIOS_READ + 2
+    calls = []
+    with debuggers.Qemu() as machine:
+        while calls.count(after_read) < 3:
+            calls.append(machine.run_to(after_read, BIOS_RESET))
+            if calls[-1] == after_read:     # sector not found
+                machine.set(eax=0x0400, eflags=machine.values()["eflags"] | 1)
+        machine.go()
+        assert_says(machine, "disk error 04")
+    assert calls == [after_read, BIOS_RESET, after_read, BIOS_RESET, after_read]
+
+
+@pytest.mark.parametrize("flags", [0xf002, 0x0002], ids=["8086", "80286"])
+def test_refuses_a_cpu_like_the(flags):
+    with debuggers.Qemu() as machine:
+        machine.run_to(FLAGS_PUSHED)
+        machine.write(machine.values()["esp"] & 0xffff, flags.to_bytes(2, "little"))
+        machine.go()
+        assert_says(machine, "needs a 386")
+
+
+# ---- coming back
+
+def asks_for(name):
+    """A program that wants another one."""
+    return (b"\xbe\x18\x01"             # mov $0x118, %si
+            b"\xbf\xf3\x7d"             # mov $0x7df3, %di
+            b"\xb9\x0b\x00"             # mov $11, %cx
+            b"\x31\xc0\x8e\xc0"         # es = 0
+            b"\xf3\xa4"                 # rep movsb
+            b"\xea\x00\x7c\x00\x00"     # ljmp $0, $0x7c00
+            b"\x90\x90\x90\x90" + name)
+
+
+def test_gets_a_program_the_next_one(floppy, image):
+    floppy.write(b"FIRST   COM", floppy.read(NAME))
+    floppy.write(NAME, asks_for(b"FIRST   COM"))
+    with Qemu(floppy.save(image)) as machine:
+        machine.wait_log(RUNS)
+        assert machine.memory(NAME_AT, 11) == b"FIRST   COM"
+
+
+def test_says_which_program_is_missing(floppy, image):
+    floppy.write(NAME, asks_for(b"LIESMICHTXT"))
+    with Qemu(floppy.save(image)) as machine:
+        assert_says(machine, "no file LIESMICHTXT")
