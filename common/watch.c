@@ -36,6 +36,8 @@ void watch_start(void)
 	log_text("\n");
 	screen_start(&proc_a);
 	pace_start();
+	*proc_a.show = 1;
+	*proc_a.next->show = 1;
 }
 
 static void log_switch(const struct proc *from, const struct proc *to)
