@@ -92,6 +92,33 @@ bochs: $(IMAGE)
 bochs-headless: $(IMAGE)
 	scripts/bochs --headless
 
+# ---- seeing it ------------------------------------------------------------
+#: make tour            four looks at a ring transition, and the way out
+#: make debug           step through it in GDB, from the boot sector on
+#: make record          what the CPU does, step by step: build/recording-bochs.json
+#: make check-crossings every crossing, held against Intel's rules
+#: make pictures        docs/pictures/, drawn from a recording
+#: make docs            the numbers and listings in docs/, from runs
+
+.PHONY: tour debug record check-crossings pictures docs
+tour: $(IMAGE)
+	@scripts/need bochs
+	@lab/tour
+debug: $(IMAGE)
+	@scripts/debug
+record: $(IMAGE)
+	@scripts/need bochs
+	lab/record
+check-crossings: $(IMAGE)
+	@scripts/need bochs qemu-system-i386
+	lab/check-crossings
+pictures: $(IMAGE)
+	@scripts/need bochs
+	lab/pictures
+docs: $(IMAGE)
+	@scripts/need bochs
+	lab/docs
+
 # ---- testing and measuring ------------------------------------------------
 #: make test            what is promised, on the floppy that ships (2 minutes)
 #: make breakages       what is promised, on guests broken on purpose: must fail

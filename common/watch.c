@@ -65,11 +65,10 @@ struct proc *watched_switch(struct proc *from)
 		log_switch(from, to);
 		log_next *= 2;
 	}
-	if (pace_wants_picture()) {
+	if (pace_wants_picture())
 		screen_switch(switches, to, &tss);
-		*from->show = 1;
-		*to->show = 1;
-	}
+	*from->show = 1;
+	*to->show = 1;
 	switches_asked = pace_wait(to, switches);
 	if (switches_asked > log_next - switches)
 		switches_asked = log_next - switches;

@@ -3,7 +3,8 @@
 Qemu    machines.Qemu, through the GDB stub's own protocol (a stop costs 1 ms)
 Bochs   machines.Bochs
 
-    machine.run_to("proc_a_int", "proc_b_int")   to the first of them; which it was
+    machine.run_to("proc_a_int", "proc_b_int")   to the first of them; which it was;
+                                                 Missing if the guest halts before
     machine.step()                               one instruction
     machine.registers()                          all, in the shape of machines.py
     machine.set(eax=1)                           general registers, eip
@@ -69,6 +70,15 @@ def count(values):
 class _Handles:
     """What follows from read, write, set and step, whatever the emulator."""
 
+    HALT = linear("halt")
+
+    def run_to(self, *places, timeout=20):
+        addresses = {linear(place): place for place in places}
+        here = self._run_to({*addresses, self.HALT}, timeout)
+        if here not in addresses:
+            raise machines.Missing(f"the guest halted before {places}\n{self._evidence()}")
+        return addresses[here]
+
     def word(self, place, offset=0, size=4):
         return int.from_bytes(self.read(linear(place) + offset, size), "little")
 
@@ -86,7 +96,7 @@ class Qemu(_Handles, machines.Qemu):
     def __init__(self, *args, extra=(), **options):
         clock = ("-icount", "shift=10,sleep=off")
         super().__init__(*args, gdb=True, stopped=True, extra=(*clock, *extra), **options)
-        self._breakpoints = {}
+        self._breakpoints = set()
         self._buffer = b""
         try:
             self._socket = socket.socket(socket.AF_UNIX)
@@ -110,7 +120,7 @@ class Qemu(_Handles, machines.Qemu):
             try:
                 data = self._socket.recv(65536)
             except socket.timeout:
-                raise machines.Missing("no stop within 60 s\n" + self._evidence()) from None
+                raise machines.Missing("it did not stop in time\n" + self._evidence()) from None
             if not data:
                 raise machines.Missing("QEMU hung up\n" + self._evidence())
             self._buffer += data
@@ -127,8 +137,8 @@ class Qemu(_Handles, machines.Qemu):
         return answer
 
     def _place(self):
-        values = self.values()
-        return (BASE if values["cs"] & 0xfff8 == 8 else self.registers()["cs"].base) + values["eip"]
+        registers = self.registers()
+        return registers["cs"].base + registers["eip"]
 
     def values(self):
         """Registers as plain numbers: a fifth of the time of registers()."""
@@ -152,27 +162,27 @@ class Qemu(_Handles, machines.Qemu):
         self._ask("s")
 
     def _set_breakpoints(self, places):
-        for address in self._breakpoints.keys() - places.keys():
+        for address in self._breakpoints - places:
             self._ask(f"z0,{address:x},1")
-        for address in places.keys() - self._breakpoints.keys():
+        for address in places - self._breakpoints:
             self._ask(f"Z0,{address:x},1")
         self._breakpoints = places
 
-    def run_to(self, *places, timeout=60):
-        self._set_breakpoints({linear(place): place for place in places})
+    def _run_to(self, places, timeout):
+        self._set_breakpoints(places)
         here = self._place()
-        if here in self._breakpoints:  # the stub would stop there once more
+        if here in places:  # the stub would stop there once more
             self.step()
             here = self._place()
-        if here not in self._breakpoints:
+        if here not in places:
             self._socket.settimeout(timeout)
             self._ask("c")
             here = self._place()
-        return self._breakpoints[here]
+        return here
 
     def go(self):
         """Runs on, without breakpoints, until halt()."""
-        self._set_breakpoints({})
+        self._set_breakpoints(set())
         self._send("c")
 
     def halt(self):
@@ -185,7 +195,7 @@ class Bochs(_Handles, machines.Bochs):
 
     def __init__(self, *args, magic=False, **options):
         super().__init__(*args, magic=magic, **options)
-        self._breakpoints = {}
+        self._breakpoints = set()
         self._numbers = []
 
     def values(self):
@@ -221,16 +231,15 @@ class Bochs(_Handles, machines.Bochs):
         self._numbers = [fields[0] for fields in listed]
         self._breakpoints = places
 
-    def run_to(self, *places, timeout=60):
-        self._set_breakpoints({linear(place): place for place in places})
+    def _run_to(self, places, timeout):
+        self._set_breakpoints(places)
         out = self.cmd("c", timeout)
         if " Breakpoint " not in out:
-            raise machines.Missing(f"Bochs stopped before {places}:\n{out[-2000:]}")
-        here = int(out.rpartition(" Breakpoint ")[2].split()[1], 16)
-        return self._breakpoints[here]
+            raise machines.Missing(f"Bochs stopped before it should:\n{out[-2000:]}")
+        return int(out.rpartition(" Breakpoint ")[2].split()[1], 16)
 
     def go(self):
-        self._set_breakpoints({})
+        self._set_breakpoints(set())
         self.send("c")
 
     def halt(self):
