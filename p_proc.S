@@ -6,7 +6,7 @@
  * order:
  *
  *	start		real mode, protected mode, the first iret
- *	the tables	GDT, IDT, TSS: what the CPU looks up by itself
+ *	the tables	GDT, LDTs, IDT, TSS: what the CPU looks up by itself
  *	the frames	what the two procs have in their registers at first
  *	the gate	int 0x30, the way from one proc to the other
  *	the procs	common/proc.h, once for each
@@ -66,7 +66,7 @@ start:
 	.global	ckpt_frames
 ckpt_frames:				# both frames are filled in: print them
 	mov	$TSS, %eax
-	ltr	%ax			# marks the descriptor busy, checks nothing else
+	ltr	%ax			# wants an available TSS, and marks it busy
 	xchg	%bx, %bx
 	.global	ckpt_tss
 ckpt_tss:				# TR is loaded: ss0:esp0 is the end of A's frame
@@ -77,7 +77,9 @@ ckpt_tss:				# TR is loaded: ss0:esp0 is the end of A's frame
  * privilege level) pops eip, cs, eflags, and, because the RPL of that cs is 3,
  * esp and ss, too.
  */
-	mov	$proc_a, %esp
+	mov	$proc_a, %eax
+	lldt	PROC_LDT(%eax)		# A's segments exist from here on
+	mov	%eax, %esp
 	restore_registers
 	xchg	%bx, %bx
 	.global	ckpt_iret
@@ -90,13 +92,21 @@ ckpt_iret:				# the first iret is next: ring 3
 	.data
 
 /*
- * The GDT (Intel, volume 3, section 3.5.1), one row for each in segments.h.
- * The CPU never reads entry 0, so it holds what lgdt wants to know.  In the
- * file, bases are offsets; enter.S adds the program's base to all of them up to
- * gdt_fixed, GDTR's own among them.
+ * The GDT and the procs' LDTs (Intel, volume 3, section 3.5.1), one row for each
+ * in segments.h.  The CPU never reads entry 0 of the GDT, so it holds what lgdt
+ * wants to know.
+ *
+ * In the file, bases in the program are offsets.  Section .bases lists all places
+ * of such descriptors, and enter.S adds the program's base there.
  */
-	.macro	descriptor place, base_low, base_high, size, access
-	.if	. - gdt != \place
+	.macro	base_here
+1:	.pushsection .bases, "a"
+	.word	1b
+	.popsection
+	.endm
+
+	.macro	descriptor_at table, place, base_low, base_high, size, access
+	.if	. - \table != (\place) & ~SELECTOR_TI
 	.error	"segments.h: a row is not at its place"
 	.endif
 	.word	(\size) - 1, \base_low
@@ -104,25 +114,47 @@ ckpt_iret:				# the first iret is next: ring 3
 	.if	(\access) & ACCESS_MEMORY
 	.byte	SEGMENT_32BIT, 0
 	.else
-	.byte	0, 0			# a TSS has no such bit
+	.byte	0, 0			# TSS and LDT have no such bit
 	.endif
 	.endm
 
-#define PROGRAM_DESCRIPTOR(place, name, base, size, type, dpl, purpose) \
-	descriptor place, base, 0, size, type | ACCESS_DPL(dpl);
-#define SCREEN_DESCRIPTOR(place, name, base, size, type, dpl, purpose) \
-	descriptor place, (base) & 0xffff, (base) >> 16, size, type | ACCESS_DPL(dpl);
+	.macro	descriptor_in table, place, base, size, access
+	base_here
+	descriptor_at \table, \place, \base, 0, \size, \access
+	.endm
+
+#define DESCRIPTOR(place, name, where, base, size, type, dpl, purpose) \
+	DESCRIPTOR_##where(place, base, size, type | ACCESS_DPL(dpl));
+#define DESCRIPTOR_in(place, base, size, access) \
+	descriptor_in TABLE, place, base, size, access
+#define DESCRIPTOR_at(place, base, size, access) \
+	descriptor_at TABLE, place, (base) & 0xffff, (base) >> 16, size, access
 
 	.balign	8
-	.global	gdt, gdt_fixed
+	.global	gdt
+#define TABLE gdt
 gdt:
+	base_here
 	.word	gdt_end - gdt - 1
 	.long	gdt
 	.word	0
-	PROGRAM_SEGMENTS(PROGRAM_DESCRIPTOR)
-gdt_fixed:
-	SCREEN_SEGMENTS(SCREEN_DESCRIPTOR)
+	GDT_SEGMENTS(DESCRIPTOR)
 gdt_end:
+#undef TABLE
+
+	.global	proc_a_ldt, proc_b_ldt
+#define TABLE proc_a_ldt
+proc_a_ldt:
+	A_SEGMENTS(DESCRIPTOR)
+	.set	proc_a_ldt_bytes, . - proc_a_ldt
+#undef TABLE
+
+#define TABLE proc_b_ldt
+proc_b_ldt:
+	.quad	0, 0, 0			# A's places
+	B_SEGMENTS(DESCRIPTOR)
+	.set	proc_b_ldt_bytes, . - proc_b_ldt
+#undef TABLE
 
 /*
  * The IDT (Intel, volume 3, section 6.10).  Vectors 0-0x2f: exceptions and
@@ -146,6 +178,7 @@ idt_gate:
 	interrupt_gate gate_with_stop, 3
 idt_end:
 idtr:
+	base_here
 	.word	idt_end - idt - 1
 	.long	idt
 
@@ -174,7 +207,7 @@ tss:
  * One for each proc, in struct proc's order.  What a proc finds at first: its
  * own data in ds, es and ss, its window in gs, all else zero.
  */
-	.macro	proc letter, name, code, data, screen, next, place
+	.macro	proc letter, name, code, data, screen, ldt, next, place
 	.space	HEADROOM_BYTES
 	.global	proc_\letter
 proc_\letter:
@@ -188,12 +221,13 @@ proc_\letter\()_end:
 	.endif
 	.long	proc_\next, proc_\letter\()_data	# next, show
 	.ascii	"\name"
-	.byte	\place, 0, 0
+	.byte	\place
+	.word	\ldt
 	.endm
 
 	.balign	4
-	proc	a, A, A_CODE, A_DATA, A_SCREEN, b, 0
-	proc	b, B, B_CODE, B_DATA, B_SCREEN, a, 1
+	proc	a, A, A_CODE, A_DATA, A_SCREEN, A_LDT, b, 0
+	proc	b, B, B_CODE, B_DATA, B_SCREEN, B_LDT, a, 1
 
 
 /* ---- the gate ---------------------------------------------------------- */
@@ -234,6 +268,7 @@ gate:
 	decl	switches_left		# until someone wants to look
 	jz	1f
 	call	switch_to_next		# switch.c; eax: the proc whose turn it is
+	lldt	PROC_LDT(%eax)		# its segments exist now, the other's no more
 	mov	%eax, %esp
 	restore_registers
 	iret
@@ -241,6 +276,7 @@ gate:
 1:	mov	$RING0_SCREEN, %ecx
 	mov	%ecx, %gs
 	call	watched_switch		# common/watch.c: the same, for all to see
+	lldt	PROC_LDT(%eax)
 	mov	%eax, %esp
 	cmpw	$gate_with_stop, idt_gate
 	restore_registers		# pops change no flags

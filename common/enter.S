@@ -1,9 +1,9 @@
 /*
  * From real mode into protected mode: the part that every program shares.
  *
- * The program gives: gdt (its entry 0 is what lgdt wants), gdt_fixed (the first
- * descriptor whose base is not an offset in the program), idtr.  The linker
- * script gives: where .data lies in the file and where it belongs, and .bss.
+ * The program gives: gdt (its entry 0 is what lgdt wants), idtr, and in section
+ * .bases the places of all bases to be mended.  The linker script gives: where
+ * .bases and .data lie in the file, where .data belongs, and .bss.
  */
 #include "frame.h"
 #include "segments.h"
@@ -75,18 +75,19 @@ enter_protected_mode:
 	mov	$0x01, %ah
 	int	$0x10
 
-	# Bases in the tables are offsets yet.  One 32-bit addition mends each: the
-	# base's lower 24 bits lie together, at byte 2 of a descriptor, and the sum
-	# stays below 0x110000, so that nothing carries into the access byte.
+	# Bases in the tables are offsets yet.  One 32-bit addition mends each: it
+	# stands at byte 2, in a descriptor as in GDTR and IDTR.  Of a descriptor
+	# these are the lower 24 bits, and the sum stays below 0x110000, so that
+	# nothing carries into the access byte.
 	xor	%eax, %eax
 	mov	%cs, %ax
 	shl	$4, %eax
 	mov	%eax, program_base
-	add	%eax, idtr + 2
-	mov	$gdt, %di
-1:	add	%eax, 2(%di)
-	add	$DESCRIPTOR_BYTES, %di
-	cmp	$gdt_fixed, %di
+	mov	$bases, %si
+1:	mov	(%si), %di
+	add	%eax, 2(%di)
+	add	$2, %si
+	cmp	$bases_end, %si
 	jb	1b
 
 	# From here on the real-mode vectors are of no use any more, so nothing may
@@ -117,7 +118,7 @@ enter_protected_mode:
 	mov	%eax, %gs
 	xor	%eax, %eax
 	mov	%eax, %fs
-	lldt	%ax			# no LDT: selectors with TI set fault
+	lldt	%ax			# no LDT yet: selectors with TI set fault
 
 	# An iret with NT set would be a return to another task; IOPL above 0 would
 	# open the ports to ring 3.  Who knows what the BIOS has left there.

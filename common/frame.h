@@ -35,6 +35,7 @@
 #define FRAME_H
 
 #define FRAME_BYTES	68
+#define PROC_LDT	(FRAME_BYTES + 10)	/* in struct proc */
 #define HEADROOM_BYTES	(4 * (4 + 2 + 12))
 
 #ifndef __ASSEMBLER__
@@ -69,10 +70,11 @@ struct proc {
 	volatile uint32_t *show;	/* in its data: "draw your count, please" */
 	char name;
 	uint8_t place;			/* 0: upper window, left frame; 1: the other */
-	uint16_t unused;
+	uint16_t ldt;			/* selector of what it may name */
 };
 _Static_assert(offsetof(struct proc, frame) == 0, "proc");
 _Static_assert(offsetof(struct proc, next) == FRAME_BYTES, "proc");
+_Static_assert(offsetof(struct proc, ldt) == PROC_LDT, "proc");
 _Static_assert(sizeof(struct proc) == FRAME_BYTES + 12, "proc");
 
 #endif

@@ -20,6 +20,7 @@
 #define ACCESS_MEMORY		0x10		/* S: code or data, no system segment */
 #define ACCESS_CODE		0x1a		/* execute/read */
 #define ACCESS_DATA		0x12		/* read/write, expand up */
+#define ACCESS_LDT		0x02
 #define ACCESS_TSS		0x09		/* 32-bit TSS, available */
 #define ACCESS_INTERRUPT_GATE	0x0e		/* 32-bit, clears IF on the way in */
 
@@ -28,6 +29,7 @@
 
 /* Selectors, section 3.4.2. */
 #define SELECTOR_RPL		3
+#define SELECTOR_TI		4		/* in the LDT, not in the GDT */
 #define DESCRIPTOR_BYTES	8
 
 /* The exceptions that push an error code: #DF #TS #NP #SS #GP #PF #AC #CP

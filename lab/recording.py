@@ -32,8 +32,9 @@ A STATE has numbers for eax ecx edx ebx esp ebp esi edi eip eflags cr0 cpl, and
                                 read, accessed); attributes are bits 8-23 of the
                                 descriptor's upper half
     gdtr idtr                   {"base", "limit"}
-    gdt idt                     the tables' contents: an array of 64-bit descriptors,
-                                as strings of 16 hexadecimal digits
+    gdt idt ldt                 the tables' contents: arrays of 64-bit descriptors, as
+                                strings of 16 hexadecimal digits; ldt is the one that
+                                LDTR selects, and empty if that is none
     tss                         {"ss0", "esp0"}
     frames                      {"A": [17 words], "B": [17 words]}, gs first, ss last
     stack                       {"linear": address of the first word, "words": [16]},
@@ -53,7 +54,7 @@ NUMBERS = GENERAL + ("eip", "eflags", "cr0", "cpl")
 SEGMENTS = ("cs", "ss", "ds", "es", "fs", "gs")
 SELECTORS = SEGMENTS + ("tr", "ldtr")
 SELECTOR_KEYS = {"selector", "base", "limit", "type", "dpl", "attributes"}
-STATE_KEYS = {*NUMBERS, *SELECTORS, "gdtr", "idtr", "gdt", "idt", "tss", "frames", "stack"}
+STATE_KEYS = {*NUMBERS, *SELECTORS, "gdtr", "idtr", "gdt", "idt", "ldt", "tss", "frames", "stack"}
 STEP_KEYS = {"bytes", "text", "symbol", "source", "accesses", "changes"}
 STEP_OPTIONS = {"repeats", "folded"}
 HEAD_KEYS = {"format", "version", "emulator", "program", "base", "symbols", "state", "steps"}

@@ -8,13 +8,14 @@ import pytest
 from debuggers import (BASE, BOTH, COM, COM_START, FRAME_BYTES, GENERAL, NAMES, PUSHED_BY_INT,
                        SYMBOLS, Qemu, count, linear, patched)
 
-A_CODE, A_DATA, B_CODE, B_DATA, A_SCREEN, B_SCREEN = 0x23, 0x2b, 0x33, 0x3b, 0x4b, 0x53
+A_CODE, A_DATA, A_SCREEN, B_CODE, B_DATA, B_SCREEN = 0x07, 0x0f, 0x17, 0x1f, 0x27, 0x2f
+A_LDT, B_LDT = 0x20, 0x28
 STACK = 256  # a proc's esp, whenever it is at its int
 SWITCH_VECTOR = 0x30
 MILLION = 1 << 20  # the first line of the log beyond
 
 # Access bytes as Intel has them, without "accessed" and "busy", which the CPU sets.
-CODE, DATA, TSS = 0x9a, 0x92, 0x89
+CODE, DATA, TSS, LDT = 0x9a, 0x92, 0x89, 0x82
 RING_3 = 0x60
 
 
@@ -22,18 +23,26 @@ def rows(row):
     return 0xb8000 + row * 160, 4 * 160
 
 
-# selector: linear base, size, access byte. What is not here is not in the GDT.
-DESCRIPTORS = {
+# selector: linear base, size, access byte. What is not here is in no table.
+GDT = {
     0x08: (BASE, 0x10000, CODE),
     0x10: (BASE, 0x10000, DATA),
     0x18: (linear("tss"), 104, TSS),
-    A_CODE: (linear("proc_a_code"), SYMBOLS["proc_a_code_bytes"], CODE | RING_3),
-    A_DATA: (linear("proc_a_data"), STACK, DATA | RING_3),
-    B_CODE: (linear("proc_b_code"), SYMBOLS["proc_b_code_bytes"], CODE | RING_3),
-    B_DATA: (linear("proc_b_data"), STACK, DATA | RING_3),
-    0x40: (0xb8000, 80 * 25 * 2, DATA),
-    A_SCREEN: (*rows(1), DATA | RING_3),
-    B_SCREEN: (*rows(19), DATA | RING_3),
+    A_LDT: (linear("proc_a_ldt"), 3 * 8, LDT),
+    B_LDT: (linear("proc_b_ldt"), 6 * 8, LDT),
+    0x30: (0xb8000, 80 * 25 * 2, DATA),
+}
+LDTS = {
+    "a": {
+        A_CODE: (linear("proc_a_code"), SYMBOLS["proc_a_code_bytes"], CODE | RING_3),
+        A_DATA: (linear("proc_a_data"), STACK, DATA | RING_3),
+        A_SCREEN: (*rows(1), DATA | RING_3),
+    },
+    "b": {
+        B_CODE: (linear("proc_b_code"), SYMBOLS["proc_b_code_bytes"], CODE | RING_3),
+        B_DATA: (linear("proc_b_data"), STACK, DATA | RING_3),
+        B_SCREEN: (*rows(19), DATA | RING_3),
+    },
 }
 
 OWN = {
@@ -73,37 +82,49 @@ def test_the_processor_holds_a_procs_own_segments_and_no_other(machine, letter):
         segment = registers[name]
         assert segment.selector == selector, name
         if selector:
-            base, size, access = DESCRIPTORS[selector]
+            base, size, access = LDTS[letter][selector]
             assert (segment.base, segment.limit) == (base, size - 1), name
             assert segment.flags & 0xf0fe00 == 0x400000 | access << 8, name
-    assert registers["ldtr"].selector == 0
+    assert registers["ldtr"].selector == {"a": A_LDT, "b": B_LDT}[letter]
 
 
-def gdt(machine):
-    """selector: (base, size, access byte, flags), without the first entry, which no one can load."""
-    _, base, limit, _ = machine.registers()["gdtr"]
+def table(machine, register):
+    """selector: (base, size, access byte, flags), without entries that no one can load."""
+    _, base, limit, _ = machine.registers()[register]
     raw = machine.read(base, limit + 1)
     assert len(raw) % 8 == 0, "the limit is a byte too long or too short"
     entries = {}
-    for place in range(8, len(raw), 8):
+    for place in range(0, len(raw), 8):
         low, mid, high, access, flags, top = struct.unpack_from("<HHBBBB", raw, place)
-        limit, base = low | (flags & 15) << 16, mid | high << 16 | top << 24
-        access &= ~(2 if access & 0x1f == 0x0b else 1 if access & 0x10 else 0)
-        entries[place | access >> 5 & 3] = (base, limit + 1, access, flags >> 4)
+        if access & 0x80 and (place or register == "ldtr"):
+            limit, base = low | (flags & 15) << 16, mid | high << 16 | top << 24
+            access &= ~(2 if access & 0x1f == 0x0b else 1 if access & 0x10 else 0)
+            selector = place | access >> 5 & 3 | (4 if register == "ldtr" else 0)
+            entries[selector] = (base, limit + 1, access, flags >> 4)
     return entries
 
 
-def test_the_gdt_is_what_segments_h_says(machine):
-    machine.run_to("proc_b_int")
-    assert gdt(machine) == {selector: (base, size, access, 0 if access == TSS else 0x4)
-                            for selector, (base, size, access) in DESCRIPTORS.items()}
+def with_flags(entries):
+    """A system segment has no D/B bit."""
+    return {selector: (base, size, access, 0x4 if access & 0x10 else 0)
+            for selector, (base, size, access) in entries.items()}
 
 
-def test_no_byte_of_anyone_else_lies_in_a_procs_segments(machine):
+def test_the_gdt_is_what_segments_h_says_and_has_nothing_for_ring_3(machine):
     machine.run_to("proc_b_int")
+    assert table(machine, "gdtr") == with_flags(GDT)
+    assert not any(access & RING_3 for _, _, access in GDT.values())
+
+
+@pytest.mark.parametrize("letter", "ab")
+def test_a_proc_can_name_its_own_segments_and_no_other(machine, letter):
+    machine.run_to(f"proc_{letter}_int")
+    assert table(machine, "ldtr") == with_flags(LDTS[letter])
+
+
+def test_no_byte_of_anyone_else_lies_in_a_procs_segments():
     ranges = {selector: range(base, base + size)
-              for selector, (base, size, access, _) in gdt(machine).items() if access & RING_3}
-    assert len(ranges) == 6
+              for entries in LDTS.values() for selector, (base, size, _) in entries.items()}
     for one in ranges:
         for other in ranges:
             overlap = range(max(ranges[one].start, ranges[other].start),
@@ -250,8 +271,11 @@ FAULTS = [
     ring_3_fault("int 0xff", "cd ff", "0d #GP", 0xff * 8 + 2),
     ring_3_fault("push, pop ds: ring 0's data", "6a 10 1f", "0d #GP", 0x10, eip=2),
     ring_3_fault("push, pop ss: ring 0's data", "6a 10 17", "0d #GP", 0x10, eip=2),
-    ring_3_fault("push, pop es: beyond the GDT", "6a 5b 07", "0d #GP", 0x58, eip=2),
-    ring_3_fault("push, pop es: LDT", "6a 07 07", "0d #GP", 0x04, eip=2),
+    ring_3_fault("push, pop es: beyond the GDT", "6a 3b 07", "0d #GP", 0x38, eip=2),
+    ring_3_fault("push, pop es: B's data", "6a 27 07", "0d #GP", 0x24, eip=2),
+    ring_3_fault("push, pop es: B's window", "6a 2f 07", "0d #GP", 0x2c, eip=2),
+    ring_3_fault("push, pop es: B's LDT", "6a 2b 07", "0d #GP", 0x28, eip=2),
+    ring_3_fault("lcall to B's code", "9a 00 00 00 00 1f 00", "0d #GP", 0x1c),
     ring_3_fault("lcall to ring 0", "9a 00 00 00 00 08 00", "0d #GP", 0x08),
     ring_3_fault("lcall to the TSS", "9a 00 00 00 00 18 00", "0d #GP", 0x18),
     ring_3_fault("read behind own data", "a0 00 01 00 00", "0d #GP", unseen_by_qemu=LIMITS),
@@ -277,7 +301,7 @@ def test_an_exception_never_gets_to_the_switch_but_says_what_it_is(
         if reached == "gate" and unseen_by_qemu and emulator is Qemu:
             pytest.xfail(f"QEMU's TCG does not check {unseen_by_qemu}")
         number, name = vector.split()
-        line = f"panic vector={number} name={name} error={error:04x} cs:eip=0023:{eip:08x}"
+        line = f"panic vector={number} name={name} error={error:04x} cs:eip=0007:{eip:08x}"
         assert reached == "halt"
         assert machine.log()[1:] == [line]
         cells = machine.read(0xb8000, 4000)
