@@ -14,7 +14,7 @@ import machines
 from machines import FLOPPY, ROOT
 
 DESCRIPTION = ROOT / "floppy.img.in"
-SCRIPTS = sorted(path for path in (ROOT / "scripts").iterdir() if os.access(path, os.X_OK))
+SCRIPTS = sorted(path for path in (ROOT / "scripts").iterdir() if path.is_file() and os.access(path, os.X_OK))
 
 
 def run(*command, env=None, cwd=ROOT, timeout=60):

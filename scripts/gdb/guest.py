@@ -1,0 +1,230 @@
+"""The guest, as our commands see it: CPU, names, tables, procs.
+
+Addresses are GDB's (stub.py): below 64 KiB they are offsets in the program. Bases of
+segments and tables are the CPU's own, linear.
+"""
+
+import collections
+import re
+import struct
+
+import gdb
+
+import stub
+from command import quietly
+
+RPL, TI = 3, 4
+PE = 1
+IS_32BIT = 0x400000
+EFLAGS = {"CF": 0, "PF": 2, "AF": 4, "ZF": 6, "SF": 7, "TF": 8, "IF": 9, "DF": 10, "OF": 11,
+          "NT": 14, "RF": 16, "VM": 17}
+
+
+# ---- the CPU
+
+class Segment(collections.namedtuple("Segment", "selector base limit flags")):
+    @property
+    def dpl(self):
+        return self.flags >> 13 & 3
+
+
+Table = collections.namedtuple("Table", "base limit")
+
+
+class Cpu:
+    """What the CPU holds now. Bases, tables and CPL are known to QEMU's monitor only."""
+
+    HOLDERS = "cs ss ds es fs gs ldtr tr".split()  # of selectors
+
+    def __init__(self):
+        text = quietly("monitor info registers")
+        names = {"GDT": "gdtr", "LDT": "ldtr", "IDT": "idtr"}
+        numbers = {name: int(value, 16) for name, value in re.findall(r"\b(E\w\w|CPL|CR0)=(\w+)", text)}
+        self.eip, self.esp, self.eflags = (numbers[name] for name in ("EIP", "ESP", "EFL"))
+        self.cpl, self.cr0 = numbers["CPL"], numbers["CR0"]
+        for name, *values in re.findall(r"^(\w\w|LDT) *=(\w{4}) (\w{8}) (\w{8}) (\w{8})", text, re.M):
+            setattr(self, names.get(name, name.lower()), Segment(*(int(value, 16) for value in values)))
+        for name, *values in re.findall(r"^(GDT|IDT)= +(\w{8}) (\w{8})", text, re.M):
+            setattr(self, names[name], Table(*(int(value, 16) for value in values)))
+
+    @property
+    def is_protected(self):
+        return bool(self.cr0 & PE)
+
+    @property
+    def has_selector_in_cs(self):
+        """Not yet between the `mov` to cr0 and the far jump."""
+        return self.is_protected and self.cs.base != self.cs.selector << 4
+
+    @property
+    def runs_32bit_code(self):
+        return bool(self.cs.flags & IS_32BIT)
+
+    @property
+    def pc(self):
+        return stub.address(self.cs.base + self.eip & 0xffffffff)
+
+    @property
+    def sp(self):
+        return stub.address(self.ss.base + self.esp & 0xffffffff)
+
+    @property
+    def cs_eip(self):
+        return f"{self.cs.selector:04x}:{self.eip:08x}"
+
+    @property
+    def ss_esp(self):
+        return f"{self.ss.selector:04x}:{self.esp:08x}"
+
+    @property
+    def flags(self):
+        names = [name for name, bit in EFLAGS.items() if self.eflags >> bit & 1]
+        return " ".join([f"{self.eflags:08x}", *names])
+
+
+def protected_cpu():
+    """The CPU, if its tables are the program's."""
+    cpu = Cpu()
+    if not (cpu.is_protected and stub.is_in_program(cpu.gdtr.base)):
+        raise gdb.GdbError("There are no tables, frames and procs before protected mode. "
+                           "To get there: at ckpt_frames, then continue")
+    return cpu
+
+
+# ---- memory and its names
+
+def words(address, count):
+    data = gdb.selected_inferior().read_memory(address, 4 * count).tobytes()
+    return struct.unpack(f"<{count}I", data)
+
+
+def word(address):
+    return words(address, 1)[0]
+
+
+def read_symbols():
+    """The program's names and addresses. Not asked of GDB: for it, C's local variables come first."""
+    with open("build/p_proc.sym", encoding="utf-8") as listing:
+        return {name: int(address, 16) for address, name in map(str.split, listing)}
+
+
+SYMBOLS = read_symbols()
+
+
+def structure(kind, address):
+    return gdb.Value(address).cast(gdb.lookup_type(f"struct {kind}").pointer()).dereference()
+
+
+def place(address):
+    """'gate+3' for an address, or '' if there is no name near it."""
+    found = re.match(r"(\S+)(?: \+ (\d+))? in section", quietly(f"info symbol {address:#x}"))
+    return "+".join(filter(None, found.groups())) if found else ""
+
+
+def stack_place(cpu):
+    """The same for ss:esp. At the end of a segment, the next name is not what is meant."""
+    if cpu.esp == cpu.ss.limit + 1:
+        return f"the end of {selector(cpu.ss.selector)}"
+    return place(cpu.sp)
+
+
+def where(address):
+    """'gate+3 p_proc.S:224' for an address in code."""
+    line = gdb.find_pc_line(address)
+    source = f"{line.symtab.filename}:{line.line}" if line.symtab and line.line else ""
+    return f"{place(address)} {source}".strip()
+
+
+# ---- tables
+
+Row = collections.namedtuple("Row", "name purpose")
+
+
+def rows_of_segments_h():
+    """What is in which place of GDT (TI clear) and LDTs (TI set)."""
+    with open("common/segments.h", encoding="utf-8") as header:
+        rows = re.findall(r'^SEG\((\w+), *(\w+),.*"(.*)"', header.read(), re.M)
+    return {int(place, 16): Row(name, purpose) for place, name, purpose in rows}
+
+
+SEGMENTS_H = rows_of_segments_h()
+
+
+def selector(value):
+    """'A_CODE' for 0x23."""
+    row = SEGMENTS_H.get(value & ~RPL)
+    return row.name if row else ""
+
+
+class Descriptor:
+    """Eight bytes of a GDT or LDT (Intel, volume 3, section 3.4.5) or of an IDT (6.11)."""
+
+    SYSTEM = {0x2: "LDT", 0x5: "task gate", 0x9: "TSS", 0xb: "TSS, busy", 0xc: "call gate",
+              0xe: "interrupt gate", 0xf: "trap gate"}
+
+    def __init__(self, place, low, high):
+        self.place = place
+        self.present = bool(high & 0x8000)
+        self.dpl = high >> 13 & 3
+        self.base = high & 0xff000000 | (high & 0xff) << 16 | low >> 16
+        self.limit = high & 0xf0000 | low & 0xffff
+        if high & 0x800000:  # counted in pages
+            self.limit = self.limit << 12 | 0xfff
+        self.selector, self.offset = low >> 16, high & 0xffff0000 | low & 0xffff
+        self.type = self.type_of(high) if self.present else "not present"
+
+    def type_of(self, high):
+        if not high & 0x1000:
+            return self.SYSTEM.get(high >> 8 & 0xf, "reserved")
+        size = 32 if high & IS_32BIT else 16
+        if high & 0x800:
+            return f"code{size} " + ("xr" if high & 0x200 else "x")
+        return f"data{size} " + ("rw" if high & 0x200 else "r")
+
+
+def descriptors(table):
+    raw = words(stub.address(table.base), (table.limit + 1) // 4)
+    return [Descriptor(4 * i, raw[i], raw[i + 1]) for i in range(0, len(raw), 2)]
+
+
+def loaded(selector, cpu):
+    """A segment register with this selector."""
+    selector &= 0xffff
+    found = descriptors(cpu.ldtr if selector & TI else cpu.gdtr)[selector >> 3]
+    return Segment(selector, found.base, found.limit, None)
+
+
+# ---- procs
+
+class Proc:
+    """A struct proc (common/frame.h)."""
+
+    def __init__(self, start):
+        value = structure("proc", start)
+        self.start = start
+        self.end = start + value["frame"].type.sizeof
+        self.name = chr(int(value["name"]))
+        self.code = int(value["frame"]["cs"])
+        self.next = int(value["next"])
+
+
+def procs():
+    return [Proc(SYMBOLS[name]) for name in sorted(SYMBOLS) if re.fullmatch("proc_[a-z]", name)]
+
+
+def running_proc(cpu):
+    """The one that the CPU executes in ring 3, or None."""
+    return next((proc for proc in procs() if cpu.cpl == 3 and proc.code == cpu.cs.selector), None)
+
+
+def owner(frame_end):
+    """The proc whose frame ends there, or None."""
+    return next((proc for proc in procs() if proc.end == frame_end), None)
+
+
+def tss():
+    return structure("tss", SYMBOLS["tss"])
+
+
+def esp0():
+    return int(tss()["esp0"])
