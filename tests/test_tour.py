@@ -210,9 +210,32 @@ def test_what_changed_since_the_last_stop(recorded, shown):
                 f"{letter}'s frame: {name}"
                 for name, was, now in zip(WORDS, old["frames"][letter], new["frames"][letter]) if was != now]
         assert ("TSS: esp0" in names) == (old["tss"] != new["tss"])
-        assert sum(name.startswith("GDT") for name in names) \
-            == sum(was != now for was, now in zip(old["gdt"], new["gdt"]))
+        for table in ("gdt", "ldt"):
+            changed = sum(was != now for was, now in zip(old[table], new[table]))
+            assert sum(name.startswith(table.upper()) for name in names) == changed * (old["ldtr"] == new["ldtr"]
+                                                                                       or table == "gdt")
     assert re.search(r"TSS +available +─▶  busy", section(shown["ckpt_tss"], "changed since"))
+
+
+def test_a_proc_begins_in_segments_of_its_own_ldt(shown):
+    for stop, letter in (("ckpt_iret", "A"), ("ckpt_switched", "B")):
+        named = re.findall(r"  read  8  .*  (\wDT entry \d+, \w+):", section(shown[stop], "what the CPU did"))
+        first = "AB".index(letter) * 3
+        assert named == [f"LDT entry {first}, {letter}_CODE", f"LDT entry {first + 1}, {letter}_DATA"]
+
+
+def test_the_way_out_shows_how_ldtr_was_loaded(recorded, shown):
+    sections = shown["ckpt_switched"]
+    assert re.search(r"^ +ldtr +0020, A_LDT +─▶  0028, B_LDT$", section(sections, "changed since"), re.M)
+    loads = [step for _, before, step, after in recording.walk(recorded)
+             if (before["ldtr"]["selector"], after["ldtr"]["selector"]) == (0x20, 0x28)]
+    assert [step["text"].split()[0] for step in loads] == ["lldt"]
+    text = section(sections, "on the way here: LDTR")
+    assert loads[0]["source"] in text
+    listed = re.findall(r"^ *\d+  (read|write) +(\d)  ([0-9a-f]{8})  ([0-9a-f]+)  +(\S.*)$", text, re.M)
+    assert [[what, int(address, 16) + BASE, int(size), int(value, 16)] for what, size, address, value, _ in listed] \
+        == loads[0]["accesses"]
+    assert [name for *_, name in listed] == ["which LDT is B's: 0028, B_LDT", "GDT entry 5, B_LDT: DPL 0"]
 
 
 def test_the_tss_is_that_of_the_task_register(recorded, shown):
@@ -386,6 +409,17 @@ def test_lab_docs_writes_a_page_and_finds_what_is_wrong_in_it(tmp_path, small_pa
     assert f"{page}:3: tour ckpt_int before and after: the run says something else\n" in check.stdout
     assert check.stdout.endswith("1 of 4 blocks differ: refill them with: make docs\n")
     assert "ss:ebp" in page.read_text()
+
+
+def test_the_tables_hold_every_segment_once_and_each_ldt_its_procs_alone(facts):
+    page = "".join(f"<!-- run: {what} -->\n<!-- end -->\n" for what in ("gdt", "ldt A", "ldt B", "descriptor B_DATA"))
+    *tables, taken_to_pieces = docs.produce(list(docs.blocks_of("page.md", page)), facts)
+    names = [re.findall(r"^\| \d+ \| `([0-9a-f]{4})` \| (\w+) \|.* \| \w.* \|$", table, re.M) for table in tables]
+    assert {name: int(selector, 16) for table in names for selector, name in table} \
+        == {name: value for name, value in machines.symbols().items() if name.isupper()}
+    assert [name for _, name in names[1]] == ["A_CODE", "A_DATA", "A_SCREEN"]
+    assert [name for _, name in names[2]] == ["B_CODE", "B_DATA", "B_SCREEN"]
+    assert "TI: 1, the LDT" in taken_to_pieces and "entry 4 of B's LDT" in taken_to_pieces
 
 
 def test_with_the_same_compiler_all_must_be_the_same(small_page, facts):
