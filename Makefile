@@ -133,7 +133,7 @@ test: $(IMAGE)
 breakages: $(IMAGE)
 	tests/breakages/run
 bench: $(IMAGE)
-	tests/bench
+	lab/bench
 
 # ---- the rest -------------------------------------------------------------
 #: make screenshot      docs/screen.png, the picture in the README
@@ -142,6 +142,6 @@ bench: $(IMAGE)
 
 .PHONY: screenshot clean
 screenshot: $(IMAGE)
-	tests/screenshot docs/screen.png
+	lab/screenshot docs/screen.png
 clean:
 	rm -rf $B
