@@ -247,8 +247,8 @@ proc_\letter\()_end:
  * Intel:	volume 3, section 6.12.1; volume 2, INT n and IRET.
  *
  * gate_with_stop is the same with a magic breakpoint in front.  The IDT points
- * there as long as every switch is shown, and two bytes further on when the
- * pace is such that nobody would want to stop (watch.c).
+ * there as long as every switch is shown, and right behind it when the pace is
+ * such that nobody would want to stop (watch.c).
  */
 	.global	gate_with_stop, ckpt_int, gate
 gate_with_stop:

@@ -41,6 +41,5 @@
 #define STACK_COLUMN		59		/* ssss:eeeeeeee, hexadecimal */
 
 #define BALL_COLUMN		38
-#define BALL_COLUMNS		4
 
 #endif

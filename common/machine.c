@@ -51,8 +51,7 @@ void debug_out(char c)
 enum {
 	PIT_HZ = 1193182,
 	PIT_2_MODE_0 = 0xb0,	/* counter 2, both bytes, mode 0, binary */
-	B_GATE_2 = 0x01,
-	B_SPEAKER = 0x02,
+	B_GATE_2 = 0x01,	/* 0x02 would be the loudspeaker itself */
 	B_PARITY_BITS = 0x0c,
 	B_OUT_2 = 0x20,
 };

@@ -1,7 +1,7 @@
 /*
  * The switch for all to see: log, screen, pace.  The gate counts switches_left
  * down and comes here when it reaches zero: at a slow pace at every switch, at
- * full speed some eight times a second, and always at those switches that the
+ * full speed some thirty times a second, and always at those switches that the
  * log wants.  In between, switches cost what they cost and nothing else.
  */
 #include "watch.h"

@@ -28,7 +28,6 @@
 #define SEGMENT_32BIT		0x40
 
 /* Selectors, section 3.4.2. */
-#define SELECTOR_RPL		3
 #define SELECTOR_TI		4		/* in the LDT, not in the GDT */
 #define DESCRIPTOR_BYTES	8
 

@@ -211,7 +211,7 @@ def test_bochs_shows_the_prompt_beside_the_screen():
                 time.sleep(0.05)
 
         try:
-            tmux("new-session", "-d", "-x", "170", "-y", "40", "env -u TMUX scripts/bochs")
+            tmux("new-session", "-d", "-x", "170", "-y", "40", f"env -u TMUX TMUX_TMPDIR={folder} scripts/bochs")
             wait_for(r"type c and Enter(?s:.*)<bochs:1>")
             tmux("send-keys", "c", "Enter")
             wait_for(r"<bochs:1> c(?s:.*)Magic breakpoint(?s:.*)<bochs:2>")
