@@ -1,0 +1,101 @@
+"""Recordings: complete, the same each time, and of one shape whichever emulator made them."""
+
+import json
+import subprocess
+
+import pytest
+import recording
+from machines import ROOT
+
+
+def record(*options):
+    return subprocess.run([ROOT / "lab/record", *map(str, options)], text=True, capture_output=True,
+                          stdin=subprocess.DEVNULL, timeout=60)
+
+
+@pytest.fixture(scope="module", params=["bochs", "qemu"])
+def made(request, tmp_path_factory):
+    """The same recording twice, in two folders."""
+    paths = [tmp_path_factory.mktemp(folder) / "recording.json" for folder in ("here", "there")]
+    for path in paths:
+        run = record("--emulator", request.param, "--switches", 2, "--output", path)
+        assert run.returncode == 0, run.stderr
+    return request.param, paths
+
+
+def test_equal_runs_give_equal_recordings(made):
+    _, (here, there) = made
+    assert here.read_bytes() == there.read_bytes()
+
+
+def test_every_step_is_there_from_the_stub_to_the_second_switch(made):
+    emulator, (path, _) = made
+    steps = list(recording.walk(recording.load(path)))
+    assert steps[0][2]["symbol"] == "start"
+    for number, (_, _, step, after) in enumerate(steps[:-1]):
+        following = steps[number + 1][1]
+        assert after == following
+        assert step["text"] and step["bytes"] and ":" in step["source"]
+        assert (step["accesses"] is None) == (emulator == "qemu" or "folded" in step or "repeats" in step)
+    levels = [before["cpl"] for _, before, _, _ in steps] + [steps[-1][3]["cpl"]]
+    changes = [(was, now) for was, now in zip(levels, levels[1:]) if was != now]
+    assert changes == [(0, 3), (3, 0), (0, 3), (3, 0), (0, 3)]
+
+
+def test_int_reads_the_gate_and_the_tss_and_pushes_five_words():
+    path = ROOT / "build/recording-int.json"
+    assert record("--from", "proc_a_int", "--steps", 1, "--output", path).returncode == 0
+    made = recording.load(path)
+    (_, before, step, after), = recording.walk(made)
+    accesses = [(kind, address) for kind, address, *_ in step["accesses"]]
+    gate, tss = before["idtr"]["base"] + 0x30 * 8, before["tr"]["base"]
+    assert {("read", gate), ("read", tss + 4), ("read", tss + 8)} <= set(accesses)
+    top = made["base"] + before["tss"]["esp0"]
+    pushed = [access[1:] for access in step["accesses"] if access[0] == "write"]
+    assert pushed == [[top - 4, 4, before["ss"]["selector"]], [top - 8, 4, before["esp"]],
+                      [top - 12, 4, before["eflags"]], [top - 16, 4, before["cs"]["selector"]],
+                      [top - 20, 4, before["eip"] + 2]]
+    assert after["esp"] == before["tss"]["esp0"] - 20
+
+
+def test_string_instructions_are_one_step_with_a_count(made):
+    _, (path, _) = made
+    made = recording.load(path)
+    counts = [step["repeats"] for step in made["steps"] if "repeats" in step]
+    assert counts == [made["symbols"]["data_bytes"], made["symbols"]["bss_dwords"]]
+
+
+def test_both_emulators_take_the_same_steps(tmp_path):
+    found = {}
+    for emulator in ("bochs", "qemu"):
+        assert record("--emulator", emulator, "--switches", 1, "--output", tmp_path / emulator).returncode == 0
+        found[emulator] = [(step["symbol"], step["bytes"])
+                           for step in recording.load(tmp_path / emulator)["steps"]]
+    assert found["bochs"] == found["qemu"]
+
+
+def test_a_symbol_that_does_not_exist_is_answered_with_the_nearest():
+    run = record("--from", "ckpt_frame")
+    assert run.returncode == 1
+    assert "no symbol ckpt_frame; the nearest names: ckpt_frames" in run.stderr
+
+
+@pytest.mark.parametrize("spoil, complaint", [
+    (lambda text: text.replace('"version":1', '"version":9'), ":1: a recording of version 9"),
+    (lambda text: text[:len(text) // 2], "not a whole recording"),
+    (lambda text: text.replace('"accesses"', '"axesses"', 1), ":2: step 0: expected the keys"),
+    (lambda text: "{}", ":1: not a recording"),
+    (lambda text: json.dumps({**json.loads(text), "state": {}}), ":1: the first state is not complete"),
+])
+def test_a_bad_recording_is_refused_with_the_line(tmp_path, spoil, complaint):
+    path = tmp_path / "recording.json"
+    assert record("--steps", 3, "--output", path).returncode == 0
+    path.write_text(spoil(path.read_text()))
+    with pytest.raises(recording.BadRecording) as error:
+        recording.load(path)
+    assert str(error.value).startswith(str(path)) and complaint in str(error.value)
+
+
+def test_a_recording_that_is_missing_says_how_to_make_it(tmp_path):
+    with pytest.raises(recording.BadRecording, match="made by: make record"):
+        recording.load(tmp_path / "none.json")
