@@ -96,10 +96,11 @@ bochs-headless: $(IMAGE)
 #: make tour            four looks at a ring transition, and the way out
 #: make debug           step through it in GDB, from the boot sector on
 #: make record          what the CPU does, step by step: build/recording-bochs.json
+#: make check-crossings every crossing, held against Intel's rules
 #: make pictures        docs/pictures/, drawn from a recording
 #: make docs            the numbers and listings in docs/, from runs
 
-.PHONY: tour debug record pictures docs
+.PHONY: tour debug record check-crossings pictures docs
 tour: $(IMAGE)
 	@scripts/need bochs
 	@lab/tour
@@ -108,6 +109,9 @@ debug: $(IMAGE)
 record: $(IMAGE)
 	@scripts/need bochs
 	lab/record
+check-crossings: $(IMAGE)
+	@scripts/need bochs qemu-system-i386
+	lab/check-crossings
 pictures: $(IMAGE)
 	@scripts/need bochs
 	lab/pictures

@@ -1,0 +1,290 @@
+"""The judge: compares what Intel's manual says with what a recording shows.
+
+    for number, verdict in judge.verdicts(made):       made: a recording
+        verdict.kind                                   "int 0x30, ring 3 to 0"
+        verdict.facts                                  all that was checked
+        verdict.findings                               those that are not so
+
+Judged is every step that crosses between rings, or may: interrupts and exceptions, iret, far
+transfers, loads of segment registers and of the registers of tables, and what not every
+ring may do. model.py says what must be so, given the state before; rules.py has the list of
+all rules, with the place in the manual, and of what emulators are known to do otherwise.
+The judge shares nothing with the program that runs: all it goes by is the recording.
+"""
+
+import dataclasses
+import functools
+
+import model
+import recording
+from cpu import ACCESSED, ALL, BIG, BUSY, PE, TF, Cpu, Fact, Layout, Stuck, flat, show
+from decode import decode
+from rules import EXEMPTIONS, TRAP_LATE
+
+# No instruction that is not judged may change these.
+PRIVATE = frozenset((*recording.SELECTORS, "cpl", "gdtr", "idtr"))
+
+
+@dataclasses.dataclass
+class Verdict:
+    kind: str                   # "int 0x30, ring 3 to 0", "#GP(018a), ring 3 to 0", "pop %gs"
+    crossing: bool = False      # cs was loaded: another ring, or another way into the same
+    facts: list = ()
+    refused: str | None = None  # rule by which the model expected an exception
+    exact: dict = ()            # see Cpu
+    bounds: list = ()
+    compared: dict = ()
+
+    @property
+    def findings(self):
+        return [fact for fact in self.facts if not fact.holds()]
+
+
+def verdicts(made):
+    """Gives (number, Verdict) for each step of a recording."""
+    layout = Layout(made)
+    state, values = None, None
+    for number, before, step, after in recording.walk(made):
+        verdict = None
+        if judged(step, before):
+            old = values if before is state else flat(before)
+            state, values = after, flat(after)
+            verdict = judge(layout, old, step, values)
+        yield number, verdict or untouched(step)
+
+
+def judged(step, before):
+    """Whether judge() may have something to say: cheaply, for steps are many."""
+    if "folded" in step or "repeats" in step:
+        return False
+    code = decode(step["bytes"], bool(before["cs"]["attributes"] & BIG))
+    return (code.name in model.JUDGED or name_of(step) or not PRIVATE.isdisjoint(step["changes"])
+            or not goes_on(code, step, before["eip"], step["changes"].get("eip", before["eip"])))
+
+
+def untouched(step):
+    """The verdict on a step that has nothing to do with rings: so it must have been."""
+    changed = " ".join(sorted(PRIVATE & step["changes"].keys()))
+    return Verdict("other", facts=[Fact("kept", "segments, CPL, registers of tables", "", changed)])
+
+
+@functools.lru_cache(None)
+def named(text):
+    """What the disassembler's text stands for, of what is judged."""
+    return next((name for name, pattern in model.NAMES.items() if pattern.match(text)), None)
+
+
+def name_of(step):
+    return named(step["text"])
+
+
+def goes_on(code, step, eip, found):
+    """Whether eip is where no exception has led."""
+    return code.name in ("branch", "jmp") or found == eip + len(step["bytes"]) // 2 & 0xFFFFFFFF
+
+
+def judge(layout, before, step, after):
+    """The verdict on a step, its states being flat; None if there is nothing to judge."""
+    cpu = Cpu(layout, before, step["accesses"], after)
+    cpu.rely("bytes")
+    wide = bool(cpu.get("cs.attributes", BIG))
+    code = decode(step["bytes"], wide)
+    name = code.name if code.name in model.JUDGED else None
+    cpu.check("named", step["text"], name_of(step), name)
+    if name:
+        cpu.check("named", "bytes", len(step["bytes"]) // 2, code.length)
+    crossed = (any(before[field] != after[field] for field in ("cpl", "cs.selector"))
+               or name is None and entered(layout, before, step, after, code))
+    if not crossed and not (name and (before["cr0"] & PE or name in model.IN_REAL_MODE)):
+        return None if cpu.facts[0].holds() else Verdict("other", facts=cpu.facts)
+
+    next_eip = before["eip"] + code.length & (0xFFFFFFFF if wide else 0xFFFF)
+    try:
+        if before["eflags"] & TF and layout.emulator in TRAP_LATE and gate_to(layout, before, after) == 1:
+            model.single_step(cpu, before["eip"])
+        else:
+            model.execute(cpu, code, next_eip)
+        compare(cpu)
+    except Stuck as why:
+        rule, what = why.args
+        if rule:
+            cpu.check(rule, "", "no such thing", what)
+        elif crossed or not goes_on(code, step, before["eip"], after["eip"]):
+            cpu.check("course", "goes", "on, without an exception", where(cpu, after))
+        cpu.exact.clear()
+    kind = cpu.kind or step["text"]
+    return Verdict(kind + (f", {cpu.route}" if cpu.route else ""), cpu.route is not None, cpu.facts,
+                   cpu.refused, cpu.exact, cpu.bounds, cpu.compared)
+
+
+def entered(layout, before, step, after, code):
+    """Whether it seems that there was an exception, in the same ring."""
+    if code.name in ("branch", "jmp"):
+        return before["esp"] - after["esp"] in (12, 16) and gate_to(layout, before, after) is not None
+    return not goes_on(code, step, before["eip"], after["eip"])
+
+
+def gate_to(layout, before, after):
+    """The vector whose gate leads to where the state after is."""
+    for vector, field in enumerate(layout.idt):
+        gate = before[field]
+        offset, selector = gate & 0xFFFF | gate >> 48 << 16, gate >> 16 & 0xFFFF
+        if (after["eip"], after["cs.selector"] & ~3) == (offset, selector & ~3):
+            return vector
+    return None
+
+
+def where(cpu, after):
+    text = f"{after['cs.selector']:04x}:{after['eip']:08x}"
+    vector = gate_to(cpu.layout, cpu.before, after)
+    return text + ("" if vector is None else f", where gate {vector:#04x} leads")
+
+
+# ---- the model against the recording --------------------------------------------------
+
+def compare(cpu):
+    """First whether it went that way at all; then all registers, memory and accesses."""
+    before, after = cpu.before, cpu.after
+    selector, eip = (cpu.expected.get(field, (before[field],))[0] for field in ("cs.selector", "eip"))
+    if (selector, eip) != (after["cs.selector"], after["eip"]):
+        if cpu.refused or gate_to(cpu.layout, before, after) is not None:
+            expected = f"{cpu.fault or cpu.kind}, to {selector:04x}:{eip:08x}"
+            cpu.check(cpu.refused or "course", "goes", expected, where(cpu, after))
+            return
+    compare_registers(cpu)
+    compare_memory(cpu)
+    if cpu.accesses is not None:
+        compare_reads(cpu)
+        compare_writes(cpu)
+    for state, name in ((before, "before"), (after, "after")):
+        if state["cr0"] & PE:
+            cpu.check("cpl", f"CPL {name}", state["cs.selector"] & 3, state["cpl"])
+
+
+@functools.lru_cache(None)
+def exempt(emulator, rule, field):
+    """The bits of a field in which an emulator is known to differ."""
+    bits = 0
+    for exemption in EXEMPTIONS:
+        if exemption.covers(emulator, rule, field):
+            bits |= exemption.mask
+    return bits
+
+
+def compare_field(cpu, field, expected, parts):
+    """A number of the state after: each rule that says something of it, for its bits."""
+    found, left = cpu.after[field], ALL
+    for mask, rule in parts:
+        mask &= left
+        left &= ~mask
+        mask &= ~exempt(cpu.layout.emulator, rule, field)
+        if mask:
+            cpu.check(rule, field, expected & mask, found & mask)
+            cpu.compared[field] = cpu.compared.get(field, 0) | mask
+
+
+MEMORY = ("gdt.", "idt.", "ldt.", "tss.", "frames.", "stack.")
+
+
+def compare_registers(cpu):
+    for field, old in cpu.before.items():
+        if field not in cpu.unspecified and not field.startswith(MEMORY):
+            value, parts = cpu.expected.get(field, (old, []))
+            whole = parts and field != "eflags"
+            compare_field(cpu, field, value, parts if whole else [*parts, (ALL, "kept")])
+
+
+def compare_memory(cpu):
+    """What was pushed lies there, the marks in descriptors are set, all else is as it was."""
+    writes = [*cpu.pushed, *((linear, 8, value, [(ACCESSED | BUSY, rule), (ALL, "kept-memory")])
+                             for linear, value, rule in cpu.marked)]
+    for start, unit, fields in cpu.layout.fixed:
+        touched = touched_words(start, unit, fields, writes)
+        for place, overlapping in touched.items():
+            compare_word(cpu, fields[place], start + unit * place, unit, cpu.before[fields[place]], overlapping)
+        compare_kept(cpu, {field: cpu.before[field] for place, field in enumerate(fields) if place not in touched})
+    for start, unit, fields in cpu.layout.movable(cpu.after):
+        touched = touched_words(start, unit, fields, writes)
+        known = {}
+        for place, field in enumerate(fields):
+            linear = start + unit * place
+            old = next((value for _, value in cpu.memory.read(linear, unit)), None)
+            if place in touched:
+                compare_word(cpu, field, linear, unit, old, touched[place])
+            elif old is not None:
+                known[field] = old
+        compare_kept(cpu, known)
+
+
+def touched_words(start, unit, fields, writes):
+    """Which words of a region the CPU writes to: {place: the writes}."""
+    touched = {}
+    for write in writes:
+        linear, size = write[:2]
+        for place in range(max(0, (linear - start) // unit), min(len(fields), (linear + size - 1 - start) // unit + 1)):
+            touched.setdefault(place, []).append(write)
+    return touched
+
+
+def compare_word(cpu, field, linear, unit, old, writes):
+    raw = [None] * unit if old is None else list(old.to_bytes(unit, "little"))
+    for start, size, value, _ in writes:
+        for i, byte in enumerate(value.to_bytes(size, "little")):
+            if 0 <= start + i - linear < unit:
+                raw[start + i - linear] = byte
+    if None not in raw:
+        parts = writes[0][3]
+        exactly = len(writes) == 1 and writes[0][:2] == (linear, unit)
+        compare_field(cpu, field, int.from_bytes(bytes(raw), "little"), parts if exactly else [(ALL, parts[-1][1])])
+
+
+def compare_kept(cpu, known):
+    """Words that nothing wrote to: one fact, unless some have changed."""
+    changed = [field for field, old in known.items() if cpu.after[field] != old]
+    for field in changed:
+        cpu.check("kept-memory", field, known[field], cpu.after[field])
+    if known and not changed:
+        cpu.check("kept-memory", next(iter(known)).rpartition(".")[0], "as it was", "as it was")
+    cpu.compared.update(dict.fromkeys(known, ALL))
+
+
+def compare_reads(cpu):
+    """In whatever order: all that had to be read was, and nothing else."""
+    allowed = set()
+    for linear, size, room, value, rule, must in cpu.reads:
+        told = cpu.told(linear, size)
+        if must or told is not None:
+            cpu.check(rule, f"{size} bytes read at {linear:#x}", value, told)
+        allowed.update(range(linear, linear + room))
+    others = sorted(cpu.read_bytes.keys() - allowed)
+    cpu.check("nothing-else", "read", "", " ".join(map(hex, others)))
+
+
+def compare_writes(cpu):
+    """Words in the order in which they are pushed; marks in descriptors at any time."""
+    found = [access[1:] for access in cpu.accesses if access[0] == "write"]
+    for linear, value, rule in cpu.marked:
+        inside = [write for write in found if linear <= write[0] and write[0] + write[1] <= linear + 8]
+        found = [write for write in found if write not in inside]
+        result = next(old for _, old in cpu.memory.read(linear, 8))
+        for start, size, new in inside:
+            shift = 8 * (start - linear)
+            result = result & ~((1 << 8 * size) - 1 << shift) | new << shift
+        if not exempt(cpu.layout.emulator, rule, "written"):
+            cpu.check(rule, f"written to the descriptor at {linear:#x}", value, result)
+    if exempt(cpu.layout.emulator, "stack-room", "written"):
+        found = [write for write in found if write[0] not in cpu.refused_words]
+    for number, (linear, size, value, parts) in enumerate(cpu.pushed):
+        there = found[number] if number < len(found) else (None, None, None)
+        compare_pushed(cpu, f"word {number + 1} pushed", (linear, size, value), parts, there)
+    others = found[len(cpu.pushed):]
+    cpu.check("nothing-else", "written", "", " ".join(hex(write[0]) for write in others))
+
+
+def compare_pushed(cpu, what, word, parts, found):
+    rule, left = parts[-1][1], ALL
+    cpu.check(rule, what, f"{word[1]} bytes at {word[0]:#x}", f"{found[1]} bytes at {show(found[0])}")
+    for mask, rule in parts:
+        bits = mask & left & ~exempt(cpu.layout.emulator, rule, what)
+        left &= ~mask
+        cpu.check(rule, what, word[2] & bits, None if found[2] is None else found[2] & bits)
