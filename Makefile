@@ -32,7 +32,8 @@ CFLAGS   = $(TARGET) -march=i386 -mregparm=3 -std=gnu11 -Os -g \
 	-mgeneral-regs-only -Wall -Wextra -Werror
 
 IMAGE  = $B/floppy.img
-COMMON = enter.S fault.S fault.c machine.c pace.c screen.c text.c watch.c
+COMMON = enter.S explain.c fault.S fault.c machine.c pace.c procs.c report.c screen.c \
+	text.c watch.c watchdog.c
 P_PROC = $(addprefix $B/, p_proc.S.o switch.c.o $(COMMON:%=common/%.o))
 
 .PHONY: all

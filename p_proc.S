@@ -18,8 +18,9 @@
  * (magic breakpoint); the label after it names the place.
  */
 #include "common/frame.h"
-#include "common/fault.h"
+#include "common/procs.h"
 #include "common/segments.h"
+#include "common/tables.h"
 
 /* Into and out of a frame, in the order in which it is drawn in frame.h. */
 	.macro	save_registers
@@ -36,6 +37,17 @@
 	pop	%es
 	pop	%ds
 	popa
+	.endm
+
+/*
+ * From label begin to here a proc gets its registers back, and all of it is the
+ * proc's own: if the CPU refuses a selector, or finds eip outside its segment, the
+ * exception comes from ring 0, but it is the proc that ends (fault.c).
+ */
+	.macro	restored_since begin
+1000:	.pushsection .restores, "a"
+	.word	\begin, 1000b
+	.popsection
 	.endm
 
 
@@ -80,11 +92,12 @@ ckpt_tss:				# TR is loaded: ss0:esp0 is the end of A's frame
 	mov	$proc_a, %eax
 	lldt	PROC_LDT(%eax)		# A's segments exist from here on
 	mov	%eax, %esp
-	restore_registers
+1:	restore_registers
 	xchg	%bx, %bx
 	.global	ckpt_iret
 ckpt_iret:				# the first iret is next: ring 3
 	iret
+	restored_since 1b
 
 
 /* ---- the tables -------------------------------------------------------- */
@@ -95,41 +108,7 @@ ckpt_iret:				# the first iret is next: ring 3
  * The GDT and the procs' LDTs (Intel, volume 3, section 3.5.1), one row for each
  * in segments.h.  The CPU never reads entry 0 of the GDT, so it holds what lgdt
  * wants to know.
- *
- * In the file, bases in the program are offsets.  Section .bases lists all places
- * of such descriptors, and enter.S adds the program's base there.
  */
-	.macro	base_here
-1:	.pushsection .bases, "a"
-	.word	1b
-	.popsection
-	.endm
-
-	.macro	descriptor_at table, place, base_low, base_high, size, access
-	.if	. - \table != (\place) & ~SELECTOR_TI
-	.error	"segments.h: a row is not at its place"
-	.endif
-	.word	(\size) - 1, \base_low
-	.byte	\base_high, ACCESS_PRESENT | (\access)
-	.if	(\access) & ACCESS_MEMORY
-	.byte	SEGMENT_32BIT, 0
-	.else
-	.byte	0, 0			# TSS and LDT have no such bit
-	.endif
-	.endm
-
-	.macro	descriptor_in table, place, base, size, access
-	base_here
-	descriptor_at \table, \place, \base, 0, \size, \access
-	.endm
-
-#define DESCRIPTOR(place, name, where, base, size, type, dpl, purpose) \
-	DESCRIPTOR_##where(place, base, size, type | ACCESS_DPL(dpl));
-#define DESCRIPTOR_in(place, base, size, access) \
-	descriptor_in TABLE, place, base, size, access
-#define DESCRIPTOR_at(place, base, size, access) \
-	descriptor_at TABLE, place, (base) & 0xffff, (base) >> 16, size, access
-
 	.balign	8
 	.global	gdt
 #define TABLE gdt
@@ -158,22 +137,13 @@ proc_b_ldt:
 
 /*
  * The IDT (Intel, volume 3, section 6.10).  Vectors 0-0x2f: exceptions and
- * hardware interrupts, for ring 0 alone.  0x30 is the one door that ring 3 may
- * knock at, and the last: the limit ends behind it.
+ * hardware interrupts (tables.h).  0x30 is the one door that ring 3 may knock at,
+ * and the last: the limit ends behind it.
  */
-	.macro	interrupt_gate offset, dpl
-	.word	\offset, RING0_CODE
-	.word	(ACCESS_PRESENT | ACCESS_DPL(\dpl) | ACCESS_INTERRUPT_GATE) << 8, 0
-	.endm
-
 	.balign	8
 	.global	idt, idt_gate, idtr
 idt:
-	.set	vector, 0
-	.rept	FAULT_VECTORS
-	interrupt_gate (fault_vectors + vector * FAULT_VECTOR_BYTES), 0
-	.set	vector, vector + 1
-	.endr
+	fault_gates
 idt_gate:
 	interrupt_gate gate_with_stop, 3
 idt_end:
@@ -183,9 +153,10 @@ idtr:
 	.long	idt
 
 /*
- * The TSS (Intel, volume 3, section 7.2.1).  No task is ever switched with it:
- * it is where the CPU looks for the stack when it comes from ring 3.  The I/O
- * bitmap begins beyond the limit, so every port is closed.
+ * The TSS (Intel, volume 3, section 7.2.1): where the CPU looks for the stack when
+ * it comes from ring 3.  The I/O bitmap begins beyond the limit, so every port is
+ * closed.  It is left by a task switch only if all else fails, and then the CPU
+ * saves its registers here.
  */
 	.balign	4
 	.global	tss
@@ -200,29 +171,59 @@ tss:
 	.error	"x86.h: TSS_BYTES is not the TSS's size"
 	.endif
 
+/* The task behind vector 8: where it begins, on a stack that nobody else uses. */
+	.global	double_fault_tss
+double_fault_tss:
+	.long	0			# backlink
+	.long	0, 0, 0, 0, 0, 0	# no other ring
+	.long	0			# cr3
+	.long	double_fault, EFLAGS_ALWAYS
+	.long	0, 0, 0, 0		# eax ecx edx ebx
+	.long	double_fault_stack_end, 0, 0, 0		# esp ebp esi edi
+	.long	RING0_DATA, RING0_CODE, RING0_DATA, RING0_DATA	# es cs ss ds
+	.long	0, RING0_SCREEN		# fs gs
+	.long	0			# LDT
+	.word	0, TSS_BYTES
+	.if	. - double_fault_tss != TSS_BYTES
+	.error	"x86.h: TSS_BYTES is not the TSS's size"
+	.endif
+
 
 /* ---- the frames -------------------------------------------------------- */
 
 /*
- * One for each proc, in struct proc's order.  What a proc finds at first: its
- * own data in ds, es and ss, its window in gs, all else zero.
+ * What a proc finds at first: its own data in ds, es and ss, its window in gs, all
+ * else zero.  Interrupts are let in (watchdog.c), and nothing that ring 3 may do
+ * shuts them out.
  */
+	.macro	first_frame code, data, screen
+	.long	\screen, 0, \data, \data		# gs fs es ds
+	.long	0, 0, 0, 0, 0, 0, 0, 0			# edi esi ebp - ebx edx ecx eax
+	.long	0, \code, EFLAGS_ALWAYS | EFLAGS_IF	# eip cs eflags
+	.long	PROC_DATA_BYTES, \data			# esp ss
+	.endm
+
+/* A proc, in struct proc's order; and its first frame once more, for a new start. */
 	.macro	proc letter, name, code, data, screen, ldt, next, place
 	.space	HEADROOM_BYTES
 	.global	proc_\letter
 proc_\letter:
-	.long	\screen, 0, \data, \data		# gs fs es ds
-	.long	0, 0, 0, 0, 0, 0, 0, 0			# edi esi ebp - ebx edx ecx eax
-	.long	0, \code, EFLAGS_ALWAYS			# eip cs eflags
-	.long	PROC_DATA_BYTES, \data			# esp ss
+	first_frame \code, \data, \screen
 proc_\letter\()_end:
 	.if	. - proc_\letter != FRAME_BYTES
 	.error	"frame.h: FRAME_BYTES is not the frame's size"
 	.endif
-	.long	proc_\next, proc_\letter\()_data	# next, show
+	.long	proc_\next, proc_\letter\()_data	# next, ask
+	.long	proc_\letter\()_first
+	.word	\ldt
 	.ascii	"\name"
 	.byte	\place
-	.word	\ldt
+	.long	0				# ended
+	.pushsection .rodata
+	.balign	4
+proc_\letter\()_first:
+	first_frame \code, \data, \screen
+	.popsection
 	.endm
 
 	.balign	4
@@ -246,11 +247,13 @@ proc_\letter\()_end:
  * Interrupts:	off.
  * Intel:	volume 3, section 6.12.1; volume 2, INT n and IRET.
  *
+ * leave_ring0 is where fault_entry (common/fault.S) comes out, too.  eax: the proc.
+ *
  * gate_with_stop is the same with a magic breakpoint in front.  The IDT points
  * there as long as every switch is shown, and right behind it when the pace is
  * such that nobody would want to stop (watch.c).
  */
-	.global	gate_with_stop, ckpt_int, gate
+	.global	gate_with_stop, ckpt_int, gate, leave_ring0
 gate_with_stop:
 	xchg	%bx, %bx
 ckpt_int:				# first instruction inside: look at ss:esp
@@ -268,10 +271,12 @@ gate:
 	decl	switches_left		# until someone wants to look
 	jz	1f
 	call	switch_to_next		# switch.c; eax: the proc whose turn it is
+leave_ring0:
 	lldt	PROC_LDT(%eax)		# its segments exist now, the other's no more
 	mov	%eax, %esp
-	restore_registers
+2:	restore_registers
 	iret
+	restored_since 2b
 
 1:	mov	$RING0_SCREEN, %ecx
 	mov	%ecx, %gs
@@ -279,12 +284,13 @@ gate:
 	lldt	PROC_LDT(%eax)
 	mov	%eax, %esp
 	cmpw	$gate_with_stop, idt_gate
-	restore_registers		# pops change no flags
-	jne	2f
+2:	restore_registers		# pops change no flags
+	jne	3f
 	xchg	%bx, %bx
 	.global	ckpt_switched
 ckpt_switched:				# the other proc's iret is next
-2:	iret
+3:	iret
+	restored_since 2b
 
 	.balign	4
 ring0_stack_pointer:

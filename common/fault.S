@@ -1,47 +1,27 @@
 /*
- * One entry point for each vector below 0x30, and what they share.  None of
- * them leads to the switch.
+ * Every way into ring 0 but int 0x30: exceptions, interrupts, and the task that
+ * is left when even those fail.
  */
-#include "fault.h"
+#include "frame.h"
 #include "segments.h"
+#include "vectors.h"
+
+#define FAULT_STACK_BYTES	2048
 
 	.text
+	fault_vectors_to fault_entry
 
 /*
- * fault_vectors - vector n enters at fault_vectors + n * FAULT_VECTOR_BYTES
- *
- * From:	the IDT, out of any ring.  From ring 3 the CPU has pushed its five
- *		words at the end of the running proc's frame; from ring 0 only
- *		eflags, cs, eip, on the stack that was in use.  Then, for some
- *		exceptions, an error code (Intel, volume 3, section 6.13).
- * Does:	puts a zero where the CPU gave no error code, and the vector below,
- *		so that all stacks look the same.
- * Interrupts:	off.
- */
-	.balign	16
-	.global	fault_vectors
-fault_vectors:
-	.set	vector, 0
-	.rept	FAULT_VECTORS
-	.balign	FAULT_VECTOR_BYTES
-	.if	vector >= 32 || !((ERROR_CODE_VECTORS >> vector) & 1)
-	push	$0
-	.endif
-	push	$vector
-	jmp	fault_entry
-	.set	vector, vector + 1
-	.endr
-
-/*
- * fault_entry - the frame, in the shape of frame.h, and on to C
+ * fault_entry - the frame, in the shape of frame.h, on to C, and out again
  *
  * In:		ss:esp: vector, error code, the CPU's words.  ss is RING0_DATA, by
  *		whatever way one came; ds, es, fs, gs may be anything.
  * Does:	takes vector and error code off the stack, so that the words below
  *		the CPU's are again those of struct frame (from ring 0, without
- *		esp and ss).
+ *		esp and ss).  From ring 3 it lies where the gate would have put it:
+ *		the proc is saved in its own frame.
  * Stack:	as found, then fault_stack: the one in use may be what is broken.
- * To:		fault (fault.c), which does not come back.
+ * To:		ring 3, by leave_ring0 (p_proc.S), if fault (fault.c) comes back.
  */
 fault_entry:
 	popl	%ss:fault_vector
@@ -60,7 +40,36 @@ fault_entry:
 	cld
 	mov	fault_vector, %edx	# 2nd
 	mov	fault_error, %ecx	# 3rd
-	call	fault
+	call	fault			# eax: the proc to go on with
+	jmp	leave_ring0
+
+/*
+ * nmi - counted, and that is all: nobody here knows what a machine means by it
+ *
+ * From:	the IDT, at any instruction, whatever IF says, and even while esp is
+ *		inside a frame: its words go where nothing is saved yet, or where
+ *		all is popped already.
+ * In:		ss is RING0_DATA, by whatever way one came.
+ */
+	.global	nmi
+nmi:
+	incl	%ss:nmis
+	iret
+
+/*
+ * double_fault - the task behind vector 8
+ *
+ * From:	a task gate: the CPU could not deliver an exception, most likely
+ *		because the stack it should push to is not usable.  It has put all
+ *		registers into the TSS that was in use and taken those of
+ *		double_fault_tss, so this stack is good whatever has happened (Intel,
+ *		volume 3, section 6.15, interrupt 8).  The error code pushed is zero.
+ * Stack:	double_fault_stack.
+ * To:		double_fault_panic (fault.c), which does not come back.
+ */
+	.global	double_fault
+double_fault:
+	call	double_fault_panic
 
 	.balign	4
 fault_stack_pointer:
@@ -69,11 +78,16 @@ fault_stack_pointer:
 
 	.bss
 	.balign	4
+	.global	nmis, double_fault_stack_end
+nmis:
+	.space	4
 fault_vector:
 	.space	4
 fault_error:
 	.space	4
-	.space	1024
+	.space	FAULT_STACK_BYTES
 fault_stack_end:
+	.space	FAULT_STACK_BYTES
+double_fault_stack_end:
 
 	.section .note.GNU-stack, "", @progbits

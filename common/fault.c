@@ -1,41 +1,139 @@
 /*
- * An exception, or an interrupt nobody asked for: say what it was, and stop.
+ * What becomes of an exception or an interrupt.  A proc's fault ends that proc;
+ * ring 0's own ends the game.
+ *
+ * All functions: ring 0 with gs = RING0_SCREEN, fault_stack (double_fault_panic:
+ * double_fault_stack), interrupts off.
  */
 #include "fault.h"
 #include "machine.h"
-#include "screen.h"
+#include "procs.h"
+#include "report.h"
+#include "segments.h"
 #include "text.h"
+#include "watchdog.h"
 #include "x86.h"
 
-/* Intel, volume 3, table 6-1. */
-static const char names[][4] = {
-	"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM",
-	"#DF", "", "#TS", "#NP", "#SS", "#GP", "#PF", "",
-	"#MF", "#AC", "#MC", "#XM", "#VE", "#CP",
-};
+/* p_proc.S: the places where ring 0 gives a proc its registers back. */
+extern const struct restore {
+	uint16_t begin, end;
+} restores[], restores_end[];
+
+extern struct tss tss;		/* p_proc.S */
+extern volatile uint32_t nmis;	/* fault.S */
+
+static uint32_t spurious;	/* interrupts that no device has asked for */
+static uint32_t traps;		/* int3 and into */
+
+static bool is_restoring(uint32_t eip)
+{
+	for (const struct restore *r = restores; r < restores_end; r++)
+		if (eip >= r->begin && eip < r->end)
+			return true;
+	return false;
+}
+
+/* Out: the proc to go on with. */
+static struct proc *end_with_report(struct proc *proc, const struct cause *cause)
+{
+	struct proc *next = proc_end(proc);
+
+	report_end(proc, cause, next);
+	if (!next)
+		halt();
+	watchdog_start();		/* the next one's time begins now */
+	return next;
+}
+
+/* int3 and into are the proc's own wish, and it goes on behind them.  Their
+   lines in the log get rarer, as those of the switches do. */
+static struct proc *trap(struct proc *proc, uint32_t vector)
+{
+	traps++;
+	if (!(traps & (traps - 1)))
+		report_trap(proc, vector, traps);
+	return proc;
+}
+
+static struct proc *interrupt(struct proc *proc, uint32_t irq)
+{
+	if (!interrupt_end(irq) || irq != ALARM_IRQ) {
+		spurious++;
+		return proc;
+	}
+	if (watchdog_is_patient())
+		return proc;
+	return end_with_report(proc, &(struct cause){ .vector = IRQ_VECTORS + irq });
+}
+
+/* If even the report fails, that is not reported. */
+static _Noreturn void panic(const struct frame *frame, const struct cause *cause)
+{
+	static bool panicking;
+
+	if (!panicking) {
+		panicking = true;
+		report_panic(frame, cause);
+	}
+	halt();
+}
 
 /*
- * From:	fault_entry (fault.S).  gs: RING0_SCREEN.
+ * From:	fault_entry (fault.S).
  * In:		the frame (from ring 0 without esp and ss), vector, error code.
- * Stack:	fault_stack.  Interrupts off.  Does not come back.
+ * Out:		the proc to go on with; esp0 is at its frame's end.
  */
-_Noreturn void fault(const struct frame *frame, uint32_t vector, uint32_t error)
+struct proc *fault(struct frame *frame, uint32_t vector, uint32_t error)
 {
-	static char line[80];
-	char *end = line;
+	struct proc *proc = proc_running();
+	struct cause cause = { .vector = vector, .error = error };
 
-	end = append(end, "panic vector=");
-	end = append(end, hex(vector, 2));
-	end = append(end, " name=");
-	end = append(end, vector < sizeof names / sizeof names[0] ? names[vector] : "");
-	end = append(end, " error=");
-	end = append(end, hex(error, 4));
-	end = append(end, " cs:eip=");
-	end = append(end, hex(frame->cs, 4));
-	end = append(end, ":");
-	append(end, hex(frame->eip, 8));
-	log_text(line);
-	log_text("\n");
-	screen_message("An exception that nobody handles. The machine stops here.", line);
-	halt();
+	if (frame->cs & SELECTOR_RPL) {
+		if (vector >= IRQ_VECTORS)
+			return interrupt(proc, vector - IRQ_VECTORS);
+		if (vector == VECTOR_BP || vector == VECTOR_OF)
+			return trap(proc, vector);
+		return end_with_report(proc, &cause);
+	}
+
+	/* What the CPU refuses to give back to a proc, the proc has brought in. */
+	if (is_restoring(frame->eip)) {
+		cause.restoring = true;
+		return end_with_report(proc, &cause);
+	}
+
+	/* From ring 0 the CPU has not pushed esp and ss: the stack goes on there. */
+	struct frame whole;
+
+	for (unsigned i = 0; i < offsetof(struct frame, esp) / sizeof(uint32_t); i++)
+		((uint32_t *)&whole)[i] = ((const uint32_t *)frame)[i];
+	whole.esp = (uint32_t)&frame->esp;
+	whole.ss = RING0_DATA;
+	panic(&whole, &cause);
+}
+
+/* From: double_fault (fault.S).  The CPU has put the registers into the TSS. */
+_Noreturn void double_fault_panic(void)
+{
+	struct frame frame = {
+		.gs = tss.gs, .fs = tss.fs, .es = tss.es, .ds = tss.ds,
+		.edi = tss.edi, .esi = tss.esi, .ebp = tss.ebp, .ebx = tss.ebx,
+		.edx = tss.edx, .ecx = tss.ecx, .eax = tss.eax,
+		.eip = tss.eip, .cs = tss.cs, .eflags = tss.eflags,
+		.esp = tss.esp, .ss = tss.ss,
+	};
+
+	panic(&frame, &(struct cause){ .vector = VECTOR_DF });
+}
+
+/* A line of the log for interrupts that came and did no harm. */
+void log_strays(void)
+{
+	static uint32_t logged_nmis, logged_spurious;
+
+	if (nmis == logged_nmis && spurious == logged_spurious)
+		return;
+	logged_nmis = nmis;
+	logged_spurious = spurious;
+	log_line("stray nmi=%d spurious=%d", (uint64_t)logged_nmis, (uint64_t)logged_spurious);
 }

@@ -35,7 +35,7 @@
 #define FRAME_H
 
 #define FRAME_BYTES	68
-#define PROC_LDT	(FRAME_BYTES + 10)	/* in struct proc */
+#define PROC_LDT	(FRAME_BYTES + 12)	/* in struct proc */
 #define HEADROOM_BYTES	(4 * (4 + 2 + 12))
 
 #ifndef __ASSEMBLER__
@@ -67,15 +67,17 @@ _Static_assert(sizeof(struct frame) == FRAME_BYTES, "frame");
 struct proc {
 	struct frame frame;
 	struct proc *next;		/* whose turn it is after this one */
-	volatile uint32_t *show;	/* in its data: "draw your count, please" */
+	volatile uint32_t *ask;		/* in its data: what ring 0 wants (procs.h) */
+	const struct frame *first;	/* what it starts with */
+	uint16_t ldt;			/* selector of what it may name */
 	char name;
 	uint8_t place;			/* 0: upper window, left frame; 1: the other */
-	uint16_t ldt;			/* selector of what it may name */
+	uint32_t ended;
 };
 _Static_assert(offsetof(struct proc, frame) == 0, "proc");
 _Static_assert(offsetof(struct proc, next) == FRAME_BYTES, "proc");
 _Static_assert(offsetof(struct proc, ldt) == PROC_LDT, "proc");
-_Static_assert(sizeof(struct proc) == FRAME_BYTES + 12, "proc");
+_Static_assert(sizeof(struct proc) == FRAME_BYTES + 20, "proc");
 
 #endif
 #endif

@@ -34,6 +34,7 @@
 
 /* What a proc writes into its own window: row and columns inside it. */
 #define WINDOW_TEXT_ROW		1
+#define WINDOW_END_ROW		2		/* ring 0 writes here why a proc has ended */
 #define COUNT_LABEL_COLUMN	3
 #define COUNT_COLUMN		9		/* 20 decimal digits */
 #define COUNT_DIGITS		20

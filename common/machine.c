@@ -1,18 +1,25 @@
 /*
- * The few devices that ring 0 talks to, by asking them: no interrupts are used,
- * so nothing ever happens between two instructions of a proc.
+ * The few devices that ring 0 talks to.  Keyboard and time are asked, not heard:
+ * the one interrupt that is ever let in is the alarm, and it only comes to a
+ * proc that does not yield (watchdog.c).
  *
  * All functions: ring 0, ring0_stack or fault_stack, interrupts off, no errors
  * but where it says so.
  */
 #include "machine.h"
+#include "x86.h"
 
 enum port {
+	PIC_1 = 0x20,
+	PIC_1_DATA = 0x21,
+	PIT_COUNTER_0 = 0x40,
 	PIT_COUNTER_2 = 0x42,
 	PIT_CONTROL = 0x43,
 	KEYBOARD_DATA = 0x60,
 	SYSTEM_CONTROL_B = 0x61,
 	KEYBOARD_STATUS = 0x64,
+	PIC_2 = 0xa0,
+	PIC_2_DATA = 0xa1,
 	DEBUG_PORT = 0xe9,
 	QEMU_CONFIG_SELECT = 0x510,
 	QEMU_CONFIG_DATA = 0x511,
@@ -42,6 +49,77 @@ static inline uint8_t inb(uint16_t port)
 void debug_out(char c)
 {
 	outb(DEBUG_PORT, (uint8_t)c);
+}
+
+/*
+ * The two interrupt controllers (8259A).  Their vectors begin at IRQ_VECTORS,
+ * since the BIOS has them in the midst of the exceptions; all lines are masked.
+ */
+enum {
+	ICW1_CASCADED = 0x11,		/* edge triggered, four command words */
+	ICW3_PIC_2_AT = 2,		/* the line of PIC 1 that PIC 2 uses */
+	ICW4_8086 = 0x01,
+	OCW2_END = 0x20,
+	OCW3_IN_SERVICE = 0x0b,
+	LINE_LAST = 7,
+	ALARM_LINE = 0,
+};
+
+void interrupts_start(void)
+{
+	outb(PIC_1, ICW1_CASCADED);
+	outb(PIC_2, ICW1_CASCADED);
+	outb(PIC_1_DATA, IRQ_VECTORS);
+	outb(PIC_2_DATA, IRQ_VECTORS + 8);
+	outb(PIC_1_DATA, 1 << ICW3_PIC_2_AT);
+	outb(PIC_2_DATA, ICW3_PIC_2_AT);
+	outb(PIC_1_DATA, ICW4_8086);
+	outb(PIC_2_DATA, ICW4_8086);
+	outb(PIC_1_DATA, 0xff);
+	outb(PIC_2_DATA, 0xff);
+}
+
+/*
+ * An interrupt's end.  A line that was gone when the CPU asked who it was gives
+ * the last vector of its controller, and is not in service: it was spurious, and
+ * wants no end there (the first controller, if the second lied, does).
+ * In: 0-15.  Out: whether it was a true one.
+ */
+bool interrupt_end(unsigned irq)
+{
+	bool second = irq > LINE_LAST;
+	uint16_t pic = second ? PIC_2 : PIC_1;
+	bool true_one = true;
+
+	if ((irq & LINE_LAST) == LINE_LAST) {
+		outb(pic, OCW3_IN_SERVICE);
+		true_one = inb(pic) & 1 << LINE_LAST;
+	}
+	if (true_one)
+		outb(pic, OCW2_END);
+	if (second)
+		outb(PIC_1, OCW2_END);
+	return true_one;
+}
+
+/*
+ * The alarm: the timer chip's counter 0 counts down once, for as long as it can
+ * (55 ms), and then interrupts.  Setting it again starts it anew.
+ */
+enum { PIT_0_MODE_0 = 0x30 };	/* counter 0, both bytes, mode 0, binary */
+
+void alarm_set(void)
+{
+	outb(PIT_CONTROL, PIT_0_MODE_0);
+	outb(PIT_COUNTER_0, 0);		/* 65536 */
+	outb(PIT_COUNTER_0, 0);
+	outb(PIC_1_DATA, (uint8_t)~(1 << ALARM_LINE));
+}
+
+void alarm_stop(void)
+{
+	outb(PIC_1_DATA, 0xff);
+	outb(PIT_CONTROL, PIT_0_MODE_0);	/* waits for a count */
 }
 
 /*
@@ -109,6 +187,10 @@ enum key key_pressed(void)
 		return KEY_F;
 	case 0x10:
 		return KEY_Q;
+	case 0x13:
+		return KEY_R;
+	case 0x02 ... 0x07:
+		return KEY_1 + (code - 0x02);
 	}
 	return KEY_NONE;
 }

@@ -1,4 +1,4 @@
-/* The devices: time, keyboard, power switch, debug port (machine.c). */
+/* The devices: interrupts, time, keyboard, power, debug port (machine.c). */
 #ifndef MACHINE_H
 #define MACHINE_H
 
@@ -14,9 +14,16 @@ enum key {
 	KEY_MINUS,
 	KEY_F,
 	KEY_Q,
+	KEY_R,
+	KEY_1,
+	KEY_6 = KEY_1 + 5,
 };
 
 void debug_out(char c);
+void interrupts_start(void);
+bool interrupt_end(unsigned irq);
+void alarm_set(void);
+void alarm_stop(void);
 void timer_start(void);
 bool timer_done(void);
 enum key key_pressed(void);

@@ -8,6 +8,7 @@
  */
 #include "pace.h"
 #include "machine.h"
+#include "procs.h"
 #include "screen.h"
 #include "text.h"
 
@@ -67,9 +68,7 @@ static void hold(void)
 
 static void quit(uint64_t switches)
 {
-	log_text("quit n=");
-	log_text(decimal(switches));
-	log_text("\n");
+	log_line("quit n=%d", switches);
 	power_off();
 	screen_message("The game is over, and both procs stay where they are.",
 		       "It is safe to switch the machine off.");
@@ -79,7 +78,9 @@ static void quit(uint64_t switches)
 /* Out: whether a key has changed the pace. */
 static bool obey_keys(uint64_t switches)
 {
-	switch (key_pressed()) {
+	enum key key = key_pressed();
+
+	switch (key) {
 	case KEY_SPACE:
 		hold();
 		return true;
@@ -94,6 +95,12 @@ static bool obey_keys(uint64_t switches)
 		return true;
 	case KEY_Q:
 		quit(switches);
+		return true;
+	case KEY_R:
+		procs_restart();
+		return true;
+	case KEY_1 ... KEY_6:
+		proc_ask_mistake(key - KEY_1);
 		return true;
 	case KEY_NONE:
 		break;

@@ -8,12 +8,11 @@
  * Stack:	its own; the same esp at every int 0x30.
  *
  * It counts its turns in edi:esi (64 bits: at full speed 32 are gone within
- * minutes) and shows the count in its window whenever ring 0 has asked for it,
- * by setting the first word of its data.  Addresses are offsets in its own
- * segments, so this code knows only its own world; it has no name for anything
- * else.
+ * minutes) and shows the count in its window whenever ring 0 has asked for it
+ * (procs.h).  Addresses are offsets in its own segments, so this code knows only
+ * its own world; it has no name for anything else.
  */
-#define SHOW		0	/* in its data */
+#define ASKED		0	/* in its data: the first word */
 
 #define CELL(row, column)	((row) * ROW_BYTES + (column) * 2)
 
@@ -21,15 +20,18 @@
 PROC(code):
 	add	$1, %esi
 	adc	$0, %edi
-	cmpl	$0, SHOW
-	jne	PROC(draw)
+	cmpl	$ASK_NOTHING, ASKED
+	jne	PROC(asked)
 PROC(int):
 	int	$0x30			# the other one's turn; we'll be back right here
 	jmp	PROC(code)
 
-PROC(draw):
-	movl	$0, SHOW
+PROC(asked):
 	pusha
+	mov	ASKED, %eax
+	movl	$ASK_NOTHING, ASKED
+	sub	$ASK_MISTAKE, %eax
+	jae	PROC(mistake)
 	mov	$CELL(WINDOW_TEXT_ROW, COUNT_COLUMN + COUNT_DIGITS - 1), %ebx
 	mov	$10, %ebp
 1:	mov	%edi, %eax		# edi:esi / 10, upper half first: its remainder
@@ -70,6 +72,13 @@ PROC(hex):
 	shr	$4, %eax
 	loop	PROC(hex)
 	ret
+
+/* eax: which mistake, 0 to MISTAKES - 1.  There is no way back from any. */
+PROC(mistake):
+	lea	(PROC(mistakes) - PROC(code))(,%eax,MISTAKE_BYTES), %eax
+	jmp	*%eax
+#include "mistakes.h"
+
 	.set	PROC(code_bytes), . - PROC(code)
 	.global	PROC(code), PROC(int)
 

@@ -6,6 +6,8 @@
  * All functions: ring 0 with gs = RING0_SCREEN, ring0_stack or fault_stack,
  * interrupts off, no errors.  Text is code page 437, as the display has it.
  */
+#include <stdbool.h>
+
 #include "screen.h"
 #include "layout.h"
 #include "text.h"
@@ -36,6 +38,8 @@ enum {
 	FRAME_ROWS = 8,
 	FRAME_END_ROW = FRAME_ROW + FRAME_ROWS,
 	TSS_ROW = FRAME_END_ROW + 1,
+	REPORT_ROWS = FRAME_END_ROW + 1 - FRAME_TITLE_ROW,	/* in a frame's place */
+	REPORT_COLUMNS = 36,
 	FRAME_A_COLUMN = 2,
 	FRAME_B_COLUMN = 42,
 	BY_INT = 0,
@@ -92,6 +96,11 @@ static enum colour proc_colour(const struct proc *proc)
 	return proc->place ? PROC_B : PROC_A;
 }
 
+static unsigned window_row(const struct proc *proc)
+{
+	return proc->place ? B_ROW : A_ROW;
+}
+
 static unsigned frame_column(const struct proc *proc)
 {
 	return proc->place ? FRAME_B_COLUMN : FRAME_A_COLUMN;
@@ -140,18 +149,21 @@ static unsigned length(const char *text)
 	return n;
 }
 
-static void draw_labels(const struct proc *proc)
+/* A proc's window and what stands around its frame, as they are when it starts. */
+void screen_proc(const struct proc *proc)
 {
-	unsigned window = proc->place ? B_ROW : A_ROW;
+	unsigned window = window_row(proc);
 	unsigned column = frame_column(proc);
 
 	box(window, WINDOW_ROWS, DOUBLE, proc_colour(proc),
 	    proc->place ? " proc B, ring 3 " : " proc A, ring 3 ");
+	for (unsigned row = window + 1; row < window + WINDOW_ROWS - 1; row++)
+		fill(row, 1, COLUMNS - 2, VALUE | ' ');
 	put(window + WINDOW_TEXT_ROW, COUNT_LABEL_COLUMN, LABEL, "count");
 	put(window + WINDOW_TEXT_ROW, STACK_LABEL_COLUMN, LABEL, "ss:esp");
-	fill(window + WINDOW_TEXT_ROW, COUNT_COLUMN, COUNT_DIGITS, VALUE | ' ');
-	fill(window + WINDOW_TEXT_ROW, STACK_COLUMN, 13, VALUE | ' ');
 
+	for (unsigned row = 0; row < REPORT_ROWS; row++)
+		fill(FRAME_TITLE_ROW + row, column, REPORT_COLUMNS, LABEL | ' ');
 	put(FRAME_TITLE_ROW, column, proc_colour(proc), proc->place ? "frame of B" : "frame of A");
 	put(FRAME_TITLE_ROW, column + 12, FAINT, "from");
 	put(FRAME_TITLE_ROW, column + 17, LABEL, hex((uint32_t)&proc->frame, 8));
@@ -183,42 +195,49 @@ void screen_start(const struct proc *first)
 	put(TITLE_ROW, 2, TITLE, "RINGPONG");
 	put(TITLE_ROW, SWITCHES_COLUMN, TITLE, "switches");
 	box(RING0_ROW, RING0_ROWS, SINGLE, RING0, " ring 0, int 0x30 ");
-	draw_labels(first);
-	draw_labels(first->next);
+	screen_proc(first);
+	screen_proc(first->next);
 	put(TSS_ROW, FRAME_A_COLUMN, LABEL, "TSS  ss0:esp0");
 	fill(KEYS_ROW, 0, COLUMNS, KEYS | ' ');
 	put(KEYS_ROW, 2, KEYS,
-	    "space hold, then one switch a press   + - pace   f full speed   q quit");
+	    "space hold, step  + - pace  f full speed  1-6 A's mistakes  r restart  q quit");
 }
 
-/* What a switch has changed.  In: how many there were, the proc that is next. */
-void screen_switch(uint64_t switches, const struct proc *to, const struct tss *tss)
+/* The arrow is where esp0 says, not where we think it should be. */
+static void draw_frame_end(const struct proc *proc, const struct tss *tss)
+{
+	uint32_t end = (uint32_t)(&proc->frame + 1);
+	unsigned column = frame_column(proc);
+
+	put(FRAME_END_ROW, column, FAINT, "up to");
+	put(FRAME_END_ROW, column + 6, LABEL, hex(end, 8));
+	put(FRAME_END_ROW, column + 15, BALL,
+	    tss->esp0 == end ? "\x1b esp0: int pushes" : "                   ");
+}
+
+/*
+ * What a switch has changed.  In: how many there were, the procs it was from and
+ * to (the same, if one plays alone).
+ */
+void screen_switch(uint64_t switches, const struct proc *from, const struct proc *to,
+		   const struct tss *tss)
 {
 	const char *number = decimal(switches);
 
 	put(TITLE_ROW, COLUMNS - 2 - length(number), TITLE, number);
+	draw_frame(from, "just saved");
 	draw_frame(to, "iret next ");
-	draw_frame(to->next, "just saved");
-
 	put(TSS_ROW, FRAME_A_COLUMN + 15, VALUE, hex(tss->ss0, 4));
 	put(TSS_ROW, FRAME_A_COLUMN + 19, LABEL, ":");
 	put(TSS_ROW, FRAME_A_COLUMN + 20, VALUE, hex(tss->esp0, 8));
-
-	/* The arrow is where esp0 says, not where we think it should be. */
-	for (int i = 0; i < 2; i++, to = to->next) {
-		uint32_t end = (uint32_t)(&to->frame + 1);
-		unsigned column = frame_column(to);
-
-		put(FRAME_END_ROW, column, FAINT, "up to");
-		put(FRAME_END_ROW, column + 6, LABEL, hex(end, 8));
-		put(FRAME_END_ROW, column + 15, BALL,
-		    tss->esp0 == end ? "\x1b esp0: int pushes" : "                   ");
-	}
+	draw_frame_end(from, tss);
+	draw_frame_end(to, tss);
 }
 
 /*
  * The ball on its way to a proc.  In: how far it is, step of steps.  It goes
- * straight through ring 0, row by row, and a little from side to side.
+ * straight through ring 0, row by row, and a little from side to side.  Who plays
+ * alone gets it back from halfway.
  */
 void screen_ball(const struct proc *to, unsigned step, unsigned steps)
 {
@@ -226,7 +245,9 @@ void screen_ball(const struct proc *to, unsigned step, unsigned steps)
 	static cell *ball;
 	static uint16_t under;
 	static const uint8_t sway[] = { 0, 1, 2, 3, 2, 1 };
-	unsigned way = step * (BOTTOM - TOP) / steps;
+	bool alone = to->next == to;
+	unsigned there = 2 * step > steps ? 2 * step - steps : steps - 2 * step;
+	unsigned way = (alone ? (steps + there) / 2 : step) * (BOTTOM - TOP) / steps;
 	unsigned row = to->place ? TOP + way : BOTTOM - way;
 
 	if (ball)
@@ -243,11 +264,55 @@ void screen_pace(const char *pace, const char *more)
 	put(TITLE_ROW, PACE_COLUMN + length(pace), TITLE, more);
 }
 
-/* Last words, across the panel. */
+/* Last words, below the frames. */
 void screen_message(const char *first, const char *second)
 {
-	for (unsigned row = 0; row < 4; row++)
-		fill(RING0_ROW + 4 + row, 0, COLUMNS, ALARM | ' ');
-	put(RING0_ROW + 5, 4, ALARM, first);
-	put(RING0_ROW + 6, 4, ALARM, second);
+	fill(TSS_ROW, 0, 2 * COLUMNS, ALARM | ' ');
+	put(TSS_ROW, 4, ALARM, first);
+	put(TSS_ROW + 1, 4, ALARM, second);
+}
+
+/* A text on several rows, broken between words. */
+static void put_wrapped(unsigned row, unsigned column, unsigned columns,
+			enum colour colour, const char *text)
+{
+	while (*text) {
+		unsigned fits = length(text);
+
+		if (fits > columns)
+			for (fits = columns; text[fits] != ' '; fits--)
+				;
+		for (unsigned i = 0; i < fits; i++)
+			*cell_at(row, column + i) = colour | (uint8_t)text[i];
+		text += fits;
+		text += *text == ' ';
+		row++;
+	}
+}
+
+/* A proc has ended: a red line in its window, and room for a report where its
+   frame was. */
+void screen_end(const struct proc *proc, const char *why)
+{
+	unsigned column = frame_column(proc);
+
+	put(window_row(proc) + WINDOW_END_ROW, COUNT_LABEL_COLUMN, ALARM, why);
+	for (unsigned row = 0; row < REPORT_ROWS; row++)
+		fill(FRAME_TITLE_ROW + row, column, REPORT_COLUMNS, LABEL | ' ');
+	fill(FRAME_TITLE_ROW, column, REPORT_COLUMNS, ALARM | ' ');
+	put(FRAME_TITLE_ROW, column + 1, ALARM,
+	    proc->place ? "proc B has ended" : "proc A has ended");
+}
+
+/* A line of that report, or what follows from there if it is too long for one. */
+void screen_report(const struct proc *proc, unsigned row, const char *text)
+{
+	put_wrapped(FRAME_TITLE_ROW + row, frame_column(proc), REPORT_COLUMNS, VALUE, text);
+}
+
+/* A line of the report on ring 0's own end: the whole panel is its room. */
+void screen_panic(unsigned row, const char *text)
+{
+	fill(RING0_ROW + row, 0, COLUMNS, ALARM | ' ');
+	put(RING0_ROW + row, 4, ALARM, text);
 }

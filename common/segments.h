@@ -27,7 +27,8 @@ SEG(0x10,  RING0_DATA,   in, 0,                    PROGRAM_BYTES,     ACCESS_DAT
 SEG(0x18,  TSS,          in, tss,                  TSS_BYTES,         ACCESS_TSS,  0, "where int finds ss0:esp0") \
 SEG(0x20,  A_LDT,        in, proc_a_ldt,           proc_a_ldt_bytes,  ACCESS_LDT,  0, "what proc A may name") \
 SEG(0x28,  B_LDT,        in, proc_b_ldt,           proc_b_ldt_bytes,  ACCESS_LDT,  0, "what proc B may name") \
-SEG(0x30,  RING0_SCREEN, at, SCREEN_LINEAR,        SCREEN_BYTES,      ACCESS_DATA, 0, "the whole text screen")
+SEG(0x30,  RING0_SCREEN, at, SCREEN_LINEAR,        SCREEN_BYTES,      ACCESS_DATA, 0, "the whole text screen") \
+SEG(0x38,  DOUBLE_FAULT_TSS, in, double_fault_tss, TSS_BYTES,         ACCESS_TSS,  0, "what the CPU loads when nothing else works")
 
 #define A_SEGMENTS(SEG) \
 SEG(0x04,  A_CODE,       in, proc_a_code,          proc_a_code_bytes, ACCESS_CODE, 3, "proc A's instructions") \

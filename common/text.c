@@ -1,5 +1,6 @@
 /*
- * Numbers as text, and the log: one line of logfmt for everything that happens.
+ * Numbers as text, lines put together, and the log: one line of logfmt for
+ * everything that happens.
  *
  * All functions: ring 0, ring0_stack or fault_stack, interrupts off, no errors.
  */
@@ -34,21 +35,56 @@ const char *decimal(uint64_t value)
 	return text;
 }
 
-char *append(char *to, const char *text)
+static char *append(char *to, const char *text)
 {
 	while ((*to = *text++))
 		to++;
 	return to;
 }
 
-void log_text(const char *text)
+static char *format_list(char *to, const char *how, va_list values)
 {
-	while (*text)
-		debug_out(*text++);
+	for (; *how; how++) {
+		if (*how != '%') {
+			*to++ = *how;
+			continue;
+		}
+		switch (*++how) {
+		case 's':
+			to = append(to, va_arg(values, const char *));
+			break;
+		case 'c':
+			*to++ = (char)va_arg(values, int);
+			break;
+		case 'd':
+			to = append(to, decimal(va_arg(values, uint64_t)));
+			break;
+		default:
+			to = append(to, hex(va_arg(values, uint32_t), *how - '0'));
+		}
+	}
+	*to = 0;
+	return to;
 }
 
-void log_hex(const char *key, uint32_t value, unsigned digits)
+char *format(char *to, const char *how, ...)
 {
-	log_text(key);
-	log_text(hex(value, digits));
+	va_list values;
+
+	va_start(values, how);
+	to = format_list(to, how, values);
+	va_end(values);
+	return to;
+}
+
+void log_line(const char *how, ...)
+{
+	static char line[LOG_LINE_BYTES];
+	va_list values;
+
+	va_start(values, how);
+	*format_list(line, how, values) = '\n';
+	va_end(values);
+	for (const char *c = line; c == line || c[-1] != '\n'; c++)
+		debug_out(*c);
 }

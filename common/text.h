@@ -1,18 +1,24 @@
-/* Numbers as text, and the log (text.c). */
+/* Numbers as text, lines put together, and the log (text.c). */
 #ifndef TEXT_H
 #define TEXT_H
 
+#include <stdarg.h>
 #include <stdint.h>
+
+#define LOG_LINE_BYTES	320	/* the longest, panic's, has some 280 */
 
 /* Digits of a number, ended by 0.  The text lasts until the next call. */
 const char *hex(uint32_t value, unsigned digits);
 const char *decimal(uint64_t value);
 
-/* Copies a text, ended by 0; gives the place of that 0, where more can go. */
-char *append(char *to, const char *text);
+/*
+ * Puts a line together, ended by 0; gives the place of that 0, where more can
+ * go.  In how: %s a text, %c a character, %d a uint64_t in decimal, %2 %4 %8 a
+ * uint32_t in as many hexadecimal digits.
+ */
+char *format(char *to, const char *how, ...);
 
-/* The log on port 0xe9, piece by piece. */
-void log_text(const char *text);
-void log_hex(const char *key, uint32_t value, unsigned digits);
+/* The same as a line of the log, on port 0xe9. */
+void log_line(const char *how, ...);
 
 #endif

@@ -6,10 +6,13 @@
  */
 #include "watch.h"
 #include "fault.h"
+#include "machine.h"
 #include "pace.h"
+#include "procs.h"
 #include "screen.h"
 #include "switch.h"
 #include "text.h"
+#include "watchdog.h"
 
 /* p_proc.S: the first to run, the tables, the gate's two entry points. */
 extern struct proc proc_a;
@@ -18,10 +21,17 @@ extern struct gate idt[], idt_gate;
 extern char gdt[], gate[], gate_with_stop[];
 extern uint32_t program_base;
 
-uint32_t switches_left = 1;		/* counted down by the gate */
+uint32_t switches_left = 1;
 static uint32_t switches_asked = 1;	/* what it was set to */
 static uint64_t switches;		/* so far */
 static uint64_t log_next = 1;		/* 1, 2, 4, 8, ... */
+
+/* In: a proc that is asked for its count, unless it is asked for something else. */
+static void ask_count(const struct proc *proc)
+{
+	if (*proc->ask == ASK_NOTHING)
+		*proc->ask = ASK_COUNT;
+}
 
 /*
  * From:	start (p_proc.S), once, before the first iret.
@@ -29,27 +39,14 @@ static uint64_t log_next = 1;		/* 1, 2, 4, 8, ... */
  */
 void watch_start(void)
 {
-	log_hex("boot prog=p_proc base=", program_base, 8);
-	log_hex(" gdt=", (uint32_t)gdt, 8);
-	log_hex(" idt=", (uint32_t)idt, 8);
-	log_hex(" tss=", (uint32_t)&tss, 8);
-	log_text("\n");
+	log_line("boot prog=p_proc base=%8 gdt=%8 idt=%8 tss=%8", program_base,
+		 (uint32_t)gdt, (uint32_t)idt, (uint32_t)&tss);
 	screen_start(&proc_a);
 	pace_start();
-	*proc_a.show = 1;
-	*proc_a.next->show = 1;
-}
-
-static void log_switch(const struct proc *from, const struct proc *to)
-{
-	log_text("switch n=");
-	log_text(decimal(switches));
-	log_text(" from=");
-	log_text((const char[]){ from->name, 0 });
-	log_text(" to=");
-	log_text((const char[]){ to->name, 0 });
-	log_hex(" esp0=", tss.esp0, 8);
-	log_text("\n");
+	interrupts_start();
+	ask_count(&proc_a);
+	ask_count(proc_a.next);
+	watchdog_start();
 }
 
 /*
@@ -60,15 +57,18 @@ struct proc *watched_switch(struct proc *from)
 {
 	struct proc *to = switch_to_next(from, &tss);
 
+	watchdog_stop();
 	switches += switches_asked;
 	if (switches == log_next) {
-		log_switch(from, to);
+		log_line("switch n=%d from=%c to=%c esp0=%8", switches, from->name,
+			 to->name, tss.esp0);
 		log_next *= 2;
 	}
+	log_strays();
 	if (pace_wants_picture())
-		screen_switch(switches, to, &tss);
-	*from->show = 1;
-	*to->show = 1;
+		screen_switch(switches, from, to, &tss);
+	ask_count(from);
+	ask_count(to);
 	switches_asked = pace_wait(to, switches);
 	if (switches_asked > log_next - switches)
 		switches_asked = log_next - switches;
@@ -76,5 +76,6 @@ struct proc *watched_switch(struct proc *from)
 
 	/* Who sees every switch may want to stop at every one. */
 	idt_gate.offset = (uint16_t)(uint32_t)(pace_is_slow() ? gate_with_stop : gate);
+	watchdog_start();
 	return to;
 }

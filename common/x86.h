@@ -5,8 +5,9 @@
 #ifndef X86_H
 #define X86_H
 
-/* EFLAGS, section 2.3.  Bit 1 is always set; a proc starts with nothing else. */
+/* EFLAGS, section 2.3.  Bit 1 is always set. */
 #define EFLAGS_ALWAYS		0x00000002
+#define EFLAGS_IF		0x00000200	/* interrupts are let in */
 
 /* CR0, section 2.5. */
 #define CR0_PE			0x00000001	/* protected mode */
@@ -23,17 +24,34 @@
 #define ACCESS_LDT		0x02
 #define ACCESS_TSS		0x09		/* 32-bit TSS, available */
 #define ACCESS_INTERRUPT_GATE	0x0e		/* 32-bit, clears IF on the way in */
+#define ACCESS_TASK_GATE	0x05
 
 /* The other half-byte of attributes: D/B, 32-bit operands and stack. */
 #define SEGMENT_32BIT		0x40
 
 /* Selectors, section 3.4.2. */
 #define SELECTOR_TI		4		/* in the LDT, not in the GDT */
+#define SELECTOR_RPL		3
 #define DESCRIPTOR_BYTES	8
 
+/*
+ * Vectors, section 6.3, table 6-1.  Those of the hardware interrupts are ours to
+ * choose (machine.c): the first that Intel has not reserved.
+ */
+#define VECTOR_NMI		2
+#define VECTOR_BP		3		/* int3 */
+#define VECTOR_OF		4		/* into */
+#define VECTOR_DF		8
+#define VECTOR_TS		10
+#define VECTOR_GP		13
+#define IRQ_VECTORS		0x20
+#define IRQS			16
+
 /* The exceptions that push an error code: #DF #TS #NP #SS #GP #PF #AC #CP
-   #VC #SX.  One bit a vector; section 6.3, table 6-1. */
+   #VC #SX, one bit a vector; and what is in it, section 6.13. */
 #define ERROR_CODE_VECTORS	0x60227d00
+#define ERROR_EXT		1		/* not by the program itself */
+#define ERROR_IDT		2		/* the rest is a vector times 8 */
 
 /* The 32-bit TSS, section 7.2.1. */
 #define TSS_BYTES		104

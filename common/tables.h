@@ -1,0 +1,81 @@
+/*
+ * Macros that make descriptor tables out of the rows of segments.h, gates, and a
+ * TSS.  For assembly.
+ *
+ * In the file, bases in the program are offsets.  Section .bases lists the places
+ * of all of them, and enter.S adds the program's base there.
+ */
+#ifndef TABLES_H
+#define TABLES_H
+
+#include "segments.h"
+#include "vectors.h"
+
+	.macro	base_here
+1:	.pushsection .bases, "a"
+	.word	1b
+	.popsection
+	.endm
+
+/* A row at its place in the table; its name, for reports (explain.c). */
+	.macro	descriptor_at table, place, name, base_low, base_high, size, access
+	.if	. - \table != (\place) & ~SELECTOR_TI
+	.error	"segments.h: a row is not at its place"
+	.endif
+	.word	(\size) - 1, \base_low
+	.byte	\base_high, ACCESS_PRESENT | (\access)
+	.if	(\access) & ACCESS_MEMORY
+	.byte	SEGMENT_32BIT, 0
+	.else
+	.byte	0, 0			# TSS and LDT have no such bit
+	.endif
+	.pushsection .segment_names, "a"
+	.word	\place
+	.asciz	"\name"
+	.popsection
+	.endm
+
+	.macro	descriptor_in table, place, name, base, size, access
+	base_here
+	descriptor_at \table, \place, \name, \base, 0, \size, \access
+	.endm
+
+/* Rows as descriptors: with TABLE naming the label that the table begins with. */
+#define DESCRIPTOR(place, name, where, base, size, type, dpl, purpose) \
+	DESCRIPTOR_##where(place, name, base, size, type | ACCESS_DPL(dpl));
+#define DESCRIPTOR_in(place, name, base, size, access) \
+	descriptor_in TABLE, place, name, base, size, access
+#define DESCRIPTOR_at(place, name, base, size, access) \
+	descriptor_at TABLE, place, name, (base) & 0xffff, (base) >> 16, size, access
+
+	.macro	interrupt_gate offset, dpl
+	.word	\offset, RING0_CODE
+	.word	(ACCESS_PRESENT | ACCESS_DPL(\dpl) | ACCESS_INTERRUPT_GATE) << 8, 0
+	.endm
+
+	.macro	task_gate tss
+	.word	0, \tss
+	.word	(ACCESS_PRESENT | ACCESS_TASK_GATE) << 8, 0
+	.endm
+
+/*
+ * The gates of the exceptions and hardware interrupts (vectors.h).  Ring 3 may ask
+ * for int3 and into by name; all others only happen to it.
+ */
+	.macro	fault_gates
+	.set	vector, 0
+	.rept	FAULT_VECTORS
+	.if	vector == VECTOR_NMI
+	interrupt_gate nmi, 0
+	.elseif	vector == VECTOR_DF
+	task_gate DOUBLE_FAULT_TSS
+	.elseif	vector == VECTOR_BP || vector == VECTOR_OF
+	interrupt_gate (fault_vectors + vector * FAULT_VECTOR_BYTES), 3
+	.else
+	interrupt_gate (fault_vectors + vector * FAULT_VECTOR_BYTES), 0
+	.endif
+	.set	vector, vector + 1
+	.endr
+	.endm
+
+#endif
