@@ -32,9 +32,9 @@ CFLAGS   = $(TARGET) -march=i386 -mregparm=3 -std=gnu11 -Os -g \
 	-mgeneral-regs-only -Wall -Wextra -Werror
 
 IMAGE  = $B/floppy.img
-COMMON = enter.S explain.c fault.S fault.c machine.c pace.c procs.c report.c screen.c \
-	text.c watch.c watchdog.c
-P_PROC = $(addprefix $B/, p_proc.S.o switch.c.o $(COMMON:%=common/%.o))
+COMMON = enter.S explain.c machine.c pace.c panic.S panic.c screen.c text.c
+FRAMES = fault.S fault.c panel.c procs.c report.c watch.c watchdog.c
+P_PROC = $(addprefix $B/, p_proc.S.o switch.c.o $(FRAMES:%=common/%.o) $(COMMON:%=common/%.o))
 
 .PHONY: all
 all: $(IMAGE)

@@ -189,6 +189,13 @@ double_fault_tss:
 	.endif
 
 
+	.section .rodata
+	.global	program_name
+program_name:
+	.asciz	"p_proc"
+	.data
+
+
 /* ---- the frames -------------------------------------------------------- */
 
 /*

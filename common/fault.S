@@ -1,6 +1,6 @@
 /*
- * Every way into ring 0 but int 0x30: exceptions, interrupts, and the task that
- * is left when even those fail.
+ * Every way into ring 0 but int 0x30: exceptions and interrupts.  (Two of them are
+ * in panic.S.)
  */
 #include "frame.h"
 #include "segments.h"
@@ -43,34 +43,6 @@ fault_entry:
 	call	fault			# eax: the proc to go on with
 	jmp	leave_ring0
 
-/*
- * nmi - counted, and that is all: nobody here knows what a machine means by it
- *
- * From:	the IDT, at any instruction, whatever IF says, and even while esp is
- *		inside a frame: its words go where nothing is saved yet, or where
- *		all is popped already.
- * In:		ss is RING0_DATA, by whatever way one came.
- */
-	.global	nmi
-nmi:
-	incl	%ss:nmis
-	iret
-
-/*
- * double_fault - the task behind vector 8
- *
- * From:	a task gate: the CPU could not deliver an exception, most likely
- *		because the stack it should push to is not usable.  It has put all
- *		registers into the TSS that was in use and taken those of
- *		double_fault_tss, so this stack is good whatever has happened (Intel,
- *		volume 3, section 6.15, interrupt 8).  The error code pushed is zero.
- * Stack:	double_fault_stack.
- * To:		double_fault_panic (fault.c), which does not come back.
- */
-	.global	double_fault
-double_fault:
-	call	double_fault_panic
-
 	.balign	4
 fault_stack_pointer:
 	.long	fault_stack_end
@@ -78,16 +50,11 @@ fault_stack_pointer:
 
 	.bss
 	.balign	4
-	.global	nmis, double_fault_stack_end
-nmis:
-	.space	4
 fault_vector:
 	.space	4
 fault_error:
 	.space	4
 	.space	FAULT_STACK_BYTES
 fault_stack_end:
-	.space	FAULT_STACK_BYTES
-double_fault_stack_end:
 
 	.section .note.GNU-stack, "", @progbits

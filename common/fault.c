@@ -2,11 +2,11 @@
  * What becomes of an exception or an interrupt.  A proc's fault ends that proc;
  * ring 0's own ends the game.
  *
- * All functions: ring 0 with gs = RING0_SCREEN, fault_stack (double_fault_panic:
- * double_fault_stack), interrupts off.
+ * All functions: ring 0 with gs = RING0_SCREEN, fault_stack, interrupts off.
  */
 #include "fault.h"
 #include "machine.h"
+#include "panic.h"
 #include "procs.h"
 #include "report.h"
 #include "segments.h"
@@ -19,8 +19,7 @@ extern const struct restore {
 	uint16_t begin, end;
 } restores[], restores_end[];
 
-extern struct tss tss;		/* p_proc.S */
-extern volatile uint32_t nmis;	/* fault.S */
+extern volatile uint32_t nmis;	/* panic.S */
 
 static uint32_t spurious;	/* interrupts that no device has asked for */
 static uint32_t traps;		/* int3 and into */
@@ -66,18 +65,6 @@ static struct proc *interrupt(struct proc *proc, uint32_t irq)
 	return end_with_report(proc, &(struct cause){ .vector = IRQ_VECTORS + irq });
 }
 
-/* If even the report fails, that is not reported. */
-static _Noreturn void panic(const struct frame *frame, const struct cause *cause)
-{
-	static bool panicking;
-
-	if (!panicking) {
-		panicking = true;
-		report_panic(frame, cause);
-	}
-	halt();
-}
-
 /*
  * From:	fault_entry (fault.S).
  * In:		the frame (from ring 0 without esp and ss), vector, error code.
@@ -109,21 +96,7 @@ struct proc *fault(struct frame *frame, uint32_t vector, uint32_t error)
 		((uint32_t *)&whole)[i] = ((const uint32_t *)frame)[i];
 	whole.esp = (uint32_t)&frame->esp;
 	whole.ss = RING0_DATA;
-	panic(&whole, &cause);
-}
-
-/* From: double_fault (fault.S).  The CPU has put the registers into the TSS. */
-_Noreturn void double_fault_panic(void)
-{
-	struct frame frame = {
-		.gs = tss.gs, .fs = tss.fs, .es = tss.es, .ds = tss.ds,
-		.edi = tss.edi, .esi = tss.esi, .ebp = tss.ebp, .ebx = tss.ebx,
-		.edx = tss.edx, .ecx = tss.ecx, .eax = tss.eax,
-		.eip = tss.eip, .cs = tss.cs, .eflags = tss.eflags,
-		.esp = tss.esp, .ss = tss.ss,
-	};
-
-	panic(&frame, &(struct cause){ .vector = VECTOR_DF });
+	panic(&whole, vector, error);
 }
 
 /* A line of the log for interrupts that came and did no harm. */

@@ -5,25 +5,25 @@
  *
  * Stack:	the proc's.  All general registers may be used.
  */
-	.balign	MISTAKE_BYTES, NOP
+	.balign	MISTAKE_BYTES
 PROC(mistakes):
 	xor	%ecx, %ecx		# 1: divides by zero: #DE
 	div	%ecx
 
-	.balign	MISTAKE_BYTES, NOP
+	.balign	MISTAKE_BYTES
 	cli				# 2: wants no interrupts: #GP, IOPL is 0
 
-	.balign	MISTAKE_BYTES, NOP
+	.balign	MISTAKE_BYTES
 	mov	$0x09, %ah		# 3: calls DOS: #GP, that gate is not ring 3's
 	int	$0x21
 
-	.balign	MISTAKE_BYTES, NOP
+	.balign	MISTAKE_BYTES
 	mov	$RING0_DATA, %eax	# 4: wants to see ring 0's data: #GP
 	mov	%eax, %ds
 
-	.balign	MISTAKE_BYTES, NOP
+	.balign	MISTAKE_BYTES
 	.byte	0xd9, 0xe8		# 5: fld1, calculates: #NM, the FPU is off
 
-	.balign	MISTAKE_BYTES, NOP
+	.balign	MISTAKE_BYTES
 1:	jmp	1b			# 6: never yields: the alarm
 	.org	PROC(mistakes) + MISTAKES * MISTAKE_BYTES

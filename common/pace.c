@@ -8,7 +8,6 @@
  */
 #include "pace.h"
 #include "machine.h"
-#include "procs.h"
 #include "screen.h"
 #include "text.h"
 
@@ -109,12 +108,12 @@ static bool obey_keys(uint64_t switches)
 }
 
 /* A switch's pictures: the ball flies, or at least it arrives. */
-static void wait_pictures(const struct proc *to, uint64_t switches)
+static void wait_pictures(unsigned from, unsigned to, uint64_t switches)
 {
 	unsigned last = pace < ONE_BY_ONE ? TIMER_HZ >> pace : 1;
 
 	for (unsigned picture = 1; picture <= last; picture++) {
-		screen_ball(to, picture, last);
+		screen_ball(from, to, picture, last);
 		timer_start();
 		while (!timer_done())
 			if (obey_keys(switches))
@@ -153,21 +152,21 @@ bool pace_wants_picture(void)
 
 /*
  * After a switch: lets pass what time there is to pass, and does what keys say.
- * In: who is next, how many switches there were.  Out: how many to make before
- * the next call.
+ * In: the places of the procs it was from and to, how many switches there were.
+ * Out: how many to make before the next call.
  */
-uint32_t pace_wait(const struct proc *to, uint64_t switches)
+uint32_t pace_wait(unsigned from, unsigned to, uint64_t switches)
 {
 	if (!held) {
 		if (pace == FULL_SPEED) {
 			adjust_batch(switches);
-			screen_ball(to, 1, 1);
+			screen_ball(from, to, 1, 1);
 		} else {
-			wait_pictures(to, switches);
+			wait_pictures(from, to, switches);
 		}
 	}
 	if (held) {
-		screen_ball(to, 1, 1);
+		screen_ball(from, to, 1, 1);
 		while (held && !steps)
 			obey_keys(switches);
 		if (held)

@@ -4,10 +4,9 @@
  *
  * All functions: ring 0, ring0_stack or fault_stack, interrupts off.
  */
-#include <stdbool.h>
-
 #include "procs.h"
-#include "screen.h"
+#include "pace.h"
+#include "panel.h"
 #include "segments.h"
 #include "switch.h"
 
@@ -58,7 +57,7 @@ void procs_restart(void)
 		*proc->ask = ASK_COUNT;
 		proc->next = running->next;
 		running->next = proc;
-		screen_proc(proc);
+		panel_proc(proc);
 	}
 }
 

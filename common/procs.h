@@ -18,8 +18,6 @@
 
 struct proc *proc_running(void);
 struct proc *proc_end(struct proc *proc);
-void procs_restart(void);
-void proc_ask_mistake(unsigned number);
 
 #endif
 #endif

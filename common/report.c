@@ -1,21 +1,20 @@
 /*
- * The report after an exception: a line for the log, and for the screen what a
+ * The report after a proc's exception: a line for the log, and for the screen what a
  * learner needs to find the mistake.
  *
- * All functions: ring 0 with gs = RING0_SCREEN, fault_stack (report_panic also
- * double_fault_stack), interrupts off, no errors.
+ * All functions: ring 0 with gs = RING0_SCREEN, fault_stack, interrupts off, no
+ * errors.
  */
 #include "report.h"
 #include "explain.h"
+#include "layout.h"
+#include "panel.h"
 #include "screen.h"
-#include "segments.h"
 #include "text.h"
 
 enum {
 	CODE_BYTES = 8,		/* shown at cs:eip */
 	CODE_TEXT_BYTES = 3 * CODE_BYTES + 1,
-	STACK_WORDS = 24,	/* shown at ss:esp, of ring 0 */
-	WORDS_PER_ROW = 8,
 };
 
 /*
@@ -67,22 +66,22 @@ void report_end(const struct proc *proc, const struct cause *cause, const struct
 		 next ? (const char[]){ next->name, 0 } : "none");
 
 	format(line, "ended by %s, %s", name, title);
-	screen_end(proc, line);
+	panel_end(proc, line);
 	format(line, "%s, vector 0x%2: %s", name, cause->vector, title);
-	screen_report(proc, 1, line);
-	screen_report(proc, 2, cause->restoring ? "when ring 0 gave its registers back" : "");
+	panel_report(proc, 1, line);
+	panel_report(proc, 2, cause->restoring ? "when ring 0 gave its registers back" : "");
 	format(line, "cs:eip %4:%8", (uint32_t)frame->cs, frame->eip);
-	screen_report(proc, 3, line);
+	panel_report(proc, 3, line);
 	format(line, " bytes %s", code);
-	screen_report(proc, 4, line);
+	panel_report(proc, 4, line);
 	format(line, "ss:esp %4:%8", (uint32_t)frame->ss, frame->esp);
-	screen_report(proc, 5, line);
+	panel_report(proc, 5, line);
 	if (*meaning)
 		format(line, " error %4: %s", cause->error, meaning);
 	else
 		format(line, " error none");
-	screen_report(proc, 6, line);
-	screen_report(proc, 7, exception_usually(cause->vector, cause->error));
+	panel_report(proc, 6, line);
+	panel_report(proc, 7, exception_usually(cause->vector, cause->error));
 
 	if (!next) {
 		log_line("halt reason=\"no proc is left\"");
@@ -96,58 +95,4 @@ void report_trap(const struct proc *proc, uint32_t vector, uint32_t count)
 	log_line("trap n=%d proc=%c vector=%2 name=%s cs:eip=%4:%8", (uint64_t)count,
 		 proc->name, vector, exception_name(vector), (uint32_t)proc->frame.cs,
 		 proc->frame.eip);
-}
-
-/* Words of ring 0's stack, one after the other, as long as there are some. */
-static void stack_text(char *to, const struct frame *frame, unsigned first, unsigned count)
-{
-	*to = 0;
-	for (unsigned i = first; i < first + count; i++) {
-		uint32_t at = frame->esp + i * sizeof at;
-
-		if (frame->ss != RING0_DATA || at > PROGRAM_BYTES - sizeof at)
-			return;
-		to = format(to, i > first ? " %8" : "%8", *(const uint32_t *)at);
-	}
-}
-
-/*
- * Ring 0 has failed.  In: the state it was in.  Of that, nothing is believed:
- * what cannot be read is not shown.
- */
-void report_panic(const struct frame *f, const struct cause *cause)
-{
-	const char *name = exception_name(cause->vector);
-	static char meaning[MEANING_BYTES], stack[9 * STACK_WORDS], line[COLUMNS + 1];
-
-	error_meaning(meaning, cause->vector, cause->error);
-	stack_text(stack, f, 0, STACK_WORDS);
-
-	log_line("panic vector=%2 name=%s error=%4 means=\"%s\" cs:eip=%4:%8 ss:esp=%4:%8 "
-		 "eflags=%8 eax=%8 ecx=%8 edx=%8 ebx=%8 ebp=%8 esi=%8 edi=%8 "
-		 "ds=%4 es=%4 fs=%4 gs=%4", cause->vector, name, cause->error, meaning,
-		 (uint32_t)f->cs, f->eip, (uint32_t)f->ss, f->esp, f->eflags, f->eax, f->ecx,
-		 f->edx, f->ebx, f->ebp, f->esi, f->edi, (uint32_t)f->ds, (uint32_t)f->es,
-		 (uint32_t)f->fs, (uint32_t)f->gs);
-	log_line("stack words=\"%s\"", stack);
-
-	screen_panic(0, "Ring 0 itself has failed. The machine stops here.");
-	format(line, "%s, vector 0x%2: %s", name, cause->vector, exception_title(cause->vector));
-	screen_panic(2, line);
-	screen_panic(3, exception_usually(cause->vector, cause->error));
-	format(line, "cs:eip %4:%8   error %4: %s", (uint32_t)f->cs, f->eip, cause->error, meaning);
-	screen_panic(5, line);
-	format(line, "eax %8   ebx %8   ecx %8   edx %8", f->eax, f->ebx, f->ecx, f->edx);
-	screen_panic(6, line);
-	format(line, "esi %8   edi %8   ebp %8   eflags %8", f->esi, f->edi, f->ebp, f->eflags);
-	screen_panic(7, line);
-	format(line, "ds  %4       es  %4       fs  %4       gs  %4", (uint32_t)f->ds,
-	       (uint32_t)f->es, (uint32_t)f->fs, (uint32_t)f->gs);
-	screen_panic(8, line);
-	format(line, "The stack, from ss:esp %4:%8 upwards:", (uint32_t)f->ss, f->esp);
-	screen_panic(10, line);
-	for (unsigned i = 0; i < STACK_WORDS; i += WORDS_PER_ROW) {
-		stack_text(line, f, i, WORDS_PER_ROW);
-		screen_panic(11 + i / WORDS_PER_ROW, line);
-	}
 }

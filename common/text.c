@@ -35,6 +35,15 @@ const char *decimal(uint64_t value)
 	return text;
 }
 
+unsigned text_length(const char *text)
+{
+	unsigned n = 0;
+
+	while (text[n])
+		n++;
+	return n;
+}
+
 static char *append(char *to, const char *text)
 {
 	while ((*to = *text++))

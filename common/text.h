@@ -11,6 +11,8 @@
 const char *hex(uint32_t value, unsigned digits);
 const char *decimal(uint64_t value);
 
+unsigned text_length(const char *text);
+
 /*
  * Puts a line together, ended by 0; gives the place of that 0, where more can
  * go.  In how: %s a text, %c a character, %d a uint64_t in decimal, %2 %4 %8 a

@@ -8,6 +8,7 @@
 #include "fault.h"
 #include "machine.h"
 #include "pace.h"
+#include "panel.h"
 #include "procs.h"
 #include "screen.h"
 #include "switch.h"
@@ -18,7 +19,7 @@
 extern struct proc proc_a;
 extern struct tss tss;
 extern struct gate idt[], idt_gate;
-extern char gdt[], gate[], gate_with_stop[];
+extern char program_name[], gdt[], gate[], gate_with_stop[];
 extern uint32_t program_base;
 
 uint32_t switches_left = 1;
@@ -39,9 +40,10 @@ static void ask_count(const struct proc *proc)
  */
 void watch_start(void)
 {
-	log_line("boot prog=p_proc base=%8 gdt=%8 idt=%8 tss=%8", program_base,
+	log_line("boot prog=%s base=%8 gdt=%8 idt=%8 tss=%8", program_name, program_base,
 		 (uint32_t)gdt, (uint32_t)idt, (uint32_t)&tss);
-	screen_start(&proc_a);
+	screen_start();
+	panel_start(&proc_a);
 	pace_start();
 	interrupts_start();
 	ask_count(&proc_a);
@@ -66,10 +68,10 @@ struct proc *watched_switch(struct proc *from)
 	}
 	log_strays();
 	if (pace_wants_picture())
-		screen_switch(switches, from, to, &tss);
+		panel_switch(switches, from, to, &tss);
 	ask_count(from);
 	ask_count(to);
-	switches_asked = pace_wait(to, switches);
+	switches_asked = pace_wait(from->place, to->place, switches);
 	if (switches_asked > log_next - switches)
 		switches_asked = log_next - switches;
 	switches_left = switches_asked;

@@ -1,0 +1,45 @@
+/*
+ * The two ways in that must work whatever state ring 0 is in: NMI, and what is
+ * left when an exception cannot be delivered.
+ */
+#define PANIC_STACK_BYTES	1024
+
+	.text
+
+/*
+ * nmi - counted, and that is all: nobody here knows what a machine means by it
+ *
+ * From:	the IDT, at any instruction, whatever IF says, and even while esp is
+ *		inside a frame: its words go where nothing is saved yet, or where
+ *		all is popped already.
+ * In:		ss is RING0_DATA, by whatever way one came.
+ */
+	.global	nmi
+nmi:
+	incl	%ss:nmis
+	iret
+
+/*
+ * double_fault - the task behind vector 8
+ *
+ * From:	a task gate: the CPU could not deliver an exception, most likely
+ *		because the stack it should push to is not usable.  It has put all
+ *		registers into the TSS that was in use and taken those of
+ *		double_fault_tss, so this stack is good whatever has happened (Intel,
+ *		volume 3, section 6.15, interrupt 8).  The error code pushed is zero.
+ * Stack:	double_fault_stack.
+ * To:		double_fault_panic (panic.c), which does not come back.
+ */
+	.global	double_fault
+double_fault:
+	call	double_fault_panic
+
+	.bss
+	.balign	4
+	.global	nmis, double_fault_stack_end
+nmis:
+	.space	4
+	.space	PANIC_STACK_BYTES
+double_fault_stack_end:
+
+	.section .note.GNU-stack, "", @progbits

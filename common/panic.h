@@ -1,0 +1,11 @@
+/* Ring 0's own end (panic.c). */
+#ifndef PANIC_H
+#define PANIC_H
+
+#include <stdint.h>
+
+#include "frame.h"
+
+_Noreturn void panic(const struct frame *frame, uint32_t vector, uint32_t error);
+
+#endif
