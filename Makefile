@@ -32,9 +32,15 @@ CFLAGS   = $(TARGET) -march=i386 -mregparm=3 -std=gnu11 -Os -g \
 	-mgeneral-regs-only -Wall -Wextra -Werror
 
 IMAGE  = $B/floppy.img
-COMMON = enter.S explain.c machine.c pace.c panic.S panic.c screen.c text.c
-FRAMES = fault.S fault.c panel.c procs.c report.c watch.c watchdog.c
-P_PROC = $(addprefix $B/, p_proc.S.o switch.c.o $(FRAMES:%=common/%.o) $(COMMON:%=common/%.o))
+# A program is its own sources, and what it shares with others.  (FRAMES: with those
+# whose procs live in frames.)
+COMMON = $(addprefix common/, enter.S explain.c machine.c pace.c panic.S panic.c \
+	screen.c text.c)
+FRAMES = $(addprefix common/, fault.S fault.c panel.c procs.c report.c watch.c watchdog.c)
+
+p_proc = p_proc.S switch.c $(FRAMES) $(COMMON)
+
+PROGRAMS = p_proc
 
 .PHONY: all
 all: $(IMAGE)
@@ -46,15 +52,18 @@ help:
 # ---- the floppy -----------------------------------------------------------
 #: make                 the floppy, build/floppy.img
 
-$(IMAGE): floppy.img.in scripts/mkfloppy $B/boot.bin $B/p_proc.com
+$(IMAGE): floppy.img.in scripts/mkfloppy $B/boot.bin $(PROGRAMS:%=$B/%.com)
 	scripts/mkfloppy floppy.img.in $@
 
 $B/boot.bin: $B/boot.S.o
 	$(LD) -m elf_i386 -Ttext 0x7c00 -e _start -o $B/boot.elf $<
 	$(OBJCOPY) -O binary -j .text $B/boot.elf $@
 
-$B/p_proc.elf: common/program.ld $(P_PROC)
-	$(LD) -m elf_i386 -T $^ -o $@
+define LINK
+$B/$(program).elf: common/program.ld $($(program):%=$B/%.o)
+	$$(LD) -m elf_i386 -T $$^ -o $$@
+endef
+$(foreach program,$(PROGRAMS),$(eval $(LINK)))
 
 # A program as it goes to the floppy; its names, as Bochs wants them; and what
 # the assembler has made of it, for readers.
@@ -78,7 +87,7 @@ $B/how: ask | tools
 tools:
 	@scripts/need $(firstword $(CC)) $(LD) $(OBJCOPY) $(OBJDUMP) $(NM) mformat mcopy
 
--include $(wildcard $B/*.d $B/common/*.d)
+-include $(wildcard $B/*.d $B/*/*.d)
 
 # ---- running it -----------------------------------------------------------
 #: make run             play, in QEMU (WINDOW=1: in a window of its own)

@@ -18,8 +18,8 @@
  * (magic breakpoint); the label after it names the place.
  */
 #include "common/frame.h"
+#include "common/proc_segments.h"
 #include "common/procs.h"
-#include "common/segments.h"
 #include "common/tables.h"
 
 /* Into and out of a frame, in the order in which it is drawn in frame.h. */
@@ -106,7 +106,7 @@ ckpt_iret:				# the first iret is next: ring 3
 
 /*
  * The GDT and the procs' LDTs (Intel, volume 3, section 3.5.1), one row for each
- * in segments.h.  The CPU never reads entry 0 of the GDT, so it holds what lgdt
+ * in segments.h and proc_segments.h.  The CPU never reads entry 0 of the GDT, so it holds what lgdt
  * wants to know.
  */
 	.balign	8
@@ -117,7 +117,8 @@ gdt:
 	.word	gdt_end - gdt - 1
 	.long	gdt
 	.word	0
-	GDT_SEGMENTS(DESCRIPTOR)
+	RING0_SEGMENTS(DESCRIPTOR)
+	LDT_SEGMENTS(DESCRIPTOR)
 gdt_end:
 #undef TABLE
 
@@ -171,23 +172,7 @@ tss:
 	.error	"x86.h: TSS_BYTES is not the TSS's size"
 	.endif
 
-/* The task behind vector 8: where it begins, on a stack that nobody else uses. */
-	.global	double_fault_tss
-double_fault_tss:
-	.long	0			# backlink
-	.long	0, 0, 0, 0, 0, 0	# no other ring
-	.long	0			# cr3
-	.long	double_fault, EFLAGS_ALWAYS
-	.long	0, 0, 0, 0		# eax ecx edx ebx
-	.long	double_fault_stack_end, 0, 0, 0		# esp ebp esi edi
-	.long	RING0_DATA, RING0_CODE, RING0_DATA, RING0_DATA	# es cs ss ds
-	.long	0, RING0_SCREEN		# fs gs
-	.long	0			# LDT
-	.word	0, TSS_BYTES
-	.if	. - double_fault_tss != TSS_BYTES
-	.error	"x86.h: TSS_BYTES is not the TSS's size"
-	.endif
-
+	double_fault_task
 
 	.section .rodata
 	.global	program_name

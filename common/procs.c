@@ -7,7 +7,7 @@
 #include "procs.h"
 #include "pace.h"
 #include "panel.h"
-#include "segments.h"
+#include "proc_segments.h"
 #include "switch.h"
 
 extern struct proc proc_a;	/* p_proc.S */

@@ -1,6 +1,6 @@
 /*
- * Macros that make descriptor tables out of the rows of segments.h, gates, and a
- * TSS.  For assembly.
+ * Macros that make descriptor tables out of rows (segments.h), and gates.  For
+ * assembly.
  *
  * In the file, bases in the program are offsets.  Section .bases lists the places
  * of all of them, and enter.S adds the program's base there.
@@ -20,7 +20,7 @@
 /* A row at its place in the table; its name, for reports (explain.c). */
 	.macro	descriptor_at table, place, name, base_low, base_high, size, access
 	.if	. - \table != (\place) & ~SELECTOR_TI
-	.error	"segments.h: a row is not at its place"
+	.error	"a segment's row is not at its place"
 	.endif
 	.word	(\size) - 1, \base_low
 	.byte	\base_high, ACCESS_PRESENT | (\access)
@@ -68,7 +68,7 @@
 	.if	vector == VECTOR_NMI
 	interrupt_gate nmi, 0
 	.elseif	vector == VECTOR_DF
-	task_gate DOUBLE_FAULT_TSS
+	task_gate DOUBLE_FAULT
 	.elseif	vector == VECTOR_BP || vector == VECTOR_OF
 	interrupt_gate (fault_vectors + vector * FAULT_VECTOR_BYTES), 3
 	.else
@@ -76,6 +76,28 @@
 	.endif
 	.set	vector, vector + 1
 	.endr
+	.endm
+
+/*
+ * The task behind vector 8 (panic.S): where it begins, on a stack that nobody else
+ * uses.
+ */
+	.macro	double_fault_task
+	.global	double_fault_tss
+double_fault_tss:
+	.long	0			# backlink
+	.long	0, 0, 0, 0, 0, 0	# no stacks for other rings
+	.long	0			# cr3
+	.long	double_fault, EFLAGS_ALWAYS
+	.long	0, 0, 0, 0		# eax ecx edx ebx
+	.long	double_fault_stack_end, 0, 0, 0		# esp ebp esi edi
+	.long	RING0_DATA, RING0_CODE, RING0_DATA, RING0_DATA	# es cs ss ds
+	.long	0, RING0_SCREEN		# fs gs
+	.long	0			# LDT
+	.word	0, TSS_BYTES
+	.if	. - double_fault_tss != TSS_BYTES
+	.error	"x86.h: TSS_BYTES is not the TSS's size"
+	.endif
 	.endm
 
 #endif
