@@ -22,34 +22,6 @@
 #include "common/procs.h"
 #include "common/tables.h"
 
-/* Into and out of a frame, in the order in which it is drawn in frame.h. */
-	.macro	save_registers
-	pusha
-	push	%ds
-	push	%es
-	push	%fs
-	push	%gs
-	.endm
-
-	.macro	restore_registers
-	pop	%gs
-	pop	%fs
-	pop	%es
-	pop	%ds
-	popa
-	.endm
-
-/*
- * From label begin to here a proc gets its registers back, and all of it is the
- * proc's own: if the CPU refuses a selector, or finds eip outside its segment, the
- * exception comes from ring 0, but it is the proc that ends (fault.c).
- */
-	.macro	restored_since begin
-1000:	.pushsection .restores, "a"
-	.word	\begin, 1000b
-	.popsection
-	.endm
-
 
 /* ---- start ------------------------------------------------------------- */
 
@@ -239,13 +211,11 @@ proc_\letter\()_first:
  * Interrupts:	off.
  * Intel:	volume 3, section 6.12.1; volume 2, INT n and IRET.
  *
- * leave_ring0 is where fault_entry (common/fault.S) comes out, too.  eax: the proc.
- *
  * gate_with_stop is the same with a magic breakpoint in front.  The IDT points
  * there as long as every switch is shown, and right behind it when the pace is
  * such that nobody would want to stop (watch.c).
  */
-	.global	gate_with_stop, ckpt_int, gate, leave_ring0
+	.global	gate_with_stop, ckpt_int, gate
 gate_with_stop:
 	xchg	%bx, %bx
 ckpt_int:				# first instruction inside: look at ss:esp
@@ -263,7 +233,6 @@ gate:
 	decl	switches_left		# until someone wants to look
 	jz	1f
 	call	switch_to_next		# switch.c; eax: the proc whose turn it is
-leave_ring0:
 	lldt	PROC_LDT(%eax)		# its segments exist now, the other's no more
 	mov	%eax, %esp
 2:	restore_registers

@@ -35,7 +35,8 @@
  * Out:		32-bit protected mode: ds = es = ss = RING0_DATA, gs =
  *		RING0_SCREEN, fs = 0, esp = ring0_stack_end; NT and IOPL clear; GDTR
  *		and IDTR loaded, TR not; FPU instructions fault; text mode 80 x 25.
- * Interrupts:	off, and masked at the PICs; NMI allowed.
+ * Interrupts:	off from the first instruction on, and masked at the PICs; NMI
+ *		allowed.
  * Clobbers:	everything else.
  * Errors:	protected mode already on, A20 stays shut: says so, and ends.
  * Intel:	volume 3, section 10.9.1, switching to protected mode.
@@ -43,6 +44,7 @@
 	.code16
 	.global	enter_protected_mode
 enter_protected_mode:
+	cli				# the BIOS' interrupts are of no use any more
 	cld
 
 	# smsw may be executed anywhere and tells the truth even in virtual-8086
@@ -90,9 +92,8 @@ enter_protected_mode:
 	cmp	$bases_end, %si
 	jb	1b
 
-	# From here on the real-mode vectors are of no use any more, so nothing may
-	# interrupt: not the devices, and not even an NMI until there is an IDT.
-	cli
+	# From here on nothing may interrupt: not the devices, and not even an NMI
+	# until there is an IDT.
 	mov	$0xff, %al
 	out	%al, $PIC1_DATA
 	out	%al, $PIC2_DATA
@@ -190,8 +191,6 @@ test_a20:
 	mov	%cx, %ds
 	dec	%cx
 	mov	%cx, %es
-	pushf
-	cli
 	mov	0x500, %ah
 1:	mov	%es:0x510, %al
 	not	%al
@@ -200,7 +199,6 @@ test_a20:
 	loope	1b
 	setne	%cl
 	mov	%ah, 0x500
-	popf
 	cmp	$1, %cl			# carry if 0: they never differed
 	pop	%es
 	pop	%ds
@@ -213,12 +211,13 @@ test_a20:
  * To:		DOS, if it was DOS that loaded the program; else a key reboots.
  */
 stop_in_real_mode:
-	lodsb
+	sti				# the keyboard's, for one
+1:	lodsb
 	mov	$0x0e, %ah		# BIOS: write in teletype manner
 	xor	%bx, %bx
 	int	$0x10
 	test	%al, %al
-	jnz	stop_in_real_mode
+	jnz	1b
 	cmpw	$0x20cd, 0		# DOS puts an "int 0x20" at SEG:0000, for
 	je	1f			# programs to end with
 	mov	$0x00, %ah		# BIOS: wait for a key

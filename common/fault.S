@@ -21,16 +21,12 @@
  *		esp and ss).  From ring 3 it lies where the gate would have put it:
  *		the proc is saved in its own frame.
  * Stack:	as found, then fault_stack: the one in use may be what is broken.
- * To:		ring 3, by leave_ring0 (p_proc.S), if fault (fault.c) comes back.
+ * To:		ring 3, as from the gate, if fault (fault.c) comes back.
  */
 fault_entry:
 	popl	%ss:fault_vector
 	popl	%ss:fault_error
-	pusha
-	push	%ds
-	push	%es
-	push	%fs
-	push	%gs
+	save_registers
 	mov	%esp, %eax		# fault's 1st argument: the frame
 	lds	%cs:fault_stack_pointer, %esp
 	push	%ds
@@ -41,7 +37,11 @@ fault_entry:
 	mov	fault_vector, %edx	# 2nd
 	mov	fault_error, %ecx	# 3rd
 	call	fault			# eax: the proc to go on with
-	jmp	leave_ring0
+	lldt	PROC_LDT(%eax)
+	mov	%eax, %esp
+1:	restore_registers
+	iret
+	restored_since 1b
 
 	.balign	4
 fault_stack_pointer:

@@ -52,8 +52,9 @@ void debug_out(char c)
 }
 
 /*
- * The two interrupt controllers (8259A).  Their vectors begin at IRQ_VECTORS,
- * since the BIOS has them in the midst of the exceptions; all lines are masked.
+ * The two interrupt controllers (8259A), from the beginning: nothing is pending, all
+ * lines are masked.  Their vectors begin at IRQ_VECTORS, since the BIOS has them in
+ * the midst of the exceptions.
  */
 enum {
 	ICW1_CASCADED = 0x11,		/* edge triggered, four command words */
@@ -113,13 +114,13 @@ void alarm_set(void)
 	outb(PIT_CONTROL, PIT_0_MODE_0);
 	outb(PIT_COUNTER_0, 0);		/* 65536 */
 	outb(PIT_COUNTER_0, 0);
+	interrupts_start();		/* forgets one that nobody has let in */
 	outb(PIC_1_DATA, (uint8_t)~(1 << ALARM_LINE));
 }
 
 void alarm_stop(void)
 {
 	outb(PIC_1_DATA, 0xff);
-	outb(PIT_CONTROL, PIT_0_MODE_0);	/* waits for a count */
 }
 
 /*

@@ -45,7 +45,6 @@ void watch_start(void)
 	screen_start();
 	panel_start(&proc_a);
 	pace_start();
-	interrupts_start();
 	ask_count(&proc_a);
 	ask_count(proc_a.next);
 	watchdog_start();

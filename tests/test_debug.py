@@ -74,7 +74,7 @@ JOURNEY = [*REAL_MODE, "ckpt_frames", "ckpt_tss", "ckpt_iret", "proc_a_code", "p
            "switch_to_next", "ckpt_switched", "proc_b_code", "proc_b_int"]
 
 STATE = "monitor info registers"
-GDT, IDT, TSS = memory("gdt", 14), memory("idt", 98), memory("tss", 26)
+GDT, IDT, TSS = memory("gdt", 16), memory("idt", 98), memory("tss", 26)
 LDTS = {"A_LDT": memory("proc_a_ldt", 6), "B_LDT": memory("proc_b_ldt", 12)}
 FRAMES = [memory("proc_a", len(FRAME)), memory("proc_b", len(FRAME))]
 LOOKS = ["ringpong-stop", "info symbol $pc", "x/i $pc", "frame", "ring", "gdt", "ldt", "idt", "tss", "frames",
@@ -113,7 +113,7 @@ def test_a_stop_shows_the_world_and_the_label(seen, label):
 @pytest.mark.parametrize("label, decoded, line", [
     ("_start", r"jmp 0x\w+ <start>", r"jmp\tstart"),
     ("start", r"call 0x\w+ <enter_protected_mode>", r"call\tenter_protected_mode"),
-    ("enter_protected_mode", "cld", r"cld"),
+    ("enter_protected_mode", "cli", r"cli"),
     ("ckpt_frames", r"mov \$0x\w+,%eax", r"mov\t\$TSS, %eax"),
     ("ckpt_iret", "iret", "iret"),
     ("switch_to_next", r"mov .*,%eax", "from->next"),
@@ -204,14 +204,18 @@ def test_ldt_shows_what_the_proc_that_is_next_may_name(seen, label):
 def test_idt_shows_where_every_vector_leads(seen, label):
     shown, raw = seen[label]["idt"], words(seen[label][IDT])
     assert f"base {BASE + SYMBOLS['idt']:08x}   limit {len(raw) * 4 - 1:04x}" in shown
-    rows = re.findall(r"^(\w\w)(?:-(\w\w))? +interrupt gate  (\d)    0008:(\w{8}) RING0_CODE (\w+)"
+    rows = re.findall(r"^(\w\w)(?:-(\w\w))? +interrupt gate  (\d)    0008:(\w{8}) RING0_CODE (\w+)[+\w]*"
                       r"(?:, each (\w+) further on)?$", shown, re.M)
     leads = {}
     for first, last, dpl, offset, _, distance in rows:
         for i, vector in enumerate(range(int(first, 16), int(last or first, 16) + 1)):
             leads[vector] = int(offset, 16) + i * int(distance or "0", 16), int(dpl)
-    assert leads == {i // 2: (raw[i] & 0xffff, raw[i + 1] >> 13 & 3) for i in range(0, len(raw), 2)}
-    assert [row[4] for row in rows] == ["fault_vectors", "gate_with_stop"]
+    gates = {i // 2: (raw[i] & 0xffff, raw[i + 1] >> 13 & 3) for i in range(0, len(raw), 2)}
+    assert gates.pop(8) == (0, 0)
+    assert re.search("^08 +task gate +0    0020 DOUBLE_FAULT, another task$", shown, re.M)
+    assert leads == gates
+    names = {row[0]: row[4] for row in rows}
+    assert (names["00"], names["02"], names["30"]) == ("fault_vectors", "nmi", "gate_with_stop")
 
 
 @pytest.mark.parametrize("label", RING_0 + RING_3)
@@ -424,7 +428,7 @@ def test_what_would_make_qemu_abort_is_refused_and_bochs_recommended(talk):
     refused = ["rwatch tss.esp0", "awatch tss.esp0", "awatch pace", "watch proc_a.frame.eip",
                "watch -l ((struct proc *)&proc_b)->frame.ss", "watch *(char *)($sp - 4)",
                f"watch *(int *){BASE + SYMBOLS['proc_a']:#x}", "watch *(int *)&gdt",
-               "watch *(int *)((char *)&tss + 104)", "watch *(int *)&ring0_stack_end"]
+               "watch *(int *)((char *)&tss + 104)", "watch *(int *)((char *)&ring0_stack_end - 4)"]
     *answers, alive = talk(*to("proc_a_int"), *refused, "crossing")
     for command, shown in zip(refused, answers[4:]):
         assert re.match(r"error: .*\nQEMU 7.2 aborts .*\n.*make bochs", shown), command

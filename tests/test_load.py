@@ -56,7 +56,7 @@ def test_flags_of_the_loader_reach_no_proc(entry):
     entry.set(eflags=NT_AND_IOPL | DF | 0x240ad7)
     for letter in "ab":
         entry.run_to(f"proc_{letter}_code")
-        assert entry.values()["eflags"] == 2
+        assert entry.values()["eflags"] == 0x202
     plays_on(entry)
 
 

@@ -123,7 +123,7 @@ def playing(request):
 
 def test_a_row_lists_the_keys(slow):
     text = slow.screen()[KEYS]
-    for key in ("space hold, then one switch a press", "+ - pace", "f full speed", "q quit"):
+    for key in ("space hold, step", "+ - pace", "f full speed", "1-6 A's mistakes", "r restart", "q quit"):
         assert key in text
 
 
@@ -236,7 +236,7 @@ def test_the_panel_shows_every_word_of_a_frame_in_its_place():
         for letter in "ab":
             machine.run_to(f"proc_{letter}_int")
             machine.set(**{name: 0x11111111 * n for n, name in enumerate(GENERAL, 1)})
-            machine.run_to("screen_switch")
+            machine.run_to("panel_switch")
             machine.run_to("timer_start")
             shown = panel(rows_of(machine), letter)
             assert shown == machine.frame(letter)
@@ -245,7 +245,7 @@ def test_the_panel_shows_every_word_of_a_frame_in_its_place():
 
 def test_the_arrow_is_where_esp0_points_even_if_that_is_wrong():
     with debuggers.Qemu() as machine:
-        machine.run_to("screen_switch")
+        machine.run_to("panel_switch")
         esp0 = machine.word("tss", 4)
         for letter in "ab":
             end = SYMBOLS["proc_" + letter] + FRAME_BYTES
@@ -254,7 +254,7 @@ def test_the_arrow_is_where_esp0_points_even_if_that_is_wrong():
             machine.write(linear("tss") + 4, esp0.to_bytes(4, "little"))
             row = rows_of(machine)[FRAME_END]
             assert [name for name in "ab" if "esp0" in row[HALVES[name]]] == [letter]
-            machine.run_to("screen_switch")
+            machine.run_to("panel_switch")
             esp0 = machine.word("tss", 4)
 
 

@@ -226,16 +226,16 @@ def test_a_proc_begins_in_segments_of_its_own_ldt(shown):
 
 def test_the_way_out_shows_how_ldtr_was_loaded(recorded, shown):
     sections = shown["ckpt_switched"]
-    assert re.search(r"^ +ldtr +0020, A_LDT +─▶  0028, B_LDT$", section(sections, "changed since"), re.M)
+    assert re.search(r"^ +ldtr +0030, A_LDT +─▶  0038, B_LDT$", section(sections, "changed since"), re.M)
     loads = [step for _, before, step, after in recording.walk(recorded)
-             if (before["ldtr"]["selector"], after["ldtr"]["selector"]) == (0x20, 0x28)]
+             if (before["ldtr"]["selector"], after["ldtr"]["selector"]) == (0x30, 0x38)]
     assert [step["text"].split()[0] for step in loads] == ["lldt"]
     text = section(sections, "on the way here: LDTR")
     assert loads[0]["source"] in text
     listed = re.findall(r"^ *\d+  (read|write) +(\d)  ([0-9a-f]{8})  ([0-9a-f]+)  +(\S.*)$", text, re.M)
     assert [[what, int(address, 16) + BASE, int(size), int(value, 16)] for what, size, address, value, _ in listed] \
         == loads[0]["accesses"]
-    assert [name for *_, name in listed] == ["which LDT is B's: 0028, B_LDT", "GDT entry 5, B_LDT: DPL 0"]
+    assert [name for *_, name in listed] == ["which LDT is B's: 0038, B_LDT", "GDT entry 7, B_LDT: DPL 0"]
 
 
 def test_the_tss_is_that_of_the_task_register(recorded, shown):

@@ -138,21 +138,24 @@ def where(address):
 # ---- tables
 
 Row = collections.namedtuple("Row", "name purpose")
+SEGMENT_HEADERS = ("common/segments.h", "common/proc_segments.h")
 
 
-def rows_of_segments_h():
+def segment_rows():
     """What is in which place of GDT (TI clear) and LDTs (TI set)."""
-    with open("common/segments.h", encoding="utf-8") as header:
-        rows = re.findall(r'^SEG\((\w+), *(\w+),.*"(.*)"', header.read(), re.M)
+    rows = []
+    for header in SEGMENT_HEADERS:
+        with open(header, encoding="utf-8") as text:
+            rows += re.findall(r'^SEG\((\w+), *(\w+),.*"(.*)"', text.read(), re.M)
     return {int(place, 16): Row(name, purpose) for place, name, purpose in rows}
 
 
-SEGMENTS_H = rows_of_segments_h()
+SEGMENT_ROWS = segment_rows()
 
 
 def selector(value):
     """'A_CODE' for 0x23."""
-    row = SEGMENTS_H.get(value & ~RPL)
+    row = SEGMENT_ROWS.get(value & ~RPL)
     return row.name if row else ""
 
 

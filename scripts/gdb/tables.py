@@ -12,7 +12,7 @@ from guest import Cpu, protected_cpu
 class Gdt(Command):
     """The GDT, decoded: every segment, and which registers hold it.
 
-    Names and purposes are those of common/segments.h.
+    Names and purposes are those of common/segments.h and proc_segments.h.
     """
 
     name = "gdt"
@@ -47,7 +47,7 @@ def show_segments(entries, table_indicator, cpu):
         if not entry.present:
             say(f"{place:02x}     not present")
             continue
-        name, purpose = guest.SEGMENTS_H.get(place, ("", ""))
+        name, purpose = guest.SEGMENT_ROWS.get(place, ("", ""))
         holders = " ".join(register for register in Cpu.HOLDERS
                            if getattr(cpu, register).selector & ~guest.RPL == place)
         say(f"{place:02x}     {name:12}  {entry.base:08x}  {entry.limit:08x}  {entry.type:11}  "
@@ -98,8 +98,10 @@ class Idt(Command):
         if len(row) > 1:
             vectors += f"-{last.place // 8:02x}"
             distance = f", each {row[1].offset - first.offset:x} further on"
-        say(f"{vectors:6}  {first.type:14}  {first.dpl}    {first.selector:04x}:{first.offset:08x} "
-            f"{guest.selector(first.selector)} {guest.place(first.offset)}{distance}")
+        leads = (f"{first.selector:04x} {guest.selector(first.selector)}, another task" if first.type == "task gate" else
+                 f"{first.selector:04x}:{first.offset:08x} {guest.selector(first.selector)} "
+                 f"{guest.place(first.offset)}{distance}")
+        say(f"{vectors:6}  {first.type:14}  {first.dpl}    {leads}")
 
 
 class Tss(Command):
