@@ -184,8 +184,9 @@ def test_a_missing_image_is_told():
 def test_headless_judges_by_the_log(tmp_path):
     cases = [("echo switch n=1 from=A; exec sleep 60", 'no line "switch n=65536" within 1 s'),
              ("echo switch n=1 from=A", 'ended before the line "switch n=65536"'),
-             ("echo fault proc=B; exec sleep 60", "the guest failed"),
-             ("echo panic; exec sleep 60", "the guest failed")]
+             ("echo fault proc=B; echo end proc=B; echo switch n=65536; exec sleep 60", "a proc has ended"),
+             ("echo halt reason=; exec sleep 60", "the guest failed"),
+             ("echo panic vector=0d; echo stack words=; exec sleep 60", "the guest failed")]
     for guest, message in cases:
         judged = run("scripts/headless", "1", "sh", "-c", guest, env={"TMPDIR": str(tmp_path)})
         assert judged.returncode == 1 and message in judged.stderr
