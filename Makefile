@@ -129,6 +129,19 @@ docs: $(IMAGE)
 	@scripts/need bochs
 	lab/docs
 
+# ---- without rings --------------------------------------------------------
+#: make fncall          build/fncall/fncall: ping-pong by ret and call, in Linux
+
+.PHONY: fncall
+fncall: FNCALL_CC = $(if $(CROSS),cc,$(CC))
+fncall:
+	@case "$$(uname -sm)" in "Linux x86_64") ;; *) echo "make fncall: this program is for" \
+		"Linux on x86-64, not for $$(uname -sm): build it there" >&2; exit 1 ;; esac
+	@scripts/need $(firstword $(FNCALL_CC))
+	@mkdir -p $B/fncall
+	$(FNCALL_CC) -std=gnu11 -O2 -g -fcf-protection=none -Wall -Wextra -Werror \
+		-o $B/fncall/fncall fncall/run_fncall.S fncall/proc.S fncall/main.c
+
 # ---- testing and measuring ------------------------------------------------
 #: make test            what is promised, on the floppy that ships (2 minutes)
 #: make breakages       what is promised, on guests broken on purpose: must fail
