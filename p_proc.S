@@ -22,34 +22,6 @@
 #include "common/procs.h"
 #include "common/tables.h"
 
-/* Into and out of a frame, in the order in which it is drawn in frame.h. */
-	.macro	save_registers
-	pusha
-	push	%ds
-	push	%es
-	push	%fs
-	push	%gs
-	.endm
-
-	.macro	restore_registers
-	pop	%gs
-	pop	%fs
-	pop	%es
-	pop	%ds
-	popa
-	.endm
-
-/*
- * From label begin to here a proc gets its registers back, and all of it is the
- * proc's own: if the CPU refuses a selector, or finds eip outside its segment, the
- * exception comes from ring 0, but it is the proc that ends (fault.c).
- */
-	.macro	restored_since begin
-1000:	.pushsection .restores, "a"
-	.word	\begin, 1000b
-	.popsection
-	.endm
-
 
 /* ---- start ------------------------------------------------------------- */
 

@@ -26,11 +26,7 @@
 fault_entry:
 	popl	%ss:fault_vector
 	popl	%ss:fault_error
-	pusha
-	push	%ds
-	push	%es
-	push	%fs
-	push	%gs
+	save_registers
 	mov	%esp, %eax		# fault's 1st argument: the frame
 	lds	%cs:fault_stack_pointer, %esp
 	push	%ds

@@ -38,7 +38,37 @@
 #define PROC_LDT	(FRAME_BYTES + 12)	/* in struct proc */
 #define HEADROOM_BYTES	(4 * (4 + 2 + 12))
 
-#ifndef __ASSEMBLER__
+#ifdef __ASSEMBLER__
+
+/* Into and out of a frame, in the order in which it is drawn above. */
+	.macro	save_registers
+	pusha
+	push	%ds
+	push	%es
+	push	%fs
+	push	%gs
+	.endm
+
+	.macro	restore_registers
+	pop	%gs
+	pop	%fs
+	pop	%es
+	pop	%ds
+	popa
+	.endm
+
+/*
+ * From label begin to here a proc gets its registers back, and all of it is the
+ * proc's own: if the CPU refuses a selector, or finds eip outside its segment, the
+ * exception comes from ring 0, but it is the proc that ends (fault.c).
+ */
+	.macro	restored_since begin
+1000:	.pushsection .restores, "a"
+	.word	\begin, 1000b
+	.popsection
+	.endm
+
+#else
 
 #include <stddef.h>
 #include <stdint.h>
