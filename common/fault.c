@@ -37,7 +37,7 @@ static struct proc *end_with_report(struct proc *proc, const struct cause *cause
 {
 	struct proc *next = proc_end(proc);
 
-	report_end(proc, cause, next);
+	report_end(proc->name, proc->place, &proc->frame, cause, next ? next->name : 0);
 	if (!next)
 		halt();
 	watchdog_start();		/* the next one's time begins now */
@@ -50,7 +50,7 @@ static struct proc *trap(struct proc *proc, uint32_t vector)
 {
 	traps++;
 	if (!(traps & (traps - 1)))
-		report_trap(proc, vector, traps);
+		report_trap(proc->name, &proc->frame, vector, traps);
 	return proc;
 }
 
