@@ -13,7 +13,7 @@
  * no errors.
  */
 #include "look.h"
-#include "fault.h"
+#include "cause.h"
 #include "machine.h"
 #include "pace.h"
 #include "screen.h"

@@ -2,15 +2,10 @@
 #ifndef REPORT_H
 #define REPORT_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
+#include "cause.h"
 #include "frame.h"
-
-struct cause {
-	uint32_t vector, error;
-	bool restoring;		/* when ring 0 gave the proc its registers back */
-};
 
 void report_end(char proc, unsigned place, const struct frame *frame,
 		const struct cause *cause, char next);
