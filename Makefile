@@ -35,7 +35,7 @@ IMAGE  = $B/floppy.img
 # A program is its own sources, and what it shares with others.  (FRAMES: with those
 # whose procs live in frames.)
 COMMON = $(addprefix common/, cause.c enter.S explain.c look.c machine.c pace.c panic.S panic.c \
-	report.c screen.c text.c watchdog.c window.c)
+	report.c screen.c text.c watchdog.c window.c words.c)
 FRAMES = $(addprefix common/, fault.S fault.c panel.c procs.c watch.c)
 
 p_proc = p_proc.S switch.c $(FRAMES) $(COMMON)

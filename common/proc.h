@@ -39,10 +39,6 @@ PROC(asked):
 #include "draw.h"
 #undef WINDOW
 
-/* eax: which mistake, 0 to MISTAKES - 1.  There is no way back from any. */
-PROC(mistake):
-	lea	(PROC(mistakes) - PROC(code))(,%eax,MISTAKE_BYTES), %eax
-	jmp	*%eax
 #include "mistakes.h"
 
 	.set	PROC(code_bytes), . - PROC(code)
