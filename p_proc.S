@@ -140,7 +140,8 @@ tss:
 	.long	0
 	.endr
 	.word	0, TSS_BYTES		# debug trap; I/O bitmap
-	.if	. - tss != TSS_BYTES
+	.set	tss_bytes, . - tss
+	.if	tss_bytes != TSS_BYTES
 	.error	"x86.h: TSS_BYTES is not the TSS's size"
 	.endif
 

@@ -1,112 +1,32 @@
 /*
- * What becomes of an exception or an interrupt.  A proc's fault ends that proc;
- * ring 0's own ends the game.
- *
- * All functions: ring 0 with gs = RING0_SCREEN, fault_stack, interrupts off.
+ * What a fault does to the procs (what it is, says cause.c).
  */
 #include "fault.h"
+#include "cause.h"
 #include "machine.h"
-#include "panic.h"
 #include "procs.h"
 #include "report.h"
-#include "segments.h"
-#include "text.h"
 #include "watchdog.h"
-#include "x86.h"
-
-/* p_proc.S: the places where ring 0 gives a proc its registers back. */
-extern const struct restore {
-	uint16_t begin, end;
-} restores[], restores_end[];
-
-extern volatile uint32_t nmis;	/* panic.S */
-
-static uint32_t spurious;	/* interrupts that no device has asked for */
-static uint32_t traps;		/* int3 and into */
-
-static bool is_restoring(uint32_t eip)
-{
-	for (const struct restore *r = restores; r < restores_end; r++)
-		if (eip >= r->begin && eip < r->end)
-			return true;
-	return false;
-}
-
-/* Out: the proc to go on with. */
-static struct proc *end_with_report(struct proc *proc, const struct cause *cause)
-{
-	struct proc *next = proc_end(proc);
-
-	report_end(proc, cause, next);
-	if (!next)
-		halt();
-	watchdog_start();		/* the next one's time begins now */
-	return next;
-}
-
-/* int3 and into are the proc's own wish, and it goes on behind them.  Their
-   lines in the log get rarer, as those of the switches do. */
-static struct proc *trap(struct proc *proc, uint32_t vector)
-{
-	traps++;
-	if (!(traps & (traps - 1)))
-		report_trap(proc, vector, traps);
-	return proc;
-}
-
-static struct proc *interrupt(struct proc *proc, uint32_t irq)
-{
-	if (!interrupt_end(irq) || irq != ALARM_IRQ) {
-		spurious++;
-		return proc;
-	}
-	if (watchdog_is_patient())
-		return proc;
-	return end_with_report(proc, &(struct cause){ .vector = IRQ_VECTORS + irq });
-}
 
 /*
  * From:	fault_entry (fault.S).
  * In:		the frame (from ring 0 without esp and ss), vector, error code.
  * Out:		the proc to go on with; esp0 is at its frame's end.
+ * Stack:	fault_stack.  Interrupts off.  gs: RING0_SCREEN.
  */
 struct proc *fault(struct frame *frame, uint32_t vector, uint32_t error)
 {
 	struct proc *proc = proc_running();
 	struct cause cause = { .vector = vector, .error = error };
 
-	if (frame->cs & SELECTOR_RPL) {
-		if (vector >= IRQ_VECTORS)
-			return interrupt(proc, vector - IRQ_VECTORS);
-		if (vector == VECTOR_BP || vector == VECTOR_OF)
-			return trap(proc, vector);
-		return end_with_report(proc, &cause);
-	}
+	if (!fault_ends(proc->name, frame, &cause))
+		return proc;
 
-	/* What the CPU refuses to give back to a proc, the proc has brought in. */
-	if (is_restoring(frame->eip)) {
-		cause.restoring = true;
-		return end_with_report(proc, &cause);
-	}
+	struct proc *next = proc_end(proc);
 
-	/* From ring 0 the CPU has not pushed esp and ss: the stack goes on there. */
-	struct frame whole;
-
-	for (unsigned i = 0; i < offsetof(struct frame, esp) / sizeof(uint32_t); i++)
-		((uint32_t *)&whole)[i] = ((const uint32_t *)frame)[i];
-	whole.esp = (uint32_t)&frame->esp;
-	whole.ss = RING0_DATA;
-	panic(&whole, vector, error);
-}
-
-/* A line of the log for interrupts that came and did no harm. */
-void log_strays(void)
-{
-	static uint32_t logged_nmis, logged_spurious;
-
-	if (nmis == logged_nmis && spurious == logged_spurious)
-		return;
-	logged_nmis = nmis;
-	logged_spurious = spurious;
-	log_line("stray nmi=%d spurious=%d", (uint64_t)logged_nmis, (uint64_t)logged_spurious);
+	report_end(proc->name, proc->place, &proc->frame, &cause, next ? next->name : 0);
+	if (!next)
+		halt();
+	watchdog_start();		/* the next one's time begins now */
+	return next;
 }

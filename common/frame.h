@@ -60,7 +60,7 @@
 /*
  * From label begin to here a proc gets its registers back, and all of it is the
  * proc's own: if the CPU refuses a selector, or finds eip outside its segment, the
- * exception comes from ring 0, but it is the proc that ends (fault.c).
+ * exception comes from ring 0, but it is the proc that ends (cause.c).
  */
 	.macro	restored_since begin
 1000:	.pushsection .restores, "a"

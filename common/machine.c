@@ -66,7 +66,7 @@ enum {
 	ALARM_LINE = 0,
 };
 
-void interrupts_start(void)
+static void interrupts_start(void)
 {
 	outb(PIC_1, ICW1_CASCADED);
 	outb(PIC_2, ICW1_CASCADED);

@@ -20,7 +20,6 @@ enum key {
 };
 
 void debug_out(char c);
-void interrupts_start(void);
 bool interrupt_end(unsigned irq);
 void alarm_set(void);
 void alarm_stop(void);

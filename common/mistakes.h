@@ -3,8 +3,14 @@
  * Included in each proc's code, mistake n at PROC(mistakes) + (n - 1) *
  * MISTAKE_BYTES.  The labels name the instruction that ring 0's report will show.
  *
+ * From:	PROC(mistake), with the mistake's number, from 0, in eax.  There is no
+ *		way back.
  * Stack:	the proc's.  All general registers may be used.
  */
+PROC(mistake):
+	lea	(PROC(mistakes) - PROC(code))(,%eax,MISTAKE_BYTES), %eax
+	jmp	*%eax
+
 	.balign	MISTAKE_BYTES
 PROC(mistakes):
 	xor	%ecx, %ecx		# 1: divides by zero: #DE

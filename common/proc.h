@@ -14,8 +14,6 @@
  */
 #define ASKED		0	/* in its data: the first word */
 
-#define CELL(row, column)	((row) * ROW_BYTES + (column) * 2)
-
 	.section .text.procs, "ax"
 PROC(code):
 	add	$1, %esi
@@ -32,51 +30,15 @@ PROC(asked):
 	movl	$ASK_NOTHING, ASKED
 	sub	$ASK_MISTAKE, %eax
 	jae	PROC(mistake)
-	mov	$CELL(WINDOW_TEXT_ROW, COUNT_COLUMN + COUNT_DIGITS - 1), %ebx
-	mov	$10, %ebp
-1:	mov	%edi, %eax		# edi:esi / 10, upper half first: its remainder
-	xor	%edx, %edx		# goes on into the lower half
-	div	%ebp
-	mov	%eax, %edi
-	mov	%esi, %eax
-	div	%ebp
-	mov	%eax, %esi
-	add	$'0', %dl
-	mov	%dl, %gs:(%ebx)
-	sub	$2, %ebx
-	or	%edi, %eax
-	jnz	1b
-
-	mov	%ss, %eax
-	mov	$4, %ecx
-	mov	$CELL(WINDOW_TEXT_ROW, STACK_COLUMN + 3), %ebx
-	call	PROC(hex)
-	movb	$':', %gs:CELL(WINDOW_TEXT_ROW, STACK_COLUMN + 4)
 	lea	32(%esp), %eax		# before pusha: what it is at int 0x30
-	mov	$8, %ecx
-	mov	$CELL(WINDOW_TEXT_ROW, STACK_COLUMN + 12), %ebx
-	call	PROC(hex)
+	call	PROC(draw)
 	popa
 	jmp	PROC(int)
 
-/* eax in ecx hexadecimal digits, the last one at gs:ebx.  Clobbers them and dl. */
-PROC(hex):
-	mov	%al, %dl
-	and	$0xf, %dl
-	add	$'0', %dl
-	cmp	$'9', %dl
-	jbe	1f
-	add	$'a' - '0' - 10, %dl
-1:	mov	%dl, %gs:(%ebx)
-	sub	$2, %ebx
-	shr	$4, %eax
-	loop	PROC(hex)
-	ret
+#define WINDOW %gs
+#include "draw.h"
+#undef WINDOW
 
-/* eax: which mistake, 0 to MISTAKES - 1.  There is no way back from any. */
-PROC(mistake):
-	lea	(PROC(mistakes) - PROC(code))(,%eax,MISTAKE_BYTES), %eax
-	jmp	*%eax
 #include "mistakes.h"
 
 	.set	PROC(code_bytes), . - PROC(code)

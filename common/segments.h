@@ -1,7 +1,7 @@
 /*
  * The segments of ring 0, the same in every program, and how a row of such a table
  * is to be read.  What a program has beyond that is in a table of its own, for
- * P_PROC in proc_segments.h.
+ * P_PROC in proc_segments.h.  How long its TSS is, each program says (tss_bytes).
  *
  * A base "in" is an offset in the program, to which the program's own base (cs * 16
  * in real mode) is added at run time; one "at" is a linear address and stays.  The
@@ -20,7 +20,7 @@
 #define RING0_SEGMENTS(SEG) \
 SEG(0x08,  RING0_CODE,   in, 0,                    PROGRAM_BYTES,     ACCESS_CODE, 0, "the program, as ring 0 runs it") \
 SEG(0x10,  RING0_DATA,   in, 0,                    PROGRAM_BYTES,     ACCESS_DATA, 0, "the program, as ring 0 sees it; its stacks") \
-SEG(0x18,  TSS,          in, tss,                  TSS_BYTES,         ACCESS_TSS,  0, "where int finds ss0:esp0") \
+SEG(0x18,  TSS,          in, tss,                  tss_bytes,         ACCESS_TSS,  0, "where int finds ss0:esp0") \
 SEG(0x20,  DOUBLE_FAULT, in, double_fault_tss,     TSS_BYTES,         ACCESS_TSS,  0, "the task for when nothing else works") \
 SEG(0x28,  RING0_SCREEN, at, SCREEN_LINEAR,        SCREEN_BYTES,      ACCESS_DATA, 0, "the whole text screen")
 

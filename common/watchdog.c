@@ -6,22 +6,22 @@
  * All functions: ring 0, any stack, interrupts off.
  */
 #include "watchdog.h"
+#include "look.h"
 #include "machine.h"
-#include "watch.h"
 
 enum { PATIENCE = 18 };		/* alarms; together a second */
 
 static unsigned alarms;		/* since the last sign of life */
 static uint32_t switches_seen;
 
-/* From: watched_switch, before a proc runs. */
+/* From: look.c, before a proc runs. */
 void watchdog_start(void)
 {
 	alarms = 0;
 	alarm_set();
 }
 
-/* From: watched_switch, while ring 0 takes its time. */
+/* From: look.c, while ring 0 takes its time. */
 void watchdog_stop(void)
 {
 	alarm_stop();

@@ -315,7 +315,7 @@ def test_gdb_does_not_guess_at_callers_of_assembly_and_wait_for_a_return(talk):
     """In real mode, and in ring 3: `next` at a call stops at the first instruction inside."""
     answers = talk(*to("start"), "next", "backtrace",
                    *to(f"proc.h:{line_of('common/proc.h', 'call' + chr(9))}"), "next", "backtrace")
-    for function, stop, callers in (("enter_protected_mode", *answers[4:6]), ("proc_a_hex", *answers[-2:])):
+    for function, stop, callers in (("enter_protected_mode", *answers[4:6]), ("proc_a_draw", *answers[-2:])):
         assert re.search(rf":\w+ {function}\b", stop)
         assert callers.startswith(f"#0  {function} ()") and len(callers.splitlines()) == 1
 

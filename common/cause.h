@@ -1,0 +1,19 @@
+/* What an exception or interrupt means for the proc that it has met (cause.c). */
+#ifndef CAUSE_H
+#define CAUSE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "frame.h"
+
+/* Why a proc has ended. */
+struct cause {
+	uint32_t vector, error;
+	bool restoring;		/* when ring 0 gave it its registers back */
+};
+
+bool fault_ends(char proc, const struct frame *frame, struct cause *cause);
+void log_strays(void);
+
+#endif

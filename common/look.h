@@ -1,0 +1,13 @@
+/* The looks at the game that every program takes (look.c). */
+#ifndef LOOK_H
+#define LOOK_H
+
+#include <stdint.h>
+
+extern uint32_t switches_left;	/* until the next look; the gate counts it down */
+
+void look_start(void);
+uint64_t look_begin(char from, char to);
+void look_end(unsigned from, unsigned to);
+
+#endif
