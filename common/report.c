@@ -20,17 +20,18 @@ enum {
 /*
  * The bytes at a proc's cs:eip, as far as its segment goes.  They are read as the
  * proc itself would read them: by its own selector (in fs), while its LDT is the
- * one in use, and after asking lsl where the segment ends.
+ * one in use, and after asking verr whether it may be read and lsl where it ends.
  */
 static void code_text(char *to, const struct frame *frame)
 {
 	uint32_t limit;
-	bool valid;
+	bool readable;
 
 	*to = 0;
-	__asm__("lsl %2, %0" : "=r"(limit), "=@ccz"(valid) : "r"((uint32_t)frame->cs));
-	if (!valid)
+	__asm__("verr %1" : "=@ccz"(readable) : "r"(frame->cs));
+	if (!readable)
 		return;
+	__asm__("lsl %1, %0" : "=r"(limit) : "r"((uint32_t)frame->cs) : "cc");
 	__asm__ volatile("mov %0, %%fs" : : "r"((uint32_t)frame->cs));
 	for (uint32_t i = 0; i < CODE_BYTES; i++) {
 		uint32_t at = frame->eip + i;
