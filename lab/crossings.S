@@ -63,7 +63,7 @@
  */
 #define RPL3		3
 #define TI		4
-#define GLOBAL_BEYOND	0x38		/* the first selector beyond the GDT */
+#define GLOBAL_BEYOND	0xf8		/* beyond the GDT */
 #define LOCAL_BEYOND	(0x48 + TI)	/* beyond the LDT */
 #define CONFORMING	(0x18 + TI)	/* ring3's code again, DPL 0, conforming */
 #define READ_ONLY	(0x20 + TI)	/* proc A's data, read-only */
@@ -205,6 +205,14 @@ case divide_overflow "#DE"
 	mov	$1, %ecx
 	mov	%ecx, %edx
 	div	%ecx
+case divide_memory "div"
+	mov	$100, %eax
+	xor	%edx, %edx
+	push	$7
+	divl	(%esp)
+case divide_memory_by_zero "#DE"
+	push	$0
+	divl	(%esp)
 case fninit_3 "#NM"
 	.byte	0xdb, 0xe3		# fninit: a bare 386 has none
 case wait_3 "#NM"
@@ -217,7 +225,7 @@ case load_ring0_data "#GP(0010)"
 case load_ring0_data_rpl "#GP(0010)"
 	mov	$RING0_DATA + RPL3, %eax
 	mov	%eax, %es
-case load_beyond "#GP(0038)"
+case load_beyond "#GP(00f8)"
 	mov	$GLOBAL_BEYOND + RPL3, %eax
 	mov	%eax, %fs
 case load_beyond_ldt "#GP(004c)"
@@ -324,7 +332,7 @@ case ljmp_null "#GP(0000)"
 	ljmp	$RPL3, $0
 case ljmp_data "#GP(000c)"
 	ljmp	$A_DATA, $0
-case ljmp_beyond "#GP(0038)"
+case ljmp_beyond "#GP(00f8)"
 	ljmp	$GLOBAL_BEYOND, $0
 case ljmp_beyond_ldt "#GP(004c)"
 	ljmp	$LOCAL_BEYOND + RPL3, $0
@@ -391,7 +399,7 @@ case iopl3_cli "cli"
 	cli
 case iopl3_sti "sti"
 	sti
-case iopl3_out ""
+case iopl3_out "out"
 	out	%al, $0x80
 case iopl3_popf "popf"
 	push	$2
@@ -416,9 +424,28 @@ case lret_landed "int 0x30, ring 3 to 0"
 	mov	$ring0_tss, %ebx
 	int	$0x30
 
+/* The I/O map, in the TSS where segment registers would be saved.  es: TSS_DATA. */
+#define IO_MAP		(TSS_BYTES - 20)
+#define IO_MAP_PLACE	(TSS_BYTES - 2)
+
+case io_open "out"
+	movw	$IO_MAP, %es:IO_MAP_PLACE
+	out	%al, $0x80
+case io_open_word "in"
+	in	$0x87, %ax
+case io_closed "#GP(0000)"
+	movb	$1, %es:IO_MAP + 0x80 / 8
+	out	%al, $0x80
+case io_closed_word "#GP(0000)"
+	in	$0x7f, %ax
+case io_last "out"
+	out	%al, $8 * (TSS_BYTES - 1 - IO_MAP) - 1
+case io_beyond "#GP(0000)"
+	out	%al, $8 * (TSS_BYTES - 1 - IO_MAP)
+
 /*
  * A TSS that is wrong.  The exception for that cannot go to ring 0, for it would
- * want the same stack: its gate leads to ring3_fault, conforming.  es: TSS_DATA.
+ * want the same stack: its gate leads to ring3_fault, conforming.
  */
 	.macro	bad_ss0 selector
 	movw	$\selector, %es:8
@@ -432,25 +459,37 @@ case tss_rpl "#TS(0010)"
 	bad_ss0	RING0_DATA + RPL3
 case tss_code "#TS(0008)"
 	bad_ss0	RING0_CODE
-case tss_beyond "#TS(0038)"
+case tss_beyond "#TS(00f8)"
 	bad_ss0	GLOBAL_BEYOND
 case tss_beyond_ldt "#TS(004c)"
 	bad_ss0	LOCAL_BEYOND
 case tss_dpl "#TS(000c)"
 	bad_ss0	A_DATA & ~RPL3
 case tss_absent "#SS(002c)"
+	else qemu, "#TS(002c)", "TCG has #TS for that"
 	bad_ss0	ABSENT_DATA
 case tss_no_room "#SS(0010)"
 	else qemu, "int 0x30, ring 3 to 0", "TCG does not check whether esp0 has room"
 	movw	$RING0_DATA, %es:8
 	movl	$8, %es:4
-	mov	$the_end_0, %ebx
+	mov	$ring0_short_tss, %ebx
+	int	$0x30
+case tss_good "int 0x30, ring 3 to 0"
+	else qemu, "not reached", "it has gone on in ring 0 already"
+	movl	$ring0_stack_end, %es:4
+	mov	$ring0_short_tss, %ebx
+	int	$0x30
+case tss_short "#TS(0018)"
 	int	$0x30
 
-case the_end ""
+	.balign	CASE_BYTES
+	.global	the_end
+the_end:
 	jmp	the_end
 
-/* #TS and #SS, in ring 3: error code, eip, cs, eflags. */
+/* #SS and #TS, in ring 3: error code, eip, cs, eflags. */
+ring3_stack_fault:
+	nop
 ring3_fault:
 	add	$4, %esp
 	orl	$CASE_BYTES - 1, (%esp)
@@ -523,7 +562,7 @@ case gate_null "#GP(0000)"
 	int	$0x2b
 case gate_data "#GP(0010)"
 	int	$0x2a
-case gate_beyond "#GP(0038)"
+case gate_beyond "#GP(00f8)"
 	int	$0x29
 case gate_beyond_ldt "#GP(004c)"
 	int	$0x24
@@ -535,7 +574,7 @@ case gate_absent_code "#NP(0034)"
 case gate_offset "#GP(0000)"
 	else qemu, "int 0x25, ring 0 to 0", "TCG checks no segment limits"
 	int	$0x25
-case load_beyond_0 "#GP(0038)"
+case load_beyond_0 "#GP(00f8)"
 	mov	$GLOBAL_BEYOND, %eax
 	mov	%eax, %es
 case stack_rpl_0 "#GP(0010)"
@@ -559,7 +598,7 @@ case ltr_busy "#GP(0018)"
 case ltr_data "#GP(0010)"
 	mov	$RING0_DATA, %eax
 	ltr	%ax
-case ltr_beyond "#GP(0038)"
+case ltr_beyond "#GP(00f8)"
 	mov	$GLOBAL_BEYOND, %eax
 	ltr	%ax
 case ltr_local "#GP(001c)"
@@ -576,7 +615,7 @@ case ltr_again "ltr"
 case lldt_data "#GP(0010)"
 	mov	$RING0_DATA, %eax
 	lldt	%ax
-case lldt_beyond "#GP(0038)"
+case lldt_beyond "#GP(00f8)"
 	mov	$GLOBAL_BEYOND, %eax
 	lldt	%ax
 case lldt_local "#GP(000c)"
@@ -620,7 +659,7 @@ case iret_null "#GP(0000)"
 case iret_data "#GP(0010)"
 	push_return ring0_stack_end, RING0_DATA, 0
 	iret
-case iret_beyond "#GP(0038)"
+case iret_beyond "#GP(00f8)"
 	push_return ring0_stack_end, GLOBAL_BEYOND, 0
 	iret
 case iret_beyond_ldt "#GP(004c)"
@@ -687,21 +726,29 @@ case ring0_again "lret, ring 0 to 3"
 	push	$HERE(lret_landed)
 	lret	$8
 
-/* Last: gates of #TS and #SS in ring 3; es = the TSS. */
+/* Gates of #TS and #SS in ring 3; es = the TSS. */
 	.balign	CASE_BYTES
 ring0_tss:
 	mov	$RING0_DATA, %eax
 	mov	%eax, %ds
 	andb	$~ACCESS_DPL(3), ACCESS_OF(proc_a_ldt, ABSENT_DATA)
 	gate	0x0a, HERE(ring3_fault), CONFORMING, 0x8e
-	gate	0x0c, HERE(ring3_fault), CONFORMING, 0x8e
+	gate	0x0c, HERE(ring3_stack_fault), CONFORMING, 0x8e
 	mov	$TSS_DATA + RPL3, %eax
 	mov	%eax, %es
-	push_return ring0_stack_end, A_CODE, HERE(tss_null), 2, A_DATA, A_STACK
+	push_return ring0_stack_end, A_CODE, HERE(io_open), 2, A_DATA, A_STACK
 	iret
 
+/* Last: a TSS that ends in the middle of ss0. */
 	.balign	CASE_BYTES
-the_end_0:
-	jmp	the_end_0
+ring0_short_tss:
+	mov	$RING0_DATA, %eax
+	mov	%eax, %ds
+	movw	$8, gdt + TSS
+	andb	$~2, ACCESS_OF(gdt, TSS)		# available
+	mov	$TSS, %eax
+	ltr	%ax
+	push_return ring0_stack_end, A_CODE, HERE(tss_short), 2, A_DATA, A_STACK
+	iret
 
 	.section .note.GNU-stack, "", @progbits
