@@ -252,7 +252,7 @@ class Cpu:
         self.refused = None         # rule by which the instruction was refused
         self.fault = None           # and the exception
         self.refused_words = ()     # where, then, an emulator may have begun to push
-        self.believed = False       # an operand was taken from where it went
+        self.believed = False       # memory that is not recorded was taken to say what happened
         self.kind = self.route = None
         self.forget()
 

@@ -78,7 +78,6 @@ def interrupt(cpu, vector, back, software=False, error=None, fault=False):
     if software:
         cpu.need("gate-dpl", gate.dpl_at_least(ring), bad_gate, f"DPL {gate.raw >> 45 & 3} >= CPL {ring}")
     cpu.need("gate-present", gate.present(), Fault(NP, gate_error(vector, external)), "P = 1")
-
     if kind == TASK_GATE:
         raise Stuck("modelled", "a task gate")
 
@@ -228,7 +227,8 @@ def return_far(cpu, size, with_flags, arguments=0):
     cpu.stack_has("return-in-stack", popped)
     eip = cpu.peek(0, size, "return-popped")
     selector = cpu.peek(size, 2, "return-popped", room=size)
-    flags = cpu.peek(2 * size, size, "return-popped", rely=pops_flags(cpu, size, RF, VIF | VIP | VM)) if with_flags else 0
+    taken = flags_taken(cpu, size, RF, VIF | VIP | VM) if with_flags else 0
+    flags = cpu.peek(2 * size, size, "return-popped", rely=taken) if with_flags else 0
     if flags & VM and ring == 0:
         raise Stuck("modelled", "a return to virtual-8086 mode")
     popped += arguments
@@ -259,7 +259,7 @@ def return_far(cpu, size, with_flags, arguments=0):
         cpu.set("esp", esp & ~mask | esp + arguments & mask, "return-esp")
         cpu.set_segment("ss", ss, stack, "outer-ss", ACCESSED, "accessed-transfer")
     if with_flags:
-        pop_flags(cpu, flags, size)
+        take_flags(cpu, flags, taken, ((FREE | RF, "iret-flags"), (IF, "iret-if"), (IOPL | VIF | VIP, "iret-iopl")))
     if new != ring:
         take_segments_away(cpu, new)
     cpu.set_segment("cs", selector, code, "return-cs", ACCESSED, "accessed-transfer")
@@ -284,18 +284,17 @@ def outer_stack(cpu, selector, ring):
     return stack
 
 
-def pops_flags(cpu, size, also, ring_0):
+def flags_taken(cpu, size, also=0, ring_0=0):
     """The flags that iret or popf takes from the stack: which of them, depends on the ring."""
     flags = FREE | also | (IF if cpu.iopl_allows() else 0) | (IOPL | ring_0 if cpu.cpl == 0 else 0)
     return flags & (1 << 8 * size) - 1
 
 
-def pop_flags(cpu, flags, size):
-    """IRET: all that it does not take from the stack stays."""
-    popped = pops_flags(cpu, size, RF, VIF | VIP)
-    for mask, rule in ((FREE | RF, "iret-flags"), (IF, "iret-if"), (IOPL | VIF | VIP, "iret-iopl")):
-        cpu.set_flags(flags, mask & popped, rule)
-        cpu.keep_flags(mask & ~popped, rule)
+def take_flags(cpu, flags, taken, rules):
+    """Those taken are as popped, by the rules of iret or popf; the others stay."""
+    for mask, rule in rules:
+        cpu.set_flags(flags, mask & taken, rule)
+        cpu.keep_flags(mask & ~taken, rule)
 
 
 def take_segments_away(cpu, ring):
@@ -494,11 +493,9 @@ def write_control(cpu, code, after):
 def popf(cpu, code, after):
     """Vol. 2B, POPF/POPFD. Real mode has the rights of ring 0."""
     cpu.stack_has("popf-popped", code.size)
-    popped = pops_flags(cpu, code.size, 0, 0)
-    flags = cpu.peek(0, code.size, "popf-popped", rely=popped)
-    for mask, rule in ((FREE, "popf-flags"), (IF, "popf-if"), (IOPL, "popf-iopl")):
-        cpu.set_flags(flags, mask & popped, rule)
-        cpu.keep_flags(mask & ~popped, rule)
+    taken = flags_taken(cpu, code.size)
+    flags = cpu.peek(0, code.size, "popf-popped", rely=taken)
+    take_flags(cpu, flags, taken, ((FREE, "popf-flags"), (IF, "popf-if"), (IOPL, "popf-iopl")))
     cpu.set_flags(0, RF, "popf-flags")
     cpu.release(code.size, "popf-esp")
     cpu.set("eip", after, "eip")
