@@ -83,8 +83,6 @@ ALLOWED = (
     Allowed("never written", r"stack\.\d+", lambda pair, field: pair.not_settled(field),
             "below and above the stack lies what no recorded instruction wrote, but the loader, a folded call, or an "
             "interrupt while many instructions were one step"),
-    Allowed("after a poll", "e[acd]x", lambda pair, field: pair.polled.get(field, 0),
-            "what a folded function that waits for a device leaves in the registers it need not save is chance"),
     Allowed("GDTR before lgdt", r"gdtr\.(base|limit)", lambda pair, field: 0 if "lgdt" in pair.executed else ALL,
             "Bochs' BIOS leaves a GDT of its own behind, QEMU's does not"),
     Allowed("caches", "cr0", lambda pair, field: CD_NW,
@@ -116,7 +114,7 @@ class Pair:
         self.now = bochs, qemu
         self.left = {name: bochs[name] ^ qemu[name] for name in recording.GENERAL}
         self.copies = set()         # what the two had in a register, while it was left over
-        self.cr0_read, self.polled = {}, {}     # general register -> bits that may differ
+        self.cr0_read = {}          # general register -> bits that may differ
         self.settled = set()        # linear addresses of bytes that can only differ by mistake
         self.executed = set()       # mnemonics, of tables
         self.look_at_stack([], 0)
@@ -128,15 +126,13 @@ class Pair:
         """Both have taken a step; the accesses are those of Bochs."""
         old, self.now = self.now, (bochs, qemu)
         self.copies.update((old[0][name], old[1][name]) for name, bits in self.left.items() if bits)
-        for bits in (self.left, self.cr0_read, self.polled):
+        for bits in (self.left, self.cr0_read):
             for name in [name for name in bits if bits[name]]:
                 bits[name] &= bochs[name] ^ qemu[name]      # until they agree
                 for before, after in zip(old, self.now):    # or are written
                     bits[name] &= ~(before[name] ^ after[name])
         if read := re.match(r"mov %cr0,%(\w+)$", step["text"]):
             self.cr0_read[read[1]] = CD_NW
-        if "folded" in step and not step["folded"].startswith("int "):
-            self.polled = {name: bochs[name] ^ qemu[name] for name in ("eax", "ecx", "edx")}
         self.executed.update(re.findall("^l[gil]dt", step["text"]))
         for kind, linear, size, _ in step["accesses"] or ():
             if kind == "write":

@@ -11,7 +11,7 @@
  * rings, or nothing to speak of.  Where an emulator is known to see it otherwise,
  * a line "else" says what it sees, and why.
  */
-#include "segments.h"
+#include "proc_segments.h"
 
 #define CASE_BYTES	32
 
@@ -199,9 +199,9 @@ case int_df_3 "#GP(0042)"
 	int	$0x08
 case int_irq_3 "#GP(0102)"
 	int	$0x20
-case int3_3 "#GP(001a)"
+case int3_3 "int3, ring 3 to 0"
 	int3
-case into_3 "#GP(0022)"
+case into_3 "into, ring 3 to 0"
 	mov	$0x7fffffff, %eax
 	inc	%eax
 	into
