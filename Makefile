@@ -104,16 +104,19 @@ bochs-headless: $(IMAGE)
 
 # ---- seeing it ------------------------------------------------------------
 #: make tour            four looks at a ring transition, and the way out
+#: make faults          six famous mistakes, and what ring 0 says to them
 #: make debug           step through it in GDB, from the boot sector on
 #: make record          what the CPU does, step by step: build/recording-bochs.json
 #: make check-crossings every crossing, held against Intel's rules
 #: make pictures        docs/pictures/, drawn from a recording
 #: make docs            the numbers and listings in docs/, from runs
 
-.PHONY: tour debug record check-crossings pictures docs
+.PHONY: tour faults debug record check-crossings pictures docs
 tour: $(IMAGE)
 	@scripts/need bochs
 	@lab/tour
+faults: $(IMAGE)
+	@lab/mistakes
 debug: $(IMAGE)
 	@scripts/debug
 record: $(IMAGE)

@@ -87,7 +87,8 @@ void report_end(char proc, unsigned place, const struct frame *frame,
 
 	if (!next) {
 		log_line("halt reason=\"no proc is left\"");
-		screen_message("No proc is left. The machine stops here.", "");
+		screen_message("No proc is left. The machine stops here.",
+			       "Switch it off and on to play again.");
 	}
 }
 
