@@ -162,12 +162,13 @@ bench: $(IMAGE)
 	lab/bench
 
 # ---- the rest -------------------------------------------------------------
-#: make screenshot      docs/screen.png, the picture in the README
+#: make screenshot      docs/screen.png and faults.png, pictures of the screen
 #: make clean           remove build/
 #: make help            this list
 
 .PHONY: screenshot clean
 screenshot: $(IMAGE)
-	lab/screenshot docs/screen.png
+	lab/screenshot switch docs/screen.png
+	lab/screenshot fault docs/faults.png
 clean:
 	rm -rf $B
