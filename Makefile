@@ -148,16 +148,21 @@ fncall:
 # ---- testing and measuring ------------------------------------------------
 #: make test            what is promised, on the floppy that ships (2 minutes)
 #: make breakages       what is promised, on guests broken on purpose: must fail
+#: make soak            both emulators at full speed, with mistakes (SECONDS=60 each)
 #: make bench           how long a switch is, how fast, what a boot takes
 
 PYTEST = PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider
 
-.PHONY: test breakages bench
+SECONDS = 60
+
+.PHONY: test breakages soak bench
 test: $(IMAGE)
 	@scripts/need qemu-system-i386 bochs gdb
 	$(PYTEST) -n 2 tests
 breakages: $(IMAGE)
 	tests/breakages/run
+soak: $(IMAGE)
+	lab/soak --seconds $(SECONDS)
 bench: $(IMAGE)
 	lab/bench
 
