@@ -239,8 +239,12 @@ def test_a_number_is_for_a_who_lives_too(machine):
 
 # ---- one alone, and none
 
+@pytest.mark.parametrize("pace", ["slow", "fast"])
 @pytest.mark.parametrize("first, last", ["ab", "ba"])
-def test_when_none_is_left_the_machine_says_so_and_stops(machine, first, last):
+def test_when_none_is_left_the_machine_says_so_and_stops(machine, first, last, pace):
+    if pace == "fast":
+        machine.press("f")
+        turns(machine, 100)
     end_of(machine, first, 3)
     machine.ask(last, 5)
     log = halted(machine)
@@ -252,6 +256,7 @@ def test_when_none_is_left_the_machine_says_so_and_stops(machine, first, last):
         assert report.lines[0] == f" proc {letter.upper()} has ended"
         assert report.lines[1].startswith(name) and report.lines[10]
         assert report.why.startswith(f"ended by {name}, ")
+        assert window_count(machine, letter) == count(machine.frame(letter))
     assert not machine.values()["eflags"] & 0x200  # nothing will wake it up
 
 
@@ -310,6 +315,15 @@ def test_make_faults_prints_source_log_and_report():
     assert "│  error 010a: IDT 0x21" in out and "key 1" not in out
     wrong = run("lab/mistakes", "7")
     assert wrong.returncode == 2 and "1 to 6" in wrong.stderr
+
+
+@pytest.mark.parametrize("what, message", [
+    ("mistake 7 log", "page.md:1: no mistake 7; there are: 1 to 6"),
+    ("mistake 3 cause", "page.md:1: of a mistake there is source, log, report, error, found; not cause")])
+def test_a_page_that_asks_for_what_no_mistake_has(what, message):
+    docs = load("docs")
+    with pytest.raises(docs.BadPage, match=re.escape(message)):
+        docs.produce(list(docs.blocks_of("page.md", f"<!-- run: {what} -->\n<!-- end -->")), docs.Facts())
 
 
 @pytest.mark.parametrize("error, says", [
