@@ -67,9 +67,10 @@ void report_end(char proc, unsigned place, const struct frame *frame,
 
 	format(line, "ended by %s, %s", name, title);
 	window_end(place, line);
-	format(line, "%s, vector 0x%2: %s", name, cause->vector, title);
+	format(line, "%s: %s", name, title);
 	window_report(place, 1, line);
-	window_report(place, 2, cause->restoring ? "when ring 0 gave its registers back" : "");
+	format(line, "vector 0x%2", cause->vector);
+	window_report(place, 2, line);
 	format(line, "cs:eip %4:%8", (uint32_t)frame->cs, frame->eip);
 	window_report(place, 3, line);
 	format(line, " bytes %s", code);
@@ -81,11 +82,13 @@ void report_end(char proc, unsigned place, const struct frame *frame,
 	else
 		format(line, " error none");
 	window_report(place, 6, line);
-	window_report(place, 7, exception_usually(cause->vector, cause->error));
+	window_report(place, 7, cause->restoring ? "when ring 0 gave its registers back" : "");
+	window_report(place, 8, exception_usually(cause->vector, cause->error));
 
 	if (!next) {
 		log_line("halt reason=\"no proc is left\"");
-		screen_message("No proc is left. The machine stops here.", "");
+		screen_message("No proc is left. The machine stops here.",
+			       "Switch it off and on to play again.");
 	}
 }
 

@@ -12,6 +12,9 @@ Bochs   machines.Bochs
     machine.word("tss", 4)                       a 32-bit number: a name, an offset
     machine.frame("a")                           proc A's frame, word by word
     machine.go(), machine.halt()                 on without breakpoints; stop anywhere
+    machine.press("f")                           a key, as if the keyboard had it: stops
+                                                 where the guest learns of it
+    machine.ask("b", 2)                          proc B is to make its mistake 2
 
 patched(path, {offset: bytes}) is the floppy with other bytes in the program.
 """
@@ -33,6 +36,10 @@ SEGMENTS = ("cs", "ss", "ds", "es", "fs", "gs")
 FRAME = "gs fs es ds edi esi ebp pusha_esp ebx edx ecx eax eip cs eflags esp ss".split()
 FRAME_BYTES = 4 * len(FRAME)
 PUSHED_BY_INT = 4 * 5
+
+# enum key of common/machine.h; ASK_MISTAKE of common/procs.h.
+KEYS = {key: number for number, key in enumerate(" +-fqr123456", 1)}
+ASK_MISTAKE = 2
 
 COM = machines.BUILD / "p_proc.com"
 COM_IN_FLOPPY = 33 * 512  # the first file, in one piece from cluster 2 on
@@ -82,6 +89,14 @@ class _Handles:
     def word(self, place, offset=0, size=4):
         return int.from_bytes(self.read(linear(place) + offset, size), "little")
 
+    def press(self, key):
+        self.run_to("key_pressed")
+        self.run_to(BASE + self.word(BASE + self.values()["esp"]))  # where it was called from
+        self.set(eax=KEYS[key])
+
+    def ask(self, letter, number):
+        self.write(linear(f"proc_{letter}_data"), (ASK_MISTAKE + number - 1).to_bytes(4, "little"))
+
     def frame(self, letter):
         return frame(self.read(linear("proc_" + letter), FRAME_BYTES))
 
@@ -93,9 +108,10 @@ class Qemu(_Handles, machines.Qemu):
     Bochs: the pace grows from one switch a second to full speed in no time.
     """
 
+    CLOCK = ("-icount", "shift=10,sleep=off")
+
     def __init__(self, *args, extra=(), **options):
-        clock = ("-icount", "shift=10,sleep=off")
-        super().__init__(*args, gdb=True, stopped=True, extra=(*clock, *extra), **options)
+        super().__init__(*args, gdb=True, stopped=True, extra=(*self.CLOCK, *extra), **options)
         self._breakpoints = set()
         self._buffer = b""
         try:
