@@ -19,7 +19,7 @@ PLAYER += b"".join(bytes.fromhex(code).ljust(2, b"\x90") for code in TOOLS.value
 
 # What ring 3 can set and nothing punishes at once: CF PF AF ZF SF DF OF NT AC ID.
 FLAGS = 0x001 | 0x004 | 0x010 | 0x040 | 0x080 | 0x400 | 0x800 | 0x4000 | 0x40000 | 0x200000
-ALWAYS = 0x002
+ALWAYS = 0x202  # and IF, which ring 3 cannot change
 DF = 0x400
 # Null, own code, own data, own window. (iret turns the other nulls, 1-3, into 0.)
 SELECTORS = {"a": (0, 0x07, 0x0f, 0x17), "b": (0, 0x1f, 0x27, 0x2f)}
