@@ -67,8 +67,8 @@ void report_end(char proc, unsigned place, const struct frame *frame,
 
 	format(line, "ended by %s, %s", name, title);
 	window_end(place, line);
-	format(line, "%s, vector 0x%2: %s", name, cause->vector, title);
-	window_report(place, 1, line);
+	format(line, "%s vector 0x%2: %s", name, cause->vector, title);
+	window_report(place, 1, line);		/* #NP just fits */
 	window_report(place, 2, cause->restoring ? "when ring 0 gave its registers back" : "");
 	format(line, "cs:eip %4:%8", (uint32_t)frame->cs, frame->eip);
 	window_report(place, 3, line);
