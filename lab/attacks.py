@@ -671,7 +671,7 @@ WILD = (
     lambda values: b"\x68" + _word(_any(values)) + b"\x68" + _word(_far(values)) + b"\xcb",
     lambda values: (b"\x68" + _word(_flags(values)) + b"\x68" + _word(_own(values)) + b"\x68"
                     + _word(_near(values)) + b"\xcf"),                                          # iret
-    lambda values: values.choice((b"\xf0", b"\x66", b"\x67", b"\x2e", b"\x65", b"\xf2", b"\xf3")) * values.randrange(1, 16),
+    lambda values: bytes([values.choice((0xf0, 0x66, 0x67, 0x2e, 0x65, 0xf2, 0xf3))]) * values.randrange(1, 16),
     _one_of("f3a4", "a5", "f3aa", "ab", "f3ac", "6c", "6e", "f3a6"),
     lambda values: values.choice((b"\xeb", b"\x74", b"\xe2")) + values.randbytes(1),
     lambda values: b"\x0f" + values.randbytes(3),

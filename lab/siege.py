@@ -17,7 +17,7 @@ import tempfile
 
 import machines
 from attacks import CODE_BYTES, EXCEPTIONS, STRIDE, assembled, means, random_codes
-from debuggers import BASE, FRAME, FRAME_BYTES, SYMBOLS, Bochs, Qemu, count, frame, linear
+from debuggers import BASE, FRAME, FRAME_BYTES, Bochs, Qemu, count, frame, linear
 
 CODES_AT = 0x200000  # linear; the program ends far below
 PIECE = 0x20000  # bytes: Bochs puts no larger image into memory as one, and four of them

@@ -1,5 +1,6 @@
 """Whatever proc A tries from ring 3, what Intel's manual says comes of it, and nothing else."""
 
+import itertools
 import subprocess
 
 import attacks
@@ -12,7 +13,9 @@ ALL = [*attacks.TABLE, *(attack for name in attacks.FAMILIES for attack in attac
 
 
 def wrong(emulator, tried):
-    return [(attack.name, found) for attack, found in siege.besiege(emulator, tried) if found]
+    """The first few that did not end as they must: each costs a new game, and maybe a long wait."""
+    found = ((attack.name, found) for attack, found in siege.besiege(emulator, tried) if found)
+    return list(itertools.islice(found, 3))
 
 
 @pytest.mark.parametrize("emulator", EMULATORS)

@@ -13,7 +13,7 @@ from debuggers import GENERAL, NAMES, SEGMENTS, SYMBOLS, Bochs, Qemu, linear, pa
 INT, BACK = 0, 2  # offsets in our proc
 PLAYER = bytes.fromhex("cd30 ebfc")  # int $0x30; jmp back to it
 # Single instructions behind it, for the debugger to start: selectors come from eax.
-TOOLS = {"ds": "8ed8", "es": "8ec0", "fs": "8ee0", "gs": "8ee8", "popf": "9d"}
+TOOLS = {"ds": "8ed8", "es": "8ec0", "fs": "8ee0", "gs": "8ee8", "popf": "9d", "ud2": "0f0b"}
 TOOL_PLACES = {name: len(PLAYER) + 2 * i for i, name in enumerate(TOOLS)}
 PLAYER += b"".join(bytes.fromhex(code).ljust(2, b"\x90") for code in TOOLS.values())
 
@@ -128,3 +128,7 @@ def test_c_never_sees_a_procs_direction_flag(floppy, emulator, rounds):
             assert machine.values()["eflags"] & DF
             machine.run_to("switch_to_next")
             assert not machine.values()["eflags"] & DF
+        turn_of(machine, "a")
+        machine.set(eip=TOOL_PLACES["ud2"])
+        machine.run_to("fault")
+        assert not machine.values()["eflags"] & DF
