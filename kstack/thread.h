@@ -76,6 +76,9 @@ struct switched {
 	uint32_t edi, esi, ebp, pusha_esp, ebx, edx, ecx, eax;
 	uint32_t resume;
 };
+_Static_assert(offsetof(struct switched, eax) == 32, "switched");
+_Static_assert(offsetof(struct switched, resume) == 36, "switched");
+_Static_assert(sizeof(struct switched) == 40, "switched");
 
 /* A new thread's stack, up to its end. */
 struct new_stack {
@@ -83,6 +86,7 @@ struct new_stack {
 	uint32_t end_ebp, end_eip;	/* ebp leads here, and nowhere from here */
 	struct frame frame;
 };
+_Static_assert(sizeof(struct new_stack) == 40 + 8 + FRAME_BYTES, "new_stack");
 
 /* schedule.c */
 extern struct thread *current;
