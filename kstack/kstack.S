@@ -8,7 +8,8 @@
  *	thread.h	a thread, and the picture of its kernel stack
  *	start		real mode, protected mode, the first thread
  *	the tables	GDT, IDT, TSS with its I/O bitmap
- *	the gate	int 0x30: onto the thread's kernel stack, and off again
+ *	the gate	int 0x30: onto the thread's kernel stack, and off again; and
+ *			so do exceptions
  *	the switch	from one kernel stack to the other
  *	the threads	what runs in ring 3
  *
@@ -147,12 +148,10 @@ program_name:
  * Interrupts:	off.
  * Intel:	volume 3, section 6.12.1; volume 2, INT n and IRET.
  *
- * leave_ring0 is where fault_entry (common/fault.S) comes out.  eax: the frame.
- *
  * gate_with_stop is the same with a magic breakpoint in front.  The IDT points
  * there as long as every switch is shown (common/look.c).
  */
-	.global	gate_with_stop, ckpt_int, gate, leave_ring0
+	.global	gate_with_stop, ckpt_int, gate
 gate_with_stop:
 	xchg	%bx, %bx
 ckpt_int:				# first instruction inside: look at ss:esp
@@ -168,9 +167,41 @@ leave:
 	iret
 	restored_since leave
 
-leave_ring0:
-	mov	%eax, %esp
+	fault_vectors_to fault_entry
+
+/*
+ * fault_entry - exceptions and interrupts; those of ring 3 are like the gate
+ *
+ * In:		ss:esp: vector, error code (vectors.h), the CPU's words.  ss is
+ *		RING0_DATA, by whatever way one came; ds, es, fs, gs may be anything.
+ * Does:	takes vector and error code off the stack, so that a struct frame lies
+ *		there (from ring 0 without esp and ss).
+ * To:		ring 3, the same thread, if fault (threads.c) comes back.
+ * Stack:	the kernel stack of the thread that runs: from its end on if it was in
+ *		ring 3, and further down if it is ring 0 that has failed.
+ * Interrupts:	off.
+ */
+fault_entry:
+	popl	%ss:fault_vector
+	popl	%ss:fault_error
+	save_registers
+	mov	$RING0_DATA, %eax
+	mov	%eax, %ds
+	mov	%eax, %es
+	cld
+	mov	%esp, %eax		# C's 1st argument: the frame
+	mov	fault_vector, %edx
+	mov	fault_error, %ecx
+	call	fault
 	jmp	leave
+
+	.bss
+	.balign	4
+fault_vector:
+	.space	4
+fault_error:
+	.space	4
+	.text
 
 
 /* ---- the switch -------------------------------------------------------- */

@@ -105,7 +105,7 @@ extern struct thread thread_a, thread_b;
 extern uint32_t user_data[];
 void threads_start(void);
 void yield(void);
-struct frame *fault(struct frame *frame, uint32_t vector, uint32_t error);
+void fault(const struct frame *frame, uint32_t vector, uint32_t error);
 void look(struct thread *from, struct thread *to);
 
 /* stacks.c */

@@ -86,18 +86,18 @@ void yield(void)
 }
 
 /*
- * From:	fault_entry (common/fault.S).
+ * From:	fault_entry (kstack.S).
  * In:		the frame (from ring 0 without esp and ss), vector, error code.
- * Out:		the frame, if the thread goes on.
- * Stack:	fault_stack, which is left for good when a thread ends.
+ * Out:		comes back if the thread goes on.  If not, its stack is left for good.
  */
-struct frame *fault(struct frame *frame, uint32_t vector, uint32_t error)
+void fault(const struct frame *frame, uint32_t vector, uint32_t error)
 {
 	struct thread *ending = current;
 	struct cause cause = { .vector = vector, .error = error };
 
+	screen_use();
 	if (!fault_ends(ending->name, frame, &cause))
-		return frame;
+		return;
 
 	struct thread *next = after(ending);
 
