@@ -105,7 +105,7 @@ void schedule_in(struct thread *self)
 	current = self;
 	tss.esp0 = (uint32_t)self->stack_end;
 	open_ports(self);
-	look(previous, self);
+	look_if_due(previous, self);
 }
 
 /* An address as ring 3 has it: in USER_DATA. */

@@ -106,7 +106,7 @@ extern uint32_t user_data[];
 void threads_start(void);
 void yield(void);
 void fault(const struct frame *frame, uint32_t vector, uint32_t error);
-void look(struct thread *from, struct thread *to);
+void look_if_due(struct thread *from, struct thread *to);
 
 /* stacks.c */
 void stacks_start(const struct thread *thread);

@@ -50,7 +50,7 @@ static void ask_count(const struct thread *thread)
 }
 
 /* Everything that a new thread needs; also for one that has ended. */
-static void start(struct thread *thread)
+static void thread_start(struct thread *thread)
 {
 	thread_prepare(thread);
 	thread->ended = false;
@@ -64,8 +64,8 @@ void threads_start(void)
 	look_start();
 	screen_put(KEYS_ROW, 2, KEYS,
 	    "space hold  + - pace  f full speed  1-6 A's mistakes  7 B's  r restart  q quit");
-	start(&thread_a);
-	start(&thread_b);
+	thread_start(&thread_a);
+	thread_start(&thread_b);
 }
 
 /* Out: whose turn it is after a thread's; the same if there is no other. */
@@ -110,8 +110,8 @@ void fault(const struct frame *frame, uint32_t vector, uint32_t error)
 	schedule_away(next);
 }
 
-/* From: schedule_in, after each change of threads.  A look may not be due. */
-void look(struct thread *from, struct thread *to)
+/* From: schedule_in, after each change of threads. */
+void look_if_due(struct thread *from, struct thread *to)
 {
 	if (switches_left)
 		return;
@@ -131,7 +131,7 @@ void procs_restart(void)
 {
 	for (struct thread *thread = current->next; thread != current; thread = thread->next)
 		if (thread->ended)
-			start(thread);
+			thread_start(thread);
 }
 
 /* In: 0 to MISTAKES - 1: one of A's; MISTAKES: B is to show the time, too. */

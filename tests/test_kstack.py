@@ -48,9 +48,11 @@ class Kstack:
 
     def turn_of(self, letter, place="thread_int"):
         """To a place in ring 3, in a thread's turn."""
-        self.run_to(place)
-        while self.running() != letter:
+        for _ in range(10):
             self.run_to(place)
+            if self.running() == letter:
+                return
+        raise machines.Missing(f"{letter} did not get its turn at {place}\n{self._evidence()}")
 
     def switched(self, esp):
         return dict(zip(SWITCHED, struct.unpack("<10I", self.read(BASE + esp, SWITCHED_BYTES))))
@@ -152,6 +154,7 @@ def test_kernel_stacks_lie_apart_and_are_never_used_up(machine):
     machine.halt()
     machine.turn_of("a")
     machine.ask("a", ASK_MISTAKE)  # a report is written on the stack of whom it is about
+    machine.run_to("report_end")
     machine.turn_of("b")
     machine.press(KEY_R)
     machine.turn_of("a")
@@ -159,7 +162,7 @@ def test_kernel_stacks_lie_apart_and_are_never_used_up(machine):
     assert abs(ends[0] - ends[1]) >= KSTACK_BYTES
     for end in ends:
         assert end % 4 == 0
-        assert not any(machine.read(BASE + end - KSTACK_BYTES, 256)), "more than three quarters were used"
+        assert not any(machine.read(BASE + end - KSTACK_BYTES, 512)), "more than half was used"
 
 
 # ---- schedule out, schedule in
@@ -196,7 +199,7 @@ def test_schedule_in_gives_esp0_and_ports_to_the_thread_that_knows_itself(machin
         values, thread = machine.values(), machine.thread(this)
         assert values["eax"] == SYMBOLS[f"thread_{this}"], f"switch {n}"
         assert thread["stack_end"] - KSTACK_BYTES < values["esp"] < thread["stack_end"]
-        machine.run_to("look")
+        machine.run_to("look_if_due")
         assert machine.word("tss", 4) == thread["stack_end"]
         assert machine.open_ports() == (CLOCK_PORTS if this == "a" else set())
 
@@ -438,6 +441,15 @@ def test_what_ring_3_cannot_get_back_is_its_own_fault(machine):
     assert fault.startswith("fault proc=A vector=0d name=#GP error=0060 ")
     assert fault.endswith(" while=restore")
     assert end == "end proc=A alive=B"
+
+
+def test_a_poisoned_kernel_stack_ends_in_a_double_fault_and_not_somewhere_in_memory(floppy):
+    """On Bochs alone: QEMU's TCG does not check where segments end."""
+    with KBochs(floppy) as machine:
+        machine.turn_of("a")
+        machine.write(machine.linear("tss") + 4, struct.pack("<I", POISON))
+        machine.run_to("halt")
+        assert machine.log()[-2].startswith("panic vector=08 name=#DF ")
 
 
 def test_when_none_is_left_the_game_is_over(machine):
