@@ -162,16 +162,17 @@ gate:
 	mov	%eax, %es
 	cld				# C counts on it; the gate has not cleared it
 	call	yield			# threads.c; time passes
-leave:
+leave_ring0:
 	restore_registers
 	iret
-	restored_since leave
+	restored_since leave_ring0
 
 	fault_vectors_to fault_entry
 
 /*
  * fault_entry - exceptions and interrupts; those of ring 3 are like the gate
  *
+ * From:	the IDT, out of any ring, by way of fault_vectors.
  * In:		ss:esp: vector, error code (vectors.h), the CPU's words.  ss is
  *		RING0_DATA, by whatever way one came; ds, es, fs, gs may be anything.
  * Does:	takes vector and error code off the stack, so that a struct frame lies
@@ -192,8 +193,8 @@ fault_entry:
 	mov	%esp, %eax		# C's 1st argument: the frame
 	mov	fault_vector, %edx
 	mov	fault_error, %ecx
-	call	fault
-	jmp	leave
+	call	fault			# threads.c; no way back from a thread's end
+	jmp	leave_ring0
 
 	.bss
 	.balign	4
@@ -247,7 +248,7 @@ first_schedule:
 	call	schedule_in		# as schedule does when switch_stacks comes back
 	pop	%eax			# the end of every backtrace, two words
 	pop	%eax
-	jmp	leave
+	jmp	leave_ring0
 
 
 /* ---- the threads ------------------------------------------------------- */

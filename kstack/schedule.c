@@ -60,6 +60,7 @@ static void open_ports(const struct thread *thread)
 		io_bitmap[*port / 8] &= ~(1 << *port % 8);
 }
 
+/* Of the thread that runs, all that is not registers and stack. */
 static void schedule_out(struct thread *to)
 {
 	uint32_t eflags;

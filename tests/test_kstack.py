@@ -261,13 +261,17 @@ def test_a_new_thread_finds_two_arguments_and_its_segments_and_zeroes(machine, l
         assert registers["ds"].base + itself == registers[name].base
 
 
-def test_the_two_threads_find_different_words_at_fs_0_and_gs_0(machine):
-    found = {}
-    for letter in "ab":
-        machine.turn_of(letter)
-        registers = machine.registers()
-        found[letter] = [machine.word(registers[name].base) for name in ("fs", "gs")]
-    assert len({*found["a"], *found["b"]}) == 4
+@EMULATORS
+def test_the_two_threads_find_different_words_at_fs_0_and_gs_0(tmp_path, emulator):
+    """In place of theirs: mov %fs:0, %eax; mov %gs:0, %ebx; int $0x30; jmp back."""
+    code = bytes.fromhex("64 a1 00 00 00 00  65 8b 1d 00 00 00 00  cd 30  eb ef")
+    place = SYMBOLS["thread_code"]
+    with emulator(patched(tmp_path / "floppy.img", {place: code}, "kstack")) as machine:
+        for letter in "abab":
+            machine.turn_of(letter, BASE + place + code.index(b"\xcd\x30"))
+            values = machine.values()
+            own = 0 if letter == "a" else USER_BYTES
+            assert (values["eax"], values["ebx"]) == (own, own + TLS_BYTES)
 
 
 def test_a_selector_that_is_not_its_rows_place_is_found_when_the_program_is_built(tmp_path):
@@ -279,6 +283,29 @@ def test_a_selector_that_is_not_its_rows_place_is_found_when_the_program_is_buil
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert run.returncode != 0
     assert "a segment's row is not at its place" in run.stdout
+
+
+def test_it_works_at_any_segment_and_on_memory_that_holds_anything(floppy):
+    segment = 0x5abc
+    base = segment << 4
+    entry = BASE + debuggers.COM_START
+    com = (machines.BUILD / "kstack.com").read_bytes()
+    with KQemu(floppy) as machine:
+        machine.run_to(entry)
+        machine.write(entry, b"\xf4" * len(com))
+        machine.write(base + debuggers.COM_START, random.Random(5).randbytes(0xf000))
+        machine.write(base + debuggers.COM_START, com)
+        machine.set(cs=segment, ds=segment, es=segment, ss=segment)
+        for letter in "ab":
+            machine.run_to(base + SYMBOLS["thread_int"])
+            registers = machine.registers()
+            user = base + SYMBOLS["user_data"]
+            assert registers["ds"].base == user
+            assert registers["fs"].base == user + (USER_BYTES if letter == "b" else 0)
+            assert registers["gs"].base == registers["fs"].base + TLS_BYTES
+        machine.go()
+        machine.wait_log("n=16384 ", 60)
+        assert machine.log()[0].startswith(f"boot prog=kstack base={base:08x} ")
 
 
 # ---- ports
