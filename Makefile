@@ -40,7 +40,9 @@ FRAMES = $(addprefix common/, fault.S fault.c panel.c procs.c watch.c)
 
 p_proc = p_proc.S switch.c $(FRAMES) $(COMMON)
 
-PROGRAMS = p_proc
+kstack = $(addprefix kstack/, kstack.S schedule.c stacks.c threads.c) $(COMMON)
+
+PROGRAMS = p_proc kstack
 
 .PHONY: all
 all: $(IMAGE)

@@ -89,6 +89,18 @@ _Noreturn void panic(const struct frame *frame, uint32_t vector, uint32_t error)
 	halt();
 }
 
+/* A check of ring 0's own has failed.  In: which one, and what it has found.  gs
+   and interrupts may be as they like. */
+_Noreturn void panic_because(const char *what)
+{
+	__asm__ volatile("cli");
+	screen_use();
+	log_line("panic check=\"%s\"", what);
+	screen_panic(0, "Ring 0 itself has failed. The machine stops here.");
+	screen_panic(2, what);
+	halt();
+}
+
 /* From: double_fault (panic.S).  The CPU has put the registers into the TSS. */
 _Noreturn void double_fault_panic(void)
 {

@@ -56,8 +56,9 @@
 #define ERROR_EXT		1		/* not by the program itself */
 #define ERROR_IDT		2		/* the rest is a vector times 8 */
 
-/* The 32-bit TSS, section 7.2.1. */
+/* The 32-bit TSS, section 7.2.1; an I/O bitmap may follow it. */
 #define TSS_BYTES		104
+#define PORTS			65536
 
 #ifndef __ASSEMBLER__
 
@@ -77,6 +78,13 @@ struct tss {
 };
 _Static_assert(offsetof(struct tss, esp0) == 4, "TSS");
 _Static_assert(sizeof(struct tss) == TSS_BYTES, "TSS");
+
+/* A segment's descriptor, section 3.4.5. */
+struct descriptor {
+	uint16_t limit, base_low;
+	uint8_t base_mid, access, attributes, base_high;
+};
+_Static_assert(sizeof(struct descriptor) == DESCRIPTOR_BYTES, "descriptor");
 
 /* A gate in the IDT, section 6.11.  Our offsets all fit the low half. */
 struct gate {

@@ -16,7 +16,10 @@ Bochs   machines.Bochs
                                                  where the guest learns of it
     machine.ask("b", 2)                          proc B is to make its mistake 2
 
-patched(path, {offset: bytes}) is the floppy with other bytes in the program.
+patched(path, {offset: bytes}) is the floppy with other bytes in the program; with a
+program's name it is that program, and the floppy boots it.
+
+A machine knows the names of P_PROC. For another program: class K(Qemu): symbols = ...
 """
 
 import socket
@@ -42,7 +45,6 @@ KEYS = {key: number for number, key in enumerate(" +-fqr123456", 1)}
 ASK_MISTAKE = 2
 
 COM = machines.BUILD / "p_proc.com"
-COM_IN_FLOPPY = 33 * 512  # the first file, in one piece from cluster 2 on
 COM_START = 0x100
 
 
@@ -51,13 +53,14 @@ def linear(place):
     return BASE + SYMBOLS[place] if isinstance(place, str) else place
 
 
-def patched(path, changes):
-    """A copy of the floppy with other bytes at offsets of the program."""
+def patched(path, changes, program="p_proc"):
+    """A copy of the floppy that boots a program, with other bytes at offsets of it."""
     floppy = bytearray(machines.FLOPPY.read_bytes())
-    com = COM.read_bytes()
-    assert floppy[COM_IN_FLOPPY:COM_IN_FLOPPY + len(com)] == com, "P_PROC.COM is not where it was"
+    machines.boot_another(floppy, program)
+    com = floppy.find((machines.BUILD / f"{program}.com").read_bytes())
+    assert com >= 0, f"{program} does not lie on the floppy in one piece"
     for offset, data in changes.items():
-        place = COM_IN_FLOPPY + offset - COM_START
+        place = com + offset - COM_START
         floppy[place:place + len(data)] = data
     path.write_bytes(floppy)
     return path
@@ -77,17 +80,20 @@ def count(values):
 class _Handles:
     """What follows from read, write, set and step, whatever the emulator."""
 
-    HALT = linear("halt")
+    symbols = SYMBOLS
+
+    def linear(self, place):
+        return BASE + self.symbols[place] if isinstance(place, str) else place
 
     def run_to(self, *places, timeout=20):
-        addresses = {linear(place): place for place in places}
-        here = self._run_to({*addresses, self.HALT}, timeout)
+        addresses = {self.linear(place): place for place in places}
+        here = self._run_to({*addresses, self.linear("halt")}, timeout)
         if here not in addresses:
             raise machines.Missing(f"the guest halted before {places}\n{self._evidence()}")
         return addresses[here]
 
     def word(self, place, offset=0, size=4):
-        return int.from_bytes(self.read(linear(place) + offset, size), "little")
+        return int.from_bytes(self.read(self.linear(place) + offset, size), "little")
 
     def press(self, key):
         self.run_to("key_pressed")
@@ -98,7 +104,7 @@ class _Handles:
         self.write(linear(f"proc_{letter}_data"), (ASK_MISTAKE + number - 1).to_bytes(4, "little"))
 
     def frame(self, letter):
-        return frame(self.read(linear("proc_" + letter), FRAME_BYTES))
+        return frame(self.read(self.linear("proc_" + letter), FRAME_BYTES))
 
 
 class Qemu(_Handles, machines.Qemu):
