@@ -37,6 +37,7 @@ PUSHED_BY_INT = 4 * 5
 COM = machines.BUILD / "p_proc.com"
 COM_IN_FLOPPY = 33 * 512  # the first file, in one piece from cluster 2 on
 COM_START = 0x100
+SUM_IN_FLOPPY = 19 * 512 + 32 + 20  # in its directory entry, behind the label's: see boot.S
 
 
 def linear(place):
@@ -52,6 +53,7 @@ def patched(path, changes):
     for offset, data in changes.items():
         place = COM_IN_FLOPPY + offset - COM_START
         floppy[place:place + len(data)] = data
+    floppy[SUM_IN_FLOPPY:SUM_IN_FLOPPY + 2] = bytes(2)  # not to be checked
     path.write_bytes(floppy)
     return path
 
