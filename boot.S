@@ -6,11 +6,16 @@
  * To:		1000:0100, the file's first byte, as DOS would start a .COM:
  *		cs = ds = es = ss = 1000, sp = fffe, dl = drive, IF set, DF clear.
  *
+ * Shift:	either one, held while the machine boots, brings MENU.COM in place of
+ *		the program that is named at the end of this sector.
+ *
  * Again:	a program that wants the next one puts real mode, the interrupt
  *		vectors, the PICs and text mode back as it got them, writes the
  *		next one's name over the eleven bytes at 0000:7de5 (upper case,
  *		padded with spaces, no dot) and jumps to 0000:7c00 with dl = drive.
- *		But for the name, this sector is as it was.
+ *		Shift still counts; if it is not to, cli and clear bits 0 and 1 of
+ *		the byte at 0000:0417 first.  But for the name, this sector is as
+ *		it was.
  *
  * Sum:		a directory entry may hold the sum of its file, as scripts/mkfloppy
  *		writes it there: all its 16-bit words in a row are one long number,
@@ -90,6 +95,10 @@
 #define PROGRAM_STACK		0xfffe
 #define PROGRAM_BYTES		0xf000		/* at most */
 
+/* The BIOS' own. */
+#define KEYBOARD_FLAGS		0x0417
+#define SHIFT_KEYS		0x03
+
 #if FIRST_CLUSTER != 2 || (FAT & 0x4700) != 0x4000
 #error "load counts clusters down twice; start has FAT popped as FLAGS, with NT and without TF, IF, DF"
 #endif
@@ -143,7 +152,20 @@ start:
 1:	xor	%ax, %ax
 	mov	%ax, %ds
 	mov	%ax, %ss
-	mov	$BOOT_SECTOR, %sp
+
+	# With Shift, "MENU    " is pushed over the name, the last letters first.
+	testb	$SHIFT_KEYS, KEYBOARD_FLAGS
+	jz	1f
+	mov	$name + 8, %sp
+	mov	$' ' << 8 | ' ', %cx
+	push	%cx
+	push	%cx
+	mov	$'U' << 8 | 'N', %cx
+	push	%cx
+	mov	$'E' << 8 | 'M', %cx
+	push	%cx
+
+1:	mov	$BOOT_SECTOR, %sp
 	push	%dx			# DRIVE
 	push	%ax			# PACKET_SECTOR: 48 bits that stay 0
 	push	%ax

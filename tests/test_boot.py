@@ -245,6 +245,59 @@ def test_refuses_a_cpu_like_the(flags):
         assert_says(machine, "no 386 for file")
 
 
+# ---- Shift
+
+MENU = b"MENU    COM"
+SAYS_MENU = (b"\xbe\x0b\x01"           # mov $text, %si
+             b"\xac\xe6\xe9"           # 1: lodsb; out %al, $0xe9
+             b"\x3c\x0a\x75\xf9\xf4"   # cmp $'\\n', %al; jne 1b; hlt
+             b"boot prog=menu\n")
+FLAGS_AT = 0x417
+RIGHT_SHIFT, LEFT_SHIFT, ALL_BUT_SHIFT = 1, 2, 0xfc
+
+
+@pytest.mark.parametrize("emulator", debuggers.BOTH, ids=debuggers.NAMES)
+@pytest.mark.parametrize("keys", [RIGHT_SHIFT, LEFT_SHIFT, RIGHT_SHIFT | LEFT_SHIFT, ALL_BUT_SHIFT, 0])
+def test_shift_brings_the_menu(keys, emulator, floppy, image):
+    floppy.write(MENU, SAYS_MENU)
+    wanted = MENU if keys & 3 else NAME
+    file = floppy.read(wanted)
+    with emulator(floppy.save(image)) as machine:
+        machine.run_to(0x7c00)
+        machine.write(FLAGS_AT, bytes([keys]))
+        machine.run_to(ENTERED)
+        assert machine.read(ENTERED, len(file)) == file
+        assert machine.read(NAME_AT, 11) == wanted
+
+
+@pytest.mark.parametrize("key", ["shift", "shift_r", "ctrl"])
+def test_a_key_held_from_the_start(key, floppy, image):
+    floppy.write(MENU, SAYS_MENU)
+    # SeaBIOS waits for a key before it boots; this one it does not count.
+    with Qemu(floppy.save(image), extra=["-boot", "menu=on,splash-time=500"]) as machine:
+        machine.wait_screen("Press ESC for boot menu")
+        machine.qmp("input-send-event", events=[
+            {"type": "key", "data": {"down": True, "key": {"type": "qcode", "data": key}}}])
+        machine.wait_log("^boot prog=p_proc " if key == "ctrl" else "^boot prog=menu")
+
+
+def test_says_that_there_is_no_menu():
+    with debuggers.Qemu() as machine:
+        machine.run_to(0x7c00)
+        machine.write(FLAGS_AT, bytes([LEFT_SHIFT]))
+        machine.go()
+        assert_says(machine, "no file", "MENU    COM")
+
+
+def test_a_default_name_of_eight_letters_gives_way_to_the_menu(floppy, image):
+    floppy.data[NAME_AT - 0x7c00:NAME_AT - 0x7c00 + 11] = b"LONGNAMECOM"
+    with debuggers.Qemu(floppy.save(image)) as machine:
+        machine.run_to(0x7c00)
+        machine.write(FLAGS_AT, bytes([LEFT_SHIFT]))
+        machine.go()
+        assert_says(machine, "no file", "MENU    COM")
+
+
 # ---- coming back
 
 def asks_for(name, before=0):
@@ -266,6 +319,19 @@ def test_gets_a_program_the_next_one(floppy, image):
         assert machine.memory(NAME_AT, 11) == b"FIRST   COM"
 
 
+HOLDS_SHIFT = b"\xbf\x17\x04\x31\xc0\x8e\xc0\x26\x80\x0d\x02"      # orb $2, 0:0x417
+LETS_GO = b"\xfa\xbf\x17\x04\x31\xc0\x8e\xc0\x26\x80\x25\xfc"      # cli; andb $~3, 0:0x417
+
+
+def test_shift_does_not_hinder_the_menu(floppy, image):
+    floppy.write(b"NEXT    COM", floppy.read(NAME))
+    floppy.write(MENU, LETS_GO + asks_for(b"NEXT    COM", len(LETS_GO)))
+    floppy.write(NAME, HOLDS_SHIFT + asks_for(b"        COM", len(HOLDS_SHIFT)))
+    with Qemu(floppy.save(image)) as machine:
+        machine.wait_log(RUNS)
+        assert machine.memory(NAME_AT, 11) == b"NEXT    COM"
+
+
 def test_says_which_program_is_missing(floppy, image):
     floppy.write(NAME, asks_for(b"LIESMICHTXT"))
     with Qemu(floppy.save(image)) as machine:
@@ -282,7 +348,7 @@ def mkfloppy(*arguments):
 def four_programs(tmp_path):
     """Their names, and a floppy with them: ours, one of no words, of whole ones, of an odd byte."""
     contents = {NAME: BUILD.joinpath("p_proc.com").read_bytes(), b"EMPTY   COM": b"",
-                b"SECTOR  COM": bytes(511) + b"!", b"LONGNAMECOM": random.Random(8).randbytes(1025)}
+                MENU: SAYS_MENU.ljust(512, b"\0"), b"LONGNAMECOM": random.Random(8).randbytes(1025)}
     lines = [line for line in ROOT.joinpath("floppy.img.in").read_text().splitlines() if "file" not in line.split()[:1]]
     for name, content in contents.items():
         dotted = name[:8].rstrip().decode() + ".COM"
