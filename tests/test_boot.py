@@ -369,3 +369,29 @@ def test_every_file_has_its_sum(four_programs):
     assert Floppy(FLOPPY).get(NAME, "sum") == checksum(contents[NAME]) != 0
     checked = subprocess.run(["/usr/sbin/fsck.fat", "-n", image], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.parametrize("program, name", [
+    ("menu", MENU), ("MENU.COM", MENU), ("longname", b"LONGNAMECOM"), ("p_proc.com", NAME)])
+def test_start_makes_a_copy_that_starts(program, name, four_programs, image):
+    contents, original = four_programs
+    before = original.read_bytes()
+    made = mkfloppy("--start", program, original, image)
+    assert made.returncode == 0, made.stderr
+    assert original.read_bytes() == before
+    copy = image.read_bytes()
+    at = NAME_AT - 0x7c00
+    assert copy == before[:at] + name + before[at + 11:]
+    with debuggers.Qemu(image) as machine:
+        machine.run_to(ENTERED)
+        assert machine.read(ENTERED, len(contents[name])) == contents[name]
+
+
+@pytest.mark.parametrize("program, image, reason", [
+    ("kstack", FLOPPY, "no KSTACK.COM on "), ("readme.txt", FLOPPY, "expected a program like KSTACK"),
+    ("*", FLOPPY, "expected a program like KSTACK"), ("p_proc", "nowhere.img", "no image nowhere.img")])
+def test_start_says_what_it_cannot(program, image, reason, tmp_path):
+    made = mkfloppy("--start", program, image, tmp_path / "copy.img")
+    assert made.returncode == 1 and reason in made.stderr
+    assert not list(tmp_path.iterdir())
+    assert mkfloppy("--start", program, image).returncode == 2
