@@ -46,6 +46,7 @@ ASK_MISTAKE = 2
 
 COM = machines.BUILD / "p_proc.com"
 COM_START = 0x100
+SUM_IN_FLOPPY = 19 * 512 + 32 + 20  # in its directory entry, behind the label's: see boot.S
 
 
 def linear(place):
@@ -62,6 +63,7 @@ def patched(path, changes, program="p_proc"):
     for offset, data in changes.items():
         place = com + offset - COM_START
         floppy[place:place + len(data)] = data
+    floppy[SUM_IN_FLOPPY:SUM_IN_FLOPPY + 2] = bytes(2)  # not to be checked
     path.write_bytes(floppy)
     return path
 
