@@ -34,7 +34,7 @@ CFLAGS   = $(TARGET) -march=i386 -mregparm=3 -std=gnu11 -Os -g \
 IMAGE  = $B/floppy.img
 # A program is its own sources, and what it shares with others.  (FRAMES: with those
 # whose procs live in frames.)
-COMMON = $(addprefix common/, enter.S explain.c machine.c pace.c panic.S panic.c \
+COMMON = $(addprefix common/, enter.S explain.c game.c machine.c pace.c panic.S panic.c \
 	screen.c text.c)
 FRAMES = $(addprefix common/, fault.S fault.c panel.c procs.c report.c watch.c watchdog.c)
 

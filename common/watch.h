@@ -2,11 +2,7 @@
 #ifndef WATCH_H
 #define WATCH_H
 
-#include <stdint.h>
-
 #include "frame.h"
-
-extern uint32_t switches_left;	/* counted down by the gate */
 
 void watch_start(void);
 struct proc *watched_switch(struct proc *from);

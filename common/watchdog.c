@@ -7,7 +7,7 @@
  */
 #include "watchdog.h"
 #include "machine.h"
-#include "watch.h"
+#include "game.h"
 
 enum { PATIENCE = 18 };		/* alarms; together a second */
 
