@@ -35,8 +35,8 @@ IMAGE  = $B/floppy.img
 # A program is its own sources, and what it shares with others.  (FRAMES: with those
 # whose procs live in frames.)
 COMMON = $(addprefix common/, enter.S explain.c game.c machine.c pace.c panic.S panic.c \
-	screen.c text.c)
-FRAMES = $(addprefix common/, fault.S fault.c panel.c procs.c report.c watch.c watchdog.c)
+	report.c screen.c side.c text.c watchdog.c)
+FRAMES = $(addprefix common/, fault.S fault.c panel.c procs.c watch.c)
 
 p_proc = p_proc.S switch.c $(FRAMES) $(COMMON)
 

@@ -10,7 +10,6 @@
 #include "procs.h"
 #include "report.h"
 #include "segments.h"
-#include "text.h"
 #include "watchdog.h"
 #include "x86.h"
 
@@ -18,11 +17,6 @@
 extern const struct restore {
 	uint16_t begin, end;
 } restores[], restores_end[];
-
-extern volatile uint32_t nmis;	/* panic.S */
-
-static uint32_t spurious;	/* interrupts that no device has asked for */
-static uint32_t traps;		/* int3 and into */
 
 static bool is_restoring(uint32_t eip)
 {
@@ -32,37 +26,37 @@ static bool is_restoring(uint32_t eip)
 	return false;
 }
 
+static struct reported reported(const struct proc *proc)
+{
+	return (struct reported){ &proc->frame, proc->name, proc->place };
+}
+
 /* Out: the proc to go on with. */
 static struct proc *end_with_report(struct proc *proc, const struct cause *cause)
 {
 	struct proc *next = proc_end(proc);
+	struct reported ended = reported(proc);
 
-	report_end(proc, cause, next);
+	report_end(&ended, cause, next ? next->name : 0);
 	if (!next)
 		halt();
 	watchdog_start();		/* the next one's time begins now */
 	return next;
 }
 
-/* int3 and into are the proc's own wish, and it goes on behind them.  Their
-   lines in the log get rarer, as those of the switches do. */
 static struct proc *trap(struct proc *proc, uint32_t vector)
 {
-	traps++;
-	if (!(traps & (traps - 1)))
-		report_trap(proc, vector, traps);
+	struct reported trapped = reported(proc);
+
+	report_trap(&trapped, vector);
 	return proc;
 }
 
-static struct proc *interrupt(struct proc *proc, uint32_t irq)
+static struct proc *interrupt(struct proc *proc, uint32_t vector)
 {
-	if (!interrupt_end(irq) || irq != ALARM_IRQ) {
-		spurious++;
+	if (watchdog_lets_run(vector))
 		return proc;
-	}
-	if (watchdog_is_patient())
-		return proc;
-	return end_with_report(proc, &(struct cause){ .vector = IRQ_VECTORS + irq });
+	return end_with_report(proc, &(struct cause){ .vector = vector });
 }
 
 /*
@@ -77,7 +71,7 @@ struct proc *fault(struct frame *frame, uint32_t vector, uint32_t error)
 
 	if (frame->cs & SELECTOR_RPL) {
 		if (vector >= IRQ_VECTORS)
-			return interrupt(proc, vector - IRQ_VECTORS);
+			return interrupt(proc, vector);
 		if (vector == VECTOR_BP || vector == VECTOR_OF)
 			return trap(proc, vector);
 		return end_with_report(proc, &cause);
@@ -97,16 +91,4 @@ struct proc *fault(struct frame *frame, uint32_t vector, uint32_t error)
 	whole.esp = (uint32_t)&frame->esp;
 	whole.ss = RING0_DATA;
 	panic(&whole, vector, error);
-}
-
-/* A line of the log for interrupts that came and did no harm. */
-void log_strays(void)
-{
-	static uint32_t logged_nmis, logged_spurious;
-
-	if (nmis == logged_nmis && spurious == logged_spurious)
-		return;
-	logged_nmis = nmis;
-	logged_spurious = spurious;
-	log_line("stray nmi=%d spurious=%d", (uint64_t)logged_nmis, (uint64_t)logged_spurious);
 }

@@ -7,6 +7,5 @@
 #include "frame.h"
 
 struct proc *fault(struct frame *frame, uint32_t vector, uint32_t error);
-void log_strays(void);
 
 #endif

@@ -1,7 +1,5 @@
 /*
- * Ring 0's panel, between the procs' windows: both frames and esp0; and in the
- * place of a frame, once its proc has ended, the report on that.  What changes
- * inside a proc's window, the proc writes itself (proc.h).
+ * Ring 0's panel, between the procs' windows: both frames and esp0.
  *
  * All functions: ring 0 with gs = RING0_SCREEN, ring0_stack or fault_stack,
  * interrupts off, no errors.
@@ -9,38 +7,19 @@
 #include "panel.h"
 #include "layout.h"
 #include "screen.h"
+#include "side.h"
 #include "text.h"
 
 /* Where the two frames stand, and the columns of one of them. */
 enum {
-	FRAME_TITLE_ROW = RING0_ROW + 1,
-	FRAME_ROW = RING0_ROW + 3,
+	FRAME_ROW = SIDE_TITLE_ROW + 2,
 	FRAME_ROWS = 8,
 	FRAME_END_ROW = FRAME_ROW + FRAME_ROWS,
 	TSS_ROW = FRAME_END_ROW + 1,
-	REPORT_ROWS = FRAME_END_ROW + 1 - FRAME_TITLE_ROW,	/* in a frame's place */
-	REPORT_COLUMNS = 36,
-	FRAME_A_COLUMN = 2,
-	FRAME_B_COLUMN = 42,
 	BY_INT = 0,
 	BY_PUSHA = 16,
 	BY_PUSH = 29,
 };
-
-static enum colour proc_colour(const struct proc *proc)
-{
-	return proc->place ? PROC_B : PROC_A;
-}
-
-static unsigned window_row(const struct proc *proc)
-{
-	return proc->place ? B_ROW : A_ROW;
-}
-
-static unsigned frame_column(const struct proc *proc)
-{
-	return proc->place ? FRAME_B_COLUMN : FRAME_A_COLUMN;
-}
 
 /*
  * A frame's words, three columns by who pushed them, each in the order of the
@@ -79,21 +58,12 @@ enum { WORDS = sizeof words / sizeof words[0] };
 /* A proc's window and what stands around its frame, as they are when it starts. */
 void panel_proc(const struct proc *proc)
 {
-	unsigned window = window_row(proc);
-	unsigned column = frame_column(proc);
+	unsigned column = side_column(proc->place);
 
-	screen_box(window, WINDOW_ROWS, DOUBLE, proc_colour(proc),
-	    proc->place ? " proc B, ring 3 " : " proc A, ring 3 ");
-	for (unsigned row = window + 1; row < window + WINDOW_ROWS - 1; row++)
-		screen_fill(row, 1, COLUMNS - 2, VALUE | ' ');
-	screen_put(window + WINDOW_TEXT_ROW, COUNT_LABEL_COLUMN, LABEL, "count");
-	screen_put(window + WINDOW_TEXT_ROW, STACK_LABEL_COLUMN, LABEL, "ss:esp");
-
-	for (unsigned row = 0; row < REPORT_ROWS; row++)
-		screen_fill(FRAME_TITLE_ROW + row, column, REPORT_COLUMNS, LABEL | ' ');
-	screen_put(FRAME_TITLE_ROW, column, proc_colour(proc), proc->place ? "frame of B" : "frame of A");
-	screen_put(FRAME_TITLE_ROW, column + 12, FAINT, "from");
-	screen_put(FRAME_TITLE_ROW, column + 17, LABEL, hex((uint32_t)&proc->frame, 8));
+	side_start(proc->place);
+	screen_put(SIDE_TITLE_ROW, column, side_colour(proc->place), proc->place ? "frame of B" : "frame of A");
+	screen_put(SIDE_TITLE_ROW, column + 12, FAINT, "from");
+	screen_put(SIDE_TITLE_ROW, column + 17, LABEL, hex((uint32_t)&proc->frame, 8));
 	screen_put(FRAME_ROW - 1, column + BY_INT, FAINT, "by int");
 	screen_put(FRAME_ROW - 1, column + BY_PUSHA, FAINT, "by pusha");
 	screen_put(FRAME_ROW - 1, column + BY_PUSH, FAINT, "by push");
@@ -106,10 +76,10 @@ static void draw_frame(const struct proc *proc, const char *what)
 {
 	const uint8_t *frame = (const uint8_t *)&proc->frame;
 
-	screen_put(FRAME_TITLE_ROW, frame_column(proc) + 26, BALL, what);
+	screen_put(SIDE_TITLE_ROW, side_column(proc->place) + 26, BALL, what);
 	for (const struct word *w = words; w < words + WORDS; w++)
 		screen_put(FRAME_ROW + w->row,
-		    frame_column(proc) + w->column + text_length(w->name),
+		    side_column(proc->place) + w->column + text_length(w->name),
 		    w->offset == offsetof(struct frame, pusha_esp) ? FAINT : VALUE,
 		    hex(*(const uint32_t *)(frame + w->offset), w->digits));
 }
@@ -120,14 +90,14 @@ void panel_start(const struct proc *first)
 	screen_box(RING0_ROW, RING0_ROWS, SINGLE, RING0, " ring 0, int 0x30 ");
 	panel_proc(first);
 	panel_proc(first->next);
-	screen_put(TSS_ROW, FRAME_A_COLUMN, LABEL, "TSS  ss0:esp0");
+	screen_put(TSS_ROW, SIDE_A_COLUMN, LABEL, "TSS  ss0:esp0");
 }
 
 /* The arrow is where esp0 says, not where we think it should be. */
 static void draw_frame_end(const struct proc *proc, const struct tss *tss)
 {
 	uint32_t end = (uint32_t)(&proc->frame + 1);
-	unsigned column = frame_column(proc);
+	unsigned column = side_column(proc->place);
 
 	screen_put(FRAME_END_ROW, column, FAINT, "up to");
 	screen_put(FRAME_END_ROW, column + 6, LABEL, hex(end, 8));
@@ -145,29 +115,9 @@ void panel_switch(uint64_t switches, const struct proc *from, const struct proc 
 	screen_switches(switches);
 	draw_frame(from, "just saved");
 	draw_frame(to, "iret next ");
-	screen_put(TSS_ROW, FRAME_A_COLUMN + 15, VALUE, hex(tss->ss0, 4));
-	screen_put(TSS_ROW, FRAME_A_COLUMN + 19, LABEL, ":");
-	screen_put(TSS_ROW, FRAME_A_COLUMN + 20, VALUE, hex(tss->esp0, 8));
+	screen_put(TSS_ROW, SIDE_A_COLUMN + 15, VALUE, hex(tss->ss0, 4));
+	screen_put(TSS_ROW, SIDE_A_COLUMN + 19, LABEL, ":");
+	screen_put(TSS_ROW, SIDE_A_COLUMN + 20, VALUE, hex(tss->esp0, 8));
 	draw_frame_end(from, tss);
 	draw_frame_end(to, tss);
-}
-
-/* A proc has ended: a red line in its window, and room for a report where its
-   frame was. */
-void panel_end(const struct proc *proc, const char *why)
-{
-	unsigned column = frame_column(proc);
-
-	screen_put(window_row(proc) + WINDOW_END_ROW, COUNT_LABEL_COLUMN, ALARM, why);
-	for (unsigned row = 0; row < REPORT_ROWS; row++)
-		screen_fill(FRAME_TITLE_ROW + row, column, REPORT_COLUMNS, LABEL | ' ');
-	screen_fill(FRAME_TITLE_ROW, column, REPORT_COLUMNS, ALARM | ' ');
-	screen_put(FRAME_TITLE_ROW, column + 1, ALARM,
-	    proc->place ? "proc B has ended" : "proc A has ended");
-}
-
-/* A line of that report, or what follows from there if it is too long for one. */
-void panel_report(const struct proc *proc, unsigned row, const char *text)
-{
-	screen_wrapped(FRAME_TITLE_ROW + row, frame_column(proc), REPORT_COLUMNS, VALUE, text);
 }

@@ -11,7 +11,5 @@ void panel_start(const struct proc *first);
 void panel_proc(const struct proc *proc);
 void panel_switch(uint64_t switches, const struct proc *from, const struct proc *to,
 		  const struct tss *tss);
-void panel_end(const struct proc *proc, const char *why);
-void panel_report(const struct proc *proc, unsigned row, const char *text);
 
 #endif

@@ -2,14 +2,13 @@
  * The report after a proc's exception: a line for the log, and for the screen what a
  * learner needs to find the mistake.
  *
- * All functions: ring 0 with gs = RING0_SCREEN, fault_stack, interrupts off, no
- * errors.
+ * All functions: ring 0 with gs = RING0_SCREEN, any stack, interrupts off, no errors.
  */
 #include "report.h"
 #include "explain.h"
 #include "layout.h"
-#include "panel.h"
 #include "screen.h"
+#include "side.h"
 #include "text.h"
 
 enum {
@@ -44,12 +43,12 @@ static void code_text(char *to, const struct frame *frame)
 }
 
 /*
- * A proc has ended.  In: the proc, still as it was; why; who goes on, 0 if
- * nobody does.
+ * A proc has ended.  In: the proc, still as it was; why; the name of who goes on, 0
+ * if nobody does.
  */
-void report_end(const struct proc *proc, const struct cause *cause, const struct proc *next)
+void report_end(const struct reported *proc, const struct cause *cause, char next)
 {
-	const struct frame *frame = &proc->frame;
+	const struct frame *frame = proc->frame;
 	const char *name = exception_name(cause->vector);
 	const char *title = exception_title(cause->vector);
 	static char meaning[MEANING_BYTES], code[CODE_TEXT_BYTES], line[COLUMNS + 1];
@@ -62,26 +61,25 @@ void report_end(const struct proc *proc, const struct cause *cause, const struct
 		 cause->error, meaning, (uint32_t)frame->cs, frame->eip,
 		 (uint32_t)frame->ss, frame->esp, code,
 		 cause->restoring ? " while=restore" : "");
-	log_line("end proc=%c alive=%s", proc->name,
-		 next ? (const char[]){ next->name, 0 } : "none");
+	log_line("end proc=%c alive=%s", proc->name, next ? (const char[]){ next, 0 } : "none");
 
 	format(line, "ended by %s, %s", name, title);
-	panel_end(proc, line);
+	side_end(proc->place, line);
 	format(line, "%s, vector 0x%2: %s", name, cause->vector, title);
-	panel_report(proc, 1, line);
-	panel_report(proc, 2, cause->restoring ? "when ring 0 gave its registers back" : "");
+	side_report(proc->place, 1, line);
+	side_report(proc->place, 2, cause->restoring ? "when ring 0 gave its registers back" : "");
 	format(line, "cs:eip %4:%8", (uint32_t)frame->cs, frame->eip);
-	panel_report(proc, 3, line);
+	side_report(proc->place, 3, line);
 	format(line, " bytes %s", code);
-	panel_report(proc, 4, line);
+	side_report(proc->place, 4, line);
 	format(line, "ss:esp %4:%8", (uint32_t)frame->ss, frame->esp);
-	panel_report(proc, 5, line);
+	side_report(proc->place, 5, line);
 	if (*meaning)
 		format(line, " error %4: %s", cause->error, meaning);
 	else
 		format(line, " error none");
-	panel_report(proc, 6, line);
-	panel_report(proc, 7, exception_usually(cause->vector, cause->error));
+	side_report(proc->place, 6, line);
+	side_report(proc->place, 7, exception_usually(cause->vector, cause->error));
 
 	if (!next) {
 		log_line("halt reason=\"no proc is left\"");
@@ -89,10 +87,16 @@ void report_end(const struct proc *proc, const struct cause *cause, const struct
 	}
 }
 
-/* int3 or into.  In: the proc, which goes on; how many there were. */
-void report_trap(const struct proc *proc, uint32_t vector, uint32_t count)
+/* int3 and into are a proc's own wish, and it goes on behind them.  Their lines in
+   the log get rarer, as those of the switches do. */
+void report_trap(const struct reported *proc, uint32_t vector)
 {
-	log_line("trap n=%d proc=%c vector=%2 name=%s cs:eip=%4:%8", (uint64_t)count,
-		 proc->name, vector, exception_name(vector), (uint32_t)proc->frame.cs,
-		 proc->frame.eip);
+	static uint32_t traps;
+
+	traps++;
+	if (traps & (traps - 1))
+		return;
+	log_line("trap n=%d proc=%c vector=%2 name=%s cs:eip=%4:%8", (uint64_t)traps,
+		 proc->name, vector, exception_name(vector), (uint32_t)proc->frame->cs,
+		 proc->frame->eip);
 }

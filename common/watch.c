@@ -3,7 +3,6 @@
  * due (game.c).
  */
 #include "watch.h"
-#include "fault.h"
 #include "game.h"
 #include "pace.h"
 #include "panel.h"

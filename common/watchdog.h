@@ -3,11 +3,11 @@
 #define WATCHDOG_H
 
 #include <stdbool.h>
-
-#define ALARM_IRQ	0
+#include <stdint.h>
 
 void watchdog_start(void);
 void watchdog_stop(void);
-bool watchdog_is_patient(void);
+bool watchdog_lets_run(uint32_t vector);
+void log_strays(void);
 
 #endif
