@@ -39,8 +39,9 @@ COMMON = $(addprefix common/, enter.S explain.c game.c machine.c pace.c panic.S 
 FRAMES = $(addprefix common/, fault.S fault.c panel.c procs.c watch.c)
 
 p_proc = p_proc.S switch.c $(FRAMES) $(COMMON)
+userctx = $(addprefix userctx/, userctx.S run.S main.c contexts.c) $(COMMON)
 
-PROGRAMS = p_proc
+PROGRAMS = p_proc userctx
 
 .PHONY: all
 all: $(IMAGE)

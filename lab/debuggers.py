@@ -12,6 +12,7 @@ Bochs   machines.Bochs
     machine.word("tss", 4)                       a 32-bit number: a name, an offset
     machine.frame("a")                           proc A's frame, word by word
     machine.go(), machine.halt()                 on without breakpoints; stop anywhere
+    machine.names = symbols(elf)                 when another program than P_PROC runs
 
 patched(path, {offset: bytes}) is the floppy with other bytes in the program.
 """
@@ -70,17 +71,21 @@ def count(values):
 class _Handles:
     """What follows from read, write, set and step, whatever the emulator."""
 
-    HALT = linear("halt")
+    names = SYMBOLS
+
+    def linear(self, place):
+        """A name's linear address; a number is one already."""
+        return BASE + self.names[place] if isinstance(place, str) else place
 
     def run_to(self, *places, timeout=20):
-        addresses = {linear(place): place for place in places}
-        here = self._run_to({*addresses, self.HALT}, timeout)
+        addresses = {self.linear(place): place for place in places}
+        here = self._run_to({*addresses, self.linear("halt")}, timeout)
         if here not in addresses:
             raise machines.Missing(f"the guest halted before {places}\n{self._evidence()}")
         return addresses[here]
 
     def word(self, place, offset=0, size=4):
-        return int.from_bytes(self.read(linear(place) + offset, size), "little")
+        return int.from_bytes(self.read(self.linear(place) + offset, size), "little")
 
     def frame(self, letter):
         return frame(self.read(linear("proc_" + letter), FRAME_BYTES))

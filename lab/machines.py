@@ -58,6 +58,25 @@ def sym(name, elf=PROGRAM):
     return symbols(elf)[name]
 
 
+def floppy_that_starts(program, path, changes=None):
+    """A copy of the floppy, at path, that starts another program: "USERCTX".
+
+    With other bytes in it, if they are given: {offset: bytes}.
+    """
+    floppy = bytearray(FLOPPY.read_bytes())
+    name = f"{program:8}COM".encode()
+    place = sym("name", BUILD / "boot.elf") - 0x7c00
+    floppy[place:place + len(name)] = name
+    if changes:
+        entry = floppy.index(name, 512)
+        floppy[entry + 20:entry + 22] = bytes(2)  # a sum would be checked, 0 is not
+        file = floppy.index((BUILD / f"{program.lower()}.com").read_bytes())
+        for offset, data in changes.items():
+            floppy[file + offset - 0x100:file + offset - 0x100 + len(data)] = data
+    path.write_bytes(floppy)
+    return path
+
+
 def _tail(text, lines=25):
     return "\n".join(text.splitlines()[-lines:])
 
