@@ -35,13 +35,15 @@ IMAGE  = $B/floppy.img
 # A program is its own sources, and what it shares with others.  (FRAMES: with those
 # whose procs live in frames.)
 COMMON = $(addprefix common/, enter.S explain.c game.c machine.c pace.c panic.S panic.c \
-	report.c screen.c side.c text.c watchdog.c)
+	report.c screen.c side.c stop.S text.c watchdog.c)
 FRAMES = $(addprefix common/, fault.S fault.c panel.c procs.c watch.c)
 
 p_proc = p_proc.S switch.c $(FRAMES) $(COMMON)
 userctx = $(addprefix userctx/, userctx.S run.S main.c contexts.c) $(COMMON)
 
-PROGRAMS = p_proc userctx
+menu = menu/menu.S common/stop.S
+
+PROGRAMS = p_proc userctx menu
 
 .PHONY: all
 all: $(IMAGE)
