@@ -22,7 +22,6 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 FLOPPY = BUILD / "floppy.img"
 PROGRAM = BUILD / "p_proc.elf"
-BOOT_NAME = slice(0x1f3, 0x1fe)  # in the boot sector: the file that it loads, as FAT has it
 BASE = 0x10000  # linear address of a program's offset 0 when the floppy booted it
 
 Segment = collections.namedtuple("Segment", "selector base limit flags")
@@ -59,9 +58,10 @@ def sym(name, elf=PROGRAM):
     return symbols(elf)[name]
 
 
-def boot_another(floppy, program):
-    """Has a floppy's boot sector (a bytearray) load another of its programs."""
-    floppy[BOOT_NAME] = f"{program.upper():8}COM".encode()
+def floppy_that_starts(program, path):
+    """A copy of the floppy, at path, that starts another of its programs: "kstack"."""
+    subprocess.run([ROOT / "scripts/mkfloppy", "--start", program.upper(), FLOPPY, path], check=True)
+    return path
 
 
 def _tail(text, lines=25):
