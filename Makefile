@@ -106,16 +106,19 @@ bochs-headless: $(IMAGE)
 
 # ---- seeing it ------------------------------------------------------------
 #: make tour            four looks at a ring transition, and the way out
+#: make faults          six famous mistakes, and what ring 0 says to them
 #: make debug           step through it in GDB, from the boot sector on
 #: make record          what the CPU does, step by step: build/recording-bochs.json
 #: make check-crossings every crossing, held against Intel's rules
 #: make pictures        docs/pictures/, drawn from a recording
 #: make docs            the numbers and listings in docs/, from runs
 
-.PHONY: tour debug record check-crossings pictures docs
+.PHONY: tour faults debug record check-crossings pictures docs
 tour: $(IMAGE)
 	@scripts/need bochs
 	@lab/tour
+faults: $(IMAGE)
+	@lab/mistakes
 debug: $(IMAGE)
 	@scripts/debug
 record: $(IMAGE)
@@ -145,28 +148,38 @@ fncall:
 		-o $B/fncall/fncall fncall/run_fncall.S fncall/proc.S fncall/main.c
 
 # ---- testing and measuring ------------------------------------------------
+#: make attack          whatever ring 3 may try, and 10,000 codes at random (3 minutes)
 #: make test            what is promised, on the floppy that ships (2 minutes)
 #: make breakages       what is promised, on guests broken on purpose: must fail
+#: make soak            both emulators at full speed, with mistakes (SECONDS=60 each)
 #: make bench           how long a switch is, how fast, what a boot takes
 
 PYTEST = PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider
 
-.PHONY: test breakages bench
+SECONDS = 60
+
+.PHONY: attack test breakages soak bench
+attack: $(IMAGE)
+	@scripts/need bochs qemu-system-i386
+	@lab/attack
 test: $(IMAGE)
 	@scripts/need qemu-system-i386 bochs gdb
 	$(PYTEST) -n 2 tests
 breakages: $(IMAGE)
 	tests/breakages/run
+soak: $(IMAGE)
+	lab/soak --seconds $(SECONDS)
 bench: $(IMAGE)
 	lab/bench
 
 # ---- the rest -------------------------------------------------------------
-#: make screenshot      docs/screen.png, the picture in the README
+#: make screenshot      docs/screen.png and faults.png, pictures of the screen
 #: make clean           remove build/
 #: make help            this list
 
 .PHONY: screenshot clean
 screenshot: $(IMAGE)
-	lab/screenshot docs/screen.png
+	lab/screenshot switch docs/screen.png
+	lab/screenshot fault docs/faults.png
 clean:
 	rm -rf $B

@@ -5,6 +5,9 @@
 #ifndef X86_H
 #define X86_H
 
+/* The instruction int3, for places where nothing is to be executed. */
+#define INT3			0xcc
+
 /* EFLAGS, section 2.3.  Bit 1 is always set. */
 #define EFLAGS_ALWAYS		0x00000002
 #define EFLAGS_IF		0x00000200	/* interrupts are let in */

@@ -12,6 +12,9 @@ Bochs   machines.Bochs
     machine.word("tss", 4)                       a 32-bit number: a name, an offset
     machine.frame("a")                           proc A's frame, word by word
     machine.go(), machine.halt()                 on without breakpoints; stop anywhere
+    machine.press("f")                           a key, as if the keyboard had it: stops
+                                                 where the guest learns of it
+    machine.ask("b", 2)                          proc B is to make its mistake 2
 
 patched(path, {offset: bytes}) is the floppy with other bytes in the program; with a
 program's name it is that program, and the floppy boots it.
@@ -37,8 +40,13 @@ FRAME = "gs fs es ds edi esi ebp pusha_esp ebx edx ecx eax eip cs eflags esp ss"
 FRAME_BYTES = 4 * len(FRAME)
 PUSHED_BY_INT = 4 * 5
 
+# enum key of common/machine.h; ASK_MISTAKE of common/procs.h.
+KEYS = {key: number for number, key in enumerate(" +-fqr123456", 1)}
+ASK_MISTAKE = 2
+
 COM = machines.BUILD / "p_proc.com"
 COM_START = 0x100
+SUM_IN_FLOPPY = 19 * 512 + 32 + 20  # in its directory entry, behind the label's: see boot.S
 
 
 def linear(place):
@@ -55,6 +63,7 @@ def patched(path, changes, program="p_proc"):
     for offset, data in changes.items():
         place = com + offset - COM_START
         floppy[place:place + len(data)] = data
+    floppy[SUM_IN_FLOPPY:SUM_IN_FLOPPY + 2] = bytes(2)  # not to be checked
     path.write_bytes(floppy)
     return path
 
@@ -88,6 +97,14 @@ class _Handles:
     def word(self, place, offset=0, size=4):
         return int.from_bytes(self.read(self.linear(place) + offset, size), "little")
 
+    def press(self, key):
+        self.run_to("key_pressed")
+        self.run_to(BASE + self.word(BASE + self.values()["esp"]))  # where it was called from
+        self.set(eax=KEYS[key])
+
+    def ask(self, letter, number):
+        self.write(linear(f"proc_{letter}_data"), (ASK_MISTAKE + number - 1).to_bytes(4, "little"))
+
     def frame(self, letter):
         return frame(self.read(self.linear("proc_" + letter), FRAME_BYTES))
 
@@ -99,9 +116,10 @@ class Qemu(_Handles, machines.Qemu):
     Bochs: the pace grows from one switch a second to full speed in no time.
     """
 
+    CLOCK = ("-icount", "shift=10,sleep=off")
+
     def __init__(self, *args, extra=(), **options):
-        clock = ("-icount", "shift=10,sleep=off")
-        super().__init__(*args, gdb=True, stopped=True, extra=(*clock, *extra), **options)
+        super().__init__(*args, gdb=True, stopped=True, extra=(*self.CLOCK, *extra), **options)
         self._breakpoints = set()
         self._buffer = b""
         try:

@@ -142,6 +142,7 @@ CP437 = _LOW + bytes(range(32, 127)).decode("ascii") + "⌂" + bytes(range(128, 
 
 _DRIVES = {
     "floppy": "-drive file={image},if=floppy,format=raw,snapshot=on -boot a",
+    "writable": "-drive file={image},if=floppy,format=raw -boot a",
     "disk": "-drive file={image},if=ide,format=raw,snapshot=on -boot c",
     "usb": "-drive file={image},if=none,id=stick,format=raw,snapshot=on"
            " -device qemu-xhci -device usb-storage,drive=stick,bootindex=0",
