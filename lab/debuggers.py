@@ -41,12 +41,13 @@ FRAME_BYTES = 4 * len(FRAME)
 PUSHED_BY_INT = 4 * 5
 
 # enum key of common/machine.h; ASK_MISTAKE of common/procs.h.
-KEYS = {key: number for number, key in enumerate(" +-fqr123456", 1)}
+KEYS = {key: number for number, key in enumerate(" +-fqr1234567", 1)}
 ASK_MISTAKE = 2
 
 COM = machines.BUILD / "p_proc.com"
 COM_START = 0x100
-SUM_IN_FLOPPY = 19 * 512 + 32 + 20  # in its directory entry, behind the label's: see boot.S
+DIRECTORY_IN_FLOPPY = 19 * 512
+SUM_IN_ENTRY = 20  # of the directory: see boot.S
 
 
 def linear(place):
@@ -63,7 +64,8 @@ def patched(path, changes, program="p_proc"):
     for offset, data in changes.items():
         place = com + offset - COM_START
         floppy[place:place + len(data)] = data
-    floppy[SUM_IN_FLOPPY:SUM_IN_FLOPPY + 2] = bytes(2)  # not to be checked
+    place = floppy.index(machines.fat_name(program), DIRECTORY_IN_FLOPPY) + SUM_IN_ENTRY
+    floppy[place:place + 2] = bytes(2)  # not to be checked
     path.write_bytes(floppy)
     return path
 

@@ -22,7 +22,6 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 FLOPPY = BUILD / "floppy.img"
 PROGRAM = BUILD / "p_proc.elf"
-BOOT_NAME = slice(0x1f3, 0x1fe)  # in the boot sector: the file that it loads, as FAT has it
 BASE = 0x10000  # linear address of a program's offset 0 when the floppy booted it
 
 Segment = collections.namedtuple("Segment", "selector base limit flags")
@@ -59,9 +58,15 @@ def sym(name, elf=PROGRAM):
     return symbols(elf)[name]
 
 
+def fat_name(program):
+    """A program's name as the boot sector and the directory have it."""
+    return f"{program.upper():8}COM".encode()
+
+
 def boot_another(floppy, program):
     """Has a floppy's boot sector (a bytearray) load another of its programs."""
-    floppy[BOOT_NAME] = f"{program.upper():8}COM".encode()
+    place = floppy.index(fat_name("p_proc"), 0, 512)
+    floppy[place:place + 11] = fat_name(program)
 
 
 def _tail(text, lines=25):

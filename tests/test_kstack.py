@@ -21,7 +21,7 @@ WINDOWS = {"a": 0x53, "b": 0x5b}
 TLS_BYTES, USER_BYTES, KSTACK_BYTES = 16, 256, 1024
 POISON = 0xdefaced0
 ASKED = 4  # in TLS_1
-ASK_MISTAKE, ASK_CLOCK = 2, 8
+SHOW_THE_TIME = 7  # beyond the six mistakes
 CLOCK_PORTS = {0x70, 0x71}
 PORTS = 0x10000
 TSS_BYTES = 104
@@ -71,8 +71,10 @@ class Kstack:
         return {8 * place + bit for place, byte in enumerate(bitmap) if byte != 0xff
                 for bit in range(8) if not byte >> bit & 1}
 
-    def ask(self, letter, what):
-        self.write(BASE + self.thread(letter)["tls"][0] + ASKED, struct.pack("<I", what))
+    def ask(self, letter, number):
+        """A thread is to make its mistake 1 to 6, or to show the time."""
+        self.write(BASE + self.thread(letter)["tls"][0] + ASKED,
+                   struct.pack("<I", debuggers.ASK_MISTAKE + number - 1))
 
 
 class KQemu(Kstack, debuggers.Qemu):
@@ -83,7 +85,6 @@ class KBochs(Kstack, debuggers.Bochs):
     pass
 
 
-KEY_R, KEY_7 = 6, 13  # common/machine.h
 EMULATORS = pytest.mark.parametrize("emulator", (KQemu, KBochs), ids=NAMES)
 
 
@@ -96,13 +97,6 @@ def floppy(tmp_path_factory):
 def machine(request, floppy):
     with request.param(floppy) as machine:
         yield machine
-
-
-def press(machine, key):
-    """As if a key had been pressed: key_pressed comes back with it at once."""
-    machine.run_to("key_pressed")
-    esp = machine.values()["esp"]
-    machine.set(eax=key, eip=machine.word(BASE + esp), esp=esp + 4)
 
 
 def other(letter):
@@ -154,10 +148,10 @@ def test_kernel_stacks_lie_apart_and_are_never_used_up(machine):
     machine.wait_log("n=1024 ", 60)
     machine.halt()
     machine.turn_of("a")
-    machine.ask("a", ASK_MISTAKE)  # a report is written on the stack of whom it is about
+    machine.ask("a", 1)  # a report is written on the stack of whom it is about
     machine.run_to("report_end")
     machine.turn_of("b")
-    press(machine, KEY_R)
+    machine.press("r")
     machine.turn_of("a")
     ends = [machine.thread(letter)["stack_end"] for letter in "ab"]
     assert abs(ends[0] - ends[1]) >= KSTACK_BYTES
@@ -356,7 +350,7 @@ def test_the_owner_of_the_clock_may_show_the_time_again_and_again_and_the_other_
     hours, minutes, seconds = re.fullmatch(r"(\d\d):(\d\d):(\d\d)", clock(machine)).groups()
     assert int(hours) < 24 and int(minutes) < 60 and int(seconds) < 60
     machine.turn_of("b")
-    machine.ask("b", ASK_CLOCK)
+    machine.ask("b", SHOW_THE_TIME)
     machine.turn_of("b", "thread_clock")
     machine.run_to("report_end")
     for _ in range(4):
@@ -432,14 +426,14 @@ def test_over_many_switches_no_kernel_stack_moves(machine):
 def test_a_fault_ends_one_thread_and_its_kernel_stack_is_used_again(machine):
     for n in range(3):
         machine.turn_of("a")
-        machine.ask("a", ASK_MISTAKE + n)
+        machine.ask("a", 1 + n)
         machine.run_to("report_end")
         assert machine.running() == "a"
         machine.turn_of("b")
         assert machine.log()[-1] == "end proc=A alive=B" or "switch" in machine.log()[-1]
         assert machine.thread("a")["esp"] == POISON
         assert machine.open_ports() == set()
-        press(machine, KEY_R)
+        machine.press("r")
         machine.run_to("thread_int")
         machine.turn_of("a", "thread_code")
         values, thread = machine.values(), machine.thread("a")
@@ -454,7 +448,7 @@ def test_a_fault_ends_one_thread_and_its_kernel_stack_is_used_again(machine):
 
 def test_a_thread_that_never_yields_is_ended_by_the_alarm(machine):
     machine.turn_of("a")
-    machine.ask("a", ASK_MISTAKE + 5)
+    machine.ask("a", 6)
     machine.go()
     machine.wait_log("fault proc=A vector=20 name=IRQ0 ", 60)
     machine.wait_log("end proc=A alive=B")
@@ -484,7 +478,7 @@ def test_a_poisoned_kernel_stack_ends_in_a_double_fault_and_not_somewhere_in_mem
 def test_when_none_is_left_the_game_is_over(machine):
     machine.turn_of("b")
     for letter in "ab":
-        machine.ask(letter, ASK_MISTAKE)
+        machine.ask(letter, 1)
     machine.run_to("halt")
     assert machine.log()[-1] == 'halt reason="no proc is left"'
 
@@ -519,7 +513,7 @@ def test_a_key_has_b_try_the_clock_and_another_starts_it_anew(floppy):
 
 def test_p_proc_knows_no_seventh_mistake():
     with debuggers.Bochs() as machine:
-        press(machine, KEY_7)
+        machine.press("7")
         machine.go()
         machine.wait_log("n=64 ", 60)
         assert not any(line.startswith("fault") for line in machine.log())
