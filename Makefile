@@ -35,14 +35,16 @@ IMAGE  = $B/floppy.img
 # A program is its own sources, and what it shares with others.  (FRAMES: with those
 # whose procs live in frames.)
 COMMON = $(addprefix common/, cause.c enter.S explain.c look.c machine.c pace.c panic.S panic.c \
-	report.c screen.c text.c watchdog.c window.c words.c)
+	report.c screen.c stop.S text.c watchdog.c window.c words.c)
 FRAMES = $(addprefix common/, fault.S fault.c panel.c procs.c watch.c)
 
 p_proc = p_proc.S switch.c $(FRAMES) $(COMMON)
-
 kstack = $(addprefix kstack/, kstack.S schedule.c stacks.c threads.c) $(COMMON)
+userctx = $(addprefix userctx/, userctx.S run.S main.c contexts.c) $(COMMON)
 
-PROGRAMS = p_proc kstack
+menu = menu/menu.S common/stop.S
+
+PROGRAMS = p_proc kstack userctx menu
 
 .PHONY: all
 all: $(IMAGE)

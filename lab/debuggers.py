@@ -46,8 +46,8 @@ ASK_MISTAKE = 2
 
 COM = machines.BUILD / "p_proc.com"
 COM_START = 0x100
-DIRECTORY_IN_FLOPPY = 19 * 512
-SUM_IN_ENTRY = 20  # of the directory: see boot.S
+ROOT_DIRECTORY = 19 * 512
+ENTRY_SUM = 20  # see boot.S
 
 
 def linear(place):
@@ -56,16 +56,15 @@ def linear(place):
 
 
 def patched(path, changes, program="p_proc"):
-    """A copy of the floppy that boots a program, with other bytes at offsets of it."""
-    floppy = bytearray(machines.FLOPPY.read_bytes())
-    machines.boot_another(floppy, program)
+    """A copy of the floppy that starts a program, with other bytes at offsets of it."""
+    floppy = bytearray(machines.floppy_that_starts(program, path).read_bytes())
     com = floppy.find((machines.BUILD / f"{program}.com").read_bytes())
     assert com >= 0, f"{program} does not lie on the floppy in one piece"
     for offset, data in changes.items():
         place = com + offset - COM_START
         floppy[place:place + len(data)] = data
-    place = floppy.index(machines.fat_name(program), DIRECTORY_IN_FLOPPY) + SUM_IN_ENTRY
-    floppy[place:place + 2] = bytes(2)  # not to be checked
+    entry = floppy.index(f"{program.upper():8}COM".encode(), ROOT_DIRECTORY)
+    floppy[entry + ENTRY_SUM:entry + ENTRY_SUM + 2] = bytes(2)  # not to be checked
     path.write_bytes(floppy)
     return path
 

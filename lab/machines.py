@@ -58,15 +58,10 @@ def sym(name, elf=PROGRAM):
     return symbols(elf)[name]
 
 
-def fat_name(program):
-    """A program's name as the boot sector and the directory have it."""
-    return f"{program.upper():8}COM".encode()
-
-
-def boot_another(floppy, program):
-    """Has a floppy's boot sector (a bytearray) load another of its programs."""
-    place = floppy.index(fat_name("p_proc"), 0, 512)
-    floppy[place:place + 11] = fat_name(program)
+def floppy_that_starts(program, path):
+    """A copy of the floppy, at path, that starts another of its programs: "kstack"."""
+    subprocess.run([ROOT / "scripts/mkfloppy", "--start", program.upper(), FLOPPY, path], check=True)
+    return path
 
 
 def _tail(text, lines=25):
