@@ -511,8 +511,10 @@ def test_a_key_has_b_try_the_clock_and_another_starts_it_anew(floppy):
         assert pc.wait_log("n=65536 from=(.) to=(.)", 60).groups() in (("A", "B"), ("B", "A"))
 
 
-def test_p_proc_knows_no_seventh_mistake():
-    with debuggers.Bochs() as machine:
+@pytest.mark.parametrize("program", ["p_proc", "userctx"])
+def test_other_programs_know_no_seventh_mistake(tmp_path, program):
+    with debuggers.Bochs(patched(tmp_path / "floppy.img", {}, program)) as machine:
+        machine.symbols = machines.symbols(machines.BUILD / f"{program}.elf")
         machine.press("7")
         machine.go()
         machine.wait_log("n=64 ", 60)
