@@ -25,7 +25,7 @@ endif
 
 # No library, no position-independent code, nothing that a bare i386 lacks.  The
 # first three arguments of a function go in eax, edx and ecx (-mregparm).
-CPPFLAGS = -Icommon
+CPPFLAGS = -Icommon -I$B
 CFLAGS   = $(TARGET) -march=i386 -mregparm=3 -std=gnu11 -Os -g \
 	-ffreestanding -fomit-frame-pointer -fno-pic -fno-pie -fno-stack-protector \
 	-fcf-protection=none -fno-asynchronous-unwind-tables \
@@ -62,6 +62,11 @@ $(IMAGE): floppy.img.in scripts/mkfloppy $B/boot.bin $(PROGRAMS:%=$B/%.com)
 $B/boot.bin: $B/boot.S.o
 	$(LD) -m elf_i386 -Ttext 0x7c00 -e _start -o $B/boot.elf $<
 	$(OBJCOPY) -O binary -j .text $B/boot.elf $@
+
+# Where the boot sector has the name of the file to start: MENU writes there.
+$B/boot_name.h: $B/boot.bin
+	$(NM) $B/boot.elf | awk '$$3 == "name" { print "#define BOOT_NAME 0x" $$1 }' > $@
+$B/menu/menu.S.o: $B/boot_name.h
 
 define LINK
 $B/$(program).elf: common/program.ld $($(program):%=$B/%.o)

@@ -6,12 +6,12 @@
  * it, and so is the root directory that the boot sector has read: the list comes from
  * there, and whoever is chosen is started by another jump to the boot sector.
  */
+#include "boot_name.h"			/* BOOT_NAME: the Makefile asks boot.S */
 #include "layout.h"
 
 /* What boot.S promises in its header, all in segment 0. */
 #define BOOT_SECTOR		0x7c00
 #define BOOT_OEM		(BOOT_SECTOR + 3)	/* "RINGPONG" */
-#define BOOT_NAME		(BOOT_SECTOR + 0x1f3)	/* the file to start */
 #define ROOT			0xe400			/* ends where the segment does */
 #define ROOT_ENTRIES		224
 

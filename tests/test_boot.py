@@ -281,8 +281,9 @@ def test_a_key_held_from_the_start(key, floppy, image):
         machine.wait_log("^boot prog=p_proc " if key == "ctrl" else "^boot prog=menu")
 
 
-def test_says_that_there_is_no_menu():
-    with debuggers.Qemu() as machine:
+def test_says_that_there_is_no_menu(floppy, image):
+    floppy.set(MENU, name=b"MENU    OLD")
+    with debuggers.Qemu(floppy.save(image)) as machine:
         machine.run_to(0x7c00)
         machine.write(FLAGS_AT, bytes([LEFT_SHIFT]))
         machine.go()
@@ -290,6 +291,7 @@ def test_says_that_there_is_no_menu():
 
 
 def test_a_default_name_of_eight_letters_gives_way_to_the_menu(floppy, image):
+    floppy.set(MENU, name=b"MENU    OLD")
     floppy.data[NAME_AT - 0x7c00:NAME_AT - 0x7c00 + 11] = b"LONGNAMECOM"
     with debuggers.Qemu(floppy.save(image)) as machine:
         machine.run_to(0x7c00)
@@ -388,7 +390,7 @@ def test_start_makes_a_copy_that_starts(program, name, four_programs, image):
 
 
 @pytest.mark.parametrize("program, image, reason", [
-    ("kstack", FLOPPY, "no KSTACK.COM on "), ("readme.txt", FLOPPY, "expected a program like KSTACK"),
+    ("nothing", FLOPPY, "no NOTHING.COM on "), ("readme.txt", FLOPPY, "expected a program like KSTACK"),
     ("*", FLOPPY, "expected a program like KSTACK"), ("p_proc", "nowhere.img", "no image nowhere.img")])
 def test_start_says_what_it_cannot(program, image, reason, tmp_path):
     made = mkfloppy("--start", program, image, tmp_path / "copy.img")

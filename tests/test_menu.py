@@ -245,7 +245,7 @@ def test_without_a_boot_sector_it_says_what_to_do(floppy, tmp_path):
 def test_real_keys_choose_too(floppy, tmp_path):
     with machines.Qemu(floppy.save(tmp_path / "floppy.img")) as machine:
         machine.wait_log("boot prog=menu")
-        machine.wait_screen("USERCTX.COM +[0-9]+ bytes")
+        machine.wait_screen("KSTACK.COM +[0-9]+ bytes")
         machine.key("down", "\n")
-        machine.wait_log("boot prog=userctx")
+        machine.wait_log("boot prog=kstack")
         machine.wait_log("n=1 ")

@@ -367,6 +367,16 @@ def test_what_ring_0_cannot_mend_is_a_panic(trap_in_ring_0):
                 f"ss:esp=0010:{before['esp']:08x} .*eax={before['eax']:08x} ")
 
 
+def test_without_a_stack_ring_0_panics_in_a_task_of_its_own(start):
+    if start.emulator is Qemu:
+        pytest.xfail("QEMU's TCG checks no limits")
+    pc = start()
+    pc.run()
+    pc.set(esp=4)
+    pc.go()
+    pc.wait_log("panic vector=08 name=#DF .*cs:eip=0008:")
+
+
 # ---- who can reach what
 
 def table(machine, register):

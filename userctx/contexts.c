@@ -17,14 +17,13 @@ enum {
 	CONTEXT_ROW = HALF_ROW + 2,
 	GENERAL = 0,
 	CONTROL = 18,
-	VALUES = 10,		/* columns from a name to its value, in CONTROL */
-	WHY_ROW = 6,
 };
 
 static const struct word {
 	const char *name;
 	uint8_t offset;		/* in struct user_context */
-	uint8_t row, column, value;
+	uint8_t row, column;	/* of the name */
+	uint8_t value;		/* so many columns on */
 } words[] = {
 	{ "eax", EAX, 0, GENERAL, 5 },
 	{ "ecx", ECX, 1, GENERAL, 5 },
@@ -34,12 +33,12 @@ static const struct word {
 	{ "ebp", EBP, 5, GENERAL, 5 },
 	{ "esi", ESI, 6, GENERAL, 5 },
 	{ "edi", EDI, 7, GENERAL, 5 },
-	{ "eip", EIP, 0, CONTROL, VALUES },
-	{ "eflags", EFLAGS, 1, CONTROL, VALUES },
-	{ "fsbase", FSBASE, 3, CONTROL, VALUES },
-	{ "gsbase", GSBASE, 4, CONTROL, VALUES },
-	{ "trap_num", TRAP_NUM, WHY_ROW, CONTROL, VALUES },
-	{ "error", ERROR_CODE, WHY_ROW + 1, CONTROL, VALUES },
+	{ "eip", EIP, 0, CONTROL, 10 },
+	{ "eflags", EFLAGS, 1, CONTROL, 10 },
+	{ "fsbase", FSBASE, 3, CONTROL, 10 },
+	{ "gsbase", GSBASE, 4, CONTROL, 10 },
+	{ "trap_num", TRAP_NUM, 6, CONTROL, 10 },
+	{ "error", ERROR_CODE, 7, CONTROL, 10 },
 };
 enum { WORDS = sizeof words / sizeof words[0] };
 
@@ -66,7 +65,7 @@ static void draw_context(const struct player *player, const char *what)
 	screen_put(HALF_ROW, column + 26, BALL, what);
 	for (const struct word *w = words; w < words + WORDS; w++)
 		screen_put(CONTEXT_ROW + w->row, column + w->column + w->value,
-			   w->row < WHY_ROW || w->column == GENERAL ? VALUE : proc_colour(player->place),
+			   w->offset < TRAP_NUM ? VALUE : proc_colour(player->place),
 			   hex(*(const uint32_t *)(context + w->offset), 8));
 }
 
@@ -74,7 +73,8 @@ void contexts_start(void)
 {
 	screen_box(RING0_ROW, RING0_ROWS, SINGLE, RING0, " ring 0, run(&context) ");
 	screen_put(TSS_ROW, HALF_LEFT, LABEL, "TSS  ss0:esp0");
-	screen_put(TSS_ROW, HALF_LEFT + 30, FAINT, "the stack of run's caller, at every trap");
+	screen_put(TSS_ROW, HALF_LEFT + 30, FAINT,
+		   "the stack of run's caller, at every trap");
 }
 
 /* What a switch has changed.  In: how many there were, the players it was from and to
