@@ -75,7 +75,7 @@ const char *exception_usually(uint32_t vector, uint32_t error)
 	if (vector != VECTOR_GP)
 		return exception(vector)->usually;
 	if (!error)
-		return "An instruction that only ring 0 may execute, a closed port, an address beyond the end of a segment, or a null selector.";
+		return "An instruction that only ring 0 may execute, an address beyond the end of a segment, or a null selector.";
 	if (error & ERROR_IDT)
 		return "int n through a gate that ring 3 may not use, or that does not exist. The only door is int 0x30.";
 	return "A selector that ring 3 may not load here: another ring's, of the wrong kind, or not in the table.";

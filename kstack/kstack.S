@@ -281,23 +281,27 @@ thread_int:
 	jmp	thread_turn
 
 thread_asked:
-	pusha
-	mov	%fs:ASKED, %eax
-	movl	$ASK_NOTHING, %fs:ASKED
-	sub	$ASK_MISTAKE, %eax
-	jb	1f
-	cmp	$ASK_CLOCK - ASK_MISTAKE, %eax
-	jb	thread_mistake
-	movl	$1, %gs:CLOCK
-1:	mov	%gs:TURNS, %esi
+	pusha				# whatever it is: the count first
+	mov	%gs:TURNS, %esi
 	mov	%gs:TURNS + 4, %edi
 	lea	32(%esp), %eax		# before pusha: what it is at int 0x30
 	call	thread_draw
 	cmpl	$0, %gs:CLOCK
-	je	2f
+	je	1f
 	call	thread_clock
-2:	popa
+1:	popa
+	cmpl	$ASK_MISTAKE, %fs:ASKED
+	jae	2f
+	movl	$ASK_NOTHING, %fs:ASKED
 	jmp	thread_int
+
+2:	mov	%fs:ASKED, %eax
+	sub	$ASK_MISTAKE, %eax
+	cmp	$ASK_CLOCK - ASK_MISTAKE, %eax
+	jb	thread_mistake
+	movl	$1, %gs:CLOCK
+	movl	$ASK_COUNT, %fs:ASKED
+	jmp	thread_asked
 
 /*
  * The time of day, asked from the clock chip: an index goes out, a number in two

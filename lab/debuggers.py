@@ -41,7 +41,7 @@ FRAME_BYTES = 4 * len(FRAME)
 PUSHED_BY_INT = 4 * 5
 
 # enum key of common/machine.h; ASK_MISTAKE of common/procs.h.
-KEYS = {key: number for number, key in enumerate(" +-fqr123456", 1)}
+KEYS = {key: number for number, key in enumerate(" +-fqr1234567", 1)}
 ASK_MISTAKE = 2
 
 COM = machines.BUILD / "p_proc.com"

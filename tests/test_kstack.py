@@ -21,7 +21,7 @@ WINDOWS = {"a": 0x53, "b": 0x5b}
 TLS_BYTES, USER_BYTES, KSTACK_BYTES = 16, 256, 1024
 POISON = 0xdefaced0
 ASKED = 4  # in TLS_1
-ASK_MISTAKE, ASK_CLOCK = 2, 8
+SHOW_THE_TIME = 7  # beyond the six mistakes
 CLOCK_PORTS = {0x70, 0x71}
 PORTS = 0x10000
 TSS_BYTES = 104
@@ -71,14 +71,10 @@ class Kstack:
         return {8 * place + bit for place, byte in enumerate(bitmap) if byte != 0xff
                 for bit in range(8) if not byte >> bit & 1}
 
-    def ask(self, letter, what):
-        self.write(BASE + self.thread(letter)["tls"][0] + ASKED, struct.pack("<I", what))
-
-    def press(self, key):
-        """As if a key had been pressed: key_pressed comes back with it at once."""
-        self.run_to("key_pressed")
-        esp = self.values()["esp"]
-        self.set(eax=key, eip=self.word(BASE + esp), esp=esp + 4)
+    def ask(self, letter, number):
+        """A thread is to make its mistake 1 to 6, or to show the time."""
+        self.write(BASE + self.thread(letter)["tls"][0] + ASKED,
+                   struct.pack("<I", debuggers.ASK_MISTAKE + number - 1))
 
 
 class KQemu(Kstack, debuggers.Qemu):
@@ -89,7 +85,6 @@ class KBochs(Kstack, debuggers.Bochs):
     pass
 
 
-KEY_R = 6  # common/machine.h
 EMULATORS = pytest.mark.parametrize("emulator", (KQemu, KBochs), ids=NAMES)
 
 
@@ -153,10 +148,10 @@ def test_kernel_stacks_lie_apart_and_are_never_used_up(machine):
     machine.wait_log("n=1024 ", 60)
     machine.halt()
     machine.turn_of("a")
-    machine.ask("a", ASK_MISTAKE)  # a report is written on the stack of whom it is about
+    machine.ask("a", 1)  # a report is written on the stack of whom it is about
     machine.run_to("report_end")
     machine.turn_of("b")
-    machine.press(KEY_R)
+    machine.press("r")
     machine.turn_of("a")
     ends = [machine.thread(letter)["stack_end"] for letter in "ab"]
     assert abs(ends[0] - ends[1]) >= KSTACK_BYTES
@@ -286,7 +281,8 @@ def test_a_selector_that_is_not_its_rows_place_is_found_when_the_program_is_buil
 
 
 def test_it_works_at_any_segment_and_on_memory_that_holds_anything(floppy):
-    segment = 0x5abc
+    """At such a one that 64 KiB end between A's data and B's."""
+    segment = (0x60000 - SYMBOLS["user_data"] - USER_BYTES + 15) >> 4
     base = segment << 4
     entry = BASE + debuggers.COM_START
     com = (machines.BUILD / "kstack.com").read_bytes()
@@ -354,7 +350,7 @@ def test_the_owner_of_the_clock_may_show_the_time_again_and_again_and_the_other_
     hours, minutes, seconds = re.fullmatch(r"(\d\d):(\d\d):(\d\d)", clock(machine)).groups()
     assert int(hours) < 24 and int(minutes) < 60 and int(seconds) < 60
     machine.turn_of("b")
-    machine.ask("b", ASK_CLOCK)
+    machine.ask("b", SHOW_THE_TIME)
     machine.turn_of("b", "thread_clock")
     machine.run_to("report_end")
     for _ in range(4):
@@ -430,14 +426,14 @@ def test_over_many_switches_no_kernel_stack_moves(machine):
 def test_a_fault_ends_one_thread_and_its_kernel_stack_is_used_again(machine):
     for n in range(3):
         machine.turn_of("a")
-        machine.ask("a", ASK_MISTAKE + n)
+        machine.ask("a", 1 + n)
         machine.run_to("report_end")
         assert machine.running() == "a"
         machine.turn_of("b")
         assert machine.log()[-1] == "end proc=A alive=B" or "switch" in machine.log()[-1]
         assert machine.thread("a")["esp"] == POISON
         assert machine.open_ports() == set()
-        machine.press(KEY_R)
+        machine.press("r")
         machine.run_to("thread_int")
         machine.turn_of("a", "thread_code")
         values, thread = machine.values(), machine.thread("a")
@@ -452,7 +448,7 @@ def test_a_fault_ends_one_thread_and_its_kernel_stack_is_used_again(machine):
 
 def test_a_thread_that_never_yields_is_ended_by_the_alarm(machine):
     machine.turn_of("a")
-    machine.ask("a", ASK_MISTAKE + 5)
+    machine.ask("a", 6)
     machine.go()
     machine.wait_log("fault proc=A vector=20 name=IRQ0 ", 60)
     machine.wait_log("end proc=A alive=B")
@@ -482,7 +478,7 @@ def test_a_poisoned_kernel_stack_ends_in_a_double_fault_and_not_somewhere_in_mem
 def test_when_none_is_left_the_game_is_over(machine):
     machine.turn_of("b")
     for letter in "ab":
-        machine.ask(letter, ASK_MISTAKE)
+        machine.ask(letter, 1)
     machine.run_to("halt")
     assert machine.log()[-1] == 'halt reason="no proc is left"'
 
@@ -515,11 +511,14 @@ def test_a_key_has_b_try_the_clock_and_another_starts_it_anew(floppy):
         assert pc.wait_log("n=65536 from=(.) to=(.)", 60).groups() in (("A", "B"), ("B", "A"))
 
 
-def test_p_proc_knows_no_seventh_mistake(qemu):
-    qemu.wait_log("n=1 ")
-    qemu.key("7", "f")
-    qemu.wait_log("n=65536 ", 60)
-    assert not any(line.startswith("fault") for line in qemu.log())
+@pytest.mark.parametrize("program", ["p_proc", "userctx"])
+def test_other_programs_know_no_seventh_mistake(tmp_path, program):
+    with debuggers.Bochs(patched(tmp_path / "floppy.img", {}, program)) as machine:
+        machine.symbols = machines.symbols(machines.BUILD / f"{program}.elf")
+        machine.press("7")
+        machine.go()
+        machine.wait_log("n=64 ", 60)
+        assert not any(line.startswith("fault") for line in machine.log())
 
 
 def test_the_panel_shows_both_kernel_stacks(floppy):

@@ -192,6 +192,8 @@ void procs_restart(void)
 
 void proc_ask_mistake(unsigned number)
 {
+	if (number >= MISTAKES)
+		return;
 	if (player_a.ended)
 		procs_restart();
 	player_a.data[0] = ASK_MISTAKE + number;
