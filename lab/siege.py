@@ -40,7 +40,7 @@ MODELS = ("pentium", "corei7_haswell_4770")  # Bochs' names
 # What nobody writes to while the game goes on. [start, end), linear.
 ROW = 160
 UNTOUCHED = {
-    "BIOS data": (0x0, 0x500),
+    "what the BIOS and the loader have left": (0x0, BASE + 0x100),
     "ring 0's code, and B's": (BASE + 0x100, linear("data_start")),
     "GDT": (linear("gdt"), A_CODE_ROW),
     "A's LDT": (A_CODE_ROW + 8, linear("proc_b_ldt")),
@@ -49,6 +49,7 @@ UNTOUCHED = {
     "TSS": (linear("tss") + 8, linear("double_fault_tss")),
     "TSS of #DF": (linear("double_fault_tss"), linear("double_fault_tss") + 104),
     "B's data": (linear("proc_b_data") + 4, linear("proc_b_data") + 256 - B_STACK_IN_USE),
+    "memory that nobody uses": (linear("bss_end"), 0xa0000),
     "B's window, top": (0xb8000 + 19 * ROW, 0xb8000 + 20 * ROW),
     "B's window, bottom": (0xb8000 + 21 * ROW, 0xb8000 + 25 * ROW),
     "the rest of video memory": (0xb8000 + 25 * ROW, 0xc0000),
