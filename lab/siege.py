@@ -274,7 +274,7 @@ class Siege:
             yield f"A's window: {rows[3].strip()}"
         report = "".join(row[2:38] for row in rows[6:18]).replace(" ", "")
         error = f"error {expected.error:04x}: {fault['means']}" if fault["means"] else "error none"
-        for words in ("proc A has ended", f"{name} vector 0x{fault['vector']}: {title}", f"cs:eip {fault['cs:eip']}",
+        for words in ("proc A has ended", f"{name}: {title}", f"vector 0x{fault['vector']}", f"cs:eip {fault['cs:eip']}",
                       f"ss:esp {fault['ss:esp']}", f"bytes {fault['bytes']}", error,
                       "when ring 0 gave its registers back" if expected.restoring else ""):
             if words.replace(" ", "") not in report:
