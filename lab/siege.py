@@ -23,8 +23,7 @@ CODES_AT = 0x200000  # linear; the program ends far below
 PIECE = 0x20000  # bytes: Bochs puts no larger image into memory as one, and four of them
 AT_ONCE = 4 * PIECE // STRIDE
 GAME = 500         # attacks at random, until a new game begins
-WHOLE_EVERY = 16   # attacks, until all the memory is looked at
-FEW = 300          # attacks: look at all the memory after each
+WHOLE_EVERY = 16   # of them, until all the memory is looked at
 EMULATORS = {"bochs": Bochs, "qemu": Qemu}
 A_CODE_ROW = linear("proc_a_ldt")
 BASE_AND_ACCESS = 2  # in a descriptor: three bytes and one
@@ -199,8 +198,8 @@ class Siege:
 
     # ---- the verdict
 
-    def attack(self, attack, number, whole=True):
-        """What was not as expected of an attack with code number; whole: look at all the memory."""
+    def attack(self, attack, number):
+        """What was not as expected of an attack with code number."""
         expected, code = attack.on(self.emulator), self.codes[number]
         try:
             before = self._strays()
@@ -212,10 +211,10 @@ class Siege:
         found += self._judge_log(lines, expected, code, attack.bent)
         if not found:
             found = list(self._judge_screen(expected, lines[-2]))
-        return found + self._judge_the_rest(whole)
+        return found + self._judge_the_rest(whole=True)
 
     def random(self, number, whole=False):
-        """What was not as it must be, whatever A does; and how A ended."""
+        """What was not as it must be, whatever A does; and how A ended. whole: look at all the memory."""
         try:
             lines = self._run(number)
         except machines.Missing as missing:
@@ -314,7 +313,7 @@ def _games(emulator, attacks):
                 yield attack, None
                 continue
             siege = siege or Siege(emulator, codes)
-            found = siege.attack(attack, number, number % WHOLE_EVERY == 0 or len(attacks) < FEW)
+            found = siege.attack(attack, number)
             yield attack, found
             if found:
                 siege.close()
