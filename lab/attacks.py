@@ -187,7 +187,17 @@ TABLE = [
     A("cpuid", "cpuid", ON),
     A("pause", "rep nop", ON),
 
-    # ---- doors that are not there
+    # ---- doors that are not there, or not for ring 3
+    A("int 1: debug exception", "int $1", gp(1 * 8 + 2)),
+    A("int 2: NMI", "int $2", gp(2 * 8 + 2)),
+    A("int 8: the task for double faults", "int $8", gp(8 * 8 + 2)),
+    A("int 0x0d: with an error code too few", "int $0x0d", gp(0x0d * 8 + 2)),
+    A("int 0x20: the alarm", "int $0x20", gp(0x20 * 8 + 2)),
+    A("int 0x21: DOS", "int $0x21", gp(0x21 * 8 + 2)),
+    A("int 0x2f: the last interrupt", "int $0x2f", gp(0x2f * 8 + 2)),
+    A("int 0x31: beyond the IDT", "int $0x31", gp(0x31 * 8 + 2)),
+    A("int 0x80: Linux", "int $0x80", gp(0x80 * 8 + 2)),
+    A("int 0xff: the last vector", "int $0xff", gp(0xff * 8 + 2)),
     A("sysenter", "sysenter", UD, GP, YOUNGER),
     A("sysexit", "sysexit", UD, GP, YOUNGER),
     A("syscall", "syscall", UD),

@@ -23,8 +23,7 @@ CODES_AT = 0x200000  # linear; the program ends far below
 PIECE = 0x20000  # bytes: Bochs puts no larger image into memory as one, and four of them
 AT_ONCE = 4 * PIECE // STRIDE
 GAME = 500         # attacks at random, until a new game begins
-WHOLE_EVERY = 16   # attacks, until all the memory is looked at
-FEW = 300          # attacks: look at all the memory after each
+WHOLE_EVERY = 16   # of them, until all the memory is looked at
 EMULATORS = {"bochs": Bochs, "qemu": Qemu}
 A_CODE_ROW = linear("proc_a_ldt")
 BASE_AND_ACCESS = 2  # in a descriptor: three bytes and one
@@ -40,7 +39,7 @@ MODELS = ("pentium", "corei7_haswell_4770")  # Bochs' names
 # What nobody writes to while the game goes on. [start, end), linear.
 ROW = 160
 UNTOUCHED = {
-    "BIOS data": (0x0, 0x500),
+    "what the BIOS and the loader have left": (0x0, BASE + 0x100),
     "ring 0's code, and B's": (BASE + 0x100, linear("data_start")),
     "GDT": (linear("gdt"), A_CODE_ROW),
     "A's LDT": (A_CODE_ROW + 8, linear("proc_b_ldt")),
@@ -49,6 +48,7 @@ UNTOUCHED = {
     "TSS": (linear("tss") + 8, linear("double_fault_tss")),
     "TSS of #DF": (linear("double_fault_tss"), linear("double_fault_tss") + 104),
     "B's data": (linear("proc_b_data") + 4, linear("proc_b_data") + 256 - B_STACK_IN_USE),
+    "memory that nobody uses": (linear("bss_end"), 0xa0000),
     "B's window, top": (0xb8000 + 19 * ROW, 0xb8000 + 20 * ROW),
     "B's window, bottom": (0xb8000 + 21 * ROW, 0xb8000 + 25 * ROW),
     "the rest of video memory": (0xb8000 + 25 * ROW, 0xc0000),
@@ -198,8 +198,8 @@ class Siege:
 
     # ---- the verdict
 
-    def attack(self, attack, number, whole=True):
-        """What was not as expected of an attack with code number; whole: look at all the memory."""
+    def attack(self, attack, number):
+        """What was not as expected of an attack with code number."""
         expected, code = attack.on(self.emulator), self.codes[number]
         try:
             before = self._strays()
@@ -211,10 +211,10 @@ class Siege:
         found += self._judge_log(lines, expected, code, attack.bent)
         if not found:
             found = list(self._judge_screen(expected, lines[-2]))
-        return found + self._judge_the_rest(whole)
+        return found + self._judge_the_rest(whole=True)
 
     def random(self, number, whole=False):
-        """What was not as it must be, whatever A does; and how A ended."""
+        """What was not as it must be, whatever A does; and how A ended. whole: look at all the memory."""
         try:
             lines = self._run(number)
         except machines.Missing as missing:
@@ -273,7 +273,7 @@ class Siege:
             yield f"A's window: {rows[3].strip()}"
         report = "".join(row[2:38] for row in rows[6:18]).replace(" ", "")
         error = f"error {expected.error:04x}: {fault['means']}" if fault["means"] else "error none"
-        for words in ("proc A has ended", f"{name} vector 0x{fault['vector']}: {title}", f"cs:eip {fault['cs:eip']}",
+        for words in ("proc A has ended", f"{name}: {title}", f"vector 0x{fault['vector']}", f"cs:eip {fault['cs:eip']}",
                       f"ss:esp {fault['ss:esp']}", f"bytes {fault['bytes']}", error,
                       "when ring 0 gave its registers back" if expected.restoring else ""):
             if words.replace(" ", "") not in report:
@@ -313,7 +313,7 @@ def _games(emulator, attacks):
                 yield attack, None
                 continue
             siege = siege or Siege(emulator, codes)
-            found = siege.attack(attack, number, number % WHOLE_EVERY == 0 or len(attacks) < FEW)
+            found = siege.attack(attack, number)
             yield attack, found
             if found:
                 siege.close()
