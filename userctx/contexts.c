@@ -5,7 +5,6 @@
  * errors.
  */
 #include "contexts.h"
-#include "screen.h"
 #include "text.h"
 #include "window.h"
 #include "x86.h"

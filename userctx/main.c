@@ -24,8 +24,6 @@
 #include "x86.h"
 
 extern volatile uint32_t proc_a_data[], proc_b_data[];		/* userctx.S */
-extern struct gate idt_gate;
-extern char trap_call[], gate_with_stop[];			/* run.S */
 extern uint32_t program_base;					/* common/enter.S */
 
 const char program_name[] = "userctx";
@@ -85,39 +83,30 @@ static __attribute__((noinline)) void look(struct player *from, struct player *t
 	look_end(from->place, to->place);
 }
 
-/* What reports want to know of a player, in the shape that all programs have. */
-static struct frame frame_of(const struct user_context *c)
+/*
+ * A trap that is no call.  What it means is the same in every program (cause.c): int3 and
+ * into are the user's own wish, the alarm may have come too early, all else ends it.
+ * In: the player, and the other one.  Out: whether it has ended; then the other goes on.
+ */
+static __attribute__((noinline)) bool trap_ends(struct player *player, const struct player *other)
 {
-	return (struct frame){
-		.eip = c->eip, .cs = USER_CODE, .eflags = c->eflags,
-		.esp = c->esp, .ss = USER_DATA,
+	const struct user_context *context = &player->context;
+	const struct frame frame = {		/* as reports want to have it */
+		.eip = context->eip, .cs = USER_CODE, .eflags = context->eflags,
+		.esp = context->esp, .ss = USER_DATA,
 	};
-}
+	struct cause cause = { context->trap_num, context->error_code, refused };
 
-/* In: the player, its trap, and the other one.  Comes back if that one goes on. */
-static void end(struct player *player, const struct frame *frame, const struct cause *cause,
-		const struct player *other)
-{
-	player->ended = true;
 	refused = false;
-	report_end(player->name, player->place, frame, cause, other->ended ? 0 : other->name);
+	if (!fault_ends(player->name, &frame, &cause))
+		return false;
+
+	player->ended = true;
+	report_end(player->name, player->place, &frame, &cause, other->ended ? 0 : other->name);
 	if (other->ended)
 		halt();
 	watchdog_start();		/* the other one's time begins now */
-}
-
-/* Any trap but the call.  Out: whether it was the player's end. */
-static bool trap_ends(struct player *player, const struct player *other)
-{
-	struct frame frame = frame_of(&player->context);
-	struct cause cause = {
-		player->context.trap_num, player->context.error_code, refused,
-	};
-	bool ends = fault_ends(player->name, &frame, &cause);
-
-	if (ends)
-		end(player, &frame, &cause, other);
-	return ends;
+	return true;
 }
 
 /* A player's turn: until it calls, or ends. */

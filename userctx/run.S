@@ -110,8 +110,8 @@ trap_entry:
  * From:	ring 3, through the IDT.  All registers but cs, eip, ss, esp and the
  *		flags IF and TF are still the user's.
  *
- * gate_with_stop is the same with a magic breakpoint in front; the IDT points
- * there as long as every switch is shown (main.c).
+ * gate_with_stop is the same with a magic breakpoint in front; the IDT points there
+ * as long as every switch is shown (common/look.c).
  */
 	.global	gate, gate_with_stop, ckpt_int
 gate_with_stop:
