@@ -39,8 +39,9 @@ COMMON = $(addprefix common/, cause.c enter.S explain.c look.c machine.c pace.c 
 FRAMES = $(addprefix common/, fault.S fault.c panel.c procs.c watch.c)
 
 p_proc = p_proc.S switch.c $(FRAMES) $(COMMON)
+timer  = timer/timer.S timer/clock.c switch.c $(FRAMES) $(filter-out common/watchdog.c, $(COMMON))
 
-PROGRAMS = p_proc
+PROGRAMS = p_proc timer
 
 .PHONY: all
 all: $(IMAGE)

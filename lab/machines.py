@@ -22,6 +22,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 FLOPPY = BUILD / "floppy.img"
 PROGRAM = BUILD / "p_proc.elf"
+BOOT_NAME = 0x1f3  # what the boot sector loads, 8 + 3 characters, no dot
 BASE = 0x10000  # linear address of a program's offset 0 when the floppy booted it
 
 Segment = collections.namedtuple("Segment", "selector base limit flags")
@@ -29,6 +30,15 @@ Segment = collections.namedtuple("Segment", "selector base limit flags")
 
 class Missing(AssertionError):
     """What was waited for did not come. The message says what came instead."""
+
+
+def booting(program, path, floppy=FLOPPY):
+    """A copy of the floppy that starts another program: its name stands in the boot sector."""
+    image = bytearray(floppy.read_bytes())
+    assert image[BOOT_NAME:BOOT_NAME + 11] == b"P_PROC  COM"
+    image[BOOT_NAME:BOOT_NAME + 11] = program.upper().ljust(8).encode() + b"COM"
+    path.write_bytes(image)
+    return path
 
 
 # ---- what a run leaves behind
