@@ -147,10 +147,11 @@ fncall:
 #: make test            what is promised, on the floppy that ships (2 minutes)
 #: make breakages       what is promised, on guests broken on purpose: must fail
 #: make bench           how long a switch is, how fast, what a boot takes
+#: make soak            a million interruptions of procs that watch themselves
 
 PYTEST = PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider
 
-.PHONY: test breakages bench
+.PHONY: test breakages bench soak
 test: $(IMAGE)
 	@scripts/need qemu-system-i386 bochs gdb
 	$(PYTEST) -n 2 tests
@@ -158,6 +159,9 @@ breakages: $(IMAGE)
 	tests/breakages/run
 bench: $(IMAGE)
 	lab/bench
+soak: $(IMAGE)
+	@scripts/need qemu-system-i386 bochs
+	timer/soak
 
 # ---- the rest -------------------------------------------------------------
 #: make screenshot      docs/screen.png, the picture in the README

@@ -14,6 +14,7 @@ Bochs   machines.Bochs
     machine.go(), machine.halt()                 on without breakpoints; stop anywhere
 
 patched(path, {offset: bytes}) is the floppy with other bytes in the program.
+knowing("timer") are both emulators with another program's names.
 """
 
 import socket
@@ -35,7 +36,6 @@ FRAME_BYTES = 4 * len(FRAME)
 PUSHED_BY_INT = 4 * 5
 
 COM = machines.BUILD / "p_proc.com"
-COM_IN_FLOPPY = 33 * 512  # the first file, in one piece from cluster 2 on
 COM_START = 0x100
 
 
@@ -44,13 +44,14 @@ def linear(place):
     return BASE + SYMBOLS[place] if isinstance(place, str) else place
 
 
-def patched(path, changes):
-    """A copy of the floppy with other bytes at offsets of the program."""
-    floppy = bytearray(machines.FLOPPY.read_bytes())
-    com = COM.read_bytes()
-    assert floppy[COM_IN_FLOPPY:COM_IN_FLOPPY + len(com)] == com, "P_PROC.COM is not where it was"
+def patched(path, changes, program="p_proc", floppy=machines.FLOPPY):
+    """A copy of the floppy with other bytes at offsets of a program."""
+    floppy = bytearray(floppy.read_bytes())
+    com = (machines.BUILD / f"{program}.com").read_bytes()
+    assert floppy.count(com) == 1, f"{program} does not lie in one piece"
+    start = floppy.index(com)
     for offset, data in changes.items():
-        place = COM_IN_FLOPPY + offset - COM_START
+        place = start + offset - COM_START
         floppy[place:place + len(data)] = data
     path.write_bytes(floppy)
     return path
@@ -70,20 +71,24 @@ def count(values):
 class _Handles:
     """What follows from read, write, set and step, whatever the emulator."""
 
-    HALT = linear("halt")
+    symbols = SYMBOLS
+
+    def linear(self, place):
+        """A name's linear address; a number is one already."""
+        return BASE + self.symbols[place] if isinstance(place, str) else place
 
     def run_to(self, *places, timeout=20):
-        addresses = {linear(place): place for place in places}
-        here = self._run_to({*addresses, self.HALT}, timeout)
+        addresses = {self.linear(place): place for place in places}
+        here = self._run_to({*addresses, self.linear("halt")}, timeout)
         if here not in addresses:
             raise machines.Missing(f"the guest halted before {places}\n{self._evidence()}")
         return addresses[here]
 
     def word(self, place, offset=0, size=4):
-        return int.from_bytes(self.read(linear(place) + offset, size), "little")
+        return int.from_bytes(self.read(self.linear(place) + offset, size), "little")
 
     def frame(self, letter):
-        return frame(self.read(linear("proc_" + letter), FRAME_BYTES))
+        return frame(self.read(self.linear("proc_" + letter), FRAME_BYTES))
 
 
 class Qemu(_Handles, machines.Qemu):
@@ -244,6 +249,12 @@ class Bochs(_Handles, machines.Bochs):
 
     def halt(self):
         self.stop()
+
+
+def knowing(program):
+    """Both emulators, with the names of another program on the floppy (machines.booting)."""
+    names = {"symbols": machines.symbols(machines.BUILD / f"{program}.elf")}
+    return tuple(type(emulator.__name__, (emulator,), names) for emulator in BOTH)
 
 
 BOTH = (Qemu, Bochs)

@@ -17,7 +17,7 @@ enum { TICKS_PER_SECOND = 100 };
 /* Each tick is a switch, and more than 100 a second there are not. */
 const struct pace_range pace_range = { 6, "each tick: 100 switches a second", 2 };
 
-/* From: look.c, before a proc runs. */
+/* From: start, look.c and fault.c, before a proc runs. */
 void watchdog_start(void)
 {
 	clock_set(TICKS_PER_SECOND);

@@ -38,7 +38,8 @@
 start:
 	call	enter_protected_mode	# common/enter.S
 	.code32
-	call	watch_start		# common/watch.c; the clock begins to tick
+	call	watch_start		# common/watch.c: first lines of screen and log
+	call	watchdog_start		# clock.c: A's turn begins now
 
 	mov	$TSS, %eax
 	ltr	%ax

@@ -1,0 +1,318 @@
+"""TIMER: nobody yields, and nothing is lost: on QEMU and on Bochs."""
+
+import itertools
+import re
+
+import machines
+import pytest
+import steady
+from attacks import ATTACKS, attacked, ended
+from debuggers import (FRAME_BYTES, GENERAL, NAMES, ORDER, PUSHED_BY_INT, SEGMENTS, Bochs, count,
+                       knowing, patched)
+
+PROGRAM = "timer"
+EMULATORS = knowing(PROGRAM)
+SYMBOLS = EMULATORS[0].symbols
+PAGE = (machines.ROOT / "timer/README.md").read_text()
+
+# Bochs does not see a breakpoint at the first instruction behind an interrupt. Behind
+# pusha, which is that, all registers are still the proc's.
+TICK = machines.BASE + SYMBOLS["tick"] + 1
+PUSHED = PUSHED_BY_INT + 8 * 4
+EFLAGS_AT_FIRST = 0x202
+TICK_MICROSECONDS = 10_000
+RING_3, INTERRUPT_GATE = 0x60, 0x8e
+OWN = {"a": {"cs": 0x07, "ss": 0x0f, "ds": 0x0f, "es": 0x0f, "fs": 0, "gs": 0x17},
+       "b": {"cs": 0x1f, "ss": 0x27, "ds": 0x27, "es": 0x27, "fs": 0, "gs": 0x2f}}
+
+
+@pytest.fixture(scope="module")
+def floppy(tmp_path_factory):
+    return machines.booting(PROGRAM, tmp_path_factory.mktemp("timer") / "floppy.img")
+
+
+@pytest.fixture(params=EMULATORS, ids=NAMES)
+def machine(request, floppy):
+    with request.param(floppy) as machine:
+        yield machine
+
+
+def code(letter, offset=0):
+    return machines.BASE + SYMBOLS[f"proc_{letter}_code"] + offset
+
+
+def frame_end(letter):
+    return SYMBOLS[f"proc_{letter}"] + FRAME_BYTES
+
+
+def at_tick(machine):
+    """Who has been interrupted, and all that it had in its registers."""
+    values = machine.values()
+    letter = "ab"[values["esp"] != frame_end("a") - PUSHED]
+    assert values["esp"] == frame_end(letter) - PUSHED
+    assert machine.word("tss", 4) == frame_end(letter)
+    saved = machine.frame(letter)
+    return letter, values | {name: saved[name] for name in ("eip", "cs", "eflags", "esp", "ss")}
+
+
+def at_fixed_pace(machine, pace=5):
+    """As keys would set it, 32 switches a second."""
+    machine.run_to(code("a"))
+    machine.write(machines.BASE + SYMBOLS["pace"], bytes([pace]))
+    machine.write(machines.BASE + SYMBOLS["by_hand"], b"\1")
+
+
+# ---- the tables
+
+def test_irq_0_is_the_way_in_and_no_gate_is_for_ring_3_but_int3_and_into(machine):
+    machine.run_to(code("a"))
+    _, base, limit, _ = machine.registers()["idtr"]
+    assert limit + 1 == 0x30 * 8, "behind the 16 hardware interrupts there is nothing"
+    for vector in range(0x30):
+        raw = machine.read(base + vector * 8, 8)
+        offset, access = raw[0] | raw[1] << 8, raw[5]
+        if vector != 8:
+            assert access == INTERRUPT_GATE | (RING_3 if vector in (3, 4) else 0), f"{vector:02x}"
+        assert (offset == SYMBOLS["tick_with_stop"]) == (vector == 0x20), f"{vector:02x}"
+
+
+@pytest.mark.parametrize("letter", "ab")
+def test_a_proc_starts_with_its_own_segments_and_interrupts_on_and_nothing_else(machine, letter):
+    machine.run_to(code(letter))
+    values = machine.values()
+    assert {name: values[name] for name in OWN[letter]} == OWN[letter]
+    assert {name: values[name] for name in GENERAL} == dict.fromkeys(GENERAL, 0)
+    assert (values["eip"], values["esp"], values["eflags"]) == (0, 256, EFLAGS_AT_FIRST)
+    registers = machine.registers()
+    assert registers["cpl"] == 3
+    assert registers["ldtr"].selector == {"a": 0x30, "b": 0x38}[letter]
+    assert registers["ldtr"].limit + 1 == {"a": 3 * 8, "b": 6 * 8}[letter]
+
+
+# ---- the tick
+
+def test_the_procs_take_turns_though_none_of_them_yields(machine):
+    for letter in "abababab":
+        machine.run_to(TICK)
+        who, values = at_tick(machine)
+        assert who == letter
+        for name in ("cs", "ss"):
+            assert values[name] == OWN[letter][name]
+
+
+def test_each_turn_is_a_whole_one_from_the_first_on(machine):
+    machine.go()
+    machine.wait_log("n=8 ")
+    machine.halt()
+    a, b = (count(machine.frame(letter)) for letter in "ab")
+    assert min(a, b) > 4 * 2000
+    assert abs(a - b) < a / 2, "no more than a turn apart"
+
+
+def test_the_log_names_the_switches(machine):
+    machine.go()
+    machine.wait_log("n=512 ")
+    boot, *switches = machine.log()
+    places = " ".join(f"{name}={SYMBOLS[name]:08x}" for name in ("gdt", "idt", "tss"))
+    assert boot == f"boot prog=timer base={machines.BASE:08x} {places}"
+    expected = [f"switch n=1 from=A to=B esp0={frame_end('b'):08x}"]
+    expected += [f"switch n={1 << k} from=B to=A esp0={frame_end('a'):08x}" for k in range(1, 10)]
+    assert switches[:10] == expected
+
+
+def test_a_tick_comes_a_hundred_times_a_second(floppy):
+    """In Bochs, where a microsecond is an instruction."""
+    with Bochs(floppy) as machine:
+        machine.symbols = SYMBOLS
+        machine.go()
+        machine.wait_log("n=512 ")
+        machine.halt()
+
+        def tick():
+            machine.run_to(TICK)
+            looks = machine.word("switches_left") == 1
+            return looks, int(re.findall(r"^Next at t=(\d+)", machine.text, re.M)[-1])
+
+        gaps = []
+        looked, before = tick()
+        while len(gaps) < 20:
+            looks, now = tick()
+            if not looked:  # a look stops the clock
+                gaps.append(now - before)
+            looked, before = looks, now
+        assert all(abs(gap - TICK_MICROSECONDS) <= 40 for gap in gaps), gaps
+        assert abs(sum(gaps) / len(gaps) - TICK_MICROSECONDS) < 5, gaps
+
+
+def visible(registers):
+    """What a proc could see. A null selector's base and limit do not count."""
+    return {name: registers[name] if name not in SEGMENTS else
+            registers[name][:3] if registers[name].selector else registers[name].selector
+            for name in ORDER}
+
+
+def boundaries(machine, proc, letter):
+    """Offsets of the instructions of a lap, as they are executed; a repeated one once."""
+    names = steady.names(proc)
+    places = [names["lap"]]
+    machine.run_to(code(letter, names["lap"]))
+    while places[-1] != names["lap_end"]:
+        machine.step()
+        place = machine.values()["eip"]
+        places += [place] if place != places[-1] else []
+    return set(places) - {names["shadow"]}  # behind "pop %ss" nothing may come
+
+
+@pytest.mark.parametrize("emulator", EMULATORS, ids=NAMES)
+def test_a_proc_may_be_interrupted_at_every_instruction_and_finds_all_its_registers_as_they_were(
+        emulator, tmp_path):
+    image = steady.floppy(PROGRAM, tmp_path / "floppy.img")
+    with emulator(image) as machine:
+        if emulator is EMULATORS[0]:
+            # QEMU lets its clock jump to the next tick whenever GDB stops it: so each
+            # stop is an interrupt right there. A look in each switch starts it anew.
+            at_fixed_pace(machine)
+        missing = {}
+        for proc, letter in enumerate("ab"):
+            missing[letter] = boundaries(machine, proc, letter)
+            machine.run_to(TICK)
+        assert len(missing["a"]) == len(missing["b"]) > 30
+
+        for _ in range(1000):
+            interrupted = {}
+            for _ in "ab":
+                # The place to be interrupted at: QEMU comes to obey, Bochs by chance.
+                wanted = [code(name, min(places)) for name, places in missing.items() if places]
+                if machine.run_to(TICK, *wanted) != TICK:
+                    machine.run_to(TICK)
+                letter, values = at_tick(machine)
+                interrupted[letter] = values
+                missing[letter].discard(values["eip"])
+            for _ in "ab":
+                here = {code(letter, values["eip"]): letter for letter, values in interrupted.items()}
+                letter = here[machine.run_to(*here)]
+                found = {name: value.selector if name in SEGMENTS else value
+                         for name, value in machine.registers().items() if name in ORDER}
+                assert found == {name: interrupted[letter][name] for name in ORDER}, letter
+                machine.run_to(TICK)
+            if not any(missing.values()):
+                break
+        assert missing == {"a": set(), "b": set()}
+        assert not [line for line in machine.log() if line.startswith("fault")]
+        assert steady.laps(machine, "a") and steady.laps(machine, "b")
+
+
+@pytest.mark.parametrize("emulator", EMULATORS, ids=NAMES)
+def test_c_never_sees_a_procs_direction_flag_nor_an_interrupt(emulator, tmp_path):
+    image = tmp_path / "floppy.img"
+    patched(image, {SYMBOLS["proc_a_code"]: b"\xfd\xeb\xfe"}, PROGRAM)  # std; jmp .
+    with emulator(machines.booting(PROGRAM, image, image)) as machine:
+        for _ in range(4):
+            machine.run_to("switch_to_next")
+            assert not machine.values()["eflags"] & 0x600, "DF, IF"
+        assert machine.frame("a")["eflags"] & 0x600 == 0x600
+
+
+# ---- what a proc and ring 0 say to each other
+
+@pytest.mark.parametrize("steps", range(5))
+def test_ring_0_may_ask_at_any_moment_and_is_heard(floppy, steps):
+    """At first a proc is asked for its count: it goes to serve that. Meanwhile ring 0 asks
+    for a mistake."""
+    with EMULATORS[1](floppy) as machine:
+        machine.run_to(code("a"))
+        for _ in range(4 + steps):
+            machine.step()
+        machine.write(machines.BASE + SYMBOLS["proc_a_data"], (2).to_bytes(4, "little"))
+        machine.go()
+        machine.wait_log("n=4 ")
+        assert [line[:35] for line in machine.log() if line.startswith("fault")] == [
+            "fault proc=A vector=00 name=#DE err"]
+
+
+# ---- procs that do all they can
+
+@pytest.mark.parametrize("emulator", EMULATORS, ids=NAMES)
+def test_a_loop_without_end_takes_nothing_from_the_other_proc(emulator, tmp_path):
+    image = tmp_path / "floppy.img"
+    patched(image, {SYMBOLS["proc_a_code"]: b"\xeb\xfe"}, PROGRAM)
+    with emulator(machines.booting(PROGRAM, image, image)) as machine:
+        machine.go()
+        machine.wait_log("n=512 ")
+        machine.halt()
+        assert not [line for line in machine.log() if line.startswith("end")]
+        assert count(machine.frame("b")) > 500
+
+
+@pytest.mark.parametrize("emulator", EMULATORS, ids=NAMES)
+def test_a_mistake_by_key_ends_proc_a_and_b_plays_on(floppy, emulator):
+    with emulator(floppy) as machine:
+        machine.run_to(code("b"))
+        machine.write(machines.BASE + SYMBOLS["proc_a_data"], (2 + 1).to_bytes(4, "little"))
+        machine.go()
+        machine.wait_log("n=512 ")
+        fault, end = [line for line in machine.log() if line.startswith(("fault", "end"))]
+        assert fault.startswith('fault proc=A vector=0d name=#GP error=0000 means="no selector" cs:eip=0007:')
+        assert end == "end proc=A alive=B"
+        assert machine.log()[-1].startswith("switch n=512 from=B to=B ")
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+@pytest.mark.parametrize("emulator", EMULATORS, ids=NAMES)
+def test_what_a_proc_may_not_do_ends_it_and_not_the_other(tmp_path, emulator, attack):
+    image = attacked(PROGRAM, attack, tmp_path / "floppy.img")
+    with emulator(image) as machine:
+        machine.go()
+        ended(machine, attack)
+
+
+@pytest.mark.parametrize("vector", [0x27, 0x2f])
+@pytest.mark.parametrize("emulator", EMULATORS, ids=NAMES)
+def test_a_spurious_interrupt_is_counted_and_harms_nobody(tmp_path, emulator, vector):
+    """A gate that ring 3 may use stands for the hardware: no line is in service."""
+    image = tmp_path / "floppy.img"
+    loop = bytes([0xcd, vector, 0xeb, 0xfe])  # int n; jmp .
+    patched(image, {SYMBOLS["proc_a_code"]: loop}, PROGRAM)
+    with emulator(machines.booting(PROGRAM, image, image)) as machine:
+        machine.run_to(code("a"))
+        place = machines.BASE + SYMBOLS["idt"] + vector * 8 + 5
+        machine.write(place, bytes([INTERRUPT_GATE | RING_3]))
+        before = visible(machine.registers())
+        machine.run_to(code("a", 2))
+        assert visible(machine.registers()) | {"eip": 0} == before
+        machine.go()
+        machine.wait_log("n=64 ")
+        assert "stray nmi=0 spurious=1" in machine.log()
+        assert not [line for line in machine.log() if line.startswith(("fault", "end"))]
+
+
+# ---- what the page says
+
+def test_a_switch_takes_as_many_instructions_as_the_page_says(floppy):
+    promised = int(re.search(r"^(\d+) instructions from A's last", PAGE, re.M).group(1))
+    with EMULATORS[1](floppy) as machine:
+        machine.go()
+        machine.wait_log("n=512 ")
+        machine.halt()
+        for _ in itertools.count():
+            machine.run_to(TICK)
+            letter, _ = at_tick(machine)
+            if letter == "a" and machine.word("switches_left") > 1:
+                break
+        other = code("b", machine.frame("b")["eip"])
+        steps = 1  # pusha
+        while machine.registers()["cs"].base + machine.values()["eip"] != other:
+            machine.step()
+            steps += 1
+        assert steps == promised
+
+
+def test_the_page_says_in_how_many_bytes_a_proc_is_kept():
+    frame, headroom = re.search(r"^A proc is kept in (\d+) bytes, the frame, and (\d+) above", PAGE, re.M).groups()
+    assert int(frame) == FRAME_BYTES
+    assert int(headroom) == SYMBOLS["proc_b"] - SYMBOLS["proc_a_end"] - 20  # struct proc behind the frame
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)]+)\)", PAGE))))
+def test_what_the_page_links_to_is_there(link):
+    assert (machines.ROOT / "timer" / link).exists()
