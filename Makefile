@@ -40,8 +40,11 @@ FRAMES = $(addprefix common/, fault.S fault.c panel.c procs.c watch.c)
 
 p_proc = p_proc.S switch.c $(FRAMES) $(COMMON)
 timer  = timer/timer.S timer/clock.c switch.c $(FRAMES) $(filter-out common/watchdog.c, $(COMMON))
+HWTASK = $(addprefix hwtask/, tasks.S tasks.c watch.c panel.c) $(filter-out common/words.c, $(COMMON))
+hwtask = hwtask/hwtask.S $(HWTASK)
+hwjump = hwtask/hwjump.S $(HWTASK)
 
-PROGRAMS = p_proc timer
+PROGRAMS = p_proc timer hwtask hwjump
 
 .PHONY: all
 all: $(IMAGE)
