@@ -1,12 +1,13 @@
 """TIMER: nobody yields, and nothing is lost: on QEMU and on Bochs."""
 
 import itertools
+import random
 import re
 
+import attacks
 import machines
 import pytest
 import steady
-from attacks import ATTACKS, attacked, ended
 from debuggers import (FRAME_BYTES, GENERAL, NAMES, ORDER, PUSHED_BY_INT, SEGMENTS, Bochs, count,
                        knowing, patched)
 
@@ -163,26 +164,61 @@ def boundaries(machine, proc, letter):
     return set(places) - {names["shadow"]}  # behind "pop %ss" nothing may come
 
 
-@pytest.mark.parametrize("emulator", EMULATORS, ids=NAMES)
-def test_a_proc_may_be_interrupted_at_every_instruction_and_finds_all_its_registers_as_they_were(
-        emulator, tmp_path):
-    image = steady.floppy(PROGRAM, tmp_path / "floppy.img")
-    with emulator(image) as machine:
-        if emulator is EMULATORS[0]:
-            # QEMU lets its clock jump to the next tick whenever GDB stops it: so each
-            # stop is an interrupt right there. A look in each switch starts it anew.
-            at_fixed_pace(machine)
-        missing = {}
-        for proc, letter in enumerate("ab"):
-            missing[letter] = boundaries(machine, proc, letter)
-            machine.run_to(TICK)
-        assert len(missing["a"]) == len(missing["b"]) > 30
+def at_places_of_a_lap(machine):
+    """Both procs have begun. {proc: where it has not been interrupted yet}"""
+    at_fixed_pace(machine)
+    missing = {}
+    for proc, letter in enumerate("ab"):
+        missing[letter] = boundaries(machine, proc, letter)
+        machine.run_to(TICK)
+    assert len(missing["a"]) == len(missing["b"]) > 30
+    return missing
 
-        for _ in range(1000):
+
+def registers_of_proc(machine):
+    return {name: value.selector if name in SEGMENTS else value
+            for name, value in machine.registers().items() if name in ORDER}
+
+
+def all_is_well(machine, missing):
+    assert missing == {"a": set(), "b": set()}
+    assert not [line for line in machine.log() if line.startswith("fault")]
+    assert steady.laps(machine, "a") and steady.laps(machine, "b")
+
+
+def test_a_proc_may_be_interrupted_at_every_instruction_and_finds_all_as_it_was_in_bochs(tmp_path):
+    """A clock that ticks at random, until there was an interrupt at each place."""
+    clock = random.Random(1)
+    stops = TICK, "clock_set", "ckpt_switched"
+    with EMULATORS[1](steady.floppy(PROGRAM, tmp_path / "floppy.img")) as machine:
+        missing = at_places_of_a_lap(machine)
+        interrupted = {}
+        for _ in range(2000):
+            assert machine.run_to(*stops) == "clock_set"
+            machine.set(eax=clock.randrange(500, 1000))  # times a second
+            assert machine.run_to(*stops) == "ckpt_switched"
+            machine.step()  # iret
+            found = registers_of_proc(machine)
+            letter = "ab"[found["cs"] != OWN["a"]["cs"]]
+            if letter in interrupted:
+                assert found == {name: interrupted[letter][name] for name in ORDER}, letter
+            assert machine.run_to(*stops) == TICK
+            letter, interrupted[letter] = at_tick(machine)
+            missing[letter].discard(interrupted[letter]["eip"])
+            if not any(missing.values()):
+                break
+        all_is_well(machine, missing)
+
+
+def test_a_proc_may_be_interrupted_at_every_instruction_and_finds_all_as_it_was_in_qemu(tmp_path):
+    """QEMU lets its clock jump to the next tick whenever GDB stops it: so each stop is an
+    interrupt right there. The look at each switch starts the clock anew."""
+    with EMULATORS[0](steady.floppy(PROGRAM, tmp_path / "floppy.img")) as machine:
+        missing = at_places_of_a_lap(machine)
+        for _ in range(100):
             interrupted = {}
             for _ in "ab":
-                # The place to be interrupted at: QEMU comes to obey, Bochs by chance.
-                wanted = [code(name, min(places)) for name, places in missing.items() if places]
+                wanted = [code(letter, min(places)) for letter, places in missing.items() if places]
                 if machine.run_to(TICK, *wanted) != TICK:
                     machine.run_to(TICK)
                 letter, values = at_tick(machine)
@@ -191,15 +227,11 @@ def test_a_proc_may_be_interrupted_at_every_instruction_and_finds_all_its_regist
             for _ in "ab":
                 here = {code(letter, values["eip"]): letter for letter, values in interrupted.items()}
                 letter = here[machine.run_to(*here)]
-                found = {name: value.selector if name in SEGMENTS else value
-                         for name, value in machine.registers().items() if name in ORDER}
-                assert found == {name: interrupted[letter][name] for name in ORDER}, letter
+                assert registers_of_proc(machine) == {name: interrupted[letter][name] for name in ORDER}, letter
                 machine.run_to(TICK)
             if not any(missing.values()):
                 break
-        assert missing == {"a": set(), "b": set()}
-        assert not [line for line in machine.log() if line.startswith("fault")]
-        assert steady.laps(machine, "a") and steady.laps(machine, "b")
+        all_is_well(machine, missing)
 
 
 @pytest.mark.parametrize("emulator", EMULATORS, ids=NAMES)
@@ -257,13 +289,12 @@ def test_a_mistake_by_key_ends_proc_a_and_b_plays_on(floppy, emulator):
         assert machine.log()[-1].startswith("switch n=512 from=B to=B ")
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 @pytest.mark.parametrize("emulator", EMULATORS, ids=NAMES)
-def test_what_a_proc_may_not_do_ends_it_and_not_the_other(tmp_path, emulator, attack):
-    image = attacked(PROGRAM, attack, tmp_path / "floppy.img")
-    with emulator(image) as machine:
-        machine.go()
-        ended(machine, attack)
+def test_what_a_proc_may_not_do_ends_it_and_not_the_other(tmp_path, emulator):
+    known = attacks.seen_by(emulator)
+    with emulator(attacks.floppy(PROGRAM, tmp_path / "floppy.img")) as machine:
+        assert attacks.judged(machine, known) == {attack.name: attacks.expected(attack) for attack in known}
+        assert count(machine.frame("b")) > 1000
 
 
 @pytest.mark.parametrize("vector", [0x27, 0x2f])
