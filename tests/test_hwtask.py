@@ -236,7 +236,16 @@ def test_ring_3_cannot_name_a_task(form, emulator, tmp_path):
         machine.go()
         fault = machines.fields(machine.wait_log("^fault.*").group())
         assert (fault["proc"], fault["name"], fault["means"]) == ("A", "#GP", "GDT 0x48 (B_TSS)")
-        machine.wait_log("^switch n=16 from=B to=B ")
+
+
+@each
+def test_one_plays_alone_at_full_speed(form, emulator, tmp_path):
+    with emulator(code_of(form, b"\x0f\x0b", tmp_path / "floppy.img")) as machine:
+        machine.go()
+        machine.wait_log("^switch n=65536 from=B to=B ")
+        machine.halt()
+        machine.run_to("proc_b_int")
+        assert count(machine.values()) >= 65536
 
 
 @each
