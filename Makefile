@@ -25,7 +25,7 @@ endif
 
 # No library, no position-independent code, nothing that a bare i386 lacks.  The
 # first three arguments of a function go in eax, edx and ecx (-mregparm).
-CPPFLAGS = -Icommon
+CPPFLAGS = -Icommon -I$B
 CFLAGS   = $(TARGET) -march=i386 -mregparm=3 -std=gnu11 -Os -g \
 	-ffreestanding -fomit-frame-pointer -fno-pic -fno-pie -fno-stack-protector \
 	-fcf-protection=none -fno-asynchronous-unwind-tables \
@@ -35,16 +35,20 @@ IMAGE  = $B/floppy.img
 # A program is its own sources, and what it shares with others.  (FRAMES: with those
 # whose procs live in frames.)
 COMMON = $(addprefix common/, cause.c enter.S explain.c look.c machine.c pace.c panic.S panic.c \
-	report.c screen.c text.c watchdog.c window.c words.c)
+	report.c screen.c stop.S text.c watchdog.c window.c words.c)
 FRAMES = $(addprefix common/, fault.S fault.c panel.c procs.c watch.c)
 
 p_proc = p_proc.S switch.c $(FRAMES) $(COMMON)
+kstack = $(addprefix kstack/, kstack.S schedule.c stacks.c threads.c) $(COMMON)
+userctx = $(addprefix userctx/, userctx.S run.S main.c contexts.c) $(COMMON)
 timer  = timer/timer.S timer/clock.c switch.c $(FRAMES) $(filter-out common/watchdog.c, $(COMMON))
 HWTASK = $(addprefix hwtask/, tasks.S tasks.c watch.c panel.c) $(filter-out common/words.c, $(COMMON))
 hwtask = hwtask/hwtask.S $(HWTASK)
 hwjump = hwtask/hwjump.S $(HWTASK)
 
-PROGRAMS = p_proc timer hwtask hwjump
+menu = menu/menu.S common/stop.S
+
+PROGRAMS = p_proc kstack userctx timer hwtask hwjump menu
 
 .PHONY: all
 all: $(IMAGE)
@@ -62,6 +66,11 @@ $(IMAGE): floppy.img.in scripts/mkfloppy $B/boot.bin $(PROGRAMS:%=$B/%.com)
 $B/boot.bin: $B/boot.S.o
 	$(LD) -m elf_i386 -Ttext 0x7c00 -e _start -o $B/boot.elf $<
 	$(OBJCOPY) -O binary -j .text $B/boot.elf $@
+
+# Where the boot sector has the name of the file to start: MENU writes there.
+$B/boot_name.h: $B/boot.bin
+	$(NM) $B/boot.elf | awk '$$3 == "name" { print "#define BOOT_NAME 0x" $$1 }' > $@
+$B/menu/menu.S.o: $B/boot_name.h
 
 define LINK
 $B/$(program).elf: common/program.ld $($(program):%=$B/%.o)
@@ -108,16 +117,19 @@ bochs-headless: $(IMAGE)
 
 # ---- seeing it ------------------------------------------------------------
 #: make tour            four looks at a ring transition, and the way out
+#: make faults          six famous mistakes, and what ring 0 says to them
 #: make debug           step through it in GDB, from the boot sector on
 #: make record          what the CPU does, step by step: build/recording-bochs.json
 #: make check-crossings every crossing, held against Intel's rules
 #: make pictures        docs/pictures/, drawn from a recording
 #: make docs            the numbers and listings in docs/, from runs
 
-.PHONY: tour debug record check-crossings pictures docs
+.PHONY: tour faults debug record check-crossings pictures docs
 tour: $(IMAGE)
 	@scripts/need bochs
 	@lab/tour
+faults: $(IMAGE)
+	@lab/mistakes
 debug: $(IMAGE)
 	@scripts/debug
 record: $(IMAGE)
@@ -147,32 +159,38 @@ fncall:
 		-o $B/fncall/fncall fncall/run_fncall.S fncall/proc.S fncall/main.c
 
 # ---- testing and measuring ------------------------------------------------
+#: make attack          whatever ring 3 may try, and 10,000 codes at random (3 minutes)
 #: make test            what is promised, on the floppy that ships (2 minutes)
 #: make breakages       what is promised, on guests broken on purpose: must fail
+#: make soak            both emulators at full speed, with mistakes (SECONDS=60 each)
 #: make bench           how long a switch is, how fast, what a boot takes
-#: make soak            a million interruptions of procs that watch themselves
 
 PYTEST = PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider
 
-.PHONY: test breakages bench soak
+SECONDS = 60
+
+.PHONY: attack test breakages soak bench
+attack: $(IMAGE)
+	@scripts/need bochs qemu-system-i386
+	@lab/attack
 test: $(IMAGE)
 	@scripts/need qemu-system-i386 bochs gdb
 	$(PYTEST) -n 2 tests
 breakages: $(IMAGE)
 	tests/breakages/run
+soak: $(IMAGE)
+	lab/soak --seconds $(SECONDS)
 bench: $(IMAGE)
 	lab/bench
-soak: $(IMAGE)
-	@scripts/need qemu-system-i386 bochs
-	timer/soak
 
 # ---- the rest -------------------------------------------------------------
-#: make screenshot      docs/screen.png, the picture in the README
+#: make screenshot      docs/screen.png and faults.png, pictures of the screen
 #: make clean           remove build/
 #: make help            this list
 
 .PHONY: screenshot clean
 screenshot: $(IMAGE)
-	lab/screenshot docs/screen.png
+	lab/screenshot switch docs/screen.png
+	lab/screenshot fault docs/faults.png
 clean:
 	rm -rf $B

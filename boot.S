@@ -6,11 +6,22 @@
  * To:		1000:0100, the file's first byte, as DOS would start a .COM:
  *		cs = ds = es = ss = 1000, sp = fffe, dl = drive, IF set, DF clear.
  *
+ * Shift:	either one, held while the machine boots, brings MENU.COM in place of
+ *		the program that is named at the end of this sector.
+ *
  * Again:	a program that wants the next one puts real mode, the interrupt
- *		vectors, the PICs and text mode back as it got them, writes another
- *		name over the eleven bytes at 0000:7df3 (upper case, padded with
- *		spaces, no dot) and jumps to 0000:7c00 with dl = drive.  Running
- *		changes nothing in this sector.
+ *		vectors, the PICs and text mode back as it got them, writes the
+ *		next one's name over the eleven bytes at 0000:7de5 (upper case,
+ *		padded with spaces, no dot) and jumps to 0000:7c00 with dl = drive.
+ *		Shift still counts; if it is not to, cli and clear bits 0 and 1 of
+ *		the byte at 0000:0417 first.  But for the name, this sector is as
+ *		it was.
+ *
+ * Sum:		a directory entry may hold the sum of its file, as scripts/mkfloppy
+ *		writes it there: all its 16-bit words in a row are one long number,
+ *		and the sum is what is left when 65521, a prime, divides it.  It
+ *		stands where FAT32 has the upper half of the first cluster.
+ *		Whoever writes a file anew leaves 0 there: not to be checked.
  *
  * Memory:	00500-07bff	stack; on its top the drive and the disk packet
  *		07c00-07dff	this sector
@@ -18,13 +29,14 @@
  *		10100-1f0ff	the file, 60 KiB at most
  *		None of these crosses a multiple of 0x10000: floppy DMA cannot.
  *
- * Errors:	said on the screen; then a key restarts the machine.
- *		needs a 386	what is on this floppy does
+ * Errors:	said on the screen, with the file's name; then a key restarts the
+ *		machine.  Nothing of the file has run by then.
+ *		no 386		what is on this floppy needs one
  *		disk error XX	three tries failed; XX is what the BIOS says
- *		no file NAME	no such file in the root directory
- *		bad size	the file is empty, or larger than 60 KiB
- *		bad chain XXXX	XXXX stands where a cluster of the disk (2-B20)
- *				or the end of the chain (FF8-FFF) is due
+ *		no file		no such file in the root directory
+ *		bad file	it is empty, or larger than 60 KiB; its clusters
+ *				leave the disk, or are more or fewer than its
+ *				size says; or its bytes do not give its sum
  *
  * No instruction is younger than the 8086: an old CPU must get far enough to
  * say that it is too old.
@@ -60,12 +72,14 @@
 #define TABLES_SECTORS		((FATS_BYTES + ROOT_BYTES) / SECTOR_BYTES)
 #define FILES_SECTOR		(RESERVED_SECTORS + TABLES_SECTORS)
 
-/* In a directory entry, behind the name. */
+/* In a directory entry. */
 #define NAME_BYTES		11
 #define ENTRY_ATTRIBUTES	11
+#define ENTRY_SUM		20
 #define ENTRY_CLUSTER		26
 #define ENTRY_SIZE		28		/* 32 bits */
 #define NO_FILE			0x18		/* label (as long names are), directory */
+#define SUM_DIVISOR		65521
 
 /* In the FAT. */
 #define FIRST_CLUSTER		2		/* the one at FILES_SECTOR */
@@ -81,9 +95,17 @@
 #define PROGRAM_STACK		0xfffe
 #define PROGRAM_BYTES		0xf000		/* at most */
 
+/* The BIOS' own. */
+#define KEYBOARD_FLAGS		0x0417
+#define SHIFT_KEYS		0x03
+
+#if FIRST_CLUSTER != 2 || (FAT & 0x4700) != 0x4000
+#error "load counts clusters down twice; start has FAT popped as FLAGS, with NT and without TF, IF, DF"
+#endif
+
 /* In this sector. */
-#define NAME			0x1f3		/* other programs know this one */
-#define NO_FILE_BYTES		8		/* the complaint that ends in the name */
+#define NAME			0x1e5		/* others know this one: see above */
+#define FILE_BYTES		5		/* the word before it */
 #define SIGNATURE		0x1fe		/* the BIOS looks here for 55 aa */
 
 /*
@@ -130,8 +152,20 @@ start:
 1:	xor	%ax, %ax
 	mov	%ax, %ds
 	mov	%ax, %ss
-	mov	$BOOT_SECTOR, %sp
 
+	# With Shift, "MENU    " is pushed over the name, the last letters first.
+	testb	$SHIFT_KEYS, KEYBOARD_FLAGS
+	jz	1f
+	mov	$name + 8, %sp
+	mov	$' ' << 8 | ' ', %cx
+	push	%cx
+	push	%cx
+	mov	$'U' << 8 | 'N', %cx
+	push	%cx
+	mov	$'E' << 8 | 'M', %cx
+	push	%cx
+
+1:	mov	$BOOT_SECTOR, %sp
 	push	%dx			# DRIVE
 	push	%ax			# PACKET_SECTOR: 48 bits that stay 0
 	push	%ax
@@ -146,8 +180,7 @@ start:
 	mov	%sp, %bp
 
 	# Of bits 12-15 of FLAGS an 8086 has all set and a 286 in real mode none,
-	# whatever is popped.  A 386 takes bits 12-14 (IOPL, NT), never bit 15.
-	mov	$0x70, %bh
+	# whatever is popped.  A 386 takes bit 14 (NT), as FAT has it, never bit 15.
 	push	%bx
 	popf
 	pushf
@@ -155,10 +188,10 @@ start:
 	push	%ds			# 0: no IOPL, no NT, and DF clear
 	popf
 	sti				# the disk needs its interrupt
-	cmp	%bh, %ch
-	je	1f
+	shl	$1, %ch			# OF = bits 14 and 15 differ
+	jo	1f
 	call	complain
-	.asciz	"needs a 386"
+	.asciz	"no 386 for "
 
 	# FAT, its copy and the root directory lie in a row and are read as one.
 	# The copy is of no use here, but leaving it out would take seven bytes.
@@ -182,24 +215,25 @@ entry:
 	inc	%di
 	jnz	entry			# the directory ends where segment 0 does
 no_file:
-	mov	$no_file_text, %si
-	push	%si			# as a call would; on into complain
+	call	complain
+	.asciz	"no "
 
 
 /* ---- errors ------------------------------------------------------------ */
 
 /*
- * complain - says what is wrong, waits for a key and restarts the machine
+ * complain - says what is wrong with the file, waits for a key and restarts the
+ * machine
  *
  * From:	a call with the text behind it; never comes back.
- * In:		dx = number for the text's DIGITs.
+ * In:		ds = 0; dx = number for the text's DIGITs.
  */
 complain:
 	pop	%si
 	call	say
-	mov	$press_a_key, %si
+	mov	$file, %si
 	call	say
-	xor	%ax, %ax		# wait for a key
+	cbw				# ax = 0, as al is: wait for a key
 	int	$0x16
 
 	# Not int 0x19: that would boot with the interrupt vectors that are there,
@@ -209,17 +243,14 @@ complain:
 /*
  * say - writes a text
  *
- * In:		si = text, up to a 0 or to the end of the name, with a DIGIT
- *		wherever the next hexadecimal digit of dx belongs.
- * Clobbers:	ax, bx, cl, dx, si; bp with some BIOSes, when the screen scrolls.
+ * In:		si = text, up to a 0, with a DIGIT wherever the next hexadecimal
+ *		digit of dx belongs.
+ * Out:		al = 0.
+ * Clobbers:	ah, bx, cl, dx, si; bp with some BIOSes, when the screen scrolls.
  */
 #define DIGIT			1
 
-say:
-	lodsb
-	cmp	$DIGIT, %al
-	jb	2f			# 0
-	ja	1f			# a character
+digit:
 	mov	$4, %cl
 	rol	%cl, %dx
 	mov	%dl, %al
@@ -227,15 +258,16 @@ say:
 	cmp	$10, %al		# 0-9: less 0x6a, and das takes 0x66 more
 	sbb	$0x69, %al		# A-F: less 0x69, and das takes 0x60 more
 	das
-1:	mov	$0x0e, %ah		# like a teletype
+character:
+	mov	$0x0e, %ah		# like a teletype
 	mov	$0x0007, %bx		# page 0; grey, should this be a graphics mode
 	int	$0x10
-	cmp	$signature, %si		# the name has no 0 behind it
-	jne	say
-2:	ret
-
-press_a_key:
-	.asciz	", press a key"
+say:
+	lodsb
+	cmp	$DIGIT, %al
+	ja	character
+	je	digit
+	ret
 
 
 /* ---- the file ---------------------------------------------------------- */
@@ -244,27 +276,27 @@ press_a_key:
  * load - reads the file, checks all there is to check, and enters it
  *
  * In:		di = directory entry + NAME_BYTES, cx = 0.
- * Errors:	size, chain, disk.
+ * Errors:	bad file, disk error.
  *
  * Clusters that follow each other on the disk are one run, and one read.  The
  * size alone says how many are read; so even a chain that goes round in circles
- * comes to the check that it ends there.
+ * comes to the check that it ends there.  Whether the right clusters were read,
+ * and what stands in them, the sum knows.
  */
 load:
+	push	ENTRY_SUM - NAME_BYTES(%di)
 	mov	ENTRY_SIZE - NAME_BYTES(%di), %ax
 	dec	%ax			# 0 is too large, now
 	cmp	$PROGRAM_BYTES, %ax
-	jae	bad_size
+	jae	bad
 	cmp	%cx, ENTRY_SIZE + 2 - NAME_BYTES(%di)
-	je	1f
-bad_size:
-	call	complain
-	.asciz	"bad size"
+	jne	bad
 
 	# The tables have left PACKET_OFFSET at 0, so 1000:0100 is called 1010:0000.
-1:	movw	$PROGRAM + PROGRAM_START / 16, PACKET_SEGMENT(%bp)
-	mov	%ah, %ch
-	shr	$1, %ch			# ch = clusters due, but for the last one
+	movw	$PROGRAM + PROGRAM_START / 16, PACKET_SEGMENT(%bp)
+	shr	$1, %ax
+	push	%ax			# words, but for the last one
+	mov	%ah, %ch		# ch = clusters due, but for the last one
 	mov	$4, %cl
 	mov	ENTRY_CLUSTER - NAME_BYTES(%di), %ax
 
@@ -272,9 +304,10 @@ run:
 	mov	%ax, %di		# di = first cluster of the run
 next:
 	mov	%ax, %dx
-	sub	$FIRST_CLUSTER, %ax	# 0 and 1 become the largest of all
+	dec	%ax			# FIRST_CLUSTER is 2:
+	dec	%ax			# 0 and 1 become the largest of all
 	cmp	$CLUSTERS, %ax
-	jae	bad_chain
+	jae	bad
 
 	# The FAT has 12 bits for each cluster: number n at byte n * 3/2, in the upper
 	# bits of the word there if n is odd.  bx and si count from FIRST_CLUSTER.
@@ -303,19 +336,34 @@ next:
 	jns	run
 
 	cmp	$CHAIN_END, %ax
-	xchg	%ax, %dx
-	jae	enter
-bad_chain:
-	call	complain		# dx = the number that is wrong
-	.ascii	"bad chain "
-	.byte	DIGIT, DIGIT, DIGIT, DIGIT, 0
+	jb	bad
+
+	# The sum.  Each word stands behind what is left of those before it, as in a
+	# long division on paper; an odd byte at the end has a 0 to follow on the disk.
+	mov	$PROGRAM, %ax
+	mov	%ax, %es		# not ds: complain wants its texts
+	pop	%di			# words, but for the last one
+	pop	%cx			# sum
+	jcxz	enter			# not to be checked
+	mov	$PROGRAM_START, %si
+	mov	$SUM_DIVISOR, %bx
+	cwtd				# dx = what is left: 0, so far
+1:	lodsw	%es:(%si), %ax
+	div	%bx			# dx:ax, for dx the remainder
+	dec	%di
+	jns	1b
+	cmp	%cx, %dx
+	je	enter
+bad:
+	call	complain
+	.asciz	"bad "
 
 enter:
 	mov	DRIVE(%bp), %dl
-	mov	$PROGRAM, %ax
-	mov	%ax, %ds
-	mov	%ax, %es
-	mov	%ax, %ss		# no interrupt before the next instruction is done
+	push	%es
+	pop	%ds
+	push	%es
+	pop	%ss			# no interrupt before the next instruction is done
 	mov	$PROGRAM_STACK, %sp
 	ljmp	$PROGRAM, $PROGRAM_START
 
@@ -329,7 +377,7 @@ enter:
  *		PACKET_SEGMENT:PACKET_OFFSET = buffer.
  * Out:		PACKET_OFFSET = end of what was read; ah = 0.
  * Clobbers:	everything but bp, sp, ds and ss.
- * Errors:	disk.
+ * Errors:	disk error.
  *
  * One int 0x13 for each track that is touched: few BIOSes read on beyond the end
  * of a floppy's track.
@@ -378,7 +426,8 @@ try:
 	xchg	%ax, %dx		# dh = status
 	call	complain
 	.ascii	"disk error "
-	.byte	DIGIT, DIGIT, 0
+	.byte	DIGIT, DIGIT
+	.asciz	": "
 
 2:	mov	$0, %ah			# reset: a motor was too slow, a floppy changed
 	mov	DRIVE(%bp), %dl
@@ -399,16 +448,17 @@ try:
 /* boot_room, for nm: bytes that are free.  .org fails when there are none left. */
 code_end:
 	.global	boot_room
-boot_room = no_file_text - code_end
+boot_room = file - code_end
 
-	.org	NAME - NO_FILE_BYTES
-no_file_text:
-	.ascii	"no file "
+	# What every complaint ends in.
+	.org	NAME - FILE_BYTES
+file:
+	.ascii	"file "
 	.org	NAME
 name:
 	.ascii	"P_PROC  COM"
+	.asciz	", press a key"
 	.org	SIGNATURE
-signature:
 	.byte	0x55, 0xaa
 
 	.section .note.GNU-stack, "", @progbits

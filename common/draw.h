@@ -7,10 +7,6 @@
  * Stack:	the proc's; 12 bytes.
  * Clobbers:	all general registers.
  */
-#ifndef CELL
-#define CELL(row, column)	((row) * ROW_BYTES + (column) * 2)
-#endif
-
 PROC(draw):
 	push	%eax
 	mov	$CELL(WINDOW_TEXT_ROW, COUNT_COLUMN + COUNT_DIGITS - 1), %ebx

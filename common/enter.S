@@ -38,7 +38,7 @@
  * Interrupts:	off from the first instruction on, and masked at the PICs; NMI
  *		allowed.
  * Clobbers:	everything else.
- * Errors:	protected mode already on, A20 stays shut: says so, and ends.
+ * Errors:	protected mode already on, A20 stays shut: says so, and ends (stop.S).
  * Intel:	volume 3, section 10.9.1, switching to protected mode.
  */
 	.code16
@@ -203,27 +203,6 @@ test_a20:
 	pop	%es
 	pop	%ds
 	ret
-
-/*
- * stop_in_real_mode - say why not, and end
- *
- * In:		si: text, ending in 0.  Real mode or virtual-8086 mode.
- * To:		DOS, if it was DOS that loaded the program; else a key reboots.
- */
-stop_in_real_mode:
-	sti				# the keyboard's, for one
-1:	lodsb
-	mov	$0x0e, %ah		# BIOS: write in teletype manner
-	xor	%bx, %bx
-	int	$0x10
-	test	%al, %al
-	jnz	1b
-	cmpw	$0x20cd, 0		# DOS puts an "int 0x20" at SEG:0000, for
-	je	1f			# programs to end with
-	mov	$0x00, %ah		# BIOS: wait for a key
-	int	$0x16
-	ljmp	$0xffff, $0x0000	# as if it had been switched on
-1:	int	$0x20
 
 	.section .rodata
 already_protected:

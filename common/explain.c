@@ -119,7 +119,8 @@ void error_meaning(char *to, uint32_t vector, uint32_t error)
 	} else {
 		const char *name = segment_name(selector);
 
-		to = format(to, "%s 0x%2", selector & SELECTOR_TI ? "LDT" : "GDT", selector);
+		to = format(to, selector > 0xff ? "%s 0x%4" : "%s 0x%2",
+			    selector & SELECTOR_TI ? "LDT" : "GDT", selector);
 		if (name)
 			to = format(to, " (%s)", name);
 	}

@@ -20,6 +20,7 @@
 #define ROWS			25
 #define ROW_BYTES		(2 * COLUMNS)	/* a cell: character, attribute */
 #define SCREEN_BYTES		(ROWS * ROW_BYTES)
+#define CELL(row, column)	((row) * ROW_BYTES + (column) * 2)	/* its offset */
 
 #define TITLE_ROW		0
 #define A_ROW			1

@@ -203,7 +203,7 @@ enum key key_pressed(void)
 		return KEY_Q;
 	case 0x13:
 		return KEY_R;
-	case 0x02 ... 0x07:
+	case 0x02 ... 0x08:
 		return KEY_1 + (code - 0x02);
 	}
 	return KEY_NONE;

@@ -21,7 +21,7 @@ enum key {
 	KEY_Q,
 	KEY_R,
 	KEY_1,
-	KEY_6 = KEY_1 + 5,
+	KEY_7 = KEY_1 + 6,
 };
 
 void debug_out(char c);

@@ -99,7 +99,7 @@ static bool obey_keys(uint64_t switches)
 	case KEY_R:
 		procs_restart();
 		return true;
-	case KEY_1 ... KEY_6:
+	case KEY_1 ... KEY_7:
 		proc_ask_mistake(key - KEY_1);
 		return true;
 	case KEY_NONE:

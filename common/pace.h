@@ -18,7 +18,7 @@ bool pace_wants_picture(void);
 uint32_t pace_wait(unsigned from, unsigned to, uint64_t switches);
 bool pace_is_slow(void);
 
-/* What the program does at the keys r and 1 to 6 (here: 0 to 5). */
+/* What the program does at the keys r and 1 to 7 (here: 0 to 6). */
 void procs_restart(void);
 void proc_ask_mistake(unsigned number);
 

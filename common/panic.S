@@ -2,6 +2,8 @@
  * The two ways in that must work whatever state ring 0 is in: NMI, and what is
  * left when an exception cannot be delivered.
  */
+#include "frame.h"
+
 #define PANIC_STACK_BYTES	1024
 
 	.text
@@ -17,7 +19,8 @@
 	.global	nmi
 nmi:
 	incl	%ss:nmis
-	iret
+1:	iret				# eip may be where a proc's segment ends
+	restored_since 1b
 
 /*
  * double_fault - the task behind vector 8

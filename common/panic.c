@@ -92,11 +92,23 @@ _Noreturn void panic(const struct frame *frame, uint32_t vector, uint32_t error)
 	halt();
 }
 
+/* A check of ring 0's own has failed.  In: which one, and what it has found.  gs
+   and interrupts may be as they like. */
+_Noreturn void panic_because(const char *what)
+{
+	__asm__ volatile("cli");
+	screen_use();
+	log_line("panic check=\"%s\"", what);
+	screen_panic(0, "Ring 0 itself has failed. The machine stops here.");
+	screen_panic(2, what);
+	halt();
+}
+
 /* The TSS that was in use before double_fault's: a program may have several. */
 static const struct tss *tss_left(void)
 {
-	const uint32_t *row = (const uint32_t *)(gdt + double_fault_tss.backlink);
-	uint32_t linear = row[0] >> 16 | (row[1] & 0xff) << 16 | (row[1] & 0xff000000);
+	const struct descriptor *row = (const struct descriptor *)(gdt + double_fault_tss.backlink);
+	uint32_t linear = row->base_low | row->base_mid << 16 | (uint32_t)row->base_high << 24;
 
 	return (const struct tss *)(linear - program_base);
 }

@@ -7,5 +7,6 @@
 #include "frame.h"
 
 _Noreturn void panic(const struct frame *frame, uint32_t vector, uint32_t error);
+_Noreturn void panic_because(const char *what);
 
 #endif

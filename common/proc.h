@@ -9,8 +9,8 @@
  *
  * It counts its turns in edi:esi (64 bits: at full speed 32 are gone within
  * minutes) and shows the count in its window whenever ring 0 has asked for it
- * (procs.h).  Addresses are offsets in its own segments, so this code knows only
- * its own world; it has no name for anything else.
+ * (procs.h), or for a mistake.  Addresses are offsets in its own segments, so this
+ * code knows only its own world; it has no name for anything else.
  */
 #define ASKED		0	/* in its data: the first word */
 
@@ -25,15 +25,18 @@ PROC(int):
 	jmp	PROC(code)
 
 PROC(asked):
-	pusha
-	mov	ASKED, %eax
-	movl	$ASK_NOTHING, ASKED
-	sub	$ASK_MISTAKE, %eax
-	jae	PROC(mistake)
+	pusha				# whatever it is: the count first
 	lea	32(%esp), %eax		# before pusha: what it is at int 0x30
 	call	PROC(draw)
 	popa
+	cmpl	$ASK_MISTAKE, ASKED
+	jae	1f
+	movl	$ASK_NOTHING, ASKED
 	jmp	PROC(int)
+
+1:	mov	ASKED, %eax
+	sub	$ASK_MISTAKE, %eax
+	jmp	PROC(mistake)
 
 #define WINDOW %gs
 #include "draw.h"

@@ -64,6 +64,8 @@ void procs_restart(void)
 /* Proc A, started anew if need be, is to make a mistake: 0 to MISTAKES - 1. */
 void proc_ask_mistake(unsigned number)
 {
+	if (number >= MISTAKES)
+		return;
 	if (proc_a.ended)
 		procs_restart();
 	*proc_a.ask = ASK_MISTAKE + number;

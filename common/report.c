@@ -11,6 +11,7 @@
 #include "screen.h"
 #include "text.h"
 #include "window.h"
+#include "x86.h"
 
 enum {
 	CODE_BYTES = 8,		/* shown at cs:eip */
@@ -20,17 +21,20 @@ enum {
 /*
  * The bytes at a proc's cs:eip, as far as its segment goes.  They are read as the
  * proc itself would read them: by its own selector (in fs), while its LDT is the
- * one in use, and after asking lsl where the segment ends.
+ * one in use.  First lar tells whether there is such a segment, that can be read
+ * (verr says so of an absent one, too), and lsl where it ends.
  */
 static void code_text(char *to, const struct frame *frame)
 {
-	uint32_t limit;
+	const uint32_t readable = (ACCESS_PRESENT | ACCESS_CODE) << 8;
+	uint32_t rights, limit;
 	bool valid;
 
 	*to = 0;
-	__asm__("lsl %2, %0" : "=r"(limit), "=@ccz"(valid) : "r"((uint32_t)frame->cs));
-	if (!valid)
+	__asm__("lar %2, %0" : "=r"(rights), "=@ccz"(valid) : "r"((uint32_t)frame->cs));
+	if (!valid || (rights & readable) != readable)
 		return;
+	__asm__("lsl %1, %0" : "=r"(limit) : "r"((uint32_t)frame->cs) : "cc");
 	__asm__ volatile("mov %0, %%fs" : : "r"((uint32_t)frame->cs));
 	for (uint32_t i = 0; i < CODE_BYTES; i++) {
 		uint32_t at = frame->eip + i;
@@ -66,9 +70,10 @@ void report_end(char proc, unsigned place, const struct frame *frame,
 
 	format(line, "ended by %s, %s", name, title);
 	window_end(place, line);
-	format(line, "%s, vector 0x%2: %s", name, cause->vector, title);
+	format(line, "%s: %s", name, title);
 	window_report(place, 1, line);
-	window_report(place, 2, cause->restoring ? "when ring 0 gave its registers back" : "");
+	format(line, "vector 0x%2", cause->vector);
+	window_report(place, 2, line);
 	format(line, "cs:eip %4:%8", (uint32_t)frame->cs, frame->eip);
 	window_report(place, 3, line);
 	format(line, " bytes %s", code);
@@ -80,11 +85,13 @@ void report_end(char proc, unsigned place, const struct frame *frame,
 	else
 		format(line, " error none");
 	window_report(place, 6, line);
-	window_report(place, 7, exception_usually(cause->vector, cause->error));
+	window_report(place, 7, cause->restoring ? "when ring 0 gave its registers back" : "");
+	window_report(place, 8, exception_usually(cause->vector, cause->error));
 
 	if (!next) {
 		log_line("halt reason=\"no proc is left\"");
-		screen_message("No proc is left. The machine stops here.", "");
+		screen_message("No proc is left. The machine stops here.",
+			       "Switch it off and on to play again.");
 	}
 }
 

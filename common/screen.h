@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "segments.h"
+
 enum colour {
 	TITLE = 0x1700,		/* grey on blue */
 	TITLE_VALUE = 0x1f00,	/* white on blue */
@@ -19,6 +21,12 @@ enum colour {
 };
 
 enum box_style { SINGLE, DOUBLE };
+
+/* Puts the screen into gs, for who is not sure that it is there. */
+static inline void screen_use(void)
+{
+	__asm__ volatile("mov %0, %%gs" : : "r"(RING0_SCREEN));
+}
 
 void screen_put(unsigned row, unsigned column, enum colour colour, const char *text);
 void screen_wrapped(unsigned row, unsigned column, unsigned columns,

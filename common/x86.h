@@ -5,6 +5,9 @@
 #ifndef X86_H
 #define X86_H
 
+/* The instruction int3, for places where nothing is to be executed. */
+#define INT3			0xcc
+
 /* EFLAGS, section 2.3.  Bit 1 is always set. */
 #define EFLAGS_ALWAYS		0x00000002
 #define EFLAGS_IF		0x00000200	/* interrupts are let in */
@@ -25,7 +28,6 @@
 #define ACCESS_LDT		0x02
 #define ACCESS_TSS		0x09		/* 32-bit TSS, available */
 #define ACCESS_BUSY		0x02		/* ... or busy: its task runs, or waits for iret */
-#define ACCESS_BYTE		5		/* its place in the descriptor */
 #define ACCESS_INTERRUPT_GATE	0x0e		/* 32-bit, clears IF on the way in */
 #define ACCESS_TASK_GATE	0x05
 
@@ -56,8 +58,9 @@
 #define ERROR_EXT		1		/* not by the program itself */
 #define ERROR_IDT		2		/* the rest is a vector times 8 */
 
-/* The 32-bit TSS, section 7.2.1. */
+/* The 32-bit TSS, section 7.2.1; an I/O bitmap may follow it. */
 #define TSS_BYTES		104
+#define PORTS			65536
 
 #ifndef __ASSEMBLER__
 
@@ -77,6 +80,13 @@ struct tss {
 };
 _Static_assert(offsetof(struct tss, esp0) == 4, "TSS");
 _Static_assert(sizeof(struct tss) == TSS_BYTES, "TSS");
+
+/* A segment's descriptor, section 3.4.5. */
+struct descriptor {
+	uint16_t limit, base_low;
+	uint8_t base_mid, access, attributes, base_high;
+};
+_Static_assert(sizeof(struct descriptor) == DESCRIPTOR_BYTES, "descriptor");
 
 /* A gate in the IDT, section 6.11.  Our offsets all fit the low half. */
 struct gate {

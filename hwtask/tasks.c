@@ -15,6 +15,11 @@ extern uint8_t gdt[];
 
 static struct task *ended;	/* the last one first */
 
+static struct descriptor *row_of(uint32_t selector)
+{
+	return (struct descriptor *)(gdt + selector);
+}
+
 struct task *task_of(uint32_t selector)
 {
 	return selector == A_TSS ? &proc_a : &proc_b;
@@ -29,12 +34,14 @@ struct task *task_of(uint32_t selector)
  */
 static void set_busy(uint32_t selector, uint8_t busy)
 {
-	gdt[selector + ACCESS_BYTE] = (gdt[selector + ACCESS_BYTE] & ~ACCESS_BUSY) | busy;
+	struct descriptor *row = row_of(selector);
+
+	row->access = (row->access & ~ACCESS_BUSY) | busy;
 }
 
 bool task_is_busy(uint32_t selector)
 {
-	return gdt[selector + ACCESS_BYTE] & ACCESS_BUSY;
+	return row_of(selector)->access & ACCESS_BUSY;
 }
 
 /* Behind each task's esp0: the one to jump to.  Nobody can jump to himself, he is busy;
@@ -163,6 +170,8 @@ void procs_restart(void)
 /* Keys 1 to 6: proc A, started anew if need be, is to make a mistake. */
 void proc_ask_mistake(unsigned number)
 {
+	if (number >= MISTAKES)
+		return;
 	if (proc_a.ended)
 		procs_restart();
 	*proc_a.ask = ASK_MISTAKE + number;

@@ -19,7 +19,7 @@ HEAVY = ("int", "iret", "jmpf")  # jmpf: what Bochs calls a far jump
 
 def switch(program, path):
     emulator = debuggers.knowing(program)[1]
-    with emulator(machines.booting(program, path)) as machine:
+    with emulator(machines.floppy_that_starts(program, path)) as machine:
         machine.go()
         machine.wait_log("n=4096 ", 60)
         machine.halt()

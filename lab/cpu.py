@@ -71,16 +71,20 @@ def show(value):
 
 def flat(state):
     """A recorded state with a name for each number."""
-    values = {name: state[name] for name in recording.NUMBERS}
-    for name in (*recording.SELECTORS, "gdtr", "idtr", "tss"):
-        values.update((f"{name}.{key}", value) for key, value in state[name].items())
-    for name in ("gdt", "idt", "ldt"):
-        values.update((f"{name}.{i}", int(row, 16)) for i, row in enumerate(state[name]))
-    for name, words in (("frames.A", state["frames"]["A"]), ("frames.B", state["frames"]["B"]),
-                        ("stack", state["stack"]["words"])):
-        values.update((f"{name}.{i}", word) for i, word in enumerate(words))
-    values["stack.linear"] = state["stack"]["linear"]
-    return values
+    return {name: value for key in state for name, value in parts(key, state[key]).items()}
+
+
+def parts(key, value):
+    """An entry of a recorded state, likewise."""
+    if type(value) is int:
+        return {key: value}
+    if type(value) is list:
+        return {f"{key}.{i}": int(row, 16) for i, row in enumerate(value)}
+    if key == "frames":
+        return {f"frames.{letter}.{i}": word for letter, words in value.items() for i, word in enumerate(words)}
+    if key == "stack":
+        return {"stack.linear": value["linear"], **{f"stack.{i}": word for i, word in enumerate(value["words"])}}
+    return {f"{key}.{name}": number for name, number in value.items()}
 
 
 class Layout:
@@ -248,6 +252,7 @@ class Cpu:
         self.refused = None         # rule by which the instruction was refused
         self.fault = None           # and the exception
         self.refused_words = ()     # where, then, an emulator may have begun to push
+        self.believed = False       # memory that is not recorded was taken to say what happened
         self.kind = self.route = None
         self.forget()
 
@@ -256,7 +261,7 @@ class Cpu:
         so that what had to be read before may have been read."""
         self.reads = [(*read[:-1], False) for read in self.reads]
         self.expected = {}          # field after -> (value, [(bits, rule), ...])
-        self.unspecified = set()    # fields after of which nothing is said
+        self.unspecified = {}       # field after -> bits of which nothing is said
         self.pushed = []            # (linear, bytes, value, [(bits, rule), ...])
         self.marked = []            # (linear, descriptor, rule)
 
@@ -378,7 +383,7 @@ class Cpu:
     def set_null(self, name, selector, rule):
         """Of a register that is null, the hidden part is not laid down."""
         self.set(f"{name}.selector", selector, rule)
-        self.unspecified.update(f"{name}.{key}" for key in HIDDEN)
+        self.unspecified.update((f"{name}.{key}", ALL) for key in HIDDEN)
 
     # ---- the stack in use
 
@@ -432,8 +437,8 @@ class Cpu:
         self.need_within("operand-limit", last, f"{name}.limit", Fault(SS if name == "ss" else GP, 0))
 
     def operand(self, memory, rule, *parts):
-        """An operand in memory. Its parts, (bytes, field after): where they went. If neither
-        memory nor accesses are recorded, the parts are believed to be what is found there."""
+        """An operand in memory. Its parts, (bytes, field after): where they went, if they did. If
+        neither memory nor accesses are recorded, they are believed to be what is found there."""
         size = sum(part for part, _ in parts)
         self.need_operand(memory, size, write=False)
         linear = self.before[f"{memory.segment}.base"] + memory.offset(self.before.get)
@@ -442,9 +447,12 @@ class Cpu:
             for name, _ in memory.registers:
                 self.rely(name, (1 << memory.address_bits) - 1)
             return self.read(linear, size, rule)
+        if parts[0][1] is None:
+            raise Stuck(None, None)
+        self.believed = True
         value = shift = 0
         for part, field in parts:
             value |= (self.after[field] & (1 << 8 * part) - 1) << shift
             shift += 8 * part
-        self.unspecified.update(field for _, field in parts)
+        self.unspecified.update((field, ALL) for _, field in parts)
         return value

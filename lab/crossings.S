@@ -11,17 +11,29 @@
  * rings, or nothing to speak of.  Where an emulator is known to see it otherwise,
  * a line "else" says what it sees, and why.
  */
-#include "segments.h"
+#include "proc_segments.h"
 
 #define CASE_BYTES	32
 
-	.macro	case name, what
+	.macro	case name, what, error
 	.balign	CASE_BYTES
 	.global	\name
 \name:
 	.pushsection .expected
-	.ascii	"\name|\what\n"
+	.ascii	"\name|\what"
+	.ifnb	\error
+	.ascii	"("
+	hex	\error
+	.ascii	")"
+	.endif
+	.ascii	"\n"
 	.popsection
+	.endm
+
+	.macro	hex number
+	.irp	shift, 12, 8, 4, 0
+	.byte	48 + ((\number) >> \shift & 15) + ((\number) >> \shift & 15) / 10 * 39	# in ASCII
+	.endr
 	.endm
 
 	.macro	else emulator, what, why
@@ -63,7 +75,7 @@
  */
 #define RPL3		3
 #define TI		4
-#define GLOBAL_BEYOND	0x38		/* the first selector beyond the GDT */
+#define GLOBAL_BEYOND	0xf8		/* beyond the GDT */
 #define LOCAL_BEYOND	(0x48 + TI)	/* beyond the LDT */
 #define CONFORMING	(0x18 + TI)	/* ring3's code again, DPL 0, conforming */
 #define READ_ONLY	(0x20 + TI)	/* proc A's data, read-only */
@@ -187,9 +199,9 @@ case int_df_3 "#GP(0042)"
 	int	$0x08
 case int_irq_3 "#GP(0102)"
 	int	$0x20
-case int3_3 "#GP(001a)"
+case int3_3 "int3, ring 3 to 0"
 	int3
-case into_3 "#GP(0022)"
+case into_3 "into, ring 3 to 0"
 	mov	$0x7fffffff, %eax
 	inc	%eax
 	into
@@ -205,19 +217,27 @@ case divide_overflow "#DE"
 	mov	$1, %ecx
 	mov	%ecx, %edx
 	div	%ecx
+case divide_memory "div"
+	mov	$100, %eax
+	xor	%edx, %edx
+	push	$7
+	divl	(%esp)
+case divide_memory_by_zero "#DE"
+	push	$0
+	divl	(%esp)
 case fninit_3 "#NM"
 	.byte	0xdb, 0xe3		# fninit: a bare 386 has none
 case wait_3 "#NM"
 	.byte	0x9b			# fwait
 
 /* Segment registers: data. */
-case load_ring0_data "#GP(0010)"
+case load_ring0_data "#GP", RING0_DATA
 	mov	$RING0_DATA, %eax
 	mov	%eax, %ds
-case load_ring0_data_rpl "#GP(0010)"
+case load_ring0_data_rpl "#GP", RING0_DATA
 	mov	$RING0_DATA + RPL3, %eax
 	mov	%eax, %es
-case load_beyond "#GP(0038)"
+case load_beyond "#GP", GLOBAL_BEYOND
 	mov	$GLOBAL_BEYOND + RPL3, %eax
 	mov	%eax, %fs
 case load_beyond_ldt "#GP(004c)"
@@ -226,7 +246,7 @@ case load_beyond_ldt "#GP(004c)"
 case load_execute_only "#GP(0044)"
 	mov	$EXECUTE_ONLY + RPL3, %eax
 	mov	%eax, %fs
-case load_tss "#GP(0018)"
+case load_tss "#GP", TSS
 	mov	$TSS, %eax
 	mov	%eax, %ds
 case load_absent "#NP(002c)"
@@ -247,10 +267,10 @@ case load_conforming "mov %fs"
 case load_rpl_0 "mov %es"
 	mov	$A_DATA & ~RPL3, %eax
 	mov	%eax, %es
-case pop_bad "#GP(0010)"
+case pop_bad "#GP", RING0_DATA
 	push	$RING0_DATA
 	pop	%ds
-case les_bad "#GP(0010)"
+case les_bad "#GP", RING0_DATA
 	mov	$A_STACK, %esp
 	push	$RING0_DATA
 	push	$0
@@ -270,7 +290,7 @@ case stack_rpl "#GP(000c)"
 case stack_read_only "#GP(0024)"
 	mov	$READ_ONLY + RPL3, %eax
 	mov	%eax, %ss
-case stack_ring0 "#GP(0010)"
+case stack_ring0 "#GP", RING0_DATA
 	mov	$RING0_DATA + RPL3, %eax
 	mov	%eax, %ss
 case stack_absent "#SS(002c)"
@@ -318,17 +338,17 @@ case jmp_beyond "#GP(0000)"
 	jmp	beyond
 
 /* Far jmp. */
-case ljmp_ring0 "#GP(0008)"
+case ljmp_ring0 "#GP", RING0_CODE
 	ljmp	$RING0_CODE, $0
 case ljmp_null "#GP(0000)"
 	ljmp	$RPL3, $0
 case ljmp_data "#GP(000c)"
 	ljmp	$A_DATA, $0
-case ljmp_beyond "#GP(0038)"
+case ljmp_beyond "#GP", GLOBAL_BEYOND
 	ljmp	$GLOBAL_BEYOND, $0
 case ljmp_beyond_ldt "#GP(004c)"
 	ljmp	$LOCAL_BEYOND + RPL3, $0
-case ljmp_tss "#GP(0018)"
+case ljmp_tss "#GP", TSS
 	ljmp	$TSS, $0
 case ljmp_absent "#NP(0034)"
 	ljmp	$ABSENT_CODE + RPL3, $0
@@ -342,7 +362,7 @@ case ljmp_back "ljmp, ring 3 to 3"
 	ljmp	$A_CODE & ~RPL3, $HERE(lcall_ring0)
 
 /* Far call and ret. */
-case lcall_ring0 "#GP(0008)"
+case lcall_ring0 "#GP", RING0_CODE
 	lcall	$RING0_CODE, $0
 case lcall_same "lcall, ring 3 to 3"
 	mov	$A_STACK, %esp
@@ -350,7 +370,7 @@ case lcall_same "lcall, ring 3 to 3"
 	jmp	lret_ring0
 case lret_same "lret, ring 3 to 3"
 	lret
-case lret_ring0 "#GP(0008)"
+case lret_ring0 "#GP", RING0_CODE
 	push	$RING0_CODE
 	push	$0
 	lret
@@ -363,7 +383,7 @@ case lret_null "#GP(0000)"
 case iret_same "iret, ring 3 to 3"
 	push_return A_STACK, A_CODE, HERE(iret_ring0), IF | IOPL | CF | AC | ID | 2
 	iret
-case iret_ring0 "#GP(0008)"
+case iret_ring0 "#GP", RING0_CODE
 	push_return A_STACK, RING0_CODE, 0
 	iret
 case iret_nested "#TS(0000)"
@@ -391,7 +411,7 @@ case iopl3_cli "cli"
 	cli
 case iopl3_sti "sti"
 	sti
-case iopl3_out ""
+case iopl3_out "out"
 	out	%al, $0x80
 case iopl3_popf "popf"
 	push	$2
@@ -416,9 +436,28 @@ case lret_landed "int 0x30, ring 3 to 0"
 	mov	$ring0_tss, %ebx
 	int	$0x30
 
+/* The I/O map, in the TSS where segment registers would be saved.  es: TSS_DATA. */
+#define IO_MAP		(TSS_BYTES - 20)
+#define IO_MAP_PLACE	(TSS_BYTES - 2)
+
+case io_open "out"
+	movw	$IO_MAP, %es:IO_MAP_PLACE
+	out	%al, $0x80
+case io_open_word "in"
+	in	$0x87, %ax
+case io_closed "#GP(0000)"
+	movb	$1, %es:IO_MAP + 0x80 / 8
+	out	%al, $0x80
+case io_closed_word "#GP(0000)"
+	in	$0x7f, %ax
+case io_last "out"
+	out	%al, $8 * (TSS_BYTES - 1 - IO_MAP) - 1
+case io_beyond "#GP(0000)"
+	out	%al, $8 * (TSS_BYTES - 1 - IO_MAP)
+
 /*
  * A TSS that is wrong.  The exception for that cannot go to ring 0, for it would
- * want the same stack: its gate leads to ring3_fault, conforming.  es: TSS_DATA.
+ * want the same stack: its gate leads to ring3_fault, conforming.
  */
 	.macro	bad_ss0 selector
 	movw	$\selector, %es:8
@@ -428,29 +467,41 @@ case lret_landed "int 0x30, ring 3 to 0"
 
 case tss_null "#TS(0000)"
 	bad_ss0	0
-case tss_rpl "#TS(0010)"
+case tss_rpl "#TS", RING0_DATA
 	bad_ss0	RING0_DATA + RPL3
-case tss_code "#TS(0008)"
+case tss_code "#TS", RING0_CODE
 	bad_ss0	RING0_CODE
-case tss_beyond "#TS(0038)"
+case tss_beyond "#TS", GLOBAL_BEYOND
 	bad_ss0	GLOBAL_BEYOND
 case tss_beyond_ldt "#TS(004c)"
 	bad_ss0	LOCAL_BEYOND
 case tss_dpl "#TS(000c)"
 	bad_ss0	A_DATA & ~RPL3
 case tss_absent "#SS(002c)"
+	else qemu, "#TS(002c)", "TCG has #TS for that"
 	bad_ss0	ABSENT_DATA
-case tss_no_room "#SS(0010)"
+case tss_no_room "#SS", RING0_DATA
 	else qemu, "int 0x30, ring 3 to 0", "TCG does not check whether esp0 has room"
 	movw	$RING0_DATA, %es:8
 	movl	$8, %es:4
-	mov	$the_end_0, %ebx
+	mov	$ring0_short_tss, %ebx
+	int	$0x30
+case tss_good "int 0x30, ring 3 to 0"
+	else qemu, "not reached", "it has gone on in ring 0 already"
+	movl	$ring0_stack_end, %es:4
+	mov	$ring0_short_tss, %ebx
+	int	$0x30
+case tss_short "#TS", TSS
 	int	$0x30
 
-case the_end ""
+	.balign	CASE_BYTES
+	.global	the_end
+the_end:
 	jmp	the_end
 
-/* #TS and #SS, in ring 3: error code, eip, cs, eflags. */
+/* #SS and #TS, in ring 3: error code, eip, cs, eflags. */
+ring3_stack_fault:
+	nop
 ring3_fault:
 	add	$4, %esp
 	orl	$CASE_BYTES - 1, (%esp)
@@ -521,9 +572,9 @@ case gate_type "#GP(0162)"
 	int	$0x2c
 case gate_null "#GP(0000)"
 	int	$0x2b
-case gate_data "#GP(0010)"
+case gate_data "#GP", RING0_DATA
 	int	$0x2a
-case gate_beyond "#GP(0038)"
+case gate_beyond "#GP", GLOBAL_BEYOND
 	int	$0x29
 case gate_beyond_ldt "#GP(004c)"
 	int	$0x24
@@ -535,10 +586,10 @@ case gate_absent_code "#NP(0034)"
 case gate_offset "#GP(0000)"
 	else qemu, "int 0x25, ring 0 to 0", "TCG checks no segment limits"
 	int	$0x25
-case load_beyond_0 "#GP(0038)"
+case load_beyond_0 "#GP", GLOBAL_BEYOND
 	mov	$GLOBAL_BEYOND, %eax
 	mov	%eax, %es
-case stack_rpl_0 "#GP(0010)"
+case stack_rpl_0 "#GP", RING0_DATA
 	mov	$RING0_DATA + 1, %eax
 	mov	%eax, %ss
 case stack_dpl_0 "#GP(000c)"
@@ -553,19 +604,19 @@ case ltr_null "#GP(0000)"
 	else qemu, "", "TCG takes null for: no TSS"
 	xor	%eax, %eax
 	ltr	%ax
-case ltr_busy "#GP(0018)"
+case ltr_busy "#GP", TSS
 	mov	$TSS, %eax
 	ltr	%ax
-case ltr_data "#GP(0010)"
+case ltr_data "#GP", RING0_DATA
 	mov	$RING0_DATA, %eax
 	ltr	%ax
-case ltr_beyond "#GP(0038)"
+case ltr_beyond "#GP", GLOBAL_BEYOND
 	mov	$GLOBAL_BEYOND, %eax
 	ltr	%ax
 case ltr_local "#GP(001c)"
 	mov	$TSS + TI, %eax
 	ltr	%ax
-case ltr_absent "#NP(0018)"		# nor busy: that would come first
+case ltr_absent "#NP", TSS		# nor busy: that would come first
 	andb	$~(ACCESS_PRESENT | 2), ACCESS_OF(gdt, TSS)
 	mov	$TSS, %eax
 	ltr	%ax
@@ -573,16 +624,16 @@ case ltr_again "ltr"
 	orb	$ACCESS_PRESENT, ACCESS_OF(gdt, TSS)
 	mov	$TSS, %eax
 	ltr	%ax
-case lldt_data "#GP(0010)"
+case lldt_data "#GP", RING0_DATA
 	mov	$RING0_DATA, %eax
 	lldt	%ax
-case lldt_beyond "#GP(0038)"
+case lldt_beyond "#GP", GLOBAL_BEYOND
 	mov	$GLOBAL_BEYOND, %eax
 	lldt	%ax
 case lldt_local "#GP(000c)"
 	mov	$0x08 + TI, %eax
 	lldt	%ax
-case lldt_absent "#NP(0028)"
+case lldt_absent "#NP", B_LDT
 	andb	$~ACCESS_PRESENT, ACCESS_OF(gdt, B_LDT)
 	mov	$B_LDT, %eax
 	lldt	%ax
@@ -617,10 +668,10 @@ case popf_0 "popf"
 case iret_null "#GP(0000)"
 	push_return ring0_stack_end, 0, 0
 	iret
-case iret_data "#GP(0010)"
+case iret_data "#GP", RING0_DATA
 	push_return ring0_stack_end, RING0_DATA, 0
 	iret
-case iret_beyond "#GP(0038)"
+case iret_beyond "#GP", GLOBAL_BEYOND
 	push_return ring0_stack_end, GLOBAL_BEYOND, 0
 	iret
 case iret_beyond_ldt "#GP(004c)"
@@ -646,7 +697,7 @@ case outer_rpl "#GP(000c)"
 case outer_read_only "#GP(0024)"
 	push_return ring0_stack_end, A_CODE, 0, 2, READ_ONLY + RPL3, A_STACK
 	iret
-case outer_dpl "#GP(0010)"
+case outer_dpl "#GP", RING0_DATA
 	push_return ring0_stack_end, A_CODE, 0, 2, RING0_DATA + RPL3, A_STACK
 	iret
 case outer_absent "#NP(002c)"		# see rules.py
@@ -687,21 +738,29 @@ case ring0_again "lret, ring 0 to 3"
 	push	$HERE(lret_landed)
 	lret	$8
 
-/* Last: gates of #TS and #SS in ring 3; es = the TSS. */
+/* Gates of #TS and #SS in ring 3; es = the TSS. */
 	.balign	CASE_BYTES
 ring0_tss:
 	mov	$RING0_DATA, %eax
 	mov	%eax, %ds
 	andb	$~ACCESS_DPL(3), ACCESS_OF(proc_a_ldt, ABSENT_DATA)
 	gate	0x0a, HERE(ring3_fault), CONFORMING, 0x8e
-	gate	0x0c, HERE(ring3_fault), CONFORMING, 0x8e
+	gate	0x0c, HERE(ring3_stack_fault), CONFORMING, 0x8e
 	mov	$TSS_DATA + RPL3, %eax
 	mov	%eax, %es
-	push_return ring0_stack_end, A_CODE, HERE(tss_null), 2, A_DATA, A_STACK
+	push_return ring0_stack_end, A_CODE, HERE(io_open), 2, A_DATA, A_STACK
 	iret
 
+/* Last: a TSS that ends in the middle of ss0. */
 	.balign	CASE_BYTES
-the_end_0:
-	jmp	the_end_0
+ring0_short_tss:
+	mov	$RING0_DATA, %eax
+	mov	%eax, %ds
+	movw	$8, gdt + TSS
+	andb	$~2, ACCESS_OF(gdt, TSS)		# available
+	mov	$TSS, %eax
+	ltr	%ax
+	push_return ring0_stack_end, A_CODE, HERE(tss_short), 2, A_DATA, A_STACK
+	iret
 
 	.section .note.GNU-stack, "", @progbits

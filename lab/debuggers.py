@@ -12,9 +12,15 @@ Bochs   machines.Bochs
     machine.word("tss", 4)                       a 32-bit number: a name, an offset
     machine.frame("a")                           proc A's frame, word by word
     machine.go(), machine.halt()                 on without breakpoints; stop anywhere
+    machine.press("f")                           a key, as if the keyboard had it: stops
+                                                 where the guest learns of it
+    machine.ask("b", 2)                          proc B is to make its mistake 2
 
-patched(path, {offset: bytes}) is the floppy with other bytes in the program.
-knowing("timer") are both emulators with another program's names.
+patched(path, {offset: bytes}) is the floppy with other bytes in the program; with a
+program's name it is that program, and the floppy boots it.
+
+A machine knows the names of P_PROC. For another program: class K(Qemu): symbols = ...;
+knowing("timer") are both classes for one.
 """
 
 import socket
@@ -35,8 +41,14 @@ FRAME = "gs fs es ds edi esi ebp pusha_esp ebx edx ecx eax eip cs eflags esp ss"
 FRAME_BYTES = 4 * len(FRAME)
 PUSHED_BY_INT = 4 * 5
 
+# enum key of common/machine.h; ASK_MISTAKE of common/procs.h.
+KEYS = {key: number for number, key in enumerate(" +-fqr1234567", 1)}
+ASK_MISTAKE = 2
+
 COM = machines.BUILD / "p_proc.com"
 COM_START = 0x100
+ROOT_DIRECTORY = 19 * 512
+ENTRY_SUM = 20  # see boot.S
 
 
 def linear(place):
@@ -44,15 +56,16 @@ def linear(place):
     return BASE + SYMBOLS[place] if isinstance(place, str) else place
 
 
-def patched(path, changes, program="p_proc", floppy=machines.FLOPPY):
-    """A copy of the floppy with other bytes at offsets of a program."""
-    floppy = bytearray(floppy.read_bytes())
-    com = (machines.BUILD / f"{program}.com").read_bytes()
-    assert floppy.count(com) == 1, f"{program} does not lie in one piece"
-    start = floppy.index(com)
+def patched(path, changes, program="p_proc"):
+    """A copy of the floppy that starts a program, with other bytes at offsets of it."""
+    floppy = bytearray(machines.floppy_that_starts(program, path).read_bytes())
+    com = floppy.find((machines.BUILD / f"{program}.com").read_bytes())
+    assert com >= 0, f"{program} does not lie on the floppy in one piece"
     for offset, data in changes.items():
-        place = start + offset - COM_START
+        place = com + offset - COM_START
         floppy[place:place + len(data)] = data
+    entry = floppy.index(f"{program.upper():8}COM".encode(), ROOT_DIRECTORY)
+    floppy[entry + ENTRY_SUM:entry + ENTRY_SUM + 2] = bytes(2)  # not to be checked
     path.write_bytes(floppy)
     return path
 
@@ -87,6 +100,14 @@ class _Handles:
     def word(self, place, offset=0, size=4):
         return int.from_bytes(self.read(self.linear(place) + offset, size), "little")
 
+    def press(self, key):
+        self.run_to("key_pressed")
+        self.run_to(BASE + self.word(BASE + self.values()["esp"]))  # where it was called from
+        self.set(eax=KEYS[key])
+
+    def ask(self, letter, number):
+        self.write(linear(f"proc_{letter}_data"), (ASK_MISTAKE + number - 1).to_bytes(4, "little"))
+
     def frame(self, letter):
         return frame(self.read(self.linear("proc_" + letter), FRAME_BYTES))
 
@@ -98,9 +119,10 @@ class Qemu(_Handles, machines.Qemu):
     Bochs: the pace grows from one switch a second to full speed in no time.
     """
 
+    CLOCK = ("-icount", "shift=10,sleep=off")
+
     def __init__(self, *args, extra=(), **options):
-        clock = ("-icount", "shift=10,sleep=off")
-        super().__init__(*args, gdb=True, stopped=True, extra=(*clock, *extra), **options)
+        super().__init__(*args, gdb=True, stopped=True, extra=(*self.CLOCK, *extra), **options)
         self._breakpoints = set()
         self._buffer = b""
         try:
@@ -252,7 +274,7 @@ class Bochs(_Handles, machines.Bochs):
 
 
 def knowing(program):
-    """Both emulators, with the names of another program on the floppy (machines.booting)."""
+    """Both emulators, with the names of another program on the floppy (machines.floppy_that_starts)."""
     names = {"symbols": machines.symbols(machines.BUILD / f"{program}.elf")}
     return tuple(type(emulator.__name__, (emulator,), names) for emulator in BOTH)
 

@@ -1,6 +1,7 @@
 """Machine code, as far as the judge has to understand it.
 
     decode("cd30", wide=True).name      "int"
+    decode("cd30", wide=True).words     ["0x30"], what an assembler's text must name
 
 Only the instructions that cross between rings, load what a crossing needs, or may be
 refused; for all others the name is None. After Intel's manual (Software Developer's
@@ -12,6 +13,7 @@ import dataclasses
 import functools
 
 GENERAL = ("eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi")
+BYTES = ("al", "cl", "dl", "bl", "ah", "ch", "dh", "bh")
 SEGMENTS = ("es", "cs", "ss", "ds", "fs", "gs")  # numbered as in ModR/M
 OVERRIDES = {0x26: "es", 0x2E: "cs", 0x36: "ss", 0x3E: "ds", 0x64: "fs", 0x65: "gs"}
 OPERAND_SIZE, ADDRESS_SIZE, IGNORED = 0x66, 0x67, (0xF0, 0xF2, 0xF3)
@@ -20,8 +22,8 @@ OPERAND_SIZE, ADDRESS_SIZE, IGNORED = 0x66, 0x67, (0xF0, 0xF2, 0xF3)
 PAIRS = (("ebx", "esi"), ("ebx", "edi"), ("ebp", "esi"), ("ebp", "edi"),
          ("esi",), ("edi",), ("ebp",), ("ebx",))
 
-# One byte that says all. What follows the opcode: m ModR/M, b w z a byte, two bytes, an
-# operand; p a far pointer; o an address.
+# One byte that says all. What follows the opcode: m ModR/M; u b w z a byte, a signed one,
+# two bytes, an operand; p a far pointer; o an address.
 ONE_BYTE = {
     0x07: ("pop segment", "", "es"), 0x17: ("pop segment", "", "ss"), 0x1F: ("pop segment", "", "ds"),
     0x68: ("push", "z", None), 0x6A: ("push", "b", None),
@@ -32,10 +34,10 @@ ONE_BYTE = {
     0xC4: ("load far pointer", "m", "es"), 0xC5: ("load far pointer", "m", "ds"),
     0xC6: ("write", "mb", 1), 0xC7: ("write", "mz", None),
     0xCA: ("ret far", "w", None), 0xCB: ("ret far", "", None),
-    0xCC: ("int3", "", None), 0xCD: ("int", "b", None), 0xCE: ("into", "", None), 0xCF: ("iret", "", None),
-    0xE4: ("port", "b", 1), 0xE5: ("port", "b", None), 0xE6: ("port", "b", 1), 0xE7: ("port", "b", None),
+    0xCC: ("int3", "", None), 0xCD: ("int", "u", None), 0xCE: ("into", "", None), 0xCF: ("iret", "", None),
+    0xE4: ("in", "u", 1), 0xE5: ("in", "u", None), 0xE6: ("out", "u", 1), 0xE7: ("out", "u", None),
     0xE9: ("jmp", "z", None), 0xEA: ("jmp far", "p", None), 0xEB: ("jmp", "b", None),
-    0xEC: ("port", "", 1), 0xED: ("port", "", None), 0xEE: ("port", "", 1), 0xEF: ("port", "", None),
+    0xEC: ("in", "", 1), 0xED: ("in", "", None), 0xEE: ("out", "", 1), 0xEF: ("out", "", None),
     0xF4: ("privileged", "", None), 0xFA: ("cli", "", None), 0xFB: ("sti", "", None),
     **{0x50 + number: ("push", "", name) for number, name in enumerate(GENERAL)},
     0xC2: ("branch", "w", None), 0xC3: ("branch", "", None), 0xE8: ("branch", "z", None),
@@ -45,8 +47,8 @@ ONE_BYTE = {
 # Behind 0x0f.
 TWO_BYTES = {
     0x06: ("privileged", "", None), 0x0B: ("ud2", "", None),
-    0x20: ("privileged", "m", None), 0x21: ("privileged", "m", None), 0x23: ("privileged", "m", None),
-    0x22: ("write control", "m", None), 0x30: ("privileged", "", None), 0x32: ("privileged", "", None),
+    0x20: ("privileged", "m", "cr"), 0x21: ("privileged", "m", "dr"), 0x23: ("privileged", "m", "dr"),
+    0x22: ("write control", "m", "cr"), 0x30: ("privileged", "", None), 0x32: ("privileged", "", None),
     0xA1: ("pop segment", "", "fs"), 0xA9: ("pop segment", "", "gs"),
     0xB2: ("load far pointer", "m", "ss"), 0xB4: ("load far pointer", "m", "fs"),
     0xB5: ("load far pointer", "m", "gs"),
@@ -54,7 +56,6 @@ TWO_BYTES = {
 }
 # The reg field of ModR/M is part of these opcodes.
 GROUPS = {
-    0xF6: {6: ("div", 1)},
     0xF7: {6: ("div", None)},
     0xFF: {2: ("branch", None), 4: ("branch", None)},
     0x0F00: {2: ("lldt", 2), 3: ("ltr", 2)},
@@ -87,6 +88,7 @@ class Instruction:
     immediate: int = 0
     has_immediate: bool = False
     selector: int = 0                 # of a far pointer in the instruction
+    words: list = ()                  # registers and numbers that its text must name
 
 
 @functools.lru_cache(None)
@@ -95,12 +97,18 @@ def decode(code, wide):
     return _Decoder(bytes.fromhex(code), wide).instruction()
 
 
+def part_of(register, size):
+    """A general register's name when so many bytes of it are meant; its first byte is eax's alone."""
+    return {1: "al", 2: register[1:], 4: register}[size]
+
+
 class _Decoder:
     def __init__(self, code, wide):
         self.code = code
         self.place = 0
         self.operand = self.address = 4 if wide else 2
         self.override = None
+        self.words = []
 
     def take(self, size):
         value = int.from_bytes(self.code[self.place:self.place + size], "little")
@@ -134,43 +142,49 @@ class _Decoder:
             name, follows, what = TWO_BYTES.get(opcode & 0xFF, (None, "", None))
         else:
             name, follows, what = ONE_BYTE.get(opcode, (None, "", None))
+        if name == "div" and self.operand == 2:
+            name = None
         made = Instruction(name, size=what if isinstance(what, int) else self.operand,
                            register=what if isinstance(what, str) else None)
         for letter in follows:
             self.add(made, letter)
-        made.length = self.place
+        if name in ("in", "out"):
+            self.words += [part_of("eax", made.size), *(() if made.has_immediate else ("dx",))]
+        elif name == "pop segment":
+            self.words.append(what)
+        made.length, made.words = self.place, sorted(self.words)
         return made
 
     def add(self, made, letter):
         if letter == "m":
             self.modrm(made)
         elif letter == "o":
-            made.memory = Memory(self.override or "ds", (), self.take(self.address), 8 * self.address)
+            made.memory = self.addressed(None, (), self.take(self.address), 8 * self.address)
         elif letter == "p":
             made.immediate, made.selector = self.take(self.operand), self.take(2)
-        elif letter == "z":
-            made.immediate = self.take_signed(self.operand)
-        elif letter == "w":
-            made.immediate = self.take(2)
-        elif made.name == "int":
-            made.immediate = self.take(1)
+            self.words += [hex(made.immediate), hex(made.selector)]
         else:
-            made.immediate = self.take_signed(1)
-        made.has_immediate = letter in "bwz"
+            signed = letter in "bz"
+            size = {"u": 1, "b": 1, "w": 2, "z": self.operand}[letter]
+            made.immediate = self.take_signed(size) if signed else self.take(size)
+            made.has_immediate = True
+            self.words.append(hex(made.immediate))
 
     def modrm(self, made):
         byte = self.take(1)
         mode, reg, rm = byte >> 6, byte >> 3 & 7, byte & 7
         if made.name == "load segment":
             made.register = SEGMENTS[reg] if reg < len(SEGMENTS) else None
-        elif made.name == "write control":
-            made.register = f"cr{reg}"
-        elif made.register is None:
-            made.register = GENERAL[reg]
-        if made.name in ("load far pointer",):
+            self.words.append(str(made.register))
+        elif made.register in ("cr", "dr"):
+            made.register, made.size = f"{made.register}{reg}", 4
+            self.words.append(made.register)
+        elif made.name == "load far pointer":
             made.immediate = reg  # the general register that takes the offset
+            self.words.append(part_of(GENERAL[reg], made.size))
         if mode == 3:
             made.source = GENERAL[rm]
+            self.words.append(BYTES[rm] if made.size == 1 else part_of(made.source, made.size))
             if made.name in NEEDS_MEMORY:
                 made.name = None
         elif self.address == 2:
@@ -182,8 +196,7 @@ class _Decoder:
         if mode == 0 and rm == 6:
             return self.addressed(None, (), self.take(2), 16)
         base, *index = PAIRS[rm]
-        displacement = self.take_signed(mode) if mode else 0
-        return self.addressed(base, tuple((name, 1) for name in index), displacement, 16)
+        return self.addressed(base, tuple((name, 1) for name in index), self.take_signed(mode) if mode else None, 16)
 
     def memory32(self, mode, rm):
         """SDM vol. 2A, tables 2-2 and 2-3."""
@@ -193,13 +206,20 @@ class _Decoder:
             base = sib & 7
             if sib >> 3 & 7 != 4:
                 index = ((GENERAL[sib >> 3 & 7], 1 << (sib >> 6)),)
+                self.words.append(f"*{1 << (sib >> 6)}")
+            elif sib >> 6:
+                self.words.append("eiz")  # objdump's word for: no index, but a scale
         if mode == 0 and base == 5:
             return self.addressed(None, index, self.take(4), 32)
-        displacement = self.take_signed({0: 0, 1: 1, 2: 4}[mode]) if mode else 0
-        return self.addressed(GENERAL[base], index, displacement, 32)
+        return self.addressed(GENERAL[base], index, self.take_signed({1: 1, 2: 4}[mode]) if mode else None, 32)
 
     def addressed(self, base, index, displacement, bits):
         """What is addressed through ebp or esp lies in ss, unless a prefix says else."""
         segment = self.override or ("ss" if base in ("ebp", "esp") else "ds")
         registers = ((base, 1), *index) if base else index
-        return Memory(segment, registers, displacement & (1 << bits) - 1, bits)
+        self.words += [part_of(name, bits // 8) for name, _ in registers]
+        if self.override:
+            self.words.append(self.override)
+        if displacement is not None:
+            self.words.append(hex(displacement))
+        return Memory(segment, registers, (displacement or 0) & (1 << bits) - 1, bits)

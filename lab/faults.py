@@ -45,11 +45,11 @@ class Cases:
 
     def record(self, emulator):
         """From the first instruction in protected mode that is ours to the end of the cases."""
-        return recorder().record(emulator, start="ckpt_tss", steps=5000, until=("the_end", "the_end_0"),
+        return recorder().record(emulator, start="ckpt_tss", steps=5000, until=("the_end",),
                                  elf=self.elf, image=self.image)
 
     def expected(self, emulator):
-        """Case by case, what its crossing must be in an emulator; "" if there is none to be."""
+        """Case by case, the kind of verdict on it in an emulator; "" if there is none to speak of."""
         return {name: self.otherwise.get((name, emulator), (what,))[0] for name, what in self.table.items()}
 
     def _run(self, *command):

@@ -14,30 +14,40 @@ The judge shares nothing with the program that runs: all it goes by is the recor
 
 import dataclasses
 import functools
+import re
 
 import model
 import recording
 from cpu import ACCESSED, ALL, BIG, BUSY, PE, TF, Cpu, Fact, Layout, Stuck, flat, show
 from decode import decode
-from rules import EXEMPTIONS, TRAP_LATE
+from rules import TRAP_LATE, exempt
 
 # No instruction that is not judged may change these.
-PRIVATE = frozenset((*recording.SELECTORS, "cpl", "gdtr", "idtr"))
+PRIVATE = frozenset((*recording.SELECTORS, "cpl", "cr0", "gdtr", "idtr"))
+
+# Registers and numbers in the disassembler's text.
+WORDS = re.compile(r"%(\w+)|(-?0x[0-9a-f]+)|,(\d)\)")
 
 
 @dataclasses.dataclass
 class Verdict:
-    kind: str                   # "int 0x30, ring 3 to 0", "#GP(018a), ring 3 to 0", "pop %gs"
-    crossing: bool = False      # cs was loaded: another ring, or another way into the same
-    facts: list = ()
-    refused: str | None = None  # rule by which the model expected an exception
-    exact: dict = ()            # see Cpu
-    bounds: list = ()
-    compared: dict = ()
+    kind: str               # "int 0x30, ring 3 to 0", "#GP(018a), ring 3 to 0", "pop %gs"
+    facts: list
+    cpu: Cpu | None = None  # what the model made of it, if it was asked
 
     @property
     def findings(self):
         return [fact for fact in self.facts if not fact.holds()]
+
+    @property
+    def crossing(self):
+        """cs was loaded: another ring, or another way into the same."""
+        return self.cpu is not None and self.cpu.route is not None
+
+    @property
+    def refused(self):
+        """The rule by which the model expected an exception."""
+        return self.cpu and self.cpu.refused
 
 
 def verdicts(made):
@@ -65,7 +75,7 @@ def judged(step, before):
 def untouched(step):
     """The verdict on a step that has nothing to do with rings: so it must have been."""
     changed = " ".join(sorted(PRIVATE & step["changes"].keys()))
-    return Verdict("other", facts=[Fact("kept", "segments, CPL, registers of tables", "", changed)])
+    return Verdict("other", [Fact("kept", "segments, CPL, cr0, registers of tables", "", changed)])
 
 
 @functools.lru_cache(None)
@@ -78,6 +88,11 @@ def name_of(step):
     return named(step["text"])
 
 
+@functools.lru_cache(None)
+def words_of(text):
+    return sorted(register or number or f"*{scale}" for register, number, scale in WORDS.findall(text))
+
+
 def goes_on(code, step, eip, found):
     """Whether eip is where no exception has led."""
     return code.name in ("branch", "jmp") or found == eip + len(step["bytes"]) // 2 & 0xFFFFFFFF
@@ -86,18 +101,22 @@ def goes_on(code, step, eip, found):
 def judge(layout, before, step, after):
     """The verdict on a step, its states being flat; None if there is nothing to judge."""
     cpu = Cpu(layout, before, step["accesses"], after)
-    cpu.rely("bytes")
     wide = bool(cpu.get("cs.attributes", BIG))
     code = decode(step["bytes"], wide)
     name = code.name if code.name in model.JUDGED else None
     cpu.check("named", step["text"], name_of(step), name)
     if name:
         cpu.check("named", "bytes", len(step["bytes"]) // 2, code.length)
+        if name != "fpu":
+            cpu.check("named", "operands", words_of(step["text"]), code.words)
     crossed = (any(before[field] != after[field] for field in ("cpl", "cs.selector"))
                or name is None and entered(layout, before, step, after, code))
     if not crossed and not (name and (before["cr0"] & PE or name in model.IN_REAL_MODE)):
-        return None if cpu.facts[0].holds() else Verdict("other", facts=cpu.facts)
+        return None if cpu.facts[0].holds() else Verdict("other", cpu.facts)
 
+    for state, name in ((before, "before"), (after, "after")):
+        cpu.check("window", f"stack {name}", window(layout, state), state["stack.linear"])
+    cpu.compared["stack.linear"] = ALL
     next_eip = before["eip"] + code.length & (0xFFFFFFFF if wide else 0xFFFF)
     try:
         if before["eflags"] & TF and layout.emulator in TRAP_LATE and gate_to(layout, before, after) == 1:
@@ -113,8 +132,7 @@ def judge(layout, before, step, after):
             cpu.check("course", "goes", "on, without an exception", where(cpu, after))
         cpu.exact.clear()
     kind = cpu.kind or step["text"]
-    return Verdict(kind + (f", {cpu.route}" if cpu.route else ""), cpu.route is not None, cpu.facts,
-                   cpu.refused, cpu.exact, cpu.bounds, cpu.compared)
+    return Verdict(kind + (f", {cpu.route}" if cpu.route else ""), cpu.facts, cpu)
 
 
 def entered(layout, before, step, after, code):
@@ -161,19 +179,15 @@ def compare(cpu):
             cpu.check("cpl", f"CPL {name}", state["cs.selector"] & 3, state["cpl"])
 
 
-@functools.lru_cache(None)
-def exempt(emulator, rule, field):
-    """The bits of a field in which an emulator is known to differ."""
-    bits = 0
-    for exemption in EXEMPTIONS:
-        if exemption.covers(emulator, rule, field):
-            bits |= exemption.mask
-    return bits
+def window(layout, state):
+    """Where the words of the stack begin that a state holds: half of them are below esp."""
+    esp = state["esp"] if state["ss.attributes"] & BIG else state["esp"] & 0xFFFF
+    return max(0, state["ss.base"] + (esp & ~3) - 2 * len(layout.stack_words))
 
 
 def compare_field(cpu, field, expected, parts):
     """A number of the state after: each rule that says something of it, for its bits."""
-    found, left = cpu.after[field], ALL
+    found, left = cpu.after[field], ALL & ~cpu.unspecified.get(field, 0)
     for mask, rule in parts:
         mask &= left
         left &= ~mask
@@ -188,7 +202,7 @@ MEMORY = ("gdt.", "idt.", "ldt.", "tss.", "frames.", "stack.")
 
 def compare_registers(cpu):
     for field, old in cpu.before.items():
-        if field not in cpu.unspecified and not field.startswith(MEMORY):
+        if not field.startswith(MEMORY):
             value, parts = cpu.expected.get(field, (old, []))
             whole = parts and field != "eflags"
             compare_field(cpu, field, value, parts if whole else [*parts, (ALL, "kept")])

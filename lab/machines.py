@@ -22,7 +22,6 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 FLOPPY = BUILD / "floppy.img"
 PROGRAM = BUILD / "p_proc.elf"
-BOOT_NAME = 0x1f3  # what the boot sector loads, 8 + 3 characters, no dot
 BASE = 0x10000  # linear address of a program's offset 0 when the floppy booted it
 
 Segment = collections.namedtuple("Segment", "selector base limit flags")
@@ -30,15 +29,6 @@ Segment = collections.namedtuple("Segment", "selector base limit flags")
 
 class Missing(AssertionError):
     """What was waited for did not come. The message says what came instead."""
-
-
-def booting(program, path, floppy=FLOPPY):
-    """A copy of the floppy that starts another program: its name stands in the boot sector."""
-    image = bytearray(floppy.read_bytes())
-    assert image[BOOT_NAME:BOOT_NAME + 11] == b"P_PROC  COM"
-    image[BOOT_NAME:BOOT_NAME + 11] = program.upper().ljust(8).encode() + b"COM"
-    path.write_bytes(image)
-    return path
 
 
 # ---- what a run leaves behind
@@ -66,6 +56,12 @@ def symbols(elf=PROGRAM):
 def sym(name, elf=PROGRAM):
     """A name's offset in the program; add BASE for its linear address."""
     return symbols(elf)[name]
+
+
+def floppy_that_starts(program, path):
+    """A copy of the floppy, at path, that starts another of its programs: "kstack"."""
+    subprocess.run([ROOT / "scripts/mkfloppy", "--start", program.upper(), FLOPPY, path], check=True)
+    return path
 
 
 def _tail(text, lines=25):
@@ -146,6 +142,7 @@ CP437 = _LOW + bytes(range(32, 127)).decode("ascii") + "⌂" + bytes(range(128, 
 
 _DRIVES = {
     "floppy": "-drive file={image},if=floppy,format=raw,snapshot=on -boot a",
+    "writable": "-drive file={image},if=floppy,format=raw -boot a",
     "disk": "-drive file={image},if=ide,format=raw,snapshot=on -boot c",
     "usb": "-drive file={image},if=none,id=stick,format=raw,snapshot=on"
            " -device qemu-xhci -device usb-storage,drive=stick,bootindex=0",

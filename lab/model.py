@@ -18,12 +18,13 @@ import recording
 from cpu import (AC, ACCESSED, AF, ALL, BP, BUSY, CF, DB, DE, DF, Descriptor, EM, ET, Fault, GP, ID, IF, INVALID_TSS, IOPL,
                  MP, NM, NP, NT, OF, OVERFLOW, PF, RF, SF, SS, Stuck, TF, TS, UD, VIF, VIP, VM, ZF)
 
-FLAGS = CF | PF | AF | ZF | SF | TF | IF | DF | OF | IOPL | NT | RF | VM | AC | VIF | VIP | ID
+FREE = CF | PF | AF | ZF | SF | TF | DF | OF | NT | AC | ID  # flags that any ring may change
 
 
 # ---- selectors, descriptors and error codes -------------------------------------------
 
 TI = 4  # in a selector: table indicator
+TASK_GATE = 0x05
 
 
 def is_null(selector):
@@ -73,10 +74,12 @@ def interrupt(cpu, vector, back, software=False, error=None, fault=False):
     linear = cpu.get("idtr.base") + 8 * vector
     gate = Descriptor(cpu, linear, cpu.read(linear, 8, "gate-read", rely=0))
     kind = gate.system_type()
-    cpu.need("gate-type", kind in (0x06, 0x07, 0x0E, 0x0F), bad_gate, str(gate))
+    cpu.need("gate-type", kind in (TASK_GATE, 0x06, 0x07, 0x0E, 0x0F), bad_gate, str(gate))
     if software:
         cpu.need("gate-dpl", gate.dpl_at_least(ring), bad_gate, f"DPL {gate.raw >> 45 & 3} >= CPL {ring}")
     cpu.need("gate-present", gate.present(), Fault(NP, gate_error(vector, external)), "P = 1")
+    if kind == TASK_GATE:
+        raise Stuck("modelled", "a task gate")
 
     # TRAP-OR-INTERRUPT-GATE
     size = 4 if kind & 8 else 2
@@ -224,7 +227,8 @@ def return_far(cpu, size, with_flags, arguments=0):
     cpu.stack_has("return-in-stack", popped)
     eip = cpu.peek(0, size, "return-popped")
     selector = cpu.peek(size, 2, "return-popped", room=size)
-    flags = cpu.peek(2 * size, size, "return-popped", rely=FLAGS) if with_flags else 0
+    taken = flags_taken(cpu, size, RF, VIF | VIP | VM) if with_flags else 0
+    flags = cpu.peek(2 * size, size, "return-popped", rely=taken) if with_flags else 0
     if flags & VM and ring == 0:
         raise Stuck("modelled", "a return to virtual-8086 mode")
     popped += arguments
@@ -255,7 +259,7 @@ def return_far(cpu, size, with_flags, arguments=0):
         cpu.set("esp", esp & ~mask | esp + arguments & mask, "return-esp")
         cpu.set_segment("ss", ss, stack, "outer-ss", ACCESSED, "accessed-transfer")
     if with_flags:
-        pop_flags(cpu, flags, size, ring)
+        take_flags(cpu, flags, taken, ((FREE | RF, "iret-flags"), (IF, "iret-if"), (IOPL | VIF | VIP, "iret-iopl")))
     if new != ring:
         take_segments_away(cpu, new)
     cpu.set_segment("cs", selector, code, "return-cs", ACCESSED, "accessed-transfer")
@@ -280,19 +284,17 @@ def outer_stack(cpu, selector, ring):
     return stack
 
 
-def pop_flags(cpu, flags, size, ring):
-    """IRET: which flags a ring may change."""
-    wide = size == 4
-    allowed = cpu.iopl_allows()
-    cpu.set_flags(flags, CF | PF | AF | ZF | SF | TF | DF | OF | NT | (RF | AC | ID if wide else 0), "iret-flags")
-    if allowed:
-        cpu.set_flags(flags, IF, "iret-if")
-    else:
-        cpu.keep_flags(IF, "iret-if")
-    if ring == 0:
-        cpu.set_flags(flags, IOPL | (VIF | VIP if wide else 0), "iret-iopl")
-    else:
-        cpu.keep_flags(IOPL | VIF | VIP, "iret-iopl")
+def flags_taken(cpu, size, also=0, ring_0=0):
+    """The flags that iret or popf takes from the stack: which of them, depends on the ring."""
+    flags = FREE | also | (IF if cpu.iopl_allows() else 0) | (IOPL | ring_0 if cpu.cpl == 0 else 0)
+    return flags & (1 << 8 * size) - 1
+
+
+def take_flags(cpu, flags, taken, rules):
+    """Those taken are as popped, by the rules of iret or popf; the others stay."""
+    for mask, rule in rules:
+        cpu.set_flags(flags, mask & taken, rule)
+        cpu.keep_flags(mask & ~taken, rule)
 
 
 def take_segments_away(cpu, ring):
@@ -491,18 +493,10 @@ def write_control(cpu, code, after):
 def popf(cpu, code, after):
     """Vol. 2B, POPF/POPFD. Real mode has the rights of ring 0."""
     cpu.stack_has("popf-popped", code.size)
-    flags = cpu.peek(0, code.size, "popf-popped", rely=FLAGS & ~RF)
-    allowed = cpu.iopl_allows()
-    cpu.set_flags(flags, CF | PF | AF | ZF | SF | TF | DF | OF | NT | (AC | ID if code.size == 4 else 0), "popf-flags")
+    taken = flags_taken(cpu, code.size)
+    flags = cpu.peek(0, code.size, "popf-popped", rely=taken)
+    take_flags(cpu, flags, taken, ((FREE, "popf-flags"), (IF, "popf-if"), (IOPL, "popf-iopl")))
     cpu.set_flags(0, RF, "popf-flags")
-    if allowed:
-        cpu.set_flags(flags, IF, "popf-if")
-    else:
-        cpu.keep_flags(IF, "popf-if")
-    if cpu.cpl == 0:
-        cpu.set_flags(flags, IOPL, "popf-iopl")
-    else:
-        cpu.keep_flags(IOPL, "popf-iopl")
     cpu.release(code.size, "popf-esp")
     cpu.set("eip", after, "eip")
     cpu.kind = "popf"
@@ -523,18 +517,30 @@ def privileged(cpu, code, after):
 
 
 def port(cpu, code, after):
-    """Vol. 1, 18.5.2, the I/O permission bit map. What comes and goes is not judged.
+    """Vol. 1, 18.5; vol. 2A, IN; vol. 2B, OUT. What comes in is not judged."""
+    if cpu.iopl_allows():
+        cpu.need("port", True, None, "IOPL allows it")
+    else:
+        map_allows(cpu, code.immediate if code.has_immediate else cpu.get("edx", 0xFFFF), code.size, after)
+    if code.name == "in":
+        cpu.unspecified["eax"] = (1 << 8 * code.size) - 1
+    cpu.set("eip", after, "eip")
+    cpu.kind = code.name
 
-    A recording without accesses does not show where the map begins: then it is taken to
-    begin at the limit, where it opens nothing."""
-    if cpu.protected() and not cpu.iopl_allows():
-        number = code.immediate & 0xFF if code.has_immediate else cpu.get("edx", 0xFFFF)
-        limit = cpu.before["tr.limit"]
-        place = cpu.read(cpu.get("tr.base") + 0x66, 2, "port-map", assumed=limit)
-        cpu.need("port", place + number // 8 + 1 <= limit, Fault(GP, 0), f"the map is at {place:#x}")
-        raise Stuck("modelled", "an I/O map with ports in it")
-    cpu.need("port", True, None, "IOPL allows it")
-    raise Stuck(None, None)
+
+def map_allows(cpu, number, size, after):
+    """Vol. 1, 18.5.2, the I/O permission bit map, in the TSS. A recording without accesses does
+    not show it: then it is believed to say what happened."""
+    refused = Fault(GP, 0)
+    if cpu.accesses is None:
+        cpu.believed = True
+        cpu.need("port", cpu.after["eip"] == after, refused, "the I/O map, which is not recorded")
+        return
+    tss = cpu.get("tr.base")
+    place = cpu.read(tss + 0x66, 2, "port") + number // 8
+    cpu.need_within("port", place + 1, "tr.limit", refused)
+    found = cpu.read(tss + place, 2, "port") >> number % 8 & (1 << size) - 1
+    cpu.need("port", not found, refused, f"port {number:#x} in the I/O map: {found:b}")
 
 
 # ---- other reasons for an exception ---------------------------------------------------
@@ -553,11 +559,15 @@ def fpu(cpu, code, after):
 
 
 def divide(cpu, code, after):
-    """Vol. 2A, DIV, of edx:eax by a register. What comes out is not judged."""
-    if code.size == 4 and not code.memory:
-        divisor, dividend = cpu.get(code.source), cpu.get("edx") << 32 | cpu.get("eax")
-        cpu.need("divide", divisor != 0 and dividend // divisor < 1 << 32, Fault(DE), f"{dividend:#x} / {divisor:#x}")
-    raise Stuck(None, None)
+    """Vol. 2A, DIV, of edx:eax. It leaves the arithmetic flags as it likes."""
+    divisor = cpu.operand(code.memory, "divide-operand", (4, None)) if code.memory else cpu.get(code.source)
+    dividend = cpu.get("edx") << 32 | cpu.get("eax")
+    cpu.need("divide", divisor != 0 and dividend // divisor < 1 << 32, Fault(DE), f"{dividend:#x} / {divisor:#x}")
+    cpu.set("eax", dividend // divisor, "quotient")
+    cpu.set("edx", dividend % divisor, "quotient")
+    cpu.unspecified["eflags"] = CF | PF | AF | ZF | SF | OF
+    cpu.set("eip", after, "eip")
+    cpu.kind = "div"
 
 
 def touch(cpu, code, after):
@@ -593,8 +603,9 @@ JUDGED = {
     "lgdt": (load_table, "lgdt"), "lidt": (load_table, "lidt"), "lldt": (lldt, "lldt"), "ltr": (ltr, "ltr"),
     "write control": (write_control, "mov .*,%cr"), "popf": (popf, "popf"),
     "cli": (interrupt_flag, "cli"), "sti": (interrupt_flag, "sti"),
-    "privileged": (privileged, "hlt|clts|lmsw|wrmsr|rdmsr|mov %[cd]r|mov .*,%dr"), "port": (port, "in |out "),
-    "ud2": (ud2, "ud2"), "fpu": (fpu, "f(?!wait)"), "wait": (fpu, "fwait"), "div": (divide, "div"),
+    "privileged": (privileged, "hlt|clts|lmsw|wrmsr|rdmsr|mov %[cd]r|mov .*,%dr"),
+    "in": (port, "in "), "out": (port, "out "),
+    "ud2": (ud2, "ud2"), "fpu": (fpu, "f(?!wait)"), "wait": (fpu, "fwait"), "div": (divide, "divl |div %e"),
 }
 NAMES = {name: re.compile(text) for name, (_, text) in JUDGED.items()}
 IN_REAL_MODE = {"load segment", "pop segment", "load far pointer", "lgdt", "lidt", "write control", "popf",

@@ -12,36 +12,143 @@ One thing at a time is changed at a step that the judge found nothing at:
                 it is changed after it, too
     bound       a limit or a DPL that was merely enough: now it is not
     access      each part of each memory access; one left out, one more, two swapped
-    bytes       each byte of the instruction
+    bytes       each bit of the instruction
     twice       memory that the recording holds twice, in one of the two places
 
-A change is noticed if there is a finding, or if the instruction is refused for another
-reason than before. Each rule must have found something in the end, and each field of a
-state must have been changed.
+A change is caught if there is a finding. BENIGN, below, has the changes that no judge can
+find, since the CPU would do the same. Each rule must have found something in the end,
+each field of a state must have been changed, and each entry of BENIGN needed.
 """
 
 import collections
+import dataclasses
+import typing
 
 import judge
 import recording as recordings
-from cpu import Layout, flat
-from rules import RULES, otherwise
+from cpu import IF, Layout, PE, flat
+from decode import SEGMENTS
+from rules import RULES, exempt, otherwise
 
 # Which bits of a field are changed, of those that count.
 BITS = (0, 1, 2, 5, 7, 12, 15, 16, 22, 31, 40, 43, 44, 45, 47, 54, 55, 63)
 FLAGS = (0, 2, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 17, 18, 19, 20, 21)
 KEPT_EVERY = 7  # words of memory that the step leaves alone: each, at one step of so many
 
-# Not a CPU's: where the recorder has looked.
-NOT_JUDGED = {"stack.linear"}
+HALF, TOP_BIT, OTHER_VALUE = "of half the size", "with another top bit", "with another value"
 
+
+@dataclasses.dataclass
+class Change:
+    kind: str
+    what: str
+    field: str | None = None    # before
+    bit: int = 0
+    access: list | None = None  # as it was
+
+
+# ---- what no judge can find -----------------------------------------------------------
+
+@dataclasses.dataclass(frozen=True)
+class Benign:
+    kinds: tuple
+    holds: typing.Callable  # (the step, the change, the verdict then)
+    reason: str
+
+
+def refused_alike(step, change, verdict):
+    return step.verdict.refused and verdict.kind == step.verdict.kind
+
+
+def read_before_refusal(step, change, verdict):
+    return step.verdict.refused and change.access and change.access[0] == "read"
+
+
+def pushed_before_refusal(step, change, verdict):
+    return (change.access and change.access[0] == "write" and change.access[1] in step.verdict.cpu.refused_words
+            and exempt(step.layout.emulator, "stack-room", "written"))
+
+
+def above_selector(step, change, verdict):
+    return change.what.endswith((HALF, TOP_BIT)) and any(
+        change.access[:3] == ["read", linear, room] and (size, room) == (2, 4)
+        for linear, size, room, *_ in step.verdict.cpu.reads)
+
+
+def mark_in_parts(step, change, verdict):
+    return change.what.endswith(HALF) and change.access[0] == "write" and any(
+        linear <= change.access[1] < linear + 8 for linear, *_ in step.verdict.cpu.marked)
+
+
+def null_either_way(step, change, verdict):
+    loaded = [name for name in SEGMENTS if f"{name}.selector" in step.verdict.cpu.expected]
+    return change.field == "cr0" and change.bit == PE and [step.after[f"{name}.selector"] for name in loaded] == [0]
+
+
+def ldt_elsewhere(step, change, verdict):
+    return change.field == "ldtr.base" and step.step["accesses"] is None
+
+
+def operand_elsewhere(step, change, verdict):
+    return change.field and change.field.endswith(".base") and verdict.cpu.believed and step.step["accesses"] is None
+
+
+def map_not_shown(step, change, verdict):
+    return verdict.kind in ("in", "out") and change.field == "eflags" and step.step["accesses"] is None
+
+
+def other_ports(step, change, verdict):
+    return verdict.kind in ("in", "out") and change.access and change.what.endswith((OTHER_VALUE, TOP_BIT))
+
+
+def nothing_to_divide(step, change, verdict):
+    return verdict.kind == "div" and step.before["eax"] == step.before["edx"] == 0
+
+
+def trap_or_interrupt(step, change, verdict):
+    return (change.field in step.layout.idt and change.bit == 1 << 40 and not step.before["eflags"] & IF
+            and step.step["accesses"] is None)
+
+
+BENIGN = (
+    Benign(("before",), trap_or_interrupt,
+           "while IF is clear, a trap gate and an interrupt gate are the same (where no accesses show the gate)"),
+    Benign(("before",), ldt_elsewhere,
+           "where no accesses show its place, an LDT that lay elsewhere all along is the same; lldt finds it out"),
+    Benign(("before",), operand_elsewhere,
+           "where no accesses show its place, what was loaded may have lain elsewhere"),
+    Benign(("bound",), map_not_shown,
+           "where no accesses show the I/O map, a port may be open by it or by IOPL"),
+    Benign(("before",), nothing_to_divide,
+           "0 divided by anything is 0"),
+    Benign(("before",), null_either_way,
+           "a null selector loads alike in real mode and in protected mode, if the base was 0"),
+    Benign(("before", "bound", "bytes"), refused_alike,
+           "it is refused with the same exception: for another reason, or what has changed is not asked for"),
+    Benign(("access",), read_before_refusal,
+           "how much an instruction reads before it is refused is not laid down"),
+    Benign(("access",), pushed_before_refusal,
+           "how much was pushed before there was no room any more is not laid down"),
+    Benign(("access",), other_ports,
+           "the two bytes that are read of the I/O map have bits for other ports, too"),
+    Benign(("access",), above_selector,
+           "no CPU looks at the upper half of the word that a selector is popped from"),
+    Benign(("access",), mark_in_parts,
+           "how many bytes of a descriptor are written to set its accessed or busy bit is not laid down"),
+)
+
+
+# ---- the changes ----------------------------------------------------------------------
 
 class Report:
-    def __init__(self):
+    """What has become of the changes; one of so many is made."""
+
+    def __init__(self, one_of=1):
+        self.one_of, self.thought_of = one_of, 0
         self.checked = collections.Counter()    # rule -> facts
         self.found = collections.Counter()      # rule -> changes that made it find something
         self.changed = collections.Counter()    # kind of change -> how many
-        self.refused = 0                        # noticed only by another reason for refusing
+        self.benign = collections.Counter()     # reason -> how many
         self.fields = set()                     # of states, seen
         self.changed_fields = set()
         self.unnoticed = []
@@ -49,13 +156,25 @@ class Report:
     def total(self):
         return sum(self.changed.values())
 
+    def caught(self):
+        return self.total() - sum(self.benign.values()) - len(self.unnoticed)
+
+    def is_due(self, kind):
+        self.thought_of += 1
+        due = self.thought_of % self.one_of == 0
+        self.changed[kind] += due
+        return due
+
     def problems(self):
         yield from self.unnoticed
         for rule in RULES:
             if not self.found[rule]:
                 yield f"rule {rule} never found anything ({self.checked[rule]} facts)"
-        for field in sorted(self.fields - self.changed_fields - NOT_JUDGED):
+        for field in sorted(self.fields - self.changed_fields):
             yield f"field {field} was never changed"
+        for entry in BENIGN:
+            if not self.benign[entry.reason]:
+                yield f"nothing is benign because {entry.reason}"
 
 
 def recording(made, report, steps_of_a_kind=1):
@@ -82,58 +201,55 @@ class Step:
         report.fields.update(self.before)
 
     def change_all(self):
-        if self.verdict.kind == "other":
+        if self.verdict.cpu is None:
             self.change_other()
             return
         self.change_after()
         self.change_before()
         self.change_bounds()
-        if self.verdict.compared or self.verdict.refused:
+        if self.verdict.cpu.compared or self.verdict.refused:
             self.change_accesses()
         self.change_bytes()
         self.change_one_of_two()
 
-    def attempt(self, kind, what, before=None, step=None, after=None):
+    def attempt(self, change, before=None, step=None, after=None):
         """Judges the step with a change."""
-        self.report.changed[kind] += 1
+        if not self.report.is_due(change.kind):
+            return
         verdict = judge.judge(self.layout, before or self.before, step or self.step, after or self.after)
+        self.note(change, verdict)
+
+    def note(self, change, verdict):
         findings = verdict.findings if verdict else []
-        for rule in {finding.rule for finding in findings}:
-            self.report.found[rule] += 1
+        self.report.found.update({finding.rule for finding in findings})
         if findings:
             return
-        if kind == "bytes" and verdict and [*map(str, verdict.facts)] == [*map(str, self.verdict.facts)]:
-            self.report.changed[kind] -= 1  # other words for the same
-            return
-        # What was refused may have been refused for more than one reason.
-        if self.verdict.refused and verdict and kind in ("before", "bound", "access", "bytes"):
-            self.report.refused += 1
-            return
-        self.report.unnoticed.append(f"{self.place}: nobody noticed: {kind}: {what}")
+        for entry in BENIGN:
+            if change.kind in entry.kinds and verdict and entry.holds(self, change, verdict):
+                self.report.benign[entry.reason] += 1
+                return
+        self.report.unnoticed.append(f"{self.place}: nobody noticed: {change.kind}: {change.what}")
 
     # ---- the kinds of change
 
     def change_other(self):
         """An instruction that is none of the judge's business, and yet changes a ring."""
         for name in judge.PRIVATE:
-            self.report.changed["after"] += 1
-            step = {**self.step, "changes": {**self.step["changes"], name: None}}
-            findings = [fact.rule for fact in judge.untouched(step).facts if not fact.holds()]
-            self.report.found.update(findings)
-            if not findings:
-                self.report.unnoticed.append(f"{self.place}: nobody noticed: a new {name}")
+            if self.report.is_due("after"):
+                step = {**self.step, "changes": {**self.step["changes"], name: None}}
+                self.note(Change("after", f"a new {name}"), judge.untouched(step))
 
     def change_after(self):
         kept = 0
-        for field, mask in self.verdict.compared.items():
+        for field, mask in self.verdict.cpu.compared.items():
             if field.startswith(judge.MEMORY) and self.before.get(field) == self.after[field]:
                 kept += 1
                 if (kept + self.number) % KEPT_EVERY:
                     continue
                 mask &= -mask
             self.report.changed_fields.add(field)
-            for bit in bits_of(field, mask, self.layout):
-                self.attempt("after", f"{field} ^ {bit:#x}", after={**self.after, field: self.after[field] ^ bit})
+            for bit in bits_of(field, mask):
+                self.attempt(Change("after", f"{field} ^ {bit:#x}"), after={**self.after, field: self.after[field] ^ bit})
         self.change_course()
 
     def change_course(self):
@@ -143,19 +259,19 @@ class Step:
             offset = gate & 0xFFFF | gate >> 48 << 16
             if self.verdict.crossing and offset != self.after["eip"]:
                 after = {**self.after, "eip": offset, "cs.selector": gate >> 16 & 0xFFFF}
-                self.attempt("after", f"goes through gate {vector}", after=after)
+                self.attempt(Change("after", f"goes through gate {vector}"), after=after)
 
     def change_before(self):
-        for field, mask in self.verdict.exact.items():
-            if field != "bytes":
-                for bit in bits_of(field, mask, self.layout):
-                    self.attempt("before", f"{field} ^ {bit:#x}", *self.all_along(field, self.before[field] ^ bit))
+        for field, mask in self.verdict.cpu.exact.items():
+            for bit in bits_of(field, mask):
+                self.attempt(Change("before", f"{field} ^ {bit:#x}", field, bit),
+                             *self.all_along(field, self.before[field] ^ bit))
 
     def change_bounds(self):
-        for rule, field, mask, wrong in self.verdict.bounds:
+        for rule, field, mask, wrong in self.verdict.cpu.bounds:
             if not otherwise(self.layout.emulator, rule):
                 value = self.before[field] & ~mask | wrong
-                self.attempt("bound", f"{field} = {value:#x}, for {rule}", *self.all_along(field, value))
+                self.attempt(Change("bound", f"{field} = {value:#x}, for {rule}", field), *self.all_along(field, value))
 
     def all_along(self, field, value):
         """States before and after; the step between them."""
@@ -184,46 +300,47 @@ class Step:
         return None, None
 
     def change_accesses(self):
-        accesses = self.step["accesses"] or []
-        for place, (kind, linear, size, value) in enumerate(accesses):
+        if self.step["accesses"] is None:
+            return
+        accesses = self.step["accesses"]
+        for place, access in enumerate(accesses):
+            kind, linear, size, value = access
             other = "read" if kind == "write" else "write"
             top = 1 << 8 * size - 1
             half = [[kind, linear, size // 2, value & (1 << 4 * size) - 1]] if size > 1 else []
-            for what, access in ((f"a {other}", [[other, linear, size, value]]),
-                                 ("not there", []),
-                                 ("elsewhere", [[kind, linear ^ 8, size, value]]),
-                                 ("one byte on", [[kind, linear + 1, size, value]]),
-                                 ("of half the size", half),
-                                 ("with another value", [[kind, linear, size, value ^ 1]]),
-                                 ("with another top bit", [[kind, linear, size, value ^ top]])):
+            for what, instead in ((f"a {other}", [[other, linear, size, value]]),
+                                  ("not there", []),
+                                  ("elsewhere", [[kind, linear ^ 8, size, value]]),
+                                  ("one byte on", [[kind, linear + 1, size, value]]),
+                                  (HALF, half),
+                                  (OTHER_VALUE, [[kind, linear, size, value ^ 1]]),
+                                  (TOP_BIT, [[kind, linear, size, value ^ top]])):
                 self.attempt_accesses(f"{kind} of {size} bytes at {linear:#x} {what}",
-                                      accesses[:place] + access + accesses[place + 1:])
-            if kind == "write" and accesses[place - 1][0] == "write" and place and accesses[place - 1][2] == size:
+                                      accesses[:place] + instead + accesses[place + 1:], access)
+            if kind == "write" and place and accesses[place - 1][0] == "write" and accesses[place - 1][2] == size:
                 self.attempt_accesses(f"writes {place - 1} and {place} swapped",
-                                      accesses[:place - 1] + [accesses[place], accesses[place - 1]] + accesses[place + 1:])
-        if self.step["accesses"] is not None:
-            for kind in ("read", "write"):
-                self.attempt_accesses(f"one more {kind}", accesses + [[kind, 0x500, 4, 0]])
+                                      accesses[:place - 1] + [access, accesses[place - 1]] + accesses[place + 1:], access)
+        for kind in ("read", "write"):
+            self.attempt_accesses(f"one more {kind}", accesses + [[kind, 0x500, 4, 0]])
 
-    def attempt_accesses(self, what, accesses):
-        self.attempt("access", what, step={**self.step, "accesses": accesses})
+    def attempt_accesses(self, what, accesses, was=None):
+        self.attempt(Change("access", what, access=was), step={**self.step, "accesses": accesses})
 
     def change_bytes(self):
-        """A changed byte may make the same instruction in other words; then it is no change."""
         code = bytearray.fromhex(self.step["bytes"])
         for place in range(len(code)):
             for bit in range(8):
                 changed = bytes(byte ^ (place == i) << bit for i, byte in enumerate(code)).hex()
-                self.attempt("bytes", changed, step={**self.step, "bytes": changed})
+                self.attempt(Change("bytes", changed), step={**self.step, "bytes": changed})
 
     def change_one_of_two(self):
-        for field in self.verdict.exact:
-            names = self.names_of(field) if field != "bytes" else []
+        for field in self.verdict.cpu.exact:
+            names = self.names_of(field)
             if len(names) > 1:
-                self.attempt("twice", names[1], before={**self.before, names[1]: self.before[names[1]] ^ 1})
+                self.attempt(Change("twice", names[1]), before={**self.before, names[1]: self.before[names[1]] ^ 1})
 
 
-def bits_of(field, mask, layout):
+def bits_of(field, mask):
     places = FLAGS if field == "eflags" else BITS
     return [1 << bit for bit in places if mask >> bit & 1 and bit < width(field)]
 

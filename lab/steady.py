@@ -43,8 +43,7 @@ def floppy(program, path):
         code = _assembled(proc)[0]
         assert len(code) <= symbols[f"proc_{letter}_code_bytes"]
         changes[symbols[f"proc_{letter}_code"]] = code
-    debuggers.patched(path, changes, program)
-    return machines.booting(program, path, path)
+    return debuggers.patched(path, changes, program)
 
 
 def laps(machine, letter):

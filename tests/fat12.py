@@ -14,7 +14,13 @@ END = 0xfff
 LABEL, DIRECTORY, LONG_NAME, READ_ONLY, ARCHIVE = 0x08, 0x10, 0x0f, 0x01, 0x20
 NO_FILE = LABEL | DIRECTORY
 
-_FIELDS = {"name": ("11s", 0), "attributes": ("B", 11), "cluster": ("H", 26), "size": ("I", 28)}
+_FIELDS = {"name": ("11s", 0), "attributes": ("B", 11), "cluster": ("H", 26), "sum": ("H", 20), "size": ("I", 28)}
+
+
+def checksum(content):
+    """The field "sum" of a file's entry, see boot.S; 0 is not checked."""
+    words = reversed(range(0, len(content), 2))
+    return int.from_bytes(b"".join(content[at:at + 2].ljust(2, b"\0") for at in words), "little") % 65521
 
 
 class Floppy:
@@ -38,16 +44,20 @@ class Floppy:
         return next(at for at in self.entries()
                     if self.data[at:at + 11].rstrip(b"\0") == name and not self.data[at + 11] & NO_FILE)
 
-    def get(self, name, field):
+    def get(self, entry, field):
+        """What the entry of a file, or the one at an offset, says."""
         code, offset = _FIELDS[field]
-        return struct.unpack_from("<" + code, self.data, self.entry(name) + offset)[0]
+        return struct.unpack_from("<" + code, self.data, self._start(entry) + offset)[0]
 
     def set(self, entry, **fields):
         """Changes what the entry of a file, or the one at an offset, says."""
-        start = entry if isinstance(entry, int) else self.entry(entry)
+        start = self._start(entry)
         for field, value in fields.items():
             code, offset = _FIELDS[field]
             struct.pack_into("<" + code, self.data, start + offset, value)
+
+    def _start(self, entry):
+        return entry if isinstance(entry, int) else self.entry(entry)
 
     # ---- the FAT
 
@@ -56,9 +66,9 @@ class Floppy:
         word, = struct.unpack_from("<H", self.data, FATS[0] * SECTOR + cluster * 3 // 2)
         return word >> 4 if cluster % 2 else word & 0xfff
 
-    def link(self, cluster, value):
+    def link(self, cluster, value, fats=FATS):
         """Makes the FAT, and its copy, say something else behind a cluster."""
-        for fat in FATS:
+        for fat in fats:
             at = fat * SECTOR + cluster * 3 // 2
             word, = struct.unpack_from("<H", self.data, at)
             word = word & 0x00f | value << 4 if cluster % 2 else word & 0xf000 | value
@@ -74,7 +84,7 @@ class Floppy:
     # ---- files
 
     def read(self, name):
-        sectors = (self._sector(cluster) for cluster in self.chain(name))
+        sectors = (self.place(cluster) for cluster in self.chain(name))
         return b"".join(self.data[at:at + SECTOR] for at in sectors)[:self.get(name, "size")]
 
     def write(self, name, content, clusters=None):
@@ -92,12 +102,13 @@ class Floppy:
         clusters = clusters or [cluster for cluster in CLUSTERS if not self.after(cluster)]
         clusters = list(clusters)[:count]
         for index, (cluster, following) in enumerate(zip(clusters, clusters[1:] + [END])):
-            at = self._sector(cluster)
-            piece = content[index * SECTOR:(index + 1) * SECTOR]
-            self.data[at:at + len(piece)] = piece
+            at = self.place(cluster)
+            piece = content[index * SECTOR:(index + 1) * SECTOR].ljust(SECTOR, b"\0")
+            self.data[at:at + SECTOR] = piece
             self.link(cluster, following)
-        self.set(name, cluster=clusters[0], size=len(content))
+        self.set(name, cluster=clusters[0], size=len(content), sum=checksum(content))
 
     @staticmethod
-    def _sector(cluster):
+    def place(cluster):
+        """The offset of a cluster."""
         return (FILES + cluster - CLUSTERS[0]) * SECTOR

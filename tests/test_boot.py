@@ -2,14 +2,15 @@
 
 import random
 import re
+import subprocess
 
 import debuggers
 import pytest
-from fat12 import ARCHIVE, CLUSTERS, DIRECTORY, LABEL, LONG_NAME, READ_ONLY, Floppy
-from machines import FLOPPY, Qemu
+from fat12 import ARCHIVE, CLUSTERS, DIRECTORY, LABEL, LONG_NAME, READ_ONLY, Floppy, checksum
+from machines import BUILD, FLOPPY, ROOT, Qemu
 
 NAME = b"P_PROC  COM"
-NAME_AT = 0x7df3
+NAME_AT = 0x7de5
 ENTERED = 0x10100
 SECTOR = FLOPPY.read_bytes()[:512]
 RUNS = "^boot prog=p_proc "
@@ -84,6 +85,7 @@ SOUND = {
     "in the last entry of the directory": in_the_last_entry,
     "that is read-only": lambda floppy: floppy.set(NAME, attributes=READ_ONLY),
     "though the BPB is damaged": without_a_bpb,
+    "whose sum nobody has written": lambda floppy: (another_bit(floppy), floppy.set(NAME, sum=0)),
 }
 
 
@@ -111,8 +113,8 @@ def test_starts_the_program_from(machine, drive):
 
 # ---- files and disks that are complained about
 
-def assert_says(machine, complaint):
-    machine.wait_screen(f"(?m)^{complaint}, press a key *$")
+def assert_says(machine, complaint, name="P_PROC  COM"):
+    machine.wait_screen(f"(?m)^{complaint} {name}, press a key *$")
     assert not machine.log()
 
 
@@ -134,37 +136,52 @@ def full_directory(floppy):
         floppy.set(at, name=b"P_PROC  CON", attributes=ARCHIVE)
 
 
+def another_bit(floppy):
+    at = floppy.place(floppy.chain(NAME)[7])
+    floppy.data[at + 99] ^= 0x10
+
+
+def clusters_changed_round(floppy):
+    """The third and the fourth; the chain is as it should be."""
+    at = floppy.place(floppy.chain(NAME)[2])
+    floppy.data[at:at + 1024] = floppy.data[at + 512:at + 1024] + floppy.data[at:at + 512]
+
+
 def shorter_by_a_cluster(floppy):
     floppy.set(NAME, size=floppy.get(NAME, "size") - 512)
 
 
 DAMAGED = {
-    "no such name": (entry(name=b"P_PROC  CON"), "no file P_PROC  COM"),
-    "lower case": (entry(name=b"p_proc  com"), "no file P_PROC  COM"),
-    "deleted": (entry(name=b"\xe5_PROC  COM"), "no file P_PROC  COM"),
-    "a volume label": (entry(attributes=LABEL), "no file P_PROC  COM"),
-    "a directory": (entry(attributes=DIRECTORY), "no file P_PROC  COM"),
-    "a long name": (entry(attributes=LONG_NAME), "no file P_PROC  COM"),
-    "behind the end": (behind_the_end_of_the_directory, "no file P_PROC  COM"),
-    "not in a full directory": (full_directory, "no file P_PROC  COM"),
-    "empty": (entry(size=0), "bad size"),
-    "60 KiB and a byte": (entry(size=0xf001), "bad size"),
-    "64 KiB and a byte": (entry(size=0x10001), "bad size"),
-    "4 GiB": (entry(size=0xffffffff), "bad size"),
-    "starts at cluster 0": (entry(cluster=0), "bad chain 0000"),
-    "starts at cluster 1": (entry(cluster=1), "bad chain 0001"),
-    "starts beyond the disk": (entry(cluster=CLUSTERS[-1] + 1), "bad chain 0B21"),
-    "starts at cluster 0x1003": (entry(cluster=0x1003), "bad chain 1003"),
-    "goes on at a free cluster": (link(3, 0), "bad chain 0000"),
-    "goes on at a bad cluster": (link(3, 0xff7), "bad chain 0FF7"),
-    "goes on at a reserved cluster": (link(3, 0xff0), "bad chain 0FF0"),
-    "goes on beyond the disk": (link(3, CLUSTERS[-1] + 1), "bad chain 0B21"),
-    "ends at a bad cluster": (link(-1, 0xff7), "bad chain 0FF7"),
-    "ends too early": (link(-2, 0xfff), "bad chain 0FFF"),
-    "does not end": (link(-1, 0x123), "bad chain 0123"),
-    "longer than its size": (shorter_by_a_cluster, "bad chain 00[0-9A-F]{2}"),
-    "a loop of one cluster": (link(0, 2), "bad chain 0002"),
-    "a loop of all clusters": (link(-1, 2), "bad chain 0002"),
+    "no such name": (entry(name=b"P_PROC  CON"), "no file"),
+    "lower case": (entry(name=b"p_proc  com"), "no file"),
+    "deleted": (entry(name=b"\xe5_PROC  COM"), "no file"),
+    "a volume label": (entry(attributes=LABEL), "no file"),
+    "a directory": (entry(attributes=DIRECTORY), "no file"),
+    "a long name": (entry(attributes=LONG_NAME), "no file"),
+    "behind the end": (behind_the_end_of_the_directory, "no file"),
+    "not in a full directory": (full_directory, "no file"),
+    "empty": (entry(size=0), "bad file"),
+    "60 KiB and a byte": (of_size(0xf001), "bad file"),
+    "said to be 60 KiB and a byte": (entry(size=0xf001), "bad file"),
+    "64 KiB and a byte": (entry(size=0x10001), "bad file"),
+    "4 GiB": (entry(size=0xffffffff), "bad file"),
+    "starts at cluster 0": (entry(cluster=0), "bad file"),
+    "starts at cluster 1": (entry(cluster=1), "bad file"),
+    "starts beyond the disk": (entry(cluster=CLUSTERS[-1] + 1), "bad file"),
+    "starts at cluster 0x1003": (entry(cluster=0x1003), "bad file"),
+    "goes on at a free cluster": (link(3, 0), "bad file"),
+    "goes on at a bad cluster": (link(3, 0xff7), "bad file"),
+    "goes on at a reserved cluster": (link(3, 0xff0), "bad file"),
+    "goes on beyond the disk": (link(3, CLUSTERS[-1] + 1), "bad file"),
+    "ends at a bad cluster": (link(-1, 0xff7), "bad file"),
+    "ends too early": (link(-2, 0xfff), "bad file"),
+    "does not end": (link(-1, 0x123), "bad file"),
+    "longer than its size": (shorter_by_a_cluster, "bad file"),
+    "a loop of one cluster": (link(0, 2), "bad file"),
+    "a loop of all clusters": (link(-1, 2), "bad file"),
+    "damaged by a bit": (another_bit, "bad file"),
+    "in the wrong order": (clusters_changed_round, "bad file"),
+    "of another sum": (entry(sum=1), "bad file"),
 }
 
 
@@ -196,7 +213,7 @@ def test_reads_three_times(sector, errors, tmp_path):
         if errors < 3:
             machine.wait_log(RUNS)
         else:
-            assert_says(machine, "disk error [0-9A-F]{2}")
+            assert_says(machine, "disk error [0-9A-F]{2}: file")
 
 
 @pytest.mark.parametrize("drive", ["floppy", "usb"])
@@ -215,7 +232,7 @@ def test_resets_a_floppy_drive_before_it_tries_again():
             if calls[-1] == after_read:     # sector not found
                 machine.set(eax=0x0400, eflags=machine.values()["eflags"] | 1)
         machine.go()
-        assert_says(machine, "disk error 04")
+        assert_says(machine, "disk error 04: file")
     assert calls == [after_read, BIOS_RESET, after_read, BIOS_RESET, after_read]
 
 
@@ -225,15 +242,70 @@ def test_refuses_a_cpu_like_the(flags):
         machine.run_to(FLAGS_PUSHED)
         machine.write(machine.values()["esp"] & 0xffff, flags.to_bytes(2, "little"))
         machine.go()
-        assert_says(machine, "needs a 386")
+        assert_says(machine, "no 386 for file")
+
+
+# ---- Shift
+
+MENU = b"MENU    COM"
+SAYS_MENU = (b"\xbe\x0b\x01"           # mov $text, %si
+             b"\xac\xe6\xe9"           # 1: lodsb; out %al, $0xe9
+             b"\x3c\x0a\x75\xf9\xf4"   # cmp $'\\n', %al; jne 1b; hlt
+             b"boot prog=menu\n")
+FLAGS_AT = 0x417
+RIGHT_SHIFT, LEFT_SHIFT, ALL_BUT_SHIFT = 1, 2, 0xfc
+
+
+@pytest.mark.parametrize("emulator", debuggers.BOTH, ids=debuggers.NAMES)
+@pytest.mark.parametrize("keys", [RIGHT_SHIFT, LEFT_SHIFT, RIGHT_SHIFT | LEFT_SHIFT, ALL_BUT_SHIFT, 0])
+def test_shift_brings_the_menu(keys, emulator, floppy, image):
+    floppy.write(MENU, SAYS_MENU)
+    wanted = MENU if keys & 3 else NAME
+    file = floppy.read(wanted)
+    with emulator(floppy.save(image)) as machine:
+        machine.run_to(0x7c00)
+        machine.write(FLAGS_AT, bytes([keys]))
+        machine.run_to(ENTERED)
+        assert machine.read(ENTERED, len(file)) == file
+        assert machine.read(NAME_AT, 11) == wanted
+
+
+@pytest.mark.parametrize("key", ["shift", "shift_r", "ctrl"])
+def test_a_key_held_from_the_start(key, floppy, image):
+    floppy.write(MENU, SAYS_MENU)
+    # SeaBIOS waits for a key before it boots; this one it does not count.
+    with Qemu(floppy.save(image), extra=["-boot", "menu=on,splash-time=500"]) as machine:
+        machine.wait_screen("Press ESC for boot menu")
+        machine.qmp("input-send-event", events=[
+            {"type": "key", "data": {"down": True, "key": {"type": "qcode", "data": key}}}])
+        machine.wait_log("^boot prog=p_proc " if key == "ctrl" else "^boot prog=menu")
+
+
+def test_says_that_there_is_no_menu(floppy, image):
+    floppy.set(MENU, name=b"MENU    OLD")
+    with debuggers.Qemu(floppy.save(image)) as machine:
+        machine.run_to(0x7c00)
+        machine.write(FLAGS_AT, bytes([LEFT_SHIFT]))
+        machine.go()
+        assert_says(machine, "no file", "MENU    COM")
+
+
+def test_a_default_name_of_eight_letters_gives_way_to_the_menu(floppy, image):
+    floppy.set(MENU, name=b"MENU    OLD")
+    floppy.data[NAME_AT - 0x7c00:NAME_AT - 0x7c00 + 11] = b"LONGNAMECOM"
+    with debuggers.Qemu(floppy.save(image)) as machine:
+        machine.run_to(0x7c00)
+        machine.write(FLAGS_AT, bytes([LEFT_SHIFT]))
+        machine.go()
+        assert_says(machine, "no file", "MENU    COM")
 
 
 # ---- coming back
 
-def asks_for(name):
-    """A program that wants another one."""
-    return (b"\xbe\x18\x01"             # mov $0x118, %si
-            b"\xbf\xf3\x7d"             # mov $0x7df3, %di
+def asks_for(name, before=0):
+    """A program that wants another one; or, behind so many bytes, its end."""
+    return (b"\xbe" + (0x118 + before).to_bytes(2, "little") +    # mov $name, %si
+            b"\xbf\xe5\x7d"             # mov $0x7de5, %di
             b"\xb9\x0b\x00"             # mov $11, %cx
             b"\x31\xc0\x8e\xc0"         # es = 0
             b"\xf3\xa4"                 # rep movsb
@@ -249,7 +321,79 @@ def test_gets_a_program_the_next_one(floppy, image):
         assert machine.memory(NAME_AT, 11) == b"FIRST   COM"
 
 
+HOLDS_SHIFT = b"\xbf\x17\x04\x31\xc0\x8e\xc0\x26\x80\x0d\x02"      # orb $2, 0:0x417
+LETS_GO = b"\xfa\xbf\x17\x04\x31\xc0\x8e\xc0\x26\x80\x25\xfc"      # cli; andb $~3, 0:0x417
+
+
+def test_shift_does_not_hinder_the_menu(floppy, image):
+    floppy.write(b"NEXT    COM", floppy.read(NAME))
+    floppy.write(MENU, LETS_GO + asks_for(b"NEXT    COM", len(LETS_GO)))
+    floppy.write(NAME, HOLDS_SHIFT + asks_for(b"        COM", len(HOLDS_SHIFT)))
+    with Qemu(floppy.save(image)) as machine:
+        machine.wait_log(RUNS)
+        assert machine.memory(NAME_AT, 11) == b"NEXT    COM"
+
+
 def test_says_which_program_is_missing(floppy, image):
     floppy.write(NAME, asks_for(b"LIESMICHTXT"))
     with Qemu(floppy.save(image)) as machine:
-        assert_says(machine, "no file LIESMICHTXT")
+        assert_says(machine, "no file", "LIESMICHTXT")
+
+
+# ---- scripts/mkfloppy
+
+def mkfloppy(*arguments):
+    return subprocess.run([ROOT / "scripts/mkfloppy", *arguments], capture_output=True, text=True)
+
+
+@pytest.fixture
+def four_programs(tmp_path):
+    """Their names, and a floppy with them: ours, one of no words, of whole ones, of an odd byte."""
+    contents = {NAME: BUILD.joinpath("p_proc.com").read_bytes(), b"EMPTY   COM": b"",
+                MENU: SAYS_MENU.ljust(512, b"\0"), b"LONGNAMECOM": random.Random(8).randbytes(1025)}
+    lines = [line for line in ROOT.joinpath("floppy.img.in").read_text().splitlines() if "file" not in line.split()[:1]]
+    for name, content in contents.items():
+        dotted = name[:8].rstrip().decode() + ".COM"
+        (tmp_path / dotted).write_bytes(content)
+        lines.append(f"file {dotted} {dotted}")
+    (tmp_path / "boot.bin").write_bytes(SECTOR)
+    (tmp_path / "four.in").write_text("\n".join(lines))
+    made = mkfloppy(tmp_path / "four.in", tmp_path / "four.img")
+    assert made.returncode == 0, made.stderr
+    return contents, tmp_path / "four.img"
+
+
+def test_every_file_has_its_sum(four_programs):
+    contents, image = four_programs
+    floppy = Floppy(image)
+    assert {name: floppy.get(name, "sum") for name in contents} == \
+        {name: checksum(content) for name, content in contents.items()}
+    assert Floppy(FLOPPY).get(NAME, "sum") == checksum(contents[NAME]) != 0
+    checked = subprocess.run(["/usr/sbin/fsck.fat", "-n", image], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.parametrize("program, name", [
+    ("menu", MENU), ("MENU.COM", MENU), ("longname", b"LONGNAMECOM"), ("p_proc.com", NAME)])
+def test_start_makes_a_copy_that_starts(program, name, four_programs, image):
+    contents, original = four_programs
+    before = original.read_bytes()
+    made = mkfloppy("--start", program, original, image)
+    assert made.returncode == 0, made.stderr
+    assert original.read_bytes() == before
+    copy = image.read_bytes()
+    at = NAME_AT - 0x7c00
+    assert copy == before[:at] + name + before[at + 11:]
+    with debuggers.Qemu(image) as machine:
+        machine.run_to(ENTERED)
+        assert machine.read(ENTERED, len(contents[name])) == contents[name]
+
+
+@pytest.mark.parametrize("program, image, reason", [
+    ("nothing", FLOPPY, "no NOTHING.COM on "), ("readme.txt", FLOPPY, "expected a program like KSTACK"),
+    ("*", FLOPPY, "expected a program like KSTACK"), ("p_proc", "nowhere.img", "no image nowhere.img")])
+def test_start_says_what_it_cannot(program, image, reason, tmp_path):
+    made = mkfloppy("--start", program, image, tmp_path / "copy.img")
+    assert made.returncode == 1 and reason in made.stderr
+    assert not list(tmp_path.iterdir())
+    assert mkfloppy("--start", program, image).returncode == 2

@@ -59,7 +59,7 @@ def test_a_compiler_has_no_remarks_and_its_floppy_plays(tmp_path, compiler):
 def test_the_boot_sector_has_the_room_that_it_says():
     sector = (BUILD / "boot.bin").read_bytes()
     names = machines.symbols(BUILD / "boot.elf")
-    end = names["no_file_text"] - 0x7c00
+    end = names["file"] - 0x7c00
     assert len(sector) == 512 and sector[510:] == b"\x55\xaa"
     assert 0 <= names["boot_room"] < end
     assert sector[end - names["boot_room"]:end] == bytes(names["boot_room"])

@@ -3,10 +3,10 @@
 import random
 import re
 
-import attacks
 import cost
 import machines
 import pytest
+import tries
 from debuggers import BASE, GENERAL, NAMES, count, knowing, patched
 from test_registers import (ALWAYS, DF, FLAGS, PLAYER, SELECTORS, back_at_int, differences, set_flags,
                             set_selector, start, turn_of)
@@ -29,7 +29,7 @@ each = pytest.mark.parametrize("form, emulator", EACH)
 
 @pytest.fixture
 def floppy(form, tmp_path):
-    return machines.booting(form, tmp_path / "floppy.img")
+    return machines.floppy_that_starts(form, tmp_path / "floppy.img")
 
 
 @pytest.fixture
@@ -54,8 +54,7 @@ def tss(machine, letter, offset, size=4):
 
 def code_of(form, code, path):
     """A floppy on which proc A is something else."""
-    patched(path, {machines.symbols(machines.BUILD / f"{form}.elf")["proc_a_code"]: code}, form)
-    return machines.booting(form, path, path)
+    return patched(path, {machines.symbols(machines.BUILD / f"{form}.elf")["proc_a_code"]: code}, form)
 
 
 # ---- the tables
@@ -169,7 +168,7 @@ def test_registers_and_flags_come_back_and_show_nothing_of_the_other_proc(form, 
     symbols = machines.symbols(machines.BUILD / f"{form}.elf")
     image = patched(tmp_path / "floppy.img",
                     {symbols[f"proc_{letter}_code"]: PLAYER for letter in "ab"}, form)
-    with emulator(machines.booting(form, image, image)) as machine:
+    with emulator(image) as machine:
         before = start(machine)
         for n in range(12):
             for letter in "ab":
@@ -224,9 +223,9 @@ def test_over_many_switches_no_stack_moves_and_no_turn_is_lost(form, machine):
 
 @each
 def test_what_a_proc_may_not_do_ends_it_and_not_the_other(form, emulator, tmp_path):
-    known = attacks.seen_by(emulator)
-    with emulator(attacks.floppy(form, tmp_path / "floppy.img")) as machine:
-        assert attacks.judged(machine, known) == {attack.name: attacks.expected(attack) for attack in known}
+    known = tries.seen_by(emulator)
+    with emulator(tries.floppy(form, tmp_path / "floppy.img")) as machine:
+        assert tries.judged(machine, known) == {attack.name: tries.expected(attack) for attack in known}
 
 
 @each
@@ -301,7 +300,7 @@ def test_when_both_have_ended_the_machine_says_so_and_stops(form, emulator, tmp_
     symbols = machines.symbols(machines.BUILD / f"{form}.elf")
     image = patched(tmp_path / "floppy.img",
                     {symbols[f"proc_{letter}_code"]: b"\x0f\x0b" for letter in "ab"}, form)
-    with emulator(machines.booting(form, image, image)) as machine:
+    with emulator(image) as machine:
         machine.go()
         machine.wait_log("^halt reason=")
         ends = [line for line in machine.log() if line.startswith("end")]

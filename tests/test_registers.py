@@ -13,13 +13,13 @@ from debuggers import GENERAL, NAMES, SEGMENTS, SYMBOLS, Bochs, Qemu, patched
 INT, BACK = 0, 2  # offsets in our proc
 PLAYER = bytes.fromhex("cd30 ebfc")  # int $0x30; jmp back to it
 # Single instructions behind it, for the debugger to start: selectors come from eax.
-TOOLS = {"ds": "8ed8", "es": "8ec0", "fs": "8ee0", "gs": "8ee8", "popf": "9d"}
+TOOLS = {"ds": "8ed8", "es": "8ec0", "fs": "8ee0", "gs": "8ee8", "popf": "9d", "ud2": "0f0b"}
 TOOL_PLACES = {name: len(PLAYER) + 2 * i for i, name in enumerate(TOOLS)}
 PLAYER += b"".join(bytes.fromhex(code).ljust(2, b"\x90") for code in TOOLS.values())
 
 # What ring 3 can set and nothing punishes at once: CF PF AF ZF SF DF OF NT AC ID.
 FLAGS = 0x001 | 0x004 | 0x010 | 0x040 | 0x080 | 0x400 | 0x800 | 0x4000 | 0x40000 | 0x200000
-ALWAYS = 0x002
+ALWAYS = 0x202  # and IF, which ring 3 cannot change
 DF = 0x400
 # Null, own code, own data, own window. (iret turns the other nulls, 1-3, into 0.)
 SELECTORS = {"a": (0, 0x07, 0x0f, 0x17), "b": (0, 0x1f, 0x27, 0x2f)}
@@ -128,3 +128,7 @@ def test_c_never_sees_a_procs_direction_flag(floppy, emulator, rounds):
             assert machine.values()["eflags"] & DF
             machine.run_to("switch_to_next")
             assert not machine.values()["eflags"] & DF
+        turn_of(machine, "a")
+        machine.set(eip=TOOL_PLACES["ud2"])
+        machine.run_to("fault")
+        assert not machine.values()["eflags"] & DF

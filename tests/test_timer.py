@@ -4,10 +4,10 @@ import itertools
 import random
 import re
 
-import attacks
 import machines
 import pytest
 import steady
+import tries
 from debuggers import (FRAME_BYTES, GENERAL, NAMES, ORDER, PUSHED_BY_INT, SEGMENTS, Bochs, count,
                        knowing, patched)
 
@@ -29,7 +29,7 @@ OWN = {"a": {"cs": 0x07, "ss": 0x0f, "ds": 0x0f, "es": 0x0f, "fs": 0, "gs": 0x17
 
 @pytest.fixture(scope="module")
 def floppy(tmp_path_factory):
-    return machines.booting(PROGRAM, tmp_path_factory.mktemp("timer") / "floppy.img")
+    return machines.floppy_that_starts(PROGRAM, tmp_path_factory.mktemp("timer") / "floppy.img")
 
 
 @pytest.fixture(params=EMULATORS, ids=NAMES)
@@ -250,7 +250,7 @@ def test_procs_that_watch_their_registers_find_nothing_at_full_speed(emulator, t
 def test_c_never_sees_a_procs_direction_flag_nor_an_interrupt(emulator, tmp_path):
     image = tmp_path / "floppy.img"
     patched(image, {SYMBOLS["proc_a_code"]: b"\xfd\xeb\xfe"}, PROGRAM)  # std; jmp .
-    with emulator(machines.booting(PROGRAM, image, image)) as machine:
+    with emulator(image) as machine:
         for _ in range(4):
             machine.run_to("switch_to_next")
             assert not machine.values()["eflags"] & 0x600, "DF, IF"
@@ -261,11 +261,11 @@ def test_c_never_sees_a_procs_direction_flag_nor_an_interrupt(emulator, tmp_path
 
 @pytest.mark.parametrize("steps", range(5))
 def test_ring_0_may_ask_at_any_moment_and_is_heard(floppy, steps):
-    """At first a proc is asked for its count: it goes to serve that. Meanwhile ring 0 asks
-    for a mistake."""
+    """At first a proc is asked for its count. When it has drawn that, it looks what there is
+    to do besides; meanwhile ring 0 asks for a mistake."""
     with EMULATORS[1](floppy) as machine:
-        machine.run_to(code("a"))
-        for _ in range(4 + steps):
+        machine.run_to("proc_a_answer")
+        for _ in range(steps):
             machine.step()
         machine.write(machines.BASE + SYMBOLS["proc_a_data"], (2).to_bytes(4, "little"))
         machine.go()
@@ -280,7 +280,7 @@ def test_ring_0_may_ask_at_any_moment_and_is_heard(floppy, steps):
 def test_a_loop_without_end_takes_nothing_from_the_other_proc(emulator, tmp_path):
     image = tmp_path / "floppy.img"
     patched(image, {SYMBOLS["proc_a_code"]: b"\xeb\xfe"}, PROGRAM)
-    with emulator(machines.booting(PROGRAM, image, image)) as machine:
+    with emulator(image) as machine:
         machine.go()
         machine.wait_log("n=512 ")
         machine.halt()
@@ -302,9 +302,9 @@ def test_a_mistake_by_key_ends_proc_a_and_b_plays_on(floppy, emulator):
 
 @pytest.mark.parametrize("emulator", EMULATORS, ids=NAMES)
 def test_what_a_proc_may_not_do_ends_it_and_not_the_other(tmp_path, emulator):
-    known = attacks.seen_by(emulator)
-    with emulator(attacks.floppy(PROGRAM, tmp_path / "floppy.img")) as machine:
-        assert attacks.judged(machine, known) == {attack.name: attacks.expected(attack) for attack in known}
+    known = tries.seen_by(emulator)
+    with emulator(tries.floppy(PROGRAM, tmp_path / "floppy.img")) as machine:
+        assert tries.judged(machine, known) == {attack.name: tries.expected(attack) for attack in known}
         assert count(machine.frame("b")) > 1000
 
 
@@ -315,7 +315,7 @@ def test_a_spurious_interrupt_is_counted_and_harms_nobody(tmp_path, emulator, ve
     image = tmp_path / "floppy.img"
     loop = bytes([0xcd, vector, 0xeb, 0xfe])  # int n; jmp .
     patched(image, {SYMBOLS["proc_a_code"]: loop}, PROGRAM)
-    with emulator(machines.booting(PROGRAM, image, image)) as machine:
+    with emulator(image) as machine:
         machine.run_to(code("a"))
         place = machines.BASE + SYMBOLS["idt"] + vector * 8 + 5
         machine.write(place, bytes([INTERRUPT_GATE | RING_3]))

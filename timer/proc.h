@@ -20,16 +20,21 @@ PROC(code):
 	cmpl	$ASK_NOTHING, ASKED
 	je	PROC(code)
 
-	/* Ring 0 may ask for more at any moment: read and clear in one instruction. */
-	pusha
-	mov	$ASK_NOTHING, %eax
-	xchg	%eax, ASKED
-	sub	$ASK_MISTAKE, %eax
-	jae	PROC(mistake)
+	pusha				# whatever it is: the count first
 	lea	32(%esp), %eax		# before pusha: what it is in the loop
 	call	PROC(draw)
 	popa
+PROC(answer):
+	push	%eax
+	mov	$ASK_NOTHING, %eax	# ring 0 may ask for more at any moment: read and
+	xchg	%eax, ASKED		# clear in one instruction
+	sub	$ASK_MISTAKE, %eax
+	jae	1f
+	pop	%eax
 	jmp	PROC(code)
+
+1:	pop	%ecx			# back to where esp was; no register is needed now
+	jmp	PROC(mistake)
 
 #define WINDOW %gs
 #include "draw.h"

@@ -87,8 +87,7 @@ def floppy(program, path):
     symbols = machines.symbols(machines.BUILD / f"{program}.elf")
     code = JUMP + b"".join(attack.code + FOREVER for attack in ATTACKS)
     assert len(code) <= symbols["proc_a_code_bytes"]
-    patched(path, {symbols["proc_a_code"]: code}, program)
-    return machines.booting(program, path, path)
+    return patched(path, {symbols["proc_a_code"]: code}, program)
 
 
 def judged(machine, attacks):

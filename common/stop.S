@@ -1,0 +1,29 @@
+/*
+ * The end of a program that cannot even begin.
+ */
+	.text
+
+/*
+ * stop_in_real_mode - say why not, and end
+ *
+ * In:		si: text, ending in 0; ds = SEG.  Real mode or virtual-8086 mode.
+ * To:		DOS, if it was DOS that loaded the program; else a key reboots.
+ */
+	.code16
+	.global	stop_in_real_mode
+stop_in_real_mode:
+	sti				# the keyboard's, for one
+1:	lodsb
+	mov	$0x0e, %ah		# BIOS: write in teletype manner
+	xor	%bx, %bx
+	int	$0x10
+	test	%al, %al
+	jnz	1b
+	cmpw	$0x20cd, 0		# DOS puts an "int 0x20" at SEG:0000, for
+	je	1f			# programs to end with
+	mov	$0x00, %ah		# BIOS: wait for a key
+	int	$0x16
+	ljmp	$0xffff, $0x0000	# as if it had been switched on
+1:	int	$0x20
+
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,145 @@
+/*
+ * The two threads and their lives: turns, an end, a new start; and what the keys do.
+ *
+ * All functions: ring 0, interrupts off, the kernel stack of the thread that runs,
+ * unless it says otherwise.
+ */
+#include "cause.h"
+#include "look.h"
+#include "machine.h"
+#include "pace.h"
+#include "procs.h"
+#include "report.h"
+#include "screen.h"
+#include "thread.h"
+#include "thread_segments.h"
+#include "watchdog.h"
+#include "window.h"
+
+static uint8_t stack_a[KSTACK_BYTES] __attribute__((aligned(4)));
+static uint8_t stack_b[KSTACK_BYTES] __attribute__((aligned(4)));
+
+/* What the threads see in ds: a piece for each, with its two TLS at the bottom. */
+uint32_t user_data[USER_DATA_BYTES / sizeof(uint32_t)];
+enum { TLS_WORDS = TLS_BYTES / sizeof(uint32_t), USER_WORDS = USER_BYTES / sizeof(uint32_t) };
+
+enum { CMOS_INDEX = 0x70, CMOS_DATA = 0x71 };	/* the clock's ports */
+static const uint16_t clock_ports[] = { CMOS_INDEX, CMOS_DATA, 0 };
+static const uint16_t no_ports[] = { 0 };
+
+struct thread thread_a = {
+	.stack_end = stack_a + KSTACK_BYTES, .esp = POISON, .ports = clock_ports,
+	.tls = { user_data, user_data + TLS_WORDS },
+	.next = &thread_b, .name = 'A', .place = 0, .arguments = { A_SCREEN, true },
+};
+struct thread thread_b = {
+	.stack_end = stack_b + KSTACK_BYTES, .esp = POISON, .ports = no_ports,
+	.tls = { user_data + USER_WORDS, user_data + USER_WORDS + TLS_WORDS },
+	.next = &thread_a, .name = 'B', .place = 1, .arguments = { B_SCREEN, false },
+};
+
+static void ask(const struct thread *thread, uint32_t what)
+{
+	thread->tls[0][ASKED / sizeof what] = what;
+}
+
+static void ask_count(const struct thread *thread)
+{
+	if (thread->tls[0][ASKED / sizeof(uint32_t)] == ASK_NOTHING)
+		ask(thread, ASK_COUNT);
+}
+
+/* Everything that a new thread needs; also for one that has ended. */
+static void thread_start(struct thread *thread)
+{
+	thread_prepare(thread);
+	thread->ended = false;
+	ask(thread, ASK_COUNT);
+	stacks_start(thread);
+}
+
+/* From: start (kstack.S), once, before ring 3 exists.  Stack: ring0_stack. */
+void threads_start(void)
+{
+	look_start();
+	screen_put(KEYS_ROW, 2, KEYS,
+	    "space hold  + - pace  f full speed  1-6 A's mistakes  7 B's  r restart  q quit");
+	thread_start(&thread_a);
+	thread_start(&thread_b);
+}
+
+/* Out: whose turn it is after a thread's; the same if there is no other. */
+static struct thread *after(const struct thread *thread)
+{
+	struct thread *next = thread->next;
+
+	while (next->ended)
+		next = next->next;
+	return next;
+}
+
+/* From: the gate (kstack.S).  Comes back when the other has yielded, too. */
+void yield(void)
+{
+	switches_left--;
+	schedule(after(current));
+}
+
+/*
+ * From:	fault_entry (kstack.S).
+ * In:		the frame (from ring 0 without esp and ss), vector, error code.
+ * Out:		comes back if the thread goes on.  If not, its stack is left for good.
+ */
+void fault(const struct frame *frame, uint32_t vector, uint32_t error)
+{
+	struct thread *ending = current;
+	struct cause cause = { .vector = vector, .error = error };
+
+	screen_use();
+	if (!fault_ends(ending->name, frame, &cause))
+		return;
+
+	struct thread *next = after(ending);
+
+	report_end(ending->name, ending->place, thread_frame(ending), &cause,
+		   next == ending ? 0 : next->name);
+	if (next == ending)
+		halt();
+	ending->ended = true;
+	watchdog_start();		/* the next one's time begins now */
+	schedule_away(next);
+}
+
+/* From: schedule_in, after each change of threads. */
+void look_if_due(struct thread *from, struct thread *to)
+{
+	if (switches_left)
+		return;
+	screen_use();
+
+	uint64_t switches = look_begin(from->name, to->name);
+
+	if (pace_wants_picture())
+		stacks_show(switches, from, to);
+	ask_count(from);
+	ask_count(to);
+	look_end(from->place, to->place);
+}
+
+/* All that have ended start anew, on the kernel stacks that they have left. */
+void procs_restart(void)
+{
+	for (struct thread *thread = current->next; thread != current; thread = thread->next)
+		if (thread->ended)
+			thread_start(thread);
+}
+
+/* In: 0 to MISTAKES - 1: one of A's; MISTAKES: B is to show the time, too. */
+void proc_ask_mistake(unsigned number)
+{
+	const struct thread *thread = number < MISTAKES ? &thread_a : &thread_b;
+
+	if (thread->ended)
+		procs_restart();
+	ask(thread, ASK_MISTAKE + number);
+}

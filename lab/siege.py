@@ -1,0 +1,342 @@
+"""A game in an emulator, of which proc A is attacked from, again and again.
+
+    with Siege("bochs", codes) as siege:
+        siege.attack(attack, number)    what was not as expected of an attack; empty if all was
+        siege.random(number)            what it did that no code in proc A may do; how it ended
+    besiege("qemu", attacks), at_random(seed, 500)      many, one after the other
+
+The floppy is the one that ships, and nothing of the program is changed. The attacks' code
+lies in memory that the program does not use; a debugger stops whenever ring 0 asks for a
+key. There it ends A if it still lives (its frame gets a cs of zero), points the base of A's
+code segment at the next attack, and answers with the key that starts A anew. When ring 0
+asks again, A has had its turn, and many more if it wanted them.
+"""
+
+import re
+import tempfile
+
+import machines
+from attacks import CODE_BYTES, EXCEPTIONS, STRIDE, assembled, means, random_codes
+from debuggers import BASE, FRAME, FRAME_BYTES, Bochs, Qemu, count, frame, linear
+
+CODES_AT = 0x200000  # linear; the program ends far below
+PIECE = 0x20000  # bytes: Bochs puts no larger image into memory as one, and four of them
+AT_ONCE = 4 * PIECE // STRIDE
+GAME = 500         # attacks at random, until a new game begins
+WHOLE_EVERY = 16   # of them, until all the memory is looked at
+EMULATORS = {"bochs": Bochs, "qemu": Qemu}
+A_CODE_ROW = linear("proc_a_ldt")
+BASE_AND_ACCESS = 2  # in a descriptor: three bytes and one
+A_CODE_ACCESS = 0xfb  # present, DPL 3, code, readable, accessed
+ENDED = FRAME_BYTES + 16  # in struct proc
+B_OWN = {"cs": 0x1f, "ss": 0x27, "ds": 0x27, "es": 0x27, "fs": 0, "gs": 0x2f, "esp": 0x100,
+         "eax": 0, "ebx": 0, "ecx": 0, "edx": 0, "ebp": 0}
+ARITHMETIC = 0x8d5  # flags that B's own additions set
+B_STACK_IN_USE = 64  # bytes at the end of B's data
+KEY_NONE, KEY_F, KEY_R = "KEY_NONE", "KEY_F", "KEY_R"
+MODELS = ("pentium", "corei7_haswell_4770")  # Bochs' names
+
+# What nobody writes to while the game goes on. [start, end), linear.
+ROW = 160
+UNTOUCHED = {
+    "what the BIOS and the loader have left": (0x0, BASE + 0x100),
+    "ring 0's code, and B's": (BASE + 0x100, linear("data_start")),
+    "GDT": (linear("gdt"), A_CODE_ROW),
+    "A's LDT": (A_CODE_ROW + 8, linear("proc_b_ldt")),
+    "B's LDT and the IDT": (linear("proc_b_ldt"), linear("idt_gate")),
+    "gate 0x30": (linear("idt_gate") + 2, linear("idtr")),
+    "TSS": (linear("tss") + 8, linear("double_fault_tss")),
+    "TSS of #DF": (linear("double_fault_tss"), linear("double_fault_tss") + 104),
+    "B's data": (linear("proc_b_data") + 4, linear("proc_b_data") + 256 - B_STACK_IN_USE),
+    "memory that nobody uses": (linear("bss_end"), 0xa0000),
+    "B's window, top": (0xb8000 + 19 * ROW, 0xb8000 + 20 * ROW),
+    "B's window, bottom": (0xb8000 + 21 * ROW, 0xb8000 + 25 * ROW),
+    "the rest of video memory": (0xb8000 + 25 * ROW, 0xc0000),
+    "BIOS": (0xc0000, 0x100000),
+}
+PROGRAM_END = linear("bss_end")
+
+
+def keys():
+    """The numbers of the keys, as C counts them (common/machine.h)."""
+    text = (machines.ROOT / "common/machine.h").read_text()
+    names = re.search(r"enum key \{(.*?)\}", text, re.S).group(1)
+    return {name: number for number, name in enumerate(re.findall(r"^\s*(KEY_\w+),", names, re.M))}
+
+
+def ret_of_key_pressed():
+    """Offset of the ret at which key_pressed comes back with a key in eax."""
+    text = machines.BUILD / "p_proc.lst"
+    body = re.search(r"<key_pressed>:\n(.*?)\n\n", text.read_text(), re.S).group(1)
+    return int(re.search(r"^ *([0-9a-f]+):.*\tret", body, re.M).group(1), 16)
+
+
+class Siege:
+    def __init__(self, emulator, codes, model=None):
+        self.emulator = emulator
+        self.codes = codes
+        self.keys = keys()
+        self.ret = ret_of_key_pressed()
+        self.seen = 0
+        with tempfile.TemporaryDirectory(prefix="rp-") as folder:
+            pieces = list(self._pieces(folder))
+            if emulator == "bochs":
+                options = [f"optramimage{n}: file={path}, address={at:#x}" for n, (path, at) in enumerate(pieces, 1)]
+                if model:
+                    options.append(f"cpu: model={model}, ips=1000000")
+                self.machine = Bochs(options=options)
+            else:
+                self.machine = Qemu(extra=[word for path, at in pieces for word in
+                                           ("-device", f"loader,file={path},addr={at:#x},force-raw=on")])
+            try:
+                self._start()
+            except BaseException:
+                self.close()
+                raise
+
+    def _pieces(self, folder):
+        """The codes in files, and where they belong."""
+        data = b"".join(code.data for code in self.codes)
+        assert len(self.codes) <= AT_ONCE, "more codes than fit into Bochs"
+        for start in range(0, len(data), PIECE):
+            path = f"{folder}/{start:x}"
+            with open(path, "wb") as file:
+                file.write(data[start:start + PIECE])
+            yield path, CODES_AT + start
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.machine.close()
+
+    # ---- the game
+
+    def _start(self):
+        """To full speed, with A ended for the first time."""
+        self._look()
+        self._press(KEY_F)
+        for _ in range(8):
+            self._look()
+            self._press(KEY_NONE)
+        self._look()
+        self._end_a()
+        self.before = self._memory(whole=True)
+        self._news()
+
+    def _look(self):
+        self.machine.run_to("key_pressed")
+
+    def _press(self, key):
+        self.machine.set(eax=self.keys[key], eip=self.ret)
+
+    def _end_a(self):
+        """If A lives, ring 0 finds at its next turn that it cannot go on."""
+        if self._a_lives():
+            self.machine.write(linear("proc_a") + 4 * FRAME.index("cs"), bytes(4))
+            self._press(KEY_NONE)
+            self._look()
+            assert not self._a_lives(), "proc A cannot be ended"
+
+    def _a_lives(self):
+        return not self.machine.word("proc_a", ENDED)
+
+    def _memory(self, whole):
+        end = 0x100000 if whole else PROGRAM_END
+        start = 0 if whole else BASE
+        if self.emulator == "qemu":
+            return bytes(start) + self.machine.memory(start, end - start)
+        return bytes(start) + self.machine.read(start, end - start)
+
+    def _news(self):
+        """The log's lines since the last call, but for the switches'."""
+        text = self.machine._output()
+        end = text.rfind("\n") + 1
+        piece, self.seen = text[self.seen:end], end
+        return [line for line in machines.log_lines(piece) if not line.startswith("switch ")]
+
+    def _run(self, number, made=None, bent=None):
+        """A attacks by code number; the log's lines from then on."""
+        self._end_a()
+        self._news()
+        at = CODES_AT + number * STRIDE
+        self.machine.write(A_CODE_ROW + BASE_AND_ACCESS, (at | A_CODE_ACCESS << 24).to_bytes(4, "little"))
+        self.turns = count(frame(self._frame("b")))
+        old = self._bend(made or {})
+        self._press(KEY_R)
+        self._look()
+        if bent:
+            old |= self._bend(bent)
+            self._press(KEY_NONE)
+            self._look()
+        for place, data in old.items():
+            self.machine.write(place, data)
+        self.strays = self._strays()
+        return self._news()
+
+    def _strays(self):
+        return {"nmi": self.machine.word("nmis"), "spurious": self.machine.word("spurious")}
+
+    def _frame(self, letter):
+        return self.machine.read(linear(f"proc_{letter}"), FRAME_BYTES)
+
+    def _bend(self, bent):
+        """Changes words of A's frame, or of tables; what the latter were."""
+        old = {}
+        for word, value in bent.items():
+            if isinstance(word, tuple):
+                name, offset, size = word
+                place = linear(name) + offset
+                old[place] = self.machine.read(place, size)
+            else:
+                place, size = linear("proc_a") + 4 * FRAME.index(word), 4
+            self.machine.write(place, value.to_bytes(size, "little"))
+        return old
+
+    # ---- the verdict
+
+    def attack(self, attack, number):
+        """What was not as expected of an attack with code number."""
+        expected, code = attack.on(self.emulator), self.codes[number]
+        try:
+            before = self._strays()
+            lines = self._run(number, attack.made, attack.bent)
+        except machines.Missing as missing:
+            return [f"the game is over: {self._last_words(missing)}"]
+        found = list(self._judge_strays(lines, before, expected.stray))
+        lines = [line for line in lines if not line.startswith("stray ")]
+        found += self._judge_log(lines, expected, code, attack.bent)
+        if not found:
+            found = list(self._judge_screen(expected, lines[-2]))
+        return found + self._judge_the_rest(whole=True)
+
+    def random(self, number, whole=False):
+        """What was not as it must be, whatever A does; and how A ended. whole: look at all the memory."""
+        try:
+            lines = self._run(number)
+        except machines.Missing as missing:
+            return [f"the game is over: {self._last_words(missing)}"], "over"
+        wrong = [line for line in lines if line.startswith(("panic", "halt", "end proc=B", "fault proc=B"))]
+        end = next((machines.fields(line)["name"] for line in lines if line.startswith("fault proc=A")), "lives")
+        return wrong + self._judge_the_rest(whole), end
+
+    def _last_words(self, missing):
+        panic = [line for line in self._news() if line.startswith(("panic", "halt", "fault", "end"))]
+        return " / ".join(panic) or str(missing)
+
+    def _judge_strays(self, lines, before, expected):
+        """Interrupts that came, and did no harm, are counted and told; nothing else is."""
+        wanted = {name: number + (name == expected) for name, number in before.items()}
+        told = ["stray nmi={nmi} spurious={spurious}".format(**wanted)] if expected else []
+        found = [line for line in lines if line.startswith("stray ")]
+        if self.strays != wanted or found != told:
+            yield f"strays: {self.strays}, not {wanted}; {found}"
+
+    def _judge_log(self, lines, expected, code, bent):
+        traps = [machines.fields(line) for line in lines if line.startswith("trap ")]
+        if any(trap["proc"] != "A" or int(trap["vector"], 16) not in expected.traps for trap in traps):
+            yield f"traps: {traps}"
+        lines = [line for line in lines if not line.startswith("trap ")]
+        if len(lines) != 2 or not lines[0].startswith("fault ") or lines[1] != "end proc=A alive=B":
+            yield f"no fault and end of A, but: {lines}"
+            return
+        fault = machines.fields(lines[0])
+        name = EXCEPTIONS.get(expected.vector, ("?", "?"))[0]
+        for key, value in (("proc", "A"), ("vector", f"{expected.vector:02x}"), ("name", name),
+                           ("error", f"{expected.error:04x}"), ("means", means(expected.vector, expected.error))):
+            if fault[key] != value:
+                yield f"{key} {fault[key]}, not {value}"
+        if ("while" in fault) != expected.restoring:
+            yield "while=restore" if "while" in fault else "not while=restore"
+        cs, eip = (int(part, 16) for part in fault["cs:eip"].split(":"))
+        at = code.eip(expected.at)
+        if at is not None and eip != at:
+            yield f"eip {eip:x}, not {at:x}"
+        if "cs" in bent or ("proc_a_ldt", 5, 1) in bent:
+            return
+        if cs != 0x07:
+            yield f"cs {cs:04x}"
+        shown = code.data[eip:max(eip, min(eip + 8, CODE_BYTES))].hex(" ")
+        if fault["bytes"] != shown:
+            yield f"bytes {fault['bytes']}, not {shown}"
+
+    def _judge_screen(self, expected, line):
+        """The report says the same as the log."""
+        fault = machines.fields(line)
+        raw = self.machine.memory(0xb8000, 4000) if self.emulator == "qemu" else self.machine.read(0xb8000, 4000)
+        rows = [raw[start:start + ROW:2].decode("cp437") for start in range(0, 4000, ROW)]
+        name, title = EXCEPTIONS[expected.vector]
+        if f"ended by {name}, {title}" not in rows[3]:
+            yield f"A's window: {rows[3].strip()}"
+        report = "".join(row[2:38] for row in rows[6:18]).replace(" ", "")
+        error = f"error {expected.error:04x}: {fault['means']}" if fault["means"] else "error none"
+        for words in ("proc A has ended", f"{name}: {title}", f"vector 0x{fault['vector']}", f"cs:eip {fault['cs:eip']}",
+                      f"ss:esp {fault['ss:esp']}", f"bytes {fault['bytes']}", error,
+                      "when ring 0 gave its registers back" if expected.restoring else ""):
+            if words.replace(" ", "") not in report:
+                yield f"not in the report: {words}"
+
+    def _judge_the_rest(self, whole):
+        """B goes on, with nothing of A in its registers; nobody has touched what is not A's."""
+        found = []
+        b = frame(self._frame("b"))
+        if not self.machine.word("proc_b", ENDED) == 0 or not count(b) > self.turns:
+            found.append("B does not go on")
+        found += [f"B's {name} is {b[name]:x}" for name, value in B_OWN.items() if b[name] != value]
+        if b["eflags"] & ~ARITHMETIC != 0x202:
+            found.append(f"B's eflags are {b['eflags']:x}")
+        memory = self._memory(whole)
+        for name, (start, end) in UNTOUCHED.items():
+            if (whole or BASE <= start < PROGRAM_END) and memory[start:end] != self.before[start:end]:
+                place = next(i for i in range(start, end) if memory[i] != self.before[i])
+                found.append(f"{name}: changed at {place:#x}")
+        return found
+
+
+# ---- many attacks, with a new game whenever one is over
+
+def besiege(emulator, attacks):
+    """Gives (attack, what was not as expected of it), None for what is not to be run there."""
+    for start in range(0, len(attacks), AT_ONCE):
+        yield from _games(emulator, attacks[start:start + AT_ONCE])
+
+
+def _games(emulator, attacks):
+    codes = assembled(attacks)
+    siege = None
+    try:
+        for number, attack in enumerate(attacks):
+            if attack.harmful and emulator == "qemu":
+                yield attack, None
+                continue
+            siege = siege or Siege(emulator, codes)
+            found = siege.attack(attack, number)
+            yield attack, found
+            if found:
+                siege.close()
+                siege = None
+    finally:
+        if siege:
+            siege.close()
+
+
+def at_random(seed, count, model=MODELS[0]):
+    """Gives (code, how A ended, what was not as it must be) for codes at random, in Bochs."""
+    for start in range(0, count, GAME):
+        codes = random_codes(f"{seed}.{start}", min(GAME, count - start))
+        siege = None
+        try:
+            for number, code in enumerate(codes):
+                siege = siege or Siege("bochs", codes, model)
+                last = number == len(codes) - 1
+                found, end = siege.random(number, whole=last or number % WHOLE_EVERY == 0)
+                yield code, end, found
+                if found:
+                    siege.close()
+                    siege = None
+        finally:
+            if siege:
+                siege.close()

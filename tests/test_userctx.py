@@ -1,0 +1,531 @@
+"""USERCTX: ring 3 as a function that C calls: run(&context). On QEMU and on Bochs.
+
+The debugger plays C's part where C has nothing to say: at run it writes into the
+context, and when run is back it looks what stands there.
+"""
+
+import random
+import re
+import struct
+import subprocess
+
+import machines
+import pytest
+from debuggers import BASE, BOTH, NAMES, Bochs, Qemu, patched
+from machines import BUILD, ROOT
+
+ELF, COM = BUILD / "userctx.elf", BUILD / "userctx.com"
+NAMED = machines.symbols(ELF)
+
+# userctx/context.h, from the lowest address up.
+GENERAL = "eax ecx edx ebx esp ebp esi edi".split()
+CONTEXT = [*GENERAL, "eip", "eflags", "fsbase", "gsbase", "trap_num", "error_code"]
+CALL, ALARM = 0x100, 0x20
+CALLEE_SAVED = "ebx", "esi", "edi", "ebp"
+
+CODE, DATA, FS, GS = 0x07, 0x0f, 0x33, 0x3b
+LDTS = {"a": 0x40, "b": 0x48}
+WINDOWS = {"a": 0xb8000 + 1 * 160, "b": 0xb8000 + 19 * 160}
+DATA_BYTES, WINDOW_BYTES = 256, 4 * 160
+STORED = 64  # where our user stores its registers, in its data
+ALWAYS, IF, DF = 0x002, 0x200, 0x400
+FLAGS = 0x001 | 0x004 | 0x010 | 0x040 | 0x080 | DF | 0x800 | 0x4000 | 0x40000 | 0x200000
+
+
+@pytest.fixture(scope="session")
+def assemble(tmp_path_factory):
+    """The bytes of some instructions."""
+    folder = tmp_path_factory.mktemp("as")
+
+    def assemble(source):
+        subprocess.run(["as", "--32", "-o", folder / "o", "-"], check=True, text=True, input=source + "\n")
+        subprocess.run(["objcopy", "-O", "binary", "-j", ".text", folder / "o", folder / "bin"], check=True)
+        return (folder / "bin").read_bytes()
+    return assemble
+
+
+# Stores all general registers, adds 10 to each, calls; and again.
+STORE_AND_ADD = "\n".join(
+    ["1:", *(f"mov %{name}, {STORED + 4 * i}" for i, name in enumerate(GENERAL)),
+     *(f"add $10, %{name}" for name in GENERAL), "int $0x30", "jmp 1b"])
+
+
+class Userctx:
+    """A machine with USERCTX, and C's part to play."""
+
+    def __init__(self, machine):
+        self.machine = machine
+        machine.symbols = NAMED
+
+    def __getattr__(self, name):
+        return getattr(self.machine, name)
+
+    def context(self, letter):
+        raw = self.read(self.linear("player_" + letter), 4 * len(CONTEXT))
+        return dict(zip(CONTEXT, struct.unpack(f"<{len(CONTEXT)}I", raw)))
+
+    def write_context(self, letter, **values):
+        for name, value in values.items():
+            place = self.linear("player_" + letter) + 4 * CONTEXT.index(name)
+            self.write(place, struct.pack("<I", value))
+
+    def run(self):
+        """To the next call of run: whose context it is."""
+        self.run_to("run")
+        return {NAMED["player_a"]: "a", NAMED["player_b"]: "b"}[self.values()["eax"]]
+
+    def back(self):
+        """From the beginning of run to where it returns to."""
+        self.run_to(BASE + self.word(BASE + self.values()["esp"]))
+
+    def run_to(self, *places):
+        # QEMU's clock, as it is set here, leaps to the next alarm whenever the debugger stops.
+        if isinstance(self.machine, Qemu):
+            self.hmp("o /b 0x21 0xff")
+        return self.machine.run_to(*places)
+
+    def data(self, letter):
+        return self.read(self.linear(f"proc_{letter}_data"), DATA_BYTES)
+
+    def stored(self, letter):
+        return dict(zip(GENERAL, struct.unpack_from("<8I", self.data(letter), STORED)))
+
+
+@pytest.fixture(params=BOTH, ids=NAMES)
+def start(request, tmp_path):
+    """Boots USERCTX, with other code for its procs if it is given."""
+    running = []
+
+    def start(**code):
+        changes = {NAMED[f"proc_{letter}_code"]: data for letter, data in code.items()}
+        for letter, data in code.items():
+            assert len(data) <= NAMED[f"proc_{letter}_code_bytes"]
+        floppy = patched(tmp_path / "floppy.img", changes or {}, "userctx")
+        running.append(request.param(floppy))
+        return Userctx(running[-1])
+    start.emulator = request.param
+    yield start
+    for machine in running:
+        machine.close()
+
+
+# ---- run: there and back
+
+def test_every_register_goes_there_and_comes_back(start, assemble):
+    user = assemble(STORE_AND_ADD)
+    pc = start(a=user, b=user)
+    assert pc.run() == "a"
+    index = {name: i for i, name in enumerate(GENERAL)}
+    pc.write_context("a", **index)
+    before = pc.context("a")
+    pc.back()
+    assert pc.stored("a") == index
+    after = pc.context("a")
+    assert {name: after[name] for name in GENERAL} == {name: i + 10 for name, i in index.items()}
+    assert (after["trap_num"], after["error_code"]) == (CALL, 0)
+    assert after["eip"] == user.index(b"\xcd\x30") + 2
+    assert all(after[name] == before[name] for name in ("fsbase", "gsbase"))
+
+
+@pytest.mark.parametrize("esp", [7, 0, 0xfffffffe])
+def test_nothing_is_pushed_on_the_users_stack(start, assemble, esp):
+    pc = start(a=assemble("int $0x30"))
+    pc.run()
+    pc.write(pc.linear("proc_a_data"), bytes(range(DATA_BYTES)))
+    pc.write_context("a", esp=esp)
+    pc.back()
+    assert (pc.context("a")["trap_num"], pc.context("a")["esp"]) == (CALL, esp)
+    assert pc.data("a") == bytes(range(DATA_BYTES))
+
+
+def test_two_contexts_take_turns_and_neither_sees_the_others_values(start, assemble):
+    values = random.Random(6)
+    user = assemble(STORE_AND_ADD)
+    pc = start(a=user, b=user)
+    for n in range(12):
+        for letter, other in ("ab", "ba"):
+            assert pc.run() == letter
+            others = pc.context(other)
+            given = {name: values.getrandbits(32) for name in GENERAL}
+            pc.write_context(letter, **given)
+            pc.back()
+            assert pc.stored(letter) == given, f"{letter}, round {n}"
+            found = pc.context(letter)
+            assert {name: found[name] for name in GENERAL} == \
+                {name: value + 10 & 0xffffffff for name, value in given.items()}, f"{letter}, round {n}"
+            assert pc.context(other) == others, f"{letter}, round {n}"
+
+
+def test_flags_come_back_and_c_never_sees_a_users_direction_flag(start, assemble):
+    values = random.Random(7)
+    user = assemble("1: int $0x30; jmp 1b")
+    pc = start(a=user, b=user)
+    for n in range(12):
+        letter = pc.run()
+        flags = values.getrandbits(22) & FLAGS | ALWAYS | IF | (DF if n < 2 else 0)
+        pc.write_context(letter, eflags=flags)
+        pc.back()
+        assert pc.context(letter)["eflags"] == flags
+        assert not pc.values()["eflags"] & (DF | IF)
+
+
+def test_the_callers_registers_are_as_they_were(start, assemble):
+    values = random.Random(8)
+    pc = start(b=assemble(STORE_AND_ADD))
+    pc.run()
+    pc.back()
+    assert pc.run() == "b"
+    mine = {name: values.getrandbits(32) for name in CALLEE_SAVED}
+    pc.set(**mine)
+    before = pc.values()
+    pc.write_context("b", **{name: values.getrandbits(32) for name in GENERAL})
+    pc.back()
+    after = pc.values()
+    assert {name: after[name] for name in CALLEE_SAVED} == mine
+    assert after["esp"] == before["esp"] + 4, "the return address is popped, and no more"
+    for name in ("cs", "ss", "ds", "es", "gs"):
+        assert after[name] == before[name], name
+
+
+def test_esp0_is_the_place_of_the_context_on_the_callers_stack(start):
+    pc = start()
+    for letter in "abab":
+        assert pc.run() == letter
+        esp = pc.values()["esp"]
+        pc.run_to("run_iret")
+        esp0 = pc.word("tss", 4)
+        assert esp0 == esp - 5 * 4
+        assert pc.word(BASE + esp0) == NAMED["player_" + letter]
+        assert pc.values()["esp"] == esp0 - 5 * 4, "five words for iret"
+        pc.run_to("gate", "ckpt_int")
+        assert pc.values()["esp"] == esp0 - 5 * 4, "five words by int"
+
+
+def test_a_context_leads_to_its_two_bases_whatever_the_user_has_loaded(start, assemble):
+    values = random.Random(9)
+    user = assemble("1: mov %eax, %fs; mov %eax, %gs; mov %ecx, %ds; mov %ecx, %es; int $0x30; jmp 1b")
+    pc = start(a=user, b=user)
+    for _ in range(4):
+        letter = pc.run()
+        fsbase, gsbase = values.getrandbits(32), values.getrandbits(32)
+        pc.write_context(letter, eip=0, eax=DATA, ecx=0, fsbase=fsbase, gsbase=gsbase)
+        pc.run_to(f"proc_{letter}_code")
+        found = pc.registers()
+        assert found["fs"][:3] == (FS, fsbase, DATA_BYTES - 1)
+        assert found["gs"][:3] == (GS, gsbase, WINDOW_BYTES - 1)
+        assert found["ds"].selector == found["es"].selector == DATA
+        pc.run_to("gate", "ckpt_int")
+
+
+# ---- every other way in
+
+TRAPS = {
+    "int3": ("int3", 3, 0, 1),
+    "divide error": ("xor %ecx, %ecx; div %ecx", 0, 0, 2),
+    "hlt": ("hlt", 13, 0, 0),
+    "cli": ("cli", 13, 0, 0),
+    "out": ("out %al, $0x80", 13, 0, 0),
+    "int without a door": ("int $0x21", 13, 0x10a, 0),
+    "int beyond the table": ("int $0x31", 13, 0x18a, 0),
+    "ring 0's data": ("mov $0x10, %eax; mov %eax, %ds", 13, 0x10, 5),
+    "the other's table": ("mov $0x48, %eax; mov %eax, %es", 13, 0x48, 5),
+    "a stack of ring 0": ("mov $0x10, %eax; mov %eax, %ss", 13, 0x10, 5),
+    "no instruction": ("ud2", 6, 0, 0),
+    "FPU": ("fld1", 7, 0, 0),
+    "single step": ("push $0x302; popf; nop", 1, 0, 7),
+}
+
+
+@pytest.mark.parametrize("source, trap_num, error_code, eip", TRAPS.values(), ids=TRAPS)
+def test_a_trap_is_a_return_from_run_with_its_number_and_code(start, assemble, source, trap_num,
+                                                            error_code, eip):
+    pc = start(a=assemble(source))
+    pc.run()
+    pc.write_context("a", trap_num=0xdead, error_code=0xdead)
+    before = pc.values()
+    pc.back()
+    after = pc.context("a")
+    assert (after["trap_num"], after["error_code"], after["eip"]) == (trap_num, error_code, eip)
+    assert (after["edi"], after["esi"], after["esp"]) == (0, 0, DATA_BYTES)
+    assert pc.values()["esp"] == before["esp"] + 4
+
+
+LIMITS = {
+    "behind its data": "mov 256, %al",
+    "behind its code": "mov %cs:0x1000, %al",
+    "behind its window": "mov %gs:640, %al",
+    "behind its fs": "mov %fs:256, %al",
+    "into its code": "mov %al, %cs:0",
+}
+
+
+@pytest.mark.parametrize("source", LIMITS.values(), ids=LIMITS)
+def test_a_user_cannot_leave_its_segments(start, assemble, source):
+    if start.emulator is Qemu:
+        pytest.xfail("QEMU's TCG checks no limits and no types")
+    pc = start(a=assemble(source))
+    pc.run()
+    pc.back()
+    assert (pc.context("a")["trap_num"], pc.context("a")["error_code"]) == (13, 0)
+
+
+def test_a_fault_ends_the_proc_and_the_other_plays_on(start, assemble):
+    pc = start(a=assemble("hlt"))
+    pc.go()
+    pc.wait_log("n=64 ")
+    log = pc.log()
+    assert log[1].startswith("fault proc=A vector=0d name=#GP error=0000 means=\"no selector\" "
+                             "cs:eip=0007:00000000 ss:esp=000f:00000100 bytes=\"f4 ")
+    assert log[2:4] == ["end proc=A alive=B", "switch n=1 from=B to=B esp0=" + log[3][-8:]]
+
+
+def test_int3_is_told_and_the_user_goes_on_behind_it(start, assemble):
+    pc = start(a=assemble("1: int3; int $0x30; jmp 1b"))
+    pc.go()
+    pc.wait_log("n=64 ")
+    log = pc.log()
+    assert "trap n=1 proc=A vector=03 name=#BP cs:eip=0007:00000001" in log
+    assert len([line for line in log if line.startswith("trap ")]) <= 7
+    assert not any(line.startswith(("fault", "end")) for line in log)
+
+
+def test_who_never_calls_is_ended_by_the_alarm(start, assemble):
+    pc = start(a=assemble("1: jmp 1b"))
+    pc.run()
+    pc.machine.run_to(BASE + pc.word(BASE + pc.values()["esp"]))
+    assert (pc.context("a")["trap_num"], pc.context("a")["error_code"]) == (ALARM, 0)
+    pc.go()
+    pc.wait_log("fault proc=A vector=20 name=IRQ0 error=0000 .*cs:eip=0007:00000000")
+    pc.wait_log("end proc=A alive=B")
+
+
+def test_an_eip_that_the_cpu_refuses_is_a_trap_of_the_user(start):
+    if start.emulator is Qemu:
+        pytest.xfail("QEMU's TCG checks no limits")
+    pc = start()
+    pc.run()
+    beyond = NAMED["proc_a_code_bytes"]
+    before = pc.values()
+    pc.write_context("a", eip=beyond, ebx=0x1234, esp=7)
+    pc.back()
+    after = pc.context("a")
+    assert (after["trap_num"], after["error_code"]) == (13, 0)
+    assert (after["eip"], after["ebx"], after["esp"]) == (beyond, 0x1234, 7)
+    assert {name: pc.values()[name] for name in (*CALLEE_SAVED, "ds", "es", "gs")} == \
+        {name: before[name] for name in (*CALLEE_SAVED, "ds", "es", "gs")}
+    pc.go()
+    pc.wait_log(f"fault proc=A vector=0d .*cs:eip=0007:{beyond:08x} .*while=restore")
+    pc.wait_log("end proc=A alive=B")
+
+
+# ---- ring 0's own traps
+
+FRAME = "gs fs es ds edi esi ebp pusha_esp ebx edx ecx eax trap_num error_code eip cs eflags".split()
+
+
+@pytest.fixture
+def trap_in_ring_0(start):
+    """(machine, registers before it, the frame's place): ring 0 has executed ud2."""
+    values = random.Random(10)
+    pc = start()
+    pc.run()
+    place = NAMED["proc_b_data"] + 128
+    pc.write(BASE + place, b"\x0f\x0b")
+    pc.set(eip=place, **{name: values.getrandbits(32) for name in GENERAL if name != "esp"})
+    before = pc.values()
+    pc.run_to("trap_handler")
+    return pc, before, BASE + pc.values()["eax"]
+
+
+def test_a_trap_from_ring_0_builds_a_frame_and_goes_on_as_it_says(trap_in_ring_0):
+    pc, before, place = trap_in_ring_0
+    frame = dict(zip(FRAME, struct.unpack("<17I", pc.read(place, 68))))
+    for name in (*GENERAL, "eip", "eflags"):
+        if name != "esp":
+            assert frame[name] & ~0x10000 == before[name] & ~0x10000, name  # RF is the CPU's
+    for name in ("cs", "ds", "es", "gs"):
+        assert frame[name] & 0xffff == before[name], name
+    assert (frame["trap_num"], frame["error_code"]) == (6, 0)
+    assert place + 68 == BASE + before["esp"], "no stack is changed"
+
+    # trap_handler comes back, having written eip and ecx.
+    pc.write(place + 4 * FRAME.index("eip"), struct.pack("<I", NAMED["run"]))
+    pc.write(place + 4 * FRAME.index("ecx"), struct.pack("<I", 0x5eed))
+    at_handler = pc.values()
+    pc.set(eip=pc.word(BASE + at_handler["esp"]), esp=at_handler["esp"] + 4)
+    pc.run_to("run")
+    after = pc.values()
+    expected = {**before, "ecx": 0x5eed}
+    for name in (*GENERAL, "ds", "es", "gs"):
+        assert after[name] == expected[name], name
+
+
+def test_what_ring_0_cannot_mend_is_a_panic(trap_in_ring_0):
+    pc, before, _ = trap_in_ring_0
+    pc.go()
+    pc.wait_log(f"panic vector=06 name=#UD .*cs:eip=0008:{before['eip']:08x} "
+                f"ss:esp=0010:{before['esp']:08x} .*eax={before['eax']:08x} ")
+
+
+def test_without_a_stack_ring_0_panics_in_a_task_of_its_own(start):
+    if start.emulator is Qemu:
+        pytest.xfail("QEMU's TCG checks no limits")
+    pc = start()
+    pc.run()
+    pc.set(esp=4)
+    pc.go()
+    pc.wait_log("panic vector=08 name=#DF .*cs:eip=0008:")
+
+
+# ---- who can reach what
+
+def table(machine, register):
+    """selector: (base, size, access byte) of what can be loaded."""
+    _, base, limit, _ = machine.registers()[register]
+    raw = machine.read(base, limit + 1)
+    assert len(raw) % 8 == 0, "the limit is a byte too long or too short"
+    entries = {}
+    for place in range(8 if register == "gdtr" else 0, len(raw), 8):
+        low, mid, high, access, flags, top = struct.unpack_from("<HHBBBB", raw, place)
+        base, limit = mid | high << 16 | top << 24, low | (flags & 15) << 16
+        access &= ~(2 if access & 0x1f == 0x0b else 1 if access & 0x10 else 0)
+        entries[place | access >> 5 & 3 | (4 if register == "ldtr" else 0)] = (base, limit + 1, access)
+    return entries
+
+
+@pytest.mark.parametrize("letter", "ab")
+def test_a_user_can_name_its_own_segments_and_no_other(start, letter):
+    pc = start()
+    pc.run_to(f"proc_{letter}_code")
+    registers = pc.registers()
+    own_data = (pc.linear(f"proc_{letter}_data"), DATA_BYTES, 0xf2)
+    code = (pc.linear(f"proc_{letter}_code"), NAMED[f"proc_{letter}_code_bytes"], 0xfa)
+    window = (WINDOWS[letter], WINDOW_BYTES, 0xf2)
+    assert registers["ldtr"].selector == LDTS[letter]
+    assert table(pc, "ldtr") == {CODE: code, DATA: own_data}
+    ring_3 = {selector: entry for selector, entry in table(pc, "gdtr").items() if entry[2] & 0x60}
+    assert ring_3 == {FS: own_data, GS: window}
+
+
+@pytest.mark.parametrize("letter", "ab")
+def test_a_user_starts_with_nothing_that_it_was_not_promised(start, letter):
+    pc = start()
+    pc.run_to(f"proc_{letter}_code")
+    values = pc.values()
+    assert pc.registers()["cpl"] == 3
+    assert {name: values[name] for name in GENERAL} == {**dict.fromkeys(GENERAL, 0), "esp": DATA_BYTES}
+    assert (values["eip"], values["eflags"]) == (0, ALWAYS | IF)
+    assert {name: values[name] for name in ("cs", "ss", "ds", "es", "fs", "gs")} == \
+        {"cs": CODE, "ss": DATA, "ds": DATA, "es": DATA, "fs": FS, "gs": GS}
+
+
+def test_int_0x30_int3_and_into_are_the_only_doors(start):
+    pc = start()
+    pc.run_to("proc_a_code")
+    _, base, limit, _ = pc.registers()["idtr"]
+    assert limit + 1 == 8 * 0x31
+    gates = [gate for gate, in struct.iter_unpack("<8s", pc.read(base, limit + 1))]
+    assert [vector for vector, gate in enumerate(gates) if gate[5] & 0x60] == [3, 4, 0x30]
+
+
+# ---- the program
+
+def test_the_log_is_as_every_programs(start):
+    pc = start()
+    pc.go()
+    pc.wait_log("n=65536 ")
+    boot, *switches = pc.log()
+    places = " ".join(f"{name}={NAMED[name]:08x}" for name in ("gdt", "idt", "tss"))
+    assert boot == f"boot prog=userctx base={BASE:08x} {places}"
+    shape = [re.sub(r"esp0=\w{8}$", "", line) for line in switches[:17]]
+    assert shape == ["switch n=1 from=A to=B "] + [f"switch n={1 << k} from=B to=A " for k in range(1, 17)]
+    assert len({line[-8:] for line in switches}) == 1, "the stack of run's caller does not move"
+
+
+def test_both_procs_count_their_turns(start):
+    pc = start()
+    for n in range(1, 4):
+        for letter in "ab":
+            assert pc.run() == letter
+            pc.back()
+            assert (pc.context(letter)["esi"], pc.context(letter)["edi"]) == (n, 0)
+
+
+def test_keys_and_screen_are_p_procs(tmp_path):
+    floppy = machines.floppy_that_starts("userctx", tmp_path / "floppy.img")
+    with machines.Qemu(floppy) as pc:
+        pc.wait_log("n=1 ")
+        pc.key(" ")
+        pc.wait_screen("held")
+        pc.key(" ")
+        pc.wait_screen(r"switches +2 ")
+        panel = "\n".join(pc.screen()[5:19])
+        for letter in "ab":
+            raw = pc.memory(BASE + NAMED["player_" + letter], 4 * len(CONTEXT))
+            for name, value in zip(CONTEXT, struct.unpack(f"<{len(CONTEXT)}I", raw)):
+                name = "error" if name == "error_code" else name
+                assert re.search(rf"\b{name} +{value:08x}\b", panel), f"{letter}: {name}"
+        assert f"0010:{machines.fields(pc.log()[-1])['esp0']}" in panel
+        assert re.search(r"count +1 ", pc.screen()[2]) and re.search(r"count +1 ", pc.screen()[20])
+        pc.key("1", " ", " ")
+        pc.wait_log("fault proc=A vector=00 name=#DE")
+        pc.wait_screen("proc A has ended")
+        pc.key("r", " ")
+        pc.wait_screen("context of A")
+        pc.key("f")
+        pc.wait_log("n=65536 ")
+        pc.key("q")
+        pc.wait_log("quit")
+
+
+@pytest.mark.parametrize("segment", [0x0812, 0x5abc], ids=hex)
+def test_it_works_at_any_segment(tmp_path, segment):
+    base, com = segment << 4, COM.read_bytes()
+    with Qemu(machines.floppy_that_starts("userctx", tmp_path / "floppy.img")) as machine:
+        machine.symbols = NAMED
+        machine.run_to(BASE + 0x100)
+        machine.write(BASE + 0x100, b"\xf4" * len(com))
+        machine.write(base + 0x100, com)
+        machine.set(cs=segment, ds=segment, es=segment, ss=segment)
+        machine.run_to(base + NAMED["proc_b_int"])
+        assert machine.registers()["fs"].base == base + NAMED["proc_b_data"]
+        machine.go()
+        machine.wait_log("n=1024 ")
+        assert f"base={base:08x} " in machine.log()[0]
+
+
+# ---- what its page says
+
+PAGE = (ROOT / "userctx/README.md").read_text()
+
+
+def test_every_magic_breakpoint_has_its_name_and_stands_in_the_page():
+    places = {match.end() + 0x100 for match in re.finditer(rb"\x87\xdb", COM.read_bytes())}
+    named = {offset: name for name, offset in NAMED.items() if name.startswith("ckpt_")}
+    assert places == named.keys()
+    assert sorted(named.values()) == sorted(re.findall(r"^\| `(ckpt_\w+)`", PAGE, re.M))
+
+
+def test_a_switch_costs_what_the_page_says(tmp_path):
+    with Bochs(machines.floppy_that_starts("userctx", tmp_path / "floppy.img")) as machine:
+        machine.symbols = NAMED
+        machine.send("c")
+        machine.wait_log("n=4096 ")
+        machine.halt()
+        machine.run_to("proc_a_int")
+        while machine.word("switches_left") == 1:
+            machine.run_to("proc_a_int")
+        run, trap = range(NAMED["run"], NAMED["fault_vectors"]), range(NAMED["gate"], NAMED["trap_from_ring0"])
+        count = {"int": 1, "run.S": 0, "C": 0}
+        machine.step()
+        while machine.values()["cs"] != CODE:
+            eip = machine.values()["eip"]
+            count["run.S" if eip in run or eip in trap else "C"] += 1
+            machine.step()
+    promised = re.search(r"^(\d+) instructions from A's `int`.*?(\d+) .*?(\d+) ", PAGE, re.M | re.S).groups()
+    found = sum(count.values()), count["int"] + count["run.S"], count["C"]
+    assert found == tuple(map(int, promised))
+
+
+def test_a_contexts_size_is_what_the_page_says():
+    assert f"{4 * len(CONTEXT)} bytes" in PAGE
