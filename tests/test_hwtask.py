@@ -19,12 +19,13 @@ AVAILABLE, BUSY, NT = 0x89, 0x8b, 0x4000
 OWN = {"a": {"cs": 0x07, "ss": 0x0f, "ds": 0x0f, "es": 0x0f, "fs": 0, "gs": 0x17},
        "b": {"cs": 0x1f, "ss": 0x27, "ds": 0x27, "es": 0x27, "fs": 0, "gs": 0x2f}}
 SELECTOR = {"a": A_TSS, "b": B_TSS}
-SWITCHES = 1 << 18
+SWITCHES = 1 << 16
 FRAME, JUMP = 68, 8  # task.h
 
 EACH = [pytest.param(form, emulator, id=f"{form}-{name}")
         for form in FORMS for name, emulator in zip(NAMES, knowing(form))]
 each = pytest.mark.parametrize("form, emulator", EACH)
+BOCHS = pytest.mark.parametrize("form, emulator", [each for each in EACH if "bochs" in each.id])
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def code_of(form, code, path):
 
 # ---- the tables
 
-@each
+@BOCHS
 def test_each_proc_has_a_tss_with_its_own_ldt_and_stack_and_no_port(form, machine):
     machine.run_to("proc_a_code")
     for letter, ldt in (("a", A_LDT), ("b", B_LDT)):
@@ -77,7 +78,7 @@ def test_each_proc_has_a_tss_with_its_own_ldt_and_stack_and_no_port(form, machin
         assert access(machine, selector) & RING_3 == 0
 
 
-@each
+@BOCHS
 def test_int_0x30_is_a_task_gate_or_an_interrupt_gate_and_the_only_door(form, machine):
     machine.run_to("proc_a_code")
     _, base, limit, _ = machine.registers()["idtr"]
@@ -90,17 +91,17 @@ def test_int_0x30_is_a_task_gate_or_an_interrupt_gate_and_the_only_door(form, ma
 
 
 @each
-@pytest.mark.parametrize("letter", "ab")
-def test_a_proc_starts_with_nothing_that_it_was_not_promised(form, machine, letter):
-    machine.run_to(f"proc_{letter}_code")
-    values = machine.values()
-    assert {name: values[name] for name in OWN[letter]} == OWN[letter]
-    assert {name: values[name] for name in GENERAL} == dict.fromkeys(GENERAL, 0)
-    assert (values["eip"], values["esp"], values["eflags"]) == (0, 256, 0x202)
-    registers = machine.registers()
-    assert registers["cpl"] == 3
-    assert registers["tr"].selector == SELECTOR[letter]
-    assert registers["ldtr"].selector == {"a": A_LDT, "b": B_LDT}[letter]
+def test_a_proc_starts_with_nothing_that_it_was_not_promised(form, machine):
+    for letter in "ab":
+        machine.run_to(f"proc_{letter}_code")
+        values = machine.values()
+        assert {name: values[name] for name in OWN[letter]} == OWN[letter]
+        assert {name: values[name] for name in GENERAL} == dict.fromkeys(GENERAL, 0)
+        assert (values["eip"], values["esp"], values["eflags"]) == (0, 256, 0x202)
+        registers = machine.registers()
+        assert registers["cpl"] == 3
+        assert registers["tr"].selector == SELECTOR[letter]
+        assert registers["ldtr"].selector == {"a": A_LDT, "b": B_LDT}[letter]
 
 
 # ---- the switch
@@ -223,9 +224,9 @@ def test_over_many_switches_no_stack_moves_and_no_turn_is_lost(form, machine):
 
 @each
 def test_what_a_proc_may_not_do_ends_it_and_not_the_other(form, emulator, tmp_path):
-    known = tries.seen_by(emulator)
-    with emulator(tries.floppy(form, tmp_path / "floppy.img")) as machine:
-        assert tries.judged(machine, known) == {attack.name: tries.expected(attack) for attack in known}
+    results = tries.tried(form, emulator, tmp_path)
+    assert len(results) > (100 if emulator.__name__ == "Bochs" else 12)
+    assert [result for result in results if result[1] != result[2]] == []
 
 
 @each
@@ -241,10 +242,10 @@ def test_ring_3_cannot_name_a_task(form, emulator, tmp_path):
 def test_one_plays_alone_at_full_speed(form, emulator, tmp_path):
     with emulator(code_of(form, b"\x0f\x0b", tmp_path / "floppy.img")) as machine:
         machine.go()
-        machine.wait_log("^switch n=65536 from=B to=B ")
+        machine.wait_log("^switch n=16384 from=B to=B ")
         machine.halt()
         machine.run_to("proc_b_int")
-        assert count(machine.values()) >= 65536
+        assert count(machine.values()) >= 16384
 
 
 @each
@@ -264,9 +265,6 @@ def test_int3_is_a_trap_and_the_proc_goes_on(form, emulator, tmp_path):
         machine.go()
         machine.wait_log("^trap n=2 proc=A vector=03 name=#BP")
         machine.wait_log("^switch n=16 from=B to=A ")
-
-
-BOCHS = pytest.mark.parametrize("form, emulator", [each for each in EACH if "bochs" in each.id])
 
 
 @BOCHS  # QEMU's TCG does not check segment limits

@@ -3,6 +3,7 @@
 import itertools
 import random
 import re
+import time
 
 import machines
 import pytest
@@ -77,17 +78,17 @@ def test_irq_0_is_the_way_in_and_no_gate_is_for_ring_3_but_int3_and_into(machine
         assert (offset == SYMBOLS["tick_with_stop"]) == (vector == 0x20), f"{vector:02x}"
 
 
-@pytest.mark.parametrize("letter", "ab")
-def test_a_proc_starts_with_its_own_segments_and_interrupts_on_and_nothing_else(machine, letter):
-    machine.run_to(code(letter))
-    values = machine.values()
-    assert {name: values[name] for name in OWN[letter]} == OWN[letter]
-    assert {name: values[name] for name in GENERAL} == dict.fromkeys(GENERAL, 0)
-    assert (values["eip"], values["esp"], values["eflags"]) == (0, 256, EFLAGS_AT_FIRST)
-    registers = machine.registers()
-    assert registers["cpl"] == 3
-    assert registers["ldtr"].selector == {"a": 0x30, "b": 0x38}[letter]
-    assert registers["ldtr"].limit + 1 == {"a": 3 * 8, "b": 6 * 8}[letter]
+def test_a_proc_starts_with_its_own_segments_and_interrupts_on_and_nothing_else(machine):
+    for letter in "ab":
+        machine.run_to(code(letter))
+        values = machine.values()
+        assert {name: values[name] for name in OWN[letter]} == OWN[letter]
+        assert {name: values[name] for name in GENERAL} == dict.fromkeys(GENERAL, 0)
+        assert (values["eip"], values["esp"], values["eflags"]) == (0, 256, EFLAGS_AT_FIRST)
+        registers = machine.registers()
+        assert registers["cpl"] == 3
+        assert registers["ldtr"].selector == {"a": 0x30, "b": 0x38}[letter]
+        assert registers["ldtr"].limit + 1 == {"a": 3 * 8, "b": 6 * 8}[letter]
 
 
 # ---- the tick
@@ -274,6 +275,28 @@ def test_ring_0_may_ask_at_any_moment_and_is_heard(floppy, steps):
             "fault proc=A vector=00 name=#DE err"]
 
 
+# ---- the pace
+
+def test_keys_hold_the_game_and_make_single_switches_and_full_speed_is_each_tick(floppy):
+    """In QEMU, in real time."""
+    def switches(pc):
+        return int(re.search(r"switches +(\d+)", pc.screen()[0]).group(1))
+
+    with machines.Qemu(floppy) as pc:
+        pc.wait_log("^switch n=1 ")
+        pc.key("f")
+        pc.wait_screen("each tick: 100 switches a second")
+        pc.wait_log("^switch n=64 ")
+        pc.key(" ")
+        pc.wait_screen(r"held\b")
+        time.sleep(0.3)  # the last two, for both counts to be up to date
+        held = switches(pc)
+        time.sleep(0.1)
+        assert switches(pc) == held
+        pc.key(" ")
+        pc.wait_screen(rf"switches +{held + 1}\b")
+
+
 # ---- procs that do all they can
 
 @pytest.mark.parametrize("emulator", EMULATORS, ids=NAMES)
@@ -302,10 +325,9 @@ def test_a_mistake_by_key_ends_proc_a_and_b_plays_on(floppy, emulator):
 
 @pytest.mark.parametrize("emulator", EMULATORS, ids=NAMES)
 def test_what_a_proc_may_not_do_ends_it_and_not_the_other(tmp_path, emulator):
-    known = tries.seen_by(emulator)
-    with emulator(tries.floppy(PROGRAM, tmp_path / "floppy.img")) as machine:
-        assert tries.judged(machine, known) == {attack.name: tries.expected(attack) for attack in known}
-        assert count(machine.frame("b")) > 1000
+    results = tries.tried(PROGRAM, emulator, tmp_path)
+    assert len(results) > (100 if emulator.__name__ == "Bochs" else 12)
+    assert [result for result in results if result[1] != result[2]] == []
 
 
 @pytest.mark.parametrize("vector", [0x27, 0x2f])
