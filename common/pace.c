@@ -13,13 +13,13 @@
 
 enum {
 	ONE_BY_ONE = 5,			/* 2^5: as many switches as pictures */
+	FULL_SPEED = 16,		/* unless the program says otherwise */
 	DOUBLE_AFTER = 3 * TIMER_HZ,	/* pictures, unless a key has set the pace */
 	LOOKS_PER_PICTURE = 4,		/* at full speed */
 	LARGEST_BATCH = 1 << 26,
 };
 
-/* Unless the program says otherwise. */
-__attribute__((weak)) const struct pace_range pace_range = { 16, "full speed", 64 };
+__attribute__((weak)) const struct pace_range pace_range = { FULL_SPEED, "full speed", 64 };
 
 static unsigned pace;
 static bool by_hand;		/* a key has set the pace: it stays */
