@@ -83,7 +83,7 @@ ring0_task:
  * Stack:	the task's own.
  * Interrupts:	off.
  */
-	.global	gate, gate_with_stop, ckpt_int, back
+	.global	gate, gate_with_stop, ckpt_int
 gate_with_stop:
 	xchg	%bx, %bx
 ckpt_int:				# first instruction inside: look at ss:esp
@@ -91,12 +91,12 @@ gate:
 	decl	%ss:switches_left	# until someone wants to look
 	jz	1f
 	ljmp	*NEXT_TASK
-back:
-2:	iret
+2:	iret				# here we are back: the five words lead to ring 3
+	restored_since 2b
 
 1:	str	%ss:looker		# who: a jump leaves no backlink
 	ljmp	*%ss:ring0_pointer
-	iret
+2:	iret
 	restored_since 2b
 
 	.balign	4
