@@ -47,14 +47,13 @@ start:
  * Ring 0: ds, es, ss hold RING0_DATA, gs RING0_SCREEN, esp ring0_stack.  GDTR
  * and IDTR are loaded, TR is not: from ring 3 there would be no way back.
  */
-	call	threads_start		# threads.c: both kernel stacks are prepared
-
+	call	threads_start		# threads.c: both kernel stacks are prepared; eax:
+					# who begins
 	xchg	%bx, %bx
 	.global	ckpt_stacks
 ckpt_stacks:				# x /29wx at each thread's esp
-	mov	$TSS, %eax
-	ltr	%ax			# esp0 is 0 yet: schedule_in writes it
-	mov	$thread_a, %eax
+	mov	$TSS, %edx
+	ltr	%dx			# esp0 is 0 yet: schedule_in writes it
 	xchg	%bx, %bx
 	.global	ckpt_tss
 ckpt_tss:

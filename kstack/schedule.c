@@ -27,7 +27,7 @@ extern struct tss tss;
 extern uint8_t io_bitmap[];			/* the TSS's: a bit for each port, 1: closed */
 extern uint32_t program_base;			/* enter.S */
 
-struct thread *current = &thread_a;		/* the first to run, too */
+struct thread *current;				/* 0 before there is one */
 static struct thread *previous;
 
 /* Intel, volume 3, section 3.4.5: a descriptor has its base in three pieces. */

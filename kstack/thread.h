@@ -62,8 +62,8 @@ struct thread {
 	const uint16_t *ports;	/* that it may use, ended by 0 */
 
 	/* Whose turn it is, and what it shows. */
-	struct thread *next;
-	bool ended;
+	struct thread *next;	/* among those that play */
+	bool playing;		/* not yet before it starts, and no more when it has ended */
 	char name;
 	uint8_t place;		/* 0: upper window, left half of the panel; 1: the other */
 	uint32_t arguments[2];	/* for its first turn, in ecx and edx */
@@ -103,7 +103,7 @@ void first_schedule(void);
 /* threads.c */
 extern struct thread thread_a, thread_b;
 extern uint32_t user_data[];
-void threads_start(void);
+struct thread *threads_start(void);
 void yield(void);
 void fault(const struct frame *frame, uint32_t vector, uint32_t error);
 void look_if_due(struct thread *from, struct thread *to);

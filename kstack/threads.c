@@ -30,12 +30,12 @@ static const uint16_t no_ports[] = { 0 };
 struct thread thread_a = {
 	.stack_end = stack_a + KSTACK_BYTES, .esp = POISON, .ports = clock_ports,
 	.tls = { user_data, user_data + TLS_WORDS },
-	.next = &thread_b, .name = 'A', .place = 0, .arguments = { A_SCREEN, true },
+	.name = 'A', .place = 0, .arguments = { A_SCREEN, true },
 };
 struct thread thread_b = {
 	.stack_end = stack_b + KSTACK_BYTES, .esp = POISON, .ports = no_ports,
 	.tls = { user_data + USER_WORDS, user_data + USER_WORDS + TLS_WORDS },
-	.next = &thread_a, .name = 'B', .place = 1, .arguments = { B_SCREEN, false },
+	.name = 'B', .place = 1, .arguments = { B_SCREEN, false },
 };
 
 static void ask(const struct thread *thread, uint32_t what)
@@ -49,40 +49,59 @@ static void ask_count(const struct thread *thread)
 		ask(thread, ASK_COUNT);
 }
 
+/*
+ * Those that play are in a ring, from each to the next: whose turn it is after a
+ * thread's is then known without a question.
+ */
+static void join(struct thread *thread)
+{
+	if (!current)
+		current = thread->next = thread;	/* the first of all */
+	thread->next = current->next;
+	current->next = thread;
+	thread->playing = true;
+}
+
+/* Out: whose turn it is now; 0 if there is no other. */
+static struct thread *leave(struct thread *thread)
+{
+	struct thread *before = thread;
+
+	while (before->next != thread)
+		before = before->next;
+	before->next = thread->next;
+	thread->playing = false;
+	return thread->next == thread ? 0 : thread->next;
+}
+
 /* Everything that a new thread needs; also for one that has ended. */
 static void thread_start(struct thread *thread)
 {
 	thread_prepare(thread);
-	thread->ended = false;
 	ask(thread, ASK_COUNT);
 	stacks_start(thread);
+	join(thread);
 }
 
-/* From: start (kstack.S), once, before ring 3 exists.  Stack: ring0_stack. */
-void threads_start(void)
+/*
+ * From: start (kstack.S), once, before ring 3 exists.  Stack: ring0_stack.
+ * Out: who is the first to run.
+ */
+struct thread *threads_start(void)
 {
 	look_start();
 	screen_put(KEYS_ROW, 2, KEYS,
 	    "space hold  + - pace  f full speed  1-6 A's mistakes  7 B's  r restart  q quit");
 	thread_start(&thread_a);
 	thread_start(&thread_b);
-}
-
-/* Out: whose turn it is after a thread's; the same if there is no other. */
-static struct thread *after(const struct thread *thread)
-{
-	struct thread *next = thread->next;
-
-	while (next->ended)
-		next = next->next;
-	return next;
+	return current;
 }
 
 /* From: the gate (kstack.S).  Comes back when the other has yielded, too. */
 void yield(void)
 {
 	switches_left--;
-	schedule(after(current));
+	schedule(current->next);
 }
 
 /*
@@ -99,13 +118,12 @@ void fault(const struct frame *frame, uint32_t vector, uint32_t error)
 	if (!fault_ends(ending->name, frame, &cause))
 		return;
 
-	struct thread *next = after(ending);
+	struct thread *next = leave(ending);
 
 	report_end(ending->name, ending->place, thread_frame(ending), &cause,
-		   next == ending ? 0 : next->name);
-	if (next == ending)
+		   next ? next->name : 0);
+	if (!next)
 		halt();
-	ending->ended = true;
 	watchdog_start();		/* the next one's time begins now */
 	schedule_away(next);
 }
@@ -129,9 +147,10 @@ void look_if_due(struct thread *from, struct thread *to)
 /* All that have ended start anew, on the kernel stacks that they have left. */
 void procs_restart(void)
 {
-	for (struct thread *thread = current->next; thread != current; thread = thread->next)
-		if (thread->ended)
-			thread_start(thread);
+	if (!thread_a.playing)
+		thread_start(&thread_a);
+	if (!thread_b.playing)
+		thread_start(&thread_b);
 }
 
 /* In: 0 to MISTAKES - 1: one of A's; MISTAKES: B is to show the time, too. */
@@ -139,7 +158,7 @@ void proc_ask_mistake(unsigned number)
 {
 	const struct thread *thread = number < MISTAKES ? &thread_a : &thread_b;
 
-	if (thread->ended)
+	if (!thread->playing)
 		procs_restart();
 	ask(thread, ASK_MISTAKE + number);
 }
