@@ -57,6 +57,7 @@ ckpt_stacks:				# x /29wx at each thread's esp
 	xchg	%bx, %bx
 	.global	ckpt_tss
 ckpt_tss:
+	mov	%eax, %edx		# from nobody but itself
 	jmp	schedule_away		# schedule.c; this stack is left for good
 
 
@@ -141,7 +142,7 @@ program_name:
  * From:	ring 3, through the IDT.  The CPU has changed to ss0:esp0, the end of
  *		the thread's kernel stack, and pushed ss, esp, eflags, cs, eip there;
  *		it has cleared IF and TF.  All else is still the thread's.
- * To:		ring 3, the same thread, by iret: in between it has waited in yield,
+ * To:		ring 3, the same thread, by iret: in between it has waited in schedule,
  *		and the other has run.
  * Stack:	the thread's kernel stack, from its end on, for C as well.
  * Interrupts:	off.
@@ -156,11 +157,13 @@ gate_with_stop:
 ckpt_int:				# first instruction inside: look at ss:esp
 gate:
 	save_registers			# a struct frame, at the stack's end
-	mov	$RING0_DATA, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
+
+	# Until here ds and es were the thread's; ss is not: the CPU has loaded it, with
+	# ss0.  Two far pointers give C its segments and its arguments at once.
+	lds	%ss:current, %eax	# the thread that runs
+	les	THREAD_NEXT(%eax), %edx	# whose turn it is
 	cld				# C counts on it; the gate has not cleared it
-	call	yield			# threads.c; time passes
+	call	schedule		# schedule.c; time passes
 leave_ring0:
 	restore_registers
 	iret
@@ -194,6 +197,13 @@ fault_entry:
 	mov	fault_error, %ecx
 	call	fault			# threads.c; no way back from a thread's end
 	jmp	leave_ring0
+
+	.data
+	.balign	4
+	.global	current
+current:				# a far pointer to the thread that runs: to C it is
+	.long	0			# the first word
+	.word	RING0_DATA
 
 	.bss
 	.balign	4

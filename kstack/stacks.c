@@ -30,7 +30,7 @@ void stacks_start(const struct thread *thread)
 
 	window_start(thread->place, thread->place ? " thread B, ring 3 " :
 	    " thread A, ring 3, owner of the clock's ports ");
-	if (*thread->ports)
+	if (*thread->ports != PORTS_END)
 		screen_put(A_ROW + WINDOW_END_ROW, COUNT_LABEL_COLUMN, LABEL, "time    :  :");
 	if (!thread->place)
 		screen_box(RING0_ROW, RING0_ROWS, SINGLE, RING0,

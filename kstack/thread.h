@@ -32,11 +32,14 @@
 #define THREAD_H
 
 #define THREAD_ESP	4	/* in struct thread */
+#define THREAD_NEXT	20
 
 /* No address: far beyond ring 0's segments, so that the CPU faults whoever uses it. */
 #define POISON		0xdefaced0
 
 #define KSTACK_BYTES	1024
+
+#define PORTS_END	0xffffffff	/* the end of a list of ports */
 
 /*
  * Words in a thread's own segments.  The first of each is its own address in
@@ -58,17 +61,23 @@
 struct thread {
 	void *stack_end;	/* of its kernel stack */
 	uint32_t esp;		/* on that, while it waits; else POISON */
-	uint32_t *tls[2];
-	const uint16_t *ports;	/* that it may use, ended by 0 */
+	uint32_t tls_base[2];	/* of fs and gs, linear; above these 24 bits the access byte */
+	const uint32_t *ports;	/* that it may use, ended by PORTS_END */
 
 	/* Whose turn it is, and what it shows. */
-	struct thread *next;	/* among those that play */
+	struct thread *next;	/* among those that play: a far pointer, for les */
+	uint16_t next_segment;	/* RING0_DATA */
 	bool playing;		/* not yet before it starts, and no more when it has ended */
 	char name;
 	uint8_t place;		/* 0: upper window, left half of the panel; 1: the other */
-	uint32_t arguments[2];	/* for its first turn, in ecx and edx */
+
+	/* What it begins with. */
+	uint32_t *tls[2];
+	uint32_t arguments[2];	/* in ecx and edx */
 };
 _Static_assert(offsetof(struct thread, esp) == THREAD_ESP, "thread");
+_Static_assert(offsetof(struct thread, next) == THREAD_NEXT, "thread");
+_Static_assert(offsetof(struct thread, next_segment) == THREAD_NEXT + 4, "thread");
 
 /* What switch_stacks leaves on the stack that it leaves. */
 struct switched {
@@ -89,13 +98,13 @@ struct new_stack {
 _Static_assert(sizeof(struct new_stack) == 40 + 8 + FRAME_BYTES, "new_stack");
 
 /* schedule.c */
-extern struct thread *current;
 void thread_prepare(struct thread *thread);
-void schedule(struct thread *to);
+void schedule(struct thread *from, struct thread *to);
 void schedule_in(struct thread *self);
-_Noreturn void schedule_away(struct thread *to);
+_Noreturn void schedule_away(struct thread *from, struct thread *to);
 
 /* kstack.S */
+extern struct thread *current;		/* 0 before there is one */
 struct thread *switch_stacks(struct thread *from, struct thread *to);
 _Noreturn void enter_stack(struct thread *from, struct thread *to);
 void first_schedule(void);
@@ -104,9 +113,8 @@ void first_schedule(void);
 extern struct thread thread_a, thread_b;
 extern uint32_t user_data[];
 struct thread *threads_start(void);
-void yield(void);
 void fault(const struct frame *frame, uint32_t vector, uint32_t error);
-void look_if_due(struct thread *from, struct thread *to);
+void look(struct thread *from, struct thread *to);
 
 /* stacks.c */
 void stacks_start(const struct thread *thread);

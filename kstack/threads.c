@@ -24,18 +24,18 @@ uint32_t user_data[USER_DATA_BYTES / sizeof(uint32_t)];
 enum { TLS_WORDS = TLS_BYTES / sizeof(uint32_t), USER_WORDS = USER_BYTES / sizeof(uint32_t) };
 
 enum { CMOS_INDEX = 0x70, CMOS_DATA = 0x71 };	/* the clock's ports */
-static const uint16_t clock_ports[] = { CMOS_INDEX, CMOS_DATA, 0 };
-static const uint16_t no_ports[] = { 0 };
+static const uint32_t clock_ports[] = { CMOS_INDEX, CMOS_DATA, PORTS_END };
+static const uint32_t no_ports[] = { PORTS_END };
 
 struct thread thread_a = {
 	.stack_end = stack_a + KSTACK_BYTES, .esp = POISON, .ports = clock_ports,
 	.tls = { user_data, user_data + TLS_WORDS },
-	.name = 'A', .place = 0, .arguments = { A_SCREEN, true },
+	.next_segment = RING0_DATA, .name = 'A', .place = 0, .arguments = { A_SCREEN, true },
 };
 struct thread thread_b = {
 	.stack_end = stack_b + KSTACK_BYTES, .esp = POISON, .ports = no_ports,
 	.tls = { user_data + USER_WORDS, user_data + USER_WORDS + TLS_WORDS },
-	.name = 'B', .place = 1, .arguments = { B_SCREEN, false },
+	.next_segment = RING0_DATA, .name = 'B', .place = 1, .arguments = { B_SCREEN, false },
 };
 
 static void ask(const struct thread *thread, uint32_t what)
@@ -97,13 +97,6 @@ struct thread *threads_start(void)
 	return current;
 }
 
-/* From: the gate (kstack.S).  Comes back when the other has yielded, too. */
-void yield(void)
-{
-	switches_left--;
-	schedule(current->next);
-}
-
 /*
  * From:	fault_entry (kstack.S).
  * In:		the frame (from ring 0 without esp and ss), vector, error code.
@@ -125,14 +118,12 @@ void fault(const struct frame *frame, uint32_t vector, uint32_t error)
 	if (!next)
 		halt();
 	watchdog_start();		/* the next one's time begins now */
-	schedule_away(next);
+	schedule_away(ending, next);
 }
 
-/* From: schedule_in, after each change of threads. */
-void look_if_due(struct thread *from, struct thread *to)
+/* From: schedule_in, after a change of threads, when a look is due (common/look.c). */
+void look(struct thread *from, struct thread *to)
 {
-	if (switches_left)
-		return;
 	screen_use();
 
 	uint64_t switches = look_begin(from->name, to->name);

@@ -19,6 +19,7 @@ USER_CODE, USER_DATA, TLS_1, TLS_2 = 0x33, 0x3b, 0x43, 0x4b
 BEYOND_GDT = 0x60
 WINDOWS = {"a": 0x53, "b": 0x5b}
 TLS_BYTES, USER_BYTES, KSTACK_BYTES = 16, 256, 1024
+TLS_ACCESS = 0xf2  # present, DPL 3, read/write
 POISON = 0xdefaced0
 ASKED = 4  # in TLS_1
 SHOW_THE_TIME = 7  # beyond the six mistakes
@@ -41,7 +42,9 @@ class Kstack:
     def thread(self, letter):
         """stack_end, esp, tls, ports: a thread's state outside of its kernel stack."""
         words = struct.unpack("<5I", self.read(self.linear(f"thread_{letter}"), 20))
-        return {"stack_end": words[0], "esp": words[1], "tls": words[2:4], "ports": words[4]}
+        assert [word >> 24 for word in words[2:4]] == [TLS_ACCESS] * 2
+        return {"stack_end": words[0], "esp": words[1], "ports": words[4],
+                "tls": [(word & 0xffffff) - BASE for word in words[2:4]]}
 
     def running(self):
         return {SYMBOLS["thread_a"]: "a", SYMBOLS["thread_b"]: "b"}[self.word("current")]
@@ -194,13 +197,13 @@ def test_schedule_in_gives_esp0_and_ports_to_the_thread_that_knows_itself(machin
         values, thread = machine.values(), machine.thread(this)
         assert values["eax"] == SYMBOLS[f"thread_{this}"], f"switch {n}"
         assert thread["stack_end"] - KSTACK_BYTES < values["esp"] < thread["stack_end"]
-        machine.run_to("look_if_due")
+        machine.run_to("leave_ring0")
         assert machine.word("tss", 4) == thread["stack_end"]
         assert machine.open_ports() == (CLOCK_PORTS if this == "a" else set())
 
 
 def test_new_and_old_threads_come_in_by_the_same_three_instructions(machine):
-    machine.run_to("schedule_out")
+    machine.run_to("schedule_away")
     for n, this in enumerate("ababab"):
         machine.run_to("enter_stack")
         resume = machine.switched(machine.thread(this)["esp"])["resume"]
@@ -402,7 +405,7 @@ def test_ring_0_never_sees_a_threads_direction_flag(machine):
     machine.write(machine.linear("thread_int"), bytes.fromhex("fd cd 30"))  # std; int 0x30
     machine.run_to("gate")
     assert machine.values()["eflags"] & test_registers.DF
-    machine.run_to("yield")
+    machine.run_to("schedule")
     assert not machine.values()["eflags"] & test_registers.DF
 
 
@@ -483,6 +486,18 @@ def test_when_none_is_left_the_game_is_over(machine):
     assert machine.log()[-1] == 'halt reason="no proc is left"'
 
 
+def test_an_end_is_no_switch(machine):
+    """The log counts those that yield: after A's end, its number is what it was."""
+    machine.turn_of("b")
+    machine.turn_of("a")
+    machine.ask("a", 1)
+    machine.run_to("report_end")
+    left = machine.word("switches_left"), machine.word("switches", size=8)
+    machine.run_to("thread_int")
+    assert machine.running() == "b"
+    assert (machine.word("switches_left"), machine.word("switches", size=8)) == left
+
+
 # ---- log, keys, screen
 
 def test_the_log_says_where_all_is_and_who_plays(machine):
@@ -545,6 +560,20 @@ def test_the_panel_shows_both_kernel_stacks(floppy):
 
 # ---- numbers
 
+PARTS = ("gate", "schedule", "switch_stacks", "schedule_in", "leave_ring0")
+TRACED = r"^\(0\)\.\[\d+\] \[\w+\] (\w+):(\w+) \("  # a line of Bochs' trace: cs, eip
+
+
+def by_part(steps):
+    """How many of the instructions lie in which function; the int is the gate's."""
+    counted = dict.fromkeys(PARTS, 0)
+    starts = sorted((SYMBOLS[part], part) for part in PARTS)
+    for cs, eip in steps:
+        inside = [part for start, part in starts if start <= int(eip, 16)]
+        counted["gate" if int(cs, 16) == USER_CODE else inside[-1]] += 1
+    return counted
+
+
 def number(pattern):
     return int(re.search(pattern, README).group(1))
 
@@ -561,12 +590,19 @@ def test_a_switch_takes_as_many_instructions_as_the_readme_says(floppy):
             bochs.turn_of(case[0])
             while bochs.word("switches_left") == 1:  # a look is due: not the usual path
                 bochs.turn_of(case[0])
-            times = [int(re.search(r"^Next at t=(\d+)", out, re.M).group(1)) for out in
-                     (bochs.cmd("s"), machines.Bochs.run_to(bochs, bochs.linear("thread_int") + 2))]
-            counted[case] = times[1] - times[0] + 1
-    assert counted == {"a": number(r"\*\*(\d+) instructions\*\* from A's `int`"),
-                       "b": number(r"and (\d+) from B's"),
-                       "a without ports": number(r"it would be (\d+) if A had no ports")}
+            bochs.cmd("trace on")
+            out = machines.Bochs.run_to(bochs, bochs.linear("thread_int") + 2)
+            bochs.cmd("trace off")
+            counted[case] = by_part(re.findall(TRACED, out, re.M))
+    totals = {case: sum(parts.values()) for case, parts in counted.items()}
+    assert totals == {"a": number(r"\*\*(\d+) instructions\*\* from A's `int`"),
+                      "b": number(r"and (\d+) from B's"),
+                      "a without ports": number(r"be\s+(\d+) if A had no ports")}
+    assert max(totals.values()) <= 70
+    rows = re.findall(r"^\| .*?`(\w+)`[^`|]*\| (\d+) \| (\d+) \|$", README, re.M)
+    assert len(rows) == len(PARTS)
+    for part, *numbers in rows:
+        assert [counted[case][part] for case in "ab"] == [int(n) for n in numbers], part
 
 
 def test_a_thread_has_as_many_bytes_of_state_as_the_readme_says(machine):
