@@ -318,8 +318,6 @@ thread_asked:
  * out.  Interrupts are on, but none of them touches the clock.
  * Clobbers:	eax, ecx, ebx.
  */
-#define CMOS_INDEX		0x70
-#define CMOS_DATA		0x71
 #define CMOS_HOURS		4	/* minutes are 2, seconds 0 */
 #define CMOS_STATUS_A		0x0a
 #define CMOS_UPDATING		0x80	/* the numbers are about to change */

@@ -127,12 +127,12 @@ static uint32_t user_address(const uint32_t *offset)
 /*
  * Makes a thread new: its data are empty, but for its TLS's own addresses; its
  * kernel stack looks as if it had been scheduled out just before its first
- * instruction.  Neither may be in use.  Any stack.
+ * instruction.  Neither may be in use, and check.c has nothing to say.  Any stack.
  */
 void thread_prepare(struct thread *thread)
 {
 	struct new_stack *stack = (struct new_stack *)thread->stack_end - 1;
-	uint32_t *user = thread->tls[0];
+	uint32_t *user = thread_data(thread);
 
 	for (unsigned i = 0; i < USER_BYTES / sizeof *user; i++)
 		user[i] = 0;

@@ -39,7 +39,11 @@
 
 #define KSTACK_BYTES	1024
 
-#define PORTS_END	0xffffffff	/* the end of a list of ports */
+/* A list of ports: each costs a switch six instructions, so there are few. */
+#define PORTS_END	0xffffffff
+#define PORTS_MAX	8
+#define CMOS_INDEX	0x70	/* the clock's two */
+#define CMOS_DATA	0x71
 
 /*
  * Words in a thread's own segments.  The first of each is its own address in
@@ -57,6 +61,7 @@
 #include <stdbool.h>
 
 #include "frame.h"
+#include "thread_segments.h"
 
 struct thread {
 	void *stack_end;	/* of its kernel stack */
@@ -103,6 +108,11 @@ void schedule(struct thread *from, struct thread *to);
 void schedule_in(struct thread *self);
 _Noreturn void schedule_away(struct thread *from, struct thread *to);
 
+/* check.c */
+enum { ERROR_BYTES = 40 };		/* the longest text that it has */
+const char *ports_error(const uint32_t *ports);
+const char *tls_error(const struct thread *thread);
+
 /* kstack.S */
 extern struct thread *current;		/* 0 before there is one */
 struct thread *switch_stacks(struct thread *from, struct thread *to);
@@ -118,7 +128,14 @@ void look(struct thread *from, struct thread *to);
 
 /* stacks.c */
 void stacks_start(const struct thread *thread);
+void stacks_refused(const struct thread *thread, const char *what, const char *why);
 void stacks_show(uint64_t switches, const struct thread *from, const struct thread *to);
+
+/* A thread's piece of what ring 3 has in ds: its two TLS, and its stack. */
+static inline uint32_t *thread_data(const struct thread *thread)
+{
+	return user_data + thread->place * (USER_BYTES / sizeof(uint32_t));
+}
 
 static inline struct frame *thread_frame(const struct thread *thread)
 {

@@ -11,6 +11,7 @@
 #include "procs.h"
 #include "report.h"
 #include "screen.h"
+#include "text.h"
 #include "thread.h"
 #include "thread_segments.h"
 #include "watchdog.h"
@@ -23,7 +24,6 @@ static uint8_t stack_b[KSTACK_BYTES] __attribute__((aligned(4)));
 uint32_t user_data[USER_DATA_BYTES / sizeof(uint32_t)];
 enum { TLS_WORDS = TLS_BYTES / sizeof(uint32_t), USER_WORDS = USER_BYTES / sizeof(uint32_t) };
 
-enum { CMOS_INDEX = 0x70, CMOS_DATA = 0x71 };	/* the clock's ports */
 static const uint32_t clock_ports[] = { CMOS_INDEX, CMOS_DATA, PORTS_END };
 static const uint32_t no_ports[] = { PORTS_END };
 
@@ -74,9 +74,24 @@ static struct thread *leave(struct thread *thread)
 	return thread->next == thread ? 0 : thread->next;
 }
 
-/* Everything that a new thread needs; also for one that has ended. */
+/*
+ * Everything that a new thread needs; also for one that has ended.
+ * Errors: what it asks for is refused (check.c): log and screen say so, and it does not
+ * play.
+ */
 static void thread_start(struct thread *thread)
 {
+	const char *what = "ports", *why = ports_error(thread->ports);
+
+	if (!why) {
+		what = "tls";
+		why = tls_error(thread);
+	}
+	if (why) {
+		log_line("refused thread=%c %s=\"%s\"", thread->name, what, why);
+		stacks_refused(thread, what, why);
+		return;
+	}
 	thread_prepare(thread);
 	ask(thread, ASK_COUNT);
 	stacks_start(thread);
@@ -86,6 +101,7 @@ static void thread_start(struct thread *thread)
 /*
  * From: start (kstack.S), once, before ring 3 exists.  Stack: ring0_stack.
  * Out: who is the first to run.
+ * Errors: nobody is: halt.
  */
 struct thread *threads_start(void)
 {
@@ -94,6 +110,12 @@ struct thread *threads_start(void)
 	    "space hold  + - pace  f full speed  1-6 A's mistakes  7 B's  r restart  q quit");
 	thread_start(&thread_a);
 	thread_start(&thread_b);
+	if (!current) {
+		log_line("halt reason=\"no thread was started\"");
+		screen_message("No thread was started. The machine stops here.",
+			       "Each window says why.");
+		halt();
+	}
 	return current;
 }
 
@@ -151,5 +173,6 @@ void proc_ask_mistake(unsigned number)
 
 	if (!thread->playing)
 		procs_restart();
-	ask(thread, ASK_MISTAKE + number);
+	if (thread->playing)
+		ask(thread, ASK_MISTAKE + number);
 }
