@@ -36,6 +36,8 @@ static struct thread *previous;
  * lies below 0x110000.
  */
 typedef uint32_t base_and_access __attribute__((may_alias, aligned(2)));
+_Static_assert(offsetof(struct descriptor, access) == offsetof(struct descriptor, base_low) + 3,
+	       "descriptor");
 
 static inline base_and_access *base_in(struct descriptor *descriptor)
 {
@@ -107,6 +109,7 @@ void schedule_away(struct thread *from, struct thread *to)
  * From:	schedule, or first_schedule (kstack.S), right after the change of stacks.
  * In:		who it is that runs now: it has known all the while, in a register
  *		that pusha and popa have carried over.
+ * Does:	counts the switch, too, and looks at the game when that is due.
  */
 void schedule_in(struct thread *self)
 {
