@@ -102,14 +102,19 @@ tools:
 #: make run             play, in QEMU (WINDOW=1: in a window of its own)
 #: make bochs           play under Bochs' debugger, with checkpoints (WINDOW=1)
 #: make bochs-headless  play in Bochs without a screen, print the log
+#:      PROG=kstack     with these, and with debug: another program of the floppy
+
+# What the floppy starts, in place of P_PROC.
+PROG  =
+START = $(if $(PROG),--start '$(PROG)')
 
 .PHONY: run bochs bochs-headless
 run: $(IMAGE)
-	scripts/run
+	@scripts/run $(START)
 bochs: $(IMAGE)
-	scripts/bochs
+	@scripts/bochs $(START)
 bochs-headless: $(IMAGE)
-	scripts/bochs --headless
+	@scripts/bochs --headless $(START)
 
 # ---- seeing it ------------------------------------------------------------
 #: make tour            four looks at a ring transition, and the way out
@@ -127,7 +132,7 @@ tour: $(IMAGE)
 faults: $(IMAGE)
 	@lab/mistakes
 debug: $(IMAGE)
-	@scripts/debug
+	@scripts/debug $(START)
 record: $(IMAGE)
 	@scripts/need bochs
 	lab/record
