@@ -175,7 +175,7 @@ attack: $(IMAGE)
 	@scripts/need bochs qemu-system-i386
 	@lab/attack
 test: $(IMAGE)
-	@scripts/need qemu-system-i386 bochs gdb
+	@scripts/need qemu-system-i386 bochs gdb dosbox Xvfb xdotool xorriso
 	$(PYTEST) -n 2 tests
 breakages: $(IMAGE)
 	tests/breakages/run
