@@ -40,7 +40,7 @@ FRAMES = $(addprefix common/, fault.S fault.c panel.c procs.c watch.c)
 
 p_proc = p_proc.S switch.c $(FRAMES) $(COMMON)
 kstack = $(addprefix kstack/, kstack.S schedule.c stacks.c threads.c) $(COMMON)
-userctx = $(addprefix userctx/, userctx.S run.S main.c contexts.c) $(COMMON)
+userctx = $(addprefix userctx/, userctx.S run.S main.c check.c contexts.c) $(COMMON)
 
 menu = menu/menu.S common/stop.S
 
