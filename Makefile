@@ -40,7 +40,7 @@ FRAMES = $(addprefix common/, fault.S fault.c panel.c procs.c watch.c)
 
 p_proc = p_proc.S switch.c $(FRAMES) $(COMMON)
 kstack = $(addprefix kstack/, kstack.S schedule.c check.c stacks.c threads.c) $(COMMON)
-userctx = $(addprefix userctx/, userctx.S run.S main.c contexts.c) $(COMMON)
+userctx = $(addprefix userctx/, userctx.S run.S main.c check.c contexts.c) $(COMMON)
 timer  = timer/timer.S timer/clock.c switch.c $(FRAMES) $(filter-out common/watchdog.c, $(COMMON))
 HWTASK = $(addprefix hwtask/, tasks.S tasks.c watch.c panel.c) $(filter-out common/words.c, $(COMMON))
 hwtask = hwtask/hwtask.S $(HWTASK)
