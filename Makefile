@@ -41,10 +41,14 @@ FRAMES = $(addprefix common/, fault.S fault.c panel.c procs.c watch.c)
 p_proc = p_proc.S switch.c $(FRAMES) $(COMMON)
 kstack = $(addprefix kstack/, kstack.S schedule.c stacks.c threads.c) $(COMMON)
 userctx = $(addprefix userctx/, userctx.S run.S main.c contexts.c) $(COMMON)
+timer  = timer/timer.S timer/clock.c switch.c $(FRAMES) $(filter-out common/watchdog.c, $(COMMON))
+HWTASK = $(addprefix hwtask/, tasks.S tasks.c watch.c panel.c) $(filter-out common/words.c, $(COMMON))
+hwtask = hwtask/hwtask.S $(HWTASK)
+hwjump = hwtask/hwjump.S $(HWTASK)
 
 menu = menu/menu.S common/stop.S
 
-PROGRAMS = p_proc kstack userctx menu
+PROGRAMS = p_proc kstack userctx timer hwtask hwjump menu
 
 .PHONY: all
 all: $(IMAGE)

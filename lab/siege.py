@@ -185,11 +185,11 @@ class Siege:
         return bytes(start) + self.machine.read(start, end - start)
 
     def _news(self):
-        """The log's lines since the last call, but for the switches'."""
+        """The log's lines since the last call, but for the switches' and new starts'."""
         text = self.machine._output()
         end = text.rfind("\n") + 1
         piece, self.seen = text[self.seen:end], end
-        return [line for line in machines.log_lines(piece) if not line.startswith("switch ")]
+        return [line for line in machines.log_lines(piece) if not line.startswith(("switch ", "start "))]
 
     def _run(self, number, made=None, bent=None):
         """A attacks by code number; the log's lines from then on."""
