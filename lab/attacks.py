@@ -561,6 +561,7 @@ def family(program, name):
 SELECTORS_GO = "a context has no selectors: what A has loaded is gone at its next turn, and hlt says so"
 NO_SELECTORS = "a context has no selectors that could be wrong"
 LOADED_BEFORE = "ring 0 itself loads this segment before iret: one that it cannot load is its own mistake, and a panic"
+UNSAVED = "a panic: run could not end, for what the user had when the NMI came is in no context"
 NEIGHBOURS = "code and data are both threads': without them both would end"
 OWNER = "A owns the clock's ports"
 GONE = {"expected": gp(at=None)}
@@ -580,6 +581,7 @@ DIFFERENT = {   # program: {pattern of names: (fields, reason)}
             (GONE, SELECTORS_GO),
         "frame: (cs|ss|ds|es|fs|gs) .*": ({}, NO_SELECTORS),
         "descriptor: own (data|window) .*": ({}, LOADED_BEFORE),
+        "interrupt: NMI at the end of the segment": ({}, UNSAVED),
     },
 }
 

@@ -25,6 +25,8 @@ class Program:
     name: str
     saved: dict             # where the registers of A and of B lie while it waits
     words: tuple            # which they are, from the lowest address up
+    not_judged: str = ""    # by lab/check-crossings: the reason
+    not_attacked: str = ""  # by lab/attack: the reason
     # For lab/record: source files, and functions, with nothing in them that a ring transition
     # needs; those that all programs have are in SCENERY.
     scenery: tuple = ()
@@ -83,11 +85,13 @@ RING0_SEGMENTS = ("RING0_CODE", "RING0_DATA", "TSS", "DOUBLE_FAULT", "RING0_SCRE
 NO_REGISTERS = dict.fromkeys(("eax", "ebx", "ecx", "edx", "ebp"), "0")
 B_STACK = 64    # bytes of it that B uses
 
+TASK_SWITCHES = "the judge has no rules for task switches"
+NO_IRET = "a task that cannot go on has its exception elsewhere; what can be tried is in its tests"
+FRAMES = {"saved": {"A": "proc_a", "B": "proc_b"}, "words": recording.FRAME_WORDS}
+
 PROGRAMS = {program.name: program for program in (
     Program(
-        "p_proc",
-        saved={"A": "proc_a", "B": "proc_b"},
-        words=recording.FRAME_WORDS,
+        "p_proc", **FRAMES,
         scenery=("panel.c",),
         scenery_functions=("watch_start", "ask_count"),
         segments=("A_LDT", "B_LDT", "A_CODE", "A_DATA", "A_SCREEN", "B_CODE", "B_DATA", "B_SCREEN"),
@@ -173,12 +177,43 @@ PROGRAMS = {program.name: program for program in (
             "B's data": ("proc_b_data + 4", f"proc_b_data + 256 - {B_STACK}"),
         },
     ),
+    Program(
+        "timer", **FRAMES,
+        scenery=("panel.c", "watch.c"),
+        scenery_functions=("watch_start", "ask_count"),
+        not_judged="its ways in are interrupts, which no instruction asks for",
+        not_attacked="nobody yields there; what can be tried is in its tests",
+    ),
+    Program(
+        "hwtask", **FRAMES,
+        scenery=("panel.c",),
+        scenery_functions=("ask_count",),
+        not_judged=TASK_SWITCHES,
+        not_attacked=NO_IRET,
+    ),
+    Program(
+        "hwjump", **FRAMES,
+        scenery=("panel.c",),
+        scenery_functions=("ask_count",),
+        not_judged=TASK_SWITCHES,
+        not_attacked=NO_IRET,
+    ),
 )}
 
 
 def on_the_floppy():
     """The names of those that the Makefile has made."""
     return [program.name for program in PROGRAMS.values() if program.elf.exists()]
+
+
+def judged():
+    """Those whose crossings all have rules in lab/rules.py."""
+    return [name for name in on_the_floppy() if not PROGRAMS[name].not_judged]
+
+
+def attacked():
+    """Those in which lab/attack can try its table."""
+    return [name for name in on_the_floppy() if not PROGRAMS[name].not_attacked]
 
 
 def named(name):
