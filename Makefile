@@ -172,7 +172,7 @@ SECONDS = 60
 .PHONY: attack test breakages soak bench
 attack: $(IMAGE)
 	@scripts/need bochs qemu-system-i386
-	@lab/attack
+	@lab/attack $(PROG:%=--program %)
 test: $(IMAGE)
 	@scripts/need qemu-system-i386 bochs gdb
 	$(PYTEST) -n 2 tests

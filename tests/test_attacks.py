@@ -17,6 +17,7 @@ EMULATORS = ("bochs", "qemu")
 P_PROC = programs.named("p_proc")
 OTHERS = [programs.named(name) for name in programs.attacked() if name != "p_proc"]
 ONE_OF = 23  # of the families' attacks
+OF_THE_TABLE = {"bochs": 1, "qemu": 3}  # in other programs: QEMU is the second opinion
 
 
 def named(program):
@@ -53,7 +54,7 @@ def test_codes_at_random_end_proc_a_at_worst(model):
 @pytest.mark.parametrize("emulator", EMULATORS)
 @pytest.mark.parametrize("program", OTHERS, ids=named)
 def test_in_the_other_programs_each_attack_ends_as_it_must(program, emulator):
-    assert wrong(emulator, program, attacks.table(program) + families(program)[::ONE_OF]) == []
+    assert wrong(emulator, program, attacks.table(program)[::OF_THE_TABLE[emulator]] + families(program)[::ONE_OF]) == []
 
 
 @pytest.mark.parametrize("program", OTHERS, ids=named)
