@@ -37,10 +37,10 @@ class Program:
     writable: tuple = ()    # of these, what A may load into ds, es, fs, gs, ss
     code: str = "A_CODE"    # and into cs
     roles: dict = dataclasses.field(default_factory=dict)   # what an attack means by A_DATA
-    code_bytes: str = ""    # of A's code segment; with what A needs to get from its first
-    prelude: str = ""       # instruction to an attack, all its registers as P_PROC's A begins
-    front: str = ""         # what of the code segment B needs, since it is B's, too
     ldt: str = ""           # A's
+    code_bytes: str = ""    # of A's code segment, while it attacks
+    front: str = ""         # what B needs of that segment, if it is B's, too: code of this name
+    prelude: str = ""       # A's first instructions: they make its registers those of P_PROC's A
     data_bytes: int = 256
     asked: int = 0          # where A is asked for things, in its data
     ended: dict = dataclasses.field(default_factory=dict)   # not 0: A, or B, has ended
