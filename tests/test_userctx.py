@@ -17,7 +17,7 @@ from machines import BUILD, ROOT
 ELF, COM = BUILD / "userctx.elf", BUILD / "userctx.com"
 NAMED = machines.symbols(ELF)
 
-# userctx/context.h, from the lowest address up; headroom is in front.
+# userctx/context.h, from the lowest address up; headroom is below it.
 GENERAL = "eax ecx edx ebx esp ebp esi edi".split()
 CONTEXT = ("gs fs es ds edi esi ebp pusha_esp ebx edx ecx eax trap_num error_code "
            "eip cs eflags esp ss fsbase gsbase").split()
@@ -65,22 +65,23 @@ class Userctx:
     def __getattr__(self, name):
         return getattr(self.machine, name)
 
-    def frame_of(self, letter):
+    def place_of(self, letter):
         return self.linear("player_" + letter) + HEADROOM_BYTES
 
     def context(self, letter):
-        raw = self.read(self.frame_of(letter), 4 * len(CONTEXT))
+        raw = self.read(self.place_of(letter), 4 * len(CONTEXT))
         words = dict(zip(CONTEXT, struct.unpack(f"<{len(CONTEXT)}I", raw)))
         return {name: value & 0xffff if name in SELECTORS else value for name, value in words.items()}
 
     def write_context(self, letter, **values):
         for name, value in values.items():
-            self.write(self.frame_of(letter) + 4 * CONTEXT.index(name), struct.pack("<I", value))
+            self.write(self.place_of(letter) + 4 * CONTEXT.index(name), struct.pack("<I", value))
 
     def run(self):
         """To the next call of run: whose context it is."""
         self.run_to("run")
-        return {NAMED["player_a"]: "a", NAMED["player_b"]: "b"}[self.values()["eax"]]
+        eax = BASE + self.values()["eax"]
+        return {self.place_of(letter): letter for letter in "ab"}[eax]
 
     def back(self):
         """From the beginning of run to where it returns to."""
@@ -202,7 +203,7 @@ def test_esp0_is_the_end_of_the_frame_in_the_context(start):
     pc = start()
     for letter in "abab":
         assert pc.run() == letter
-        end = pc.frame_of(letter) + FRAME_BYTES - BASE
+        end = pc.place_of(letter) + FRAME_BYTES - BASE
         pc.run_to("run_iret")
         assert pc.word("tss", 4) == end
         assert pc.values()["esp"] == end - 5 * 4, "five words for iret"
@@ -441,7 +442,7 @@ FINE = {
 def check(pc, **values):
     """Writes into A's context before it is checked. What the check says."""
     pc.run_to("user_context_error")
-    assert pc.values()["eax"] == NAMED["player_a"]
+    assert BASE + pc.values()["eax"] == pc.place_of("a")
     pc.write_context("a", **values)
     pc.back()
     says = pc.values()["eax"]
@@ -613,7 +614,7 @@ def test_the_log_is_as_every_programs(start):
     assert boot == f"boot prog=userctx base={BASE:08x} {places}"
     shape = [re.sub(r"esp0=\w{8}$", "", line) for line in switches[:17]]
     assert shape == ["switch n=1 from=A to=B "] + [f"switch n={1 << k} from=B to=A " for k in range(1, 17)]
-    ends = {letter: f"esp0={pc.frame_of(letter) + FRAME_BYTES - BASE:08x}" for letter in "ab"}
+    ends = {letter: f"esp0={pc.place_of(letter) + FRAME_BYTES - BASE:08x}" for letter in "ab"}
     assert all(line.endswith(ends[line[line.index("from=") + 5].lower()]) for line in switches)
 
 

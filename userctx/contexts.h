@@ -16,6 +16,7 @@ struct user_memory {
 
 /* A proc, as ring 0 knows it. */
 struct player {
+	uint8_t headroom[CONTEXT_HEADROOM];	/* context.h */
 	struct user_context context;
 	char name;
 	uint8_t place;			/* its side of the screen */

@@ -208,7 +208,7 @@ static _Noreturn void restore_refused(const struct trap_frame *trap)
 {
 	const struct trap_frame was = *trap;
 	struct user_context *context = (struct user_context *)(tss.esp0 - CONTEXT_END);
-	uint32_t *words = (uint32_t *)((uint8_t *)context + CONTEXT_GS);
+	uint32_t *words = (uint32_t *)context;
 	const uint32_t *popped = (const uint32_t *)(trap + 1);
 
 	for (unsigned i = 0; i < TRAP_POPPED && words + i < popped; i++)

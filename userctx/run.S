@@ -33,7 +33,8 @@
  * void run(struct user_context *context)
  *
  * From:	C, in ring 0, after it has loaded the user's LDT.
- * In:		eax: the context; C answers for it (check.c).
+ * In:		eax: the context, with CONTEXT_HEADROOM below it; C answers for what is in
+ *		it (check.c).
  * Out:		to ring 3, by iret, with every register from the context.
  *		To C, when the user has trapped: see trap_from_ring3.
  * Stack:	C's, where C's registers stay; kernel_stack says where.  Then the context,
@@ -53,7 +54,7 @@ run:
 	mov	%edx, tss + TSS_ESP0
 	load_base USER_FS, FSBASE
 	load_base USER_GS, GSBASE
-	lea	CONTEXT_GS(%eax), %esp
+	mov	%eax, %esp
 1:	restore_registers		# with fs and gs the CPU reads the new bases
 	add	$8, %esp		# trap_num, error_code
 run_iret:
@@ -131,8 +132,8 @@ trap_entry:
  *		all other segment registers may be a user's, in run.
  * Does:	makes a struct trap_frame of it, calls trap_handler(&frame), and goes on
  *		as the frame then says, if trap_handler comes back.
- * Stack:	for the frame the one that was in use, which may be a context: it has
- *		headroom for that.  Then trap_stack.
+ * Stack:	for the frame the one that was in use, which may be a context: there is
+ *		headroom below it.  Then trap_stack.
  * Interrupts:	off.
  */
 trap_from_ring0:
