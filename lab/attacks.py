@@ -558,13 +558,9 @@ def family(program, name):
 
 # ---- where a program is not like P_PROC
 
-SELECTORS_GO = "a context has no selectors: what A has loaded is gone at its next turn, and hlt says so"
-NO_SELECTORS = "a context has no selectors that could be wrong"
-LOADED_BEFORE = "ring 0 itself loads this segment before iret: one that it cannot load is its own mistake, and a panic"
-UNSAVED = "a panic: run could not end, for what the user had when the NMI came is in no context"
+OF_RING_0 = "a cs of ring 0 in a context is ring 0's own mistake: a panic"
 NEIGHBOURS = "code and data are both threads': without them both would end"
 OWNER = "A owns the clock's ports"
-GONE = {"expected": gp(at=None)}
 DIFFERENT = {   # program: {pattern of names: (fields, reason)}
     "p_proc": {},
     "kstack": {
@@ -577,11 +573,8 @@ DIFFERENT = {   # program: {pattern of names: (fields, reason)}
         "descriptor: own (data|code) .*": ({}, NEIGHBOURS),
     },
     "userctx": {
-        "own window as stack at int 0x30|.* in all segment registers at int 0x30|selectors with RPL 0 at int 0x30":
-            (GONE, SELECTORS_GO),
-        "frame: (cs|ss|ds|es|fs|gs) .*": ({}, NO_SELECTORS),
-        "descriptor: own (data|window) .*": ({}, LOADED_BEFORE),
-        "interrupt: NMI at the end of the segment": ({}, UNSAVED),
+        "frame: cs (null|an LDT)": ({}, OF_RING_0),
+        "descriptor: own window absent": ({}, "each turn begins with this descriptor written anew"),
     },
 }
 

@@ -16,8 +16,8 @@ import subprocess
 import machines
 import recording
 
-# context.h, from the lowest address up.
-CONTEXT_WORDS = (*recording.GENERAL, "eip", "eflags", "fsbase", "gsbase", "trap_num", "error_code")
+# context.h, from the lowest address up: a frame, with two words in the midst of it and two behind.
+CONTEXT_WORDS = (*recording.FRAME_WORDS[:12], "trap_num", "error_code", *recording.FRAME_WORDS[12:], "fsbase", "gsbase")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,8 @@ class Program:
     prelude: str = ""       # A's first instructions: they make its registers those of P_PROC's A
     data_bytes: int = 256
     asked: int = 0          # where A is asked for things, in its data
-    ended: dict = dataclasses.field(default_factory=dict)   # not 0: A, or B, has ended
+    ended: dict = dataclasses.field(default_factory=dict)   # a byte of A's, and of B's,
+    ended_is: int = 1       # which says that it has ended
     spoilt: tuple = ()      # word of A's that, with that value, ends it at its next turn
     b_count: str = ""       # of B's turns: 64 bits; edi:esi unless given
     b_has: dict = dataclasses.field(default_factory=dict)   # in its registers at int 0x30
@@ -131,18 +132,19 @@ PROGRAMS = {program.name: program for program in (
         prelude="mov %ecx, %gs; xor %ecx, %ecx; xor %edx, %edx; mov %ecx, %fs",
         data_bytes=512,
         asked=4,
-        ended={"A": "thread_a + thread.ended", "B": "thread_b + thread.ended"},
+        ended={"A": "thread_a + thread.playing", "B": "thread_b + thread.playing"},
+        ended_is=0,
         spoilt=("cs", "0"),
         b_count="user_data + 256 + 16 + 4",
         b_has={**NO_REGISTERS, "cs": "USER_CODE", "ss": "USER_DATA", "ds": "USER_DATA", "es": "B_SCREEN",
                "fs": "TLS_1", "gs": "TLS_2", "ecx": "B_SCREEN", "esp": "512"},
-        # All but the base of USER_CODE, which the attacks move; those of TLS_1 and TLS_2;
+        # All but the base of USER_CODE, which the attacks move; base and access of TLS_1 and TLS_2;
         # and the bits of A's ports.
         untouched={
             "GDT, ring 0's": ("gdt", "gdt + 48"),
             "GDT, USER_DATA": ("gdt + 54", "gdt + 66"),
-            "GDT, TLS_1": ("gdt + 69", "gdt + 74"),
-            "GDT, TLS_2 and windows": ("gdt + 77", "gdt_end"),
+            "GDT, TLS_1": ("gdt + 70", "gdt + 74"),
+            "GDT, TLS_2 and windows": ("gdt + 78", "gdt_end"),
             "TSS": ("tss + 8", "io_bitmap + 14"),
             "I/O map": ("io_bitmap + 15", "io_bitmap + 8193"),
             "B's data": ("user_data + 256 + 32", f"user_data + 512 - {B_STACK}"),
@@ -151,7 +153,7 @@ PROGRAMS = {program.name: program for program in (
     ),
     Program(
         "userctx",
-        saved={"A": "player_a + player.context", "B": "player_b + player.context"},
+        saved={"A": "player_a + player.context + user_context.gs", "B": "player_b + player.context + user_context.gs"},
         words=CONTEXT_WORDS,
         scenery=("contexts.c",),
         scenery_functions=("ask_count",),
@@ -161,19 +163,20 @@ PROGRAMS = {program.name: program for program in (
         # B's code and data have the selectors of A's. Two others, beyond the LDT.
         roles={"A_CODE": "USER_CODE", "A_DATA": "USER_DATA", "A_SCREEN": "USER_GS", "B_CODE": 0x1f, "B_DATA": 0x27},
         code_bytes="proc_a_code_bytes",
-        prelude="mov %ebp, %fs",
+        prelude="mov %ebp, %fs",    # null
         ldt="a_ldt",
         ended={"A": "player_a + player.ended", "B": "player_b + player.ended"},
         spoilt=("eip", "code_bytes + 8"),
-        b_has={**NO_REGISTERS, "esp": "256"},
+        b_has={**NO_REGISTERS, "cs": "USER_CODE", "ss": "USER_DATA", "ds": "USER_DATA", "es": "USER_DATA",
+               "fs": "USER_FS", "gs": "USER_GS", "esp": "256"},
         untouched={
             "GDT, ring 0's": ("gdt", "gdt + 50"),
-            "GDT, USER_FS": ("gdt + 53", "gdt + 58"),
-            "GDT, USER_GS and LDTs": ("gdt + 61", "gdt_end"),
+            "GDT, USER_FS": ("gdt + 54", "gdt + 58"),
+            "GDT, USER_GS and LDTs": ("gdt + 62", "gdt_end"),
             "A's LDT, but for its code": ("a_ldt + 8", "b_ldt"),
             "B's LDT": ("b_ldt", "idt"),
             "TSS": ("tss + 8", "tss + 104"),
-            "B's fsbase and gsbase": ("player_b + player.context + 40", "player_b + player.context + 48"),
+            "B's fsbase and gsbase": ("player_b + player.context + user_context.fsbase", "player_b + player.context + 164"),
             "B's data": ("proc_b_data + 4", f"proc_b_data + 256 - {B_STACK}"),
         },
     ),

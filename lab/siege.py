@@ -166,7 +166,7 @@ class Siege:
             assert not self._lives("A"), "proc A cannot be ended"
 
     def _lives(self, letter):
-        return not self.machine.word(self.ended[letter], size=1)
+        return self.machine.word(self.ended[letter], size=1) != self.program.ended_is
 
     def _number(self, text):
         """A number, or a name of the program; and another number more."""
