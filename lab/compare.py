@@ -89,6 +89,8 @@ ALLOWED = (
             "Bochs' BIOS leaves the caches off, QEMU's switches them on; this has to do with no ring"),
     Allowed("caches, read", "e[a-d]x", lambda pair, field: pair.cr0_read.get(field, 0),
             "these bits of cr0 lie in the register that cr0 was read into"),
+    Allowed("masks, read", "eax", lambda pair, field: pair.masks_read.get(field, 0),
+            "two BIOSes let in different interrupts, and al holds the mask of a PIC"),
     Allowed("code in real mode", r"cs\.(type|attributes)", lambda pair, field: EXECUTABLE * of_real_mode(pair, field),
             "in real mode no descriptor says what cs is: Bochs has data there, QEMU code"),
     Allowed("accessed bit of code", r"cs\.(type|attributes)|[gl]dt\.\d+", accessed,
@@ -115,6 +117,7 @@ class Pair:
         self.left = {name: bochs[name] ^ qemu[name] for name in recording.GENERAL}
         self.copies = set()         # what the two had in a register, while it was left over
         self.cr0_read = {}          # general register -> bits that may differ
+        self.masks_read = {}        # the same
         self.settled = set()        # linear addresses of bytes that can only differ by mistake
         self.executed = set()       # mnemonics, of tables
         self.look_at_stack([], 0)
@@ -126,13 +129,15 @@ class Pair:
         """Both have taken a step; the accesses are those of Bochs."""
         old, self.now = self.now, (bochs, qemu)
         self.copies.update((old[0][name], old[1][name]) for name, bits in self.left.items() if bits)
-        for bits in (self.left, self.cr0_read):
+        for bits in (self.left, self.cr0_read, self.masks_read):
             for name in [name for name in bits if bits[name]]:
                 bits[name] &= bochs[name] ^ qemu[name]      # until they agree
                 for before, after in zip(old, self.now):    # or are written
                     bits[name] &= ~(before[name] ^ after[name])
         if read := re.match(r"mov %cr0,%(\w+)$", step["text"]):
             self.cr0_read[read[1]] = CD_NW
+        if re.match(r"in \$0x(21|a1),%al$", step["text"]):
+            self.masks_read["eax"] = 0xff
         self.executed.update(re.findall("^l[gil]dt", step["text"]))
         for kind, linear, size, _ in step["accesses"] or ():
             if kind == "write":
