@@ -34,17 +34,21 @@ CFLAGS   = $(TARGET) -march=i386 -mregparm=3 -std=gnu11 -Os -g \
 IMAGE  = $B/floppy.img
 # A program is its own sources, and what it shares with others.  (FRAMES: with those
 # whose procs live in frames.)
-COMMON = $(addprefix common/, cause.c enter.S explain.c leave.S look.c machine.c pace.c panic.S panic.c \
-	report.c screen.c stop.S text.c watchdog.c window.c words.c)
+COMMON = $(addprefix common/, cause.c enter.S explain.c leave.S look.c machine.c memory.c \
+	pace.c panic.S panic.c report.c screen.c stop.S text.c watchdog.c window.c words.c)
 FRAMES = $(addprefix common/, fault.S fault.c panel.c procs.c watch.c)
 
 p_proc = p_proc.S switch.c $(FRAMES) $(COMMON)
-kstack = $(addprefix kstack/, kstack.S schedule.c stacks.c threads.c) $(COMMON)
-userctx = $(addprefix userctx/, userctx.S run.S main.c contexts.c) $(COMMON)
+kstack = $(addprefix kstack/, kstack.S schedule.c check.c stacks.c threads.c) $(COMMON)
+userctx = $(addprefix userctx/, userctx.S run.S main.c check.c contexts.c) $(COMMON)
+timer  = timer/timer.S timer/clock.c switch.c $(FRAMES) $(filter-out common/watchdog.c, $(COMMON))
+HWTASK = $(addprefix hwtask/, tasks.S tasks.c watch.c panel.c) $(filter-out common/words.c, $(COMMON))
+hwtask = hwtask/hwtask.S $(HWTASK)
+hwjump = hwtask/hwjump.S $(HWTASK)
 
 menu = menu/menu.S common/stop.S
 
-PROGRAMS = p_proc kstack userctx menu
+PROGRAMS = p_proc kstack userctx timer hwtask hwjump menu
 
 .PHONY: all
 all: $(IMAGE)
@@ -173,7 +177,7 @@ fncall:
 		-o $B/fncall/fncall fncall/run_fncall.S fncall/proc.S fncall/main.c
 
 # ---- testing and measuring ------------------------------------------------
-#: make attack          whatever ring 3 may try, and 10,000 codes at random (3 minutes)
+#: make attack          whatever ring 3 may try, and codes at random (7 minutes; PROG=kstack)
 #: make test            what is promised, on the floppy that ships (2 minutes)
 #: make breakages       what is promised, on guests broken on purpose: must fail
 #: make soak            both emulators at full speed, with mistakes (SECONDS=60 each)
@@ -186,7 +190,7 @@ SECONDS = 60
 .PHONY: attack test breakages soak bench
 attack: $(IMAGE)
 	@scripts/need bochs qemu-system-i386
-	@lab/attack
+	@lab/attack $(PROG:%=--program %)
 test: $(IMAGE)
 	@scripts/need qemu-system-i386 bochs gdb dosbox Xvfb xdotool xorriso
 	$(PYTEST) -n 2 tests

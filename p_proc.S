@@ -17,7 +17,7 @@
  * SEG:0000.  Wherever xchg %bx,%bx stands, Bochs stops when it is told to
  * (magic breakpoint); the label after it names the place.
  */
-#include "common/frame.h"
+#include "common/first_frame.h"
 #include "common/proc_segments.h"
 #include "common/procs.h"
 #include "common/tables.h"
@@ -156,41 +156,8 @@ program_name:
 
 /* ---- the frames -------------------------------------------------------- */
 
-/*
- * What a proc finds at first: its own data in ds, es and ss, its window in gs, all
- * else zero.  Interrupts are let in (watchdog.c), and nothing that ring 3 may do
- * shuts them out.
- */
-	.macro	first_frame code, data, screen
-	.long	\screen, 0, \data, \data		# gs fs es ds
-	.long	0, 0, 0, 0, 0, 0, 0, 0			# edi esi ebp - ebx edx ecx eax
-	.long	0, \code, EFLAGS_ALWAYS | EFLAGS_IF	# eip cs eflags
-	.long	PROC_DATA_BYTES, \data			# esp ss
-	.endm
-
-/* A proc, in struct proc's order; and its first frame once more, for a new start. */
-	.macro	proc letter, name, code, data, screen, ldt, next, place
-	.space	HEADROOM_BYTES
-	.global	proc_\letter
-proc_\letter:
-	first_frame \code, \data, \screen
-proc_\letter\()_end:
-	.if	. - proc_\letter != FRAME_BYTES
-	.error	"frame.h: FRAME_BYTES is not the frame's size"
-	.endif
-	.long	proc_\next, proc_\letter\()_data	# next, ask
-	.long	proc_\letter\()_first
-	.word	\ldt
-	.ascii	"\name"
-	.byte	\place
-	.long	0				# ended
-	.pushsection .rodata
-	.balign	4
-proc_\letter\()_first:
-	first_frame \code, \data, \screen
-	.popsection
-	.endm
-
+/* In struct proc's order (common/first_frame.h): a frame, filled in, and what else
+   ring 0 knows of a proc. */
 	.balign	4
 	proc	a, A, A_CODE, A_DATA, A_SCREEN, A_LDT, b, 0
 	proc	b, B, B_CODE, B_DATA, B_SCREEN, B_LDT, a, 1

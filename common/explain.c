@@ -50,6 +50,10 @@ static const struct exception {
 };
 enum { EXCEPTIONS = sizeof exceptions / sizeof exceptions[0] };
 
+/* Unless the program says otherwise. */
+__attribute__((weak)) const char no_gate_usually[] =
+	"int n through a gate that ring 3 may not use, or that does not exist. The only door is int 0x30.";
+
 static const struct exception *exception(uint32_t vector)
 {
 	static const struct exception unknown = {
@@ -77,7 +81,7 @@ const char *exception_usually(uint32_t vector, uint32_t error)
 	if (!error)
 		return "An instruction that only ring 0 may execute, an address beyond the end of a segment, or a null selector.";
 	if (error & ERROR_IDT)
-		return "int n through a gate that ring 3 may not use, or that does not exist. The only door is int 0x30.";
+		return no_gate_usually;
 	return "A selector that ring 3 may not load here: another ring's, of the wrong kind, or not in the table.";
 }
 

@@ -44,10 +44,17 @@ void look_start(void)
 /* In: the names of who the last switch was from and to.  Out: how many there were. */
 uint64_t look_begin(char from, char to)
 {
+	return look_begin_at(from, to, tss.esp0, "");
+}
+
+/* The same for a program that has more than one TSS.  In: esp0 in the one that is to be
+   used next; what else the log is to say, " key=value". */
+uint64_t look_begin_at(char from, char to, uint32_t esp0, const char *more)
+{
 	watchdog_stop();
 	switches += switches_asked;
 	if (switches == log_next) {
-		log_line("switch n=%d from=%c to=%c esp0=%8", switches, from, to, tss.esp0);
+		log_line("switch n=%d from=%c to=%c esp0=%8%s", switches, from, to, esp0, more);
 		log_next *= 2;
 	}
 	log_strays();

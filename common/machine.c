@@ -1,7 +1,7 @@
 /*
  * The few devices that ring 0 talks to.  Keyboard and time are asked, not heard:
- * the one interrupt that is ever let in is the alarm, and it only comes to a
- * proc that does not yield (watchdog.c).
+ * the one interrupt that is ever let in is that of line 0: the alarm, which only comes
+ * to a proc that does not yield (watchdog.c), or in TIMER the clock.
  *
  * All functions: ring 0, ring0_stack or fault_stack, interrupts off, no errors
  * but where it says so.
@@ -13,7 +13,6 @@
 extern uint8_t bios_masks[2];		/* enter.S */
 
 enum port {
-	PIC_1 = 0x20,
 	PIC_1_DATA = 0x21,
 	PIT_COUNTER_0 = 0x40,
 	PIT_COUNTER_2 = 0x42,
@@ -64,7 +63,6 @@ enum {
 	ICW1_CASCADED = 0x11,		/* edge triggered, four command words */
 	ICW3_PIC_2_AT = 2,		/* the line of PIC 1 that PIC 2 uses */
 	ICW4_8086 = 0x01,
-	OCW2_END = 0x20,
 	OCW3_IN_SERVICE = 0x0b,
 	LINE_LAST = 7,
 	ALARM_LINE = 0,
@@ -101,27 +99,43 @@ bool interrupt_end(unsigned irq)
 		true_one = inb(pic) & 1 << LINE_LAST;
 	}
 	if (true_one)
-		outb(pic, OCW2_END);
+		outb(pic, PIC_END);
 	if (second)
-		outb(PIC_1, OCW2_END);
+		outb(PIC_1, PIC_END);
 	return true_one;
 }
 
-/*
- * The alarm: the timer chip's counter 0 counts down once, for as long as it can
- * (55 ms), and then interrupts.  Setting it again starts it anew.
- */
-enum { PIT_0_MODE_0 = 0x30 };	/* counter 0, both bytes, mode 0, binary */
+/* The timer chip's counter 0, which interrupts by line 0.  In: mode; from where it
+   counts down, 0 for 65536. */
+enum {
+	PIT_HZ = 1193182,
+	PIT_0_MODE_0 = 0x30,	/* counter 0, both bytes, binary; mode 0: once, */
+	PIT_0_MODE_2 = 0x34,	/* mode 2: again and again */
+};
 
-void alarm_set(void)
+static void counter_0_set(uint8_t mode, uint16_t count)
 {
-	outb(PIT_CONTROL, PIT_0_MODE_0);
-	outb(PIT_COUNTER_0, 0);		/* 65536 */
-	outb(PIT_COUNTER_0, 0);
-	/* This forgets one that nobody has let in. */
+	outb(PIT_CONTROL, mode);
+	outb(PIT_COUNTER_0, count & 0xff);
+	outb(PIT_COUNTER_0, count >> 8);
+	/* This forgets an interrupt that nobody has let in. */
 	interrupts_start(IRQ_VECTORS, IRQ_VECTORS + 8, (uint8_t)~(1 << ALARM_LINE), 0xff);
 }
 
+/* The alarm counts down once, for as long as it can (55 ms), and then interrupts.
+   Setting it again starts it anew. */
+void alarm_set(void)
+{
+	counter_0_set(PIT_0_MODE_0, 0);
+}
+
+/* The clock interrupts so many times a second.  Its first period begins now. */
+void clock_set(unsigned hz)
+{
+	counter_0_set(PIT_0_MODE_2, PIT_HZ / hz);
+}
+
+/* From here on neither of the two comes. */
 void alarm_stop(void)
 {
 	outb(PIC_1_DATA, 0xff);
@@ -132,7 +146,6 @@ void alarm_stop(void)
  * mode 0 counts down once and then holds its output high, which port 0x61 shows.
  */
 enum {
-	PIT_HZ = 1193182,
 	PIT_2_MODE_0 = 0xb0,	/* counter 2, both bytes, mode 0, binary */
 	B_GATE_2 = 0x01,	/* 0x02 would be the loudspeaker itself */
 	B_PARITY_BITS = 0x0c,

@@ -2,6 +2,11 @@
 #ifndef MACHINE_H
 #define MACHINE_H
 
+#define PIC_1		0x20	/* port: the first interrupt controller's commands; */
+#define PIC_END		0x20	/* one of them: the interrupt in service has ended */
+
+#ifndef __ASSEMBLER__
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -22,6 +27,7 @@ enum key {
 void debug_out(char c);
 bool interrupt_end(unsigned irq);
 void alarm_set(void);
+void clock_set(unsigned hz);
 void alarm_stop(void);
 void timer_start(void);
 bool timer_done(void);
@@ -29,5 +35,7 @@ enum key key_pressed(void);
 void bios_devices_restore(void);
 void power_off(void);
 _Noreturn void halt(void);
+
+#endif
 
 #endif

@@ -14,12 +14,13 @@
 
 enum {
 	ONE_BY_ONE = 5,			/* 2^5: as many switches as pictures */
-	FULL_SPEED = 16,
+	FULL_SPEED = 16,		/* unless the program says otherwise */
 	DOUBLE_AFTER = 3 * TIMER_HZ,	/* pictures, unless a key has set the pace */
 	LOOKS_PER_PICTURE = 4,		/* at full speed */
-	SMALLEST_BATCH = 64,		/* at full speed */
 	LARGEST_BATCH = 1 << 26,
 };
+
+__attribute__((weak)) const struct pace_range pace_range = { FULL_SPEED, "full speed", 64 };
 
 static unsigned pace;
 static bool by_hand;		/* a key has set the pace: it stays */
@@ -33,8 +34,8 @@ static void show_pace(void)
 {
 	if (held)
 		screen_pace("held", ": space steps, + - f go on");
-	else if (pace == FULL_SPEED)
-		screen_pace("full speed", "");
+	else if (pace == pace_range.full_speed)
+		screen_pace(pace_range.full_speed_text, "");
 	else
 		screen_pace(decimal(1u << pace), pace ? " switches a second" : " switch a second");
 }
@@ -89,13 +90,13 @@ static bool obey_keys(uint64_t switches)
 		hold();
 		return true;
 	case KEY_PLUS:
-		set_pace_by_hand(pace < FULL_SPEED ? pace + 1 : FULL_SPEED);
+		set_pace_by_hand(pace < pace_range.full_speed ? pace + 1 : pace_range.full_speed);
 		return true;
 	case KEY_MINUS:
 		set_pace_by_hand(pace ? pace - 1 : 0);
 		return true;
 	case KEY_F:
-		set_pace_by_hand(FULL_SPEED);
+		set_pace_by_hand(pace_range.full_speed);
 		return true;
 	case KEY_Q:
 		quit(switches);
@@ -136,8 +137,8 @@ static void adjust_batch(uint64_t switches)
 		batch /= 2;
 	else
 		batch *= 2;
-	if (batch < SMALLEST_BATCH)
-		batch = SMALLEST_BATCH;
+	if (batch < pace_range.smallest_batch)
+		batch = pace_range.smallest_batch;
 	if (batch > LARGEST_BATCH)
 		batch = LARGEST_BATCH;
 	obey_keys(switches);
@@ -152,7 +153,7 @@ void pace_start(void)
 /* Whether the screen is to be drawn before the next wait. */
 bool pace_wants_picture(void)
 {
-	return held || pace < FULL_SPEED || ++looks % LOOKS_PER_PICTURE == 0;
+	return held || pace < pace_range.full_speed || ++looks % LOOKS_PER_PICTURE == 0;
 }
 
 /*
@@ -163,7 +164,7 @@ bool pace_wants_picture(void)
 uint32_t pace_wait(unsigned from, unsigned to, uint64_t switches)
 {
 	if (!held) {
-		if (pace == FULL_SPEED) {
+		if (pace == pace_range.full_speed) {
 			adjust_batch(switches);
 			screen_ball(from, to, 1, 1);
 		} else {
@@ -179,7 +180,7 @@ uint32_t pace_wait(unsigned from, unsigned to, uint64_t switches)
 	}
 	if (held || pace <= ONE_BY_ONE)
 		batch = 1;
-	else if (pace < FULL_SPEED)
+	else if (pace < pace_range.full_speed)
 		batch = 1 << (pace - ONE_BY_ONE);
 	return batch;
 }

@@ -11,6 +11,9 @@
 #include "window.h"
 #include "words.h"
 
+/* Unless the program says otherwise. */
+__attribute__((weak)) const char ring0_title[] = " ring 0, int 0x30 ";
+
 /* A proc's window and what stands around its frame, as they are when it starts. */
 void panel_proc(const struct proc *proc)
 {
@@ -33,7 +36,7 @@ static void draw_frame(const struct proc *proc, const char *what)
 /* In: the procs, the one that runs first. */
 void panel_start(const struct proc *first)
 {
-	screen_box(RING0_ROW, RING0_ROWS, SINGLE, RING0, " ring 0, int 0x30 ");
+	screen_box(RING0_ROW, RING0_ROWS, SINGLE, RING0, ring0_title);
 	panel_proc(first);
 	panel_proc(first->next);
 }

@@ -7,6 +7,8 @@
 #include "frame.h"
 #include "x86.h"
 
+extern const char ring0_title[];	/* how one gets into ring 0 */
+
 void panel_start(const struct proc *first);
 void panel_proc(const struct proc *proc);
 void panel_switch(uint64_t switches, const struct proc *from, const struct proc *to,

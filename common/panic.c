@@ -13,7 +13,10 @@
 #include "text.h"
 #include "x86.h"
 
-extern struct tss tss;		/* the program's */
+/* The program's. */
+extern const struct tss double_fault_tss;
+extern const char gdt[];
+extern uint32_t program_base;
 
 enum {
 	STACK_WORDS = 24,	/* shown, from ss:esp on */
@@ -101,15 +104,31 @@ _Noreturn void panic_because(const char *what)
 	halt();
 }
 
+/* The TSS that was in use before double_fault's: a program may have several.  One
+   without registers, if TR was not loaded yet. */
+static const struct tss *tss_left(void)
+{
+	static const struct tss none;
+
+	if (!double_fault_tss.backlink)
+		return &none;
+
+	const struct descriptor *row = (const struct descriptor *)(gdt + double_fault_tss.backlink);
+	uint32_t linear = row->base_low | row->base_mid << 16 | (uint32_t)row->base_high << 24;
+
+	return (const struct tss *)(linear - program_base);
+}
+
 /* From: double_fault (panic.S).  The CPU has put the registers into the TSS. */
 _Noreturn void double_fault_panic(void)
 {
+	const struct tss *tss = tss_left();
 	struct frame frame = {
-		.gs = tss.gs, .fs = tss.fs, .es = tss.es, .ds = tss.ds,
-		.edi = tss.edi, .esi = tss.esi, .ebp = tss.ebp, .ebx = tss.ebx,
-		.edx = tss.edx, .ecx = tss.ecx, .eax = tss.eax,
-		.eip = tss.eip, .cs = tss.cs, .eflags = tss.eflags,
-		.esp = tss.esp, .ss = tss.ss,
+		.gs = tss->gs, .fs = tss->fs, .es = tss->es, .ds = tss->ds,
+		.edi = tss->edi, .esi = tss->esi, .ebp = tss->ebp, .ebx = tss->ebx,
+		.edx = tss->edx, .ecx = tss->ecx, .eax = tss->eax,
+		.eip = tss->eip, .cs = tss->cs, .eflags = tss->eflags,
+		.esp = tss->esp, .ss = tss->ss,
 	};
 
 	panic(&frame, VECTOR_DF, 0);

@@ -9,6 +9,7 @@
 #include "panel.h"
 #include "proc_segments.h"
 #include "switch.h"
+#include "text.h"
 
 extern struct proc proc_a;	/* p_proc.S */
 extern struct tss tss;
@@ -58,6 +59,7 @@ void procs_restart(void)
 		proc->next = running->next;
 		running->next = proc;
 		panel_proc(proc);
+		log_line("start proc=%c", proc->name);
 	}
 }
 

@@ -59,12 +59,13 @@
 	.endm
 
 /*
- * The gates of the exceptions and hardware interrupts (vectors.h).  Ring 3 may ask
- * for int3 and into by name; all others only happen to it.
+ * The gates of the exceptions and hardware interrupts (vectors.h), all of them, or
+ * count from one on.  Ring 3 may ask for int3 and into by name; all others only
+ * happen to it.
  */
-	.macro	fault_gates
-	.set	vector, 0
-	.rept	FAULT_VECTORS
+	.macro	fault_gates first=0, count=FAULT_VECTORS
+	.set	vector, \first
+	.rept	\count
 	.if	vector == VECTOR_NMI
 	interrupt_gate nmi, 0
 	.elseif	vector == VECTOR_DF

@@ -11,6 +11,10 @@
 /* EFLAGS, section 2.3.  Bit 1 is always set. */
 #define EFLAGS_ALWAYS		0x00000002
 #define EFLAGS_IF		0x00000200	/* interrupts are let in */
+#define EFLAGS_IOPL		0x00003000	/* rings up to this may use ports, cli, sti */
+#define EFLAGS_IOPL_1		0x00001000
+#define EFLAGS_NT		0x00004000	/* nested task: iret returns to another one */
+#define EFLAGS_VM		0x00020000	/* virtual-8086 mode */
 
 /* CR0, section 2.5. */
 #define CR0_PE			0x00000001	/* protected mode */
@@ -26,6 +30,7 @@
 #define ACCESS_DATA		0x12		/* read/write, expand up */
 #define ACCESS_LDT		0x02
 #define ACCESS_TSS		0x09		/* 32-bit TSS, available */
+#define ACCESS_BUSY		0x02		/* ... or busy: its task runs, or waits for iret */
 #define ACCESS_INTERRUPT_GATE	0x0e		/* 32-bit, clears IF on the way in */
 #define ACCESS_TASK_GATE	0x05
 

@@ -19,7 +19,8 @@ Bochs   machines.Bochs
 patched(path, {offset: bytes}) is the floppy with other bytes in the program; with a
 program's name it is that program, and the floppy boots it.
 
-A machine knows the names of P_PROC. For another program: class K(Qemu): symbols = ...
+A machine knows the names of P_PROC. For another program: class K(Qemu): symbols = ...;
+knowing("timer") are both classes for one.
 """
 
 import socket
@@ -86,6 +87,7 @@ class _Handles:
     symbols = SYMBOLS
 
     def linear(self, place):
+        """A name's linear address; a number is one already."""
         return BASE + self.symbols[place] if isinstance(place, str) else place
 
     def run_to(self, *places, timeout=20):
@@ -269,6 +271,12 @@ class Bochs(_Handles, machines.Bochs):
 
     def halt(self):
         self.stop()
+
+
+def knowing(program):
+    """Both emulators, with the names of another program on the floppy (machines.floppy_that_starts)."""
+    names = {"symbols": machines.symbols(machines.BUILD / f"{program}.elf")}
+    return tuple(type(emulator.__name__, (emulator,), names) for emulator in BOTH)
 
 
 BOTH = (Qemu, Bochs)

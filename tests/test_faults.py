@@ -220,6 +220,7 @@ def test_r_starts_b_anew_too(machine):
     end_of(machine, "b", 3)
     machine.press("r")
     machine.run_to("proc_b_code")
+    assert machine.log()[-1] == "start proc=B"
     assert [letter for letter, _ in turns(machine, 4)] == ["b", "a"] * 2
 
 

@@ -8,7 +8,7 @@ and looks at them again when they come back.
 import random
 
 import pytest
-from debuggers import GENERAL, NAMES, SEGMENTS, SYMBOLS, Bochs, Qemu, linear, patched
+from debuggers import GENERAL, NAMES, SEGMENTS, SYMBOLS, Bochs, Qemu, patched
 
 INT, BACK = 0, 2  # offsets in our proc
 PLAYER = bytes.fromhex("cd30 ebfc")  # int $0x30; jmp back to it
@@ -57,7 +57,7 @@ def set_flags(machine, flags):
 
 def turn_of(machine, letter):
     """To the moment in which a proc has come back from ring 0."""
-    machine.run_to(linear(f"proc_{letter}_code") + BACK)
+    machine.run_to(machine.linear(f"proc_{letter}_code") + BACK)
 
 
 def back_at_int(machine):
