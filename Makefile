@@ -120,6 +120,19 @@ bochs: $(IMAGE)
 bochs-headless: $(IMAGE)
 	@scripts/bochs --headless $(START)
 
+# ---- on real machines -----------------------------------------------------
+#: make iso             a CD that boots, build/ringpong.iso
+#: make usb             how to write a USB stick; DEVICE=/dev/sdX writes it, after it has asked
+
+DEVICE =
+
+.PHONY: iso usb
+iso: $B/ringpong.iso
+$B/ringpong.iso: $(IMAGE) floppy.img.in scripts/mkiso
+	scripts/mkiso floppy.img.in $(IMAGE) $@
+usb: $(IMAGE)
+	@scripts/usb $(if $(DEVICE),'$(DEVICE)')
+
 # ---- seeing it ------------------------------------------------------------
 #: make tour            four looks at a ring transition, and the way out
 #: make faults          six famous mistakes, and what ring 0 says to them
