@@ -137,9 +137,10 @@ class Pair:
                 bits[name] &= bochs[name] ^ qemu[name]      # until they agree
                 for before, after in zip(old, self.now):    # or are written
                     bits[name] &= ~(before[name] ^ after[name])
-        if back := re.match(r"pop %(e\w\w)$", step["text"]):
-            if (bochs[back[1]], qemu[back[1]]) in self.copies:
-                self.left[back[1]] = bochs[back[1]] ^ qemu[back[1]]
+        back = re.match(r"pop %(e\w\w)$", step["text"])
+        for name in back.groups() if back else recording.GENERAL if step["text"] == "popa" else ():
+            if (bochs[name], qemu[name]) in self.copies:
+                self.left[name] = bochs[name] ^ qemu[name]
         if step["text"] in ("in $0x21,%al", "in $0xa1,%al"):
             self.left["eax"] |= (bochs["eax"] ^ qemu["eax"]) & 0xFF
         if read := re.match(r"mov %cr0,%(\w+)$", step["text"]):
