@@ -78,8 +78,8 @@ def accessed(pair, field):
 
 ALLOWED = (
     Allowed("left by the BIOS", "|".join(recording.GENERAL), lambda pair, field: pair.left.get(field, 0),
-            "two BIOSes leave different things in registers, until the program first writes there; or when it has saved "
-            "them and takes them back"),
+            "two BIOSes leave different things in registers, and in the masks of the interrupt controllers, until the "
+            "program first writes there; or when it has saved them and takes them back"),
     Allowed("saved from the BIOS", r"stack\.\d+", lambda pair, field: ALL if pair.is_copy(field) else 0,
             "the program saves a register in which there still is what the BIOS left"),
     Allowed("never written", r"stack\.\d+", lambda pair, field: pair.not_settled(field),
@@ -140,9 +140,12 @@ class Pair:
                 bits[name] &= bochs[name] ^ qemu[name]      # until they agree
                 for before, after in zip(old, self.now):    # or are written
                     bits[name] &= ~(before[name] ^ after[name])
-        if back := re.match(r"pop %(e\w\w)$", step["text"]):
-            if (bochs[back[1]], qemu[back[1]]) in self.copies:
-                self.left[back[1]] = bochs[back[1]] ^ qemu[back[1]]
+        back = re.match(r"pop %(e\w\w)$", step["text"])
+        for name in back.groups() if back else recording.GENERAL if step["text"] == "popa" else ():
+            if (bochs[name], qemu[name]) in self.copies:
+                self.left[name] = bochs[name] ^ qemu[name]
+        if step["text"] in ("in $0x21,%al", "in $0xa1,%al"):
+            self.left["eax"] |= (bochs["eax"] ^ qemu["eax"]) & 0xFF
         if read := re.match(r"mov %cr0,%(\w+)$", step["text"]):
             self.cr0_read[read[1]] = CD_NW
         if re.match(r"in \$0x(21|a1),%al$", step["text"]):

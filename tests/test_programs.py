@@ -38,8 +38,7 @@ def test_the_emulators_agree(pair):
     made = compare.Comparison(*pair)
     assert list(map(str, made.differences)) == []
     assert made.steps == len(pair[0]["steps"]) > 1000
-    reads_the_clock = any(step["text"] == "in $0x71,%al" for step in pair[0]["steps"])
-    assert bool(made.uses["the time"]) == reads_the_clock == (pair[0]["program"] == "kstack")
+    assert bool(made.uses["the time"]) == (pair[0]["program"] == "kstack"), "which alone shows the time"
 
 
 def test_a_sample_of_changes_is_noticed_or_benign(pair):
