@@ -91,8 +91,6 @@ ALLOWED = (
             "Bochs' BIOS leaves the caches off, QEMU's switches them on; this has to do with no ring"),
     Allowed("caches, read", "e[a-d]x", lambda pair, field: pair.cr0_read.get(field, 0),
             "these bits of cr0 lie in the register that cr0 was read into"),
-    Allowed("masks, read", "eax", lambda pair, field: pair.masks_read.get(field, 0),
-            "two BIOSes let in different interrupts, and al holds the mask of a PIC"),
     Allowed("the time", "eax|eflags", lambda pair, field: pair.time.get(field, 0),
             "the two have clocks of their own: what is read from them, and what is made of that in ax and the flags, "
             "until they agree again"),
@@ -122,7 +120,6 @@ class Pair:
         self.left = {name: bochs[name] ^ qemu[name] for name in recording.GENERAL}
         self.copies = set()         # what the two had in a register, while it was left over
         self.cr0_read = {}          # general register -> bits that may differ
-        self.masks_read = {}        # the same
         self.time = {}              # eax and eflags -> bits that may differ
         self.settled = set()        # linear addresses of bytes that can only differ by mistake
         self.executed = set()       # mnemonics, of tables
@@ -135,7 +132,7 @@ class Pair:
         """Both have taken a step; the accesses are those of Bochs."""
         old, self.now = self.now, (bochs, qemu)
         self.copies.update((old[0][name], old[1][name]) for name, bits in self.left.items() if bits)
-        for bits in (self.left, self.cr0_read, self.masks_read):
+        for bits in (self.left, self.cr0_read):
             for name in [name for name in bits if bits[name]]:
                 bits[name] &= bochs[name] ^ qemu[name]      # until they agree
                 for before, after in zip(old, self.now):    # or are written
@@ -148,8 +145,6 @@ class Pair:
             self.left["eax"] |= (bochs["eax"] ^ qemu["eax"]) & 0xFF
         if read := re.match(r"mov %cr0,%(\w+)$", step["text"]):
             self.cr0_read[read[1]] = CD_NW
-        if re.match(r"in \$0x(21|a1),%al$", step["text"]):
-            self.masks_read["eax"] = 0xff
         self.time = {name: bits for name, bits in self.time.items() if bochs[name] != qemu[name]}
         if step["text"] == "in $0x71,%al":
             self.time["eax"] = self.time.get("eax", 0) | 0xFF

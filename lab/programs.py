@@ -176,7 +176,7 @@ PROGRAMS = {program.name: program for program in (
             "A's LDT, but for its code": ("a_ldt + 8", "b_ldt"),
             "B's LDT": ("b_ldt", "idt"),
             "TSS": ("tss + 8", "tss + 104"),
-            "B's fsbase and gsbase": ("player_b + player.context + user_context.fsbase", "player_b + player.context + 164"),
+            "B's fsbase and gsbase": ("player_b + player.context + user_context.fsbase", "player_b + player.context + user_context.gsbase + 4"),
             "B's data": ("proc_b_data + 4", f"proc_b_data + 256 - {B_STACK}"),
         },
     ),
