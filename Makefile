@@ -74,7 +74,7 @@ $B/menu/menu.S.o: $B/boot_name.h
 
 define LINK
 $B/$(program).elf: common/program.ld $($(program):%=$B/%.o)
-	$$(LD) -m elf_i386 -T $$^ -o $$@
+	scripts/link $$@ $$(NM) $$(LD) -m elf_i386 -T $$^
 endef
 $(foreach program,$(PROGRAMS),$(eval $(LINK)))
 
