@@ -5,6 +5,7 @@
     race(designs, emulator)     Speed of each: switches a second, and ratios, side by side
     ring(procs)                 instructions of every switch in a ring of so many procs
     table(speeds), ring_table(speeds)   all of it, in Markdown
+    comparable(page, run)       two such tables, without what is measured
 
 DESIGNS says what there is to count. All counts begin where nothing but the switch is left:
 nobody looks, and the gate is the one without a breakpoint, as at full speed.
@@ -479,10 +480,12 @@ def markdown(head, rows):
     return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]]) + "\n"
 
 
-def exact(text):
-    """A table without what was measured, and no wider than it must be."""
-    rows = [[cell.strip(" -") for cell in line.split("|")[1:-1]] for line in text.strip().splitlines()]
-    return "\n".join(" | ".join(row[:-len(EMULATORS)]) for row in rows)
+def comparable(page, run):
+    """Two tables without what is measured, and is never the same twice; and without rows that the run has not got."""
+    tables = [[[cell.strip(" -") for cell in line.split("|")[1:-len(EMULATORS) - 1]] for line in text.strip().splitlines()]
+              for text in (page, run)]
+    lacking = {row[0] for row in tables[1] if set(row[1:]) == {UNKNOWN}}
+    return ["\n".join(" | ".join(row) for row in table if row[0] not in lacking) for table in tables]
 
 
 def spread(speed):
