@@ -104,13 +104,13 @@ class Lacking(Exception):
     """What is not here, in a few words."""
 
 
+def how_to_get(tool):
+    return subprocess.run([machines.ROOT / "scripts/need", tool], capture_output=True, text=True).stderr.strip()
+
+
 def tools():
     """Which emulators are here; and for each that is not, what to do about it."""
-    lacking = {}
-    for name, tool in EMULATORS.items():
-        if not shutil.which(tool):
-            need = subprocess.run([machines.ROOT / "scripts/need", tool], capture_output=True, text=True)
-            lacking[name] = need.stderr.strip()
+    lacking = {name: how_to_get(tool) for name, tool in EMULATORS.items() if not shutil.which(tool)}
     return [name for name in EMULATORS if name not in lacking], lacking
 
 
@@ -496,7 +496,9 @@ def speed_cell(design, emulator, speeds):
     if not speeds:
         return ""
     if design is FNCALL:
-        return f"{statistics.median(speeds.linux):.0f} ns, no emulator" if speeds.linux and emulator == "QEMU" else UNKNOWN
+        if not speeds.linux or emulator != "QEMU":
+            return UNKNOWN
+        return f"{statistics.median(speeds.linux):.0f} ns ({min(speeds.linux):.0f} to {max(speeds.linux):.0f})"
     found = speeds.designs.get(emulator, {}).get(design.name)
     if not found:
         return UNKNOWN
