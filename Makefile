@@ -34,13 +34,13 @@ CFLAGS   = $(TARGET) -march=i386 -mregparm=3 -std=gnu11 -Os -g \
 IMAGE  = $B/floppy.img
 # A program is its own sources, and what it shares with others.  (FRAMES: with those
 # whose procs live in frames.)
-COMMON = $(addprefix common/, cause.c enter.S explain.c look.c machine.c pace.c panic.S panic.c \
-	report.c screen.c stop.S text.c watchdog.c window.c words.c)
+COMMON = $(addprefix common/, cause.c enter.S explain.c leave.S look.c machine.c \
+	pace.c panic.S panic.c report.c screen.c stop.S text.c watchdog.c window.c words.c)
 FRAMES = $(addprefix common/, fault.S fault.c panel.c procs.c watch.c)
 
 p_proc = p_proc.S switch.c $(FRAMES) $(COMMON)
-kstack = $(addprefix kstack/, kstack.S schedule.c stacks.c threads.c) $(COMMON)
-userctx = $(addprefix userctx/, userctx.S run.S main.c contexts.c) $(COMMON)
+kstack = $(addprefix kstack/, kstack.S schedule.c check.c stacks.c threads.c) $(COMMON)
+userctx = $(addprefix userctx/, userctx.S run.S main.c check.c contexts.c) $(COMMON)
 timer  = timer/timer.S timer/clock.c switch.c $(FRAMES) $(filter-out common/watchdog.c, $(COMMON))
 HWTASK = $(addprefix hwtask/, tasks.S tasks.c watch.c panel.c) $(filter-out common/words.c, $(COMMON))
 hwtask = hwtask/hwtask.S $(HWTASK)
@@ -106,14 +106,32 @@ tools:
 #: make run             play, in QEMU (WINDOW=1: in a window of its own)
 #: make bochs           play under Bochs' debugger, with checkpoints (WINDOW=1)
 #: make bochs-headless  play in Bochs without a screen, print the log
+#:      PROG=kstack     with these, and with debug: another program of the floppy
+
+# What the floppy starts, in place of P_PROC.
+PROG  =
+START = $(if $(PROG),--start '$(PROG)')
 
 .PHONY: run bochs bochs-headless
 run: $(IMAGE)
-	scripts/run
+	@scripts/run $(START)
 bochs: $(IMAGE)
-	scripts/bochs
+	@scripts/bochs $(START)
 bochs-headless: $(IMAGE)
-	scripts/bochs --headless
+	@scripts/bochs --headless $(START)
+
+# ---- on real machines -----------------------------------------------------
+#: make iso             a CD that boots, build/ringpong.iso
+#: make usb             how to write a USB stick; DEVICE=/dev/sdX writes it, after it has asked
+
+DEVICE =
+
+.PHONY: iso usb
+iso: $B/ringpong.iso
+$B/ringpong.iso: $(IMAGE) floppy.img.in scripts/mkiso
+	scripts/mkiso floppy.img.in $(IMAGE) $@
+usb: $(IMAGE)
+	@scripts/usb $(if $(DEVICE),'$(DEVICE)')
 
 # ---- seeing it ------------------------------------------------------------
 #: make tour            four looks at a ring transition, and the way out
@@ -131,7 +149,7 @@ tour: $(IMAGE)
 faults: $(IMAGE)
 	@lab/mistakes
 debug: $(IMAGE)
-	@scripts/debug
+	@scripts/debug $(START)
 record: $(IMAGE)
 	@scripts/need bochs
 	lab/record
@@ -159,7 +177,7 @@ fncall:
 		-o $B/fncall/fncall fncall/run_fncall.S fncall/proc.S fncall/main.c
 
 # ---- testing and measuring ------------------------------------------------
-#: make attack          whatever ring 3 may try, and 10,000 codes at random (3 minutes)
+#: make attack          whatever ring 3 may try, and codes at random (7 minutes; PROG=kstack)
 #: make test            what is promised, on the floppy that ships (2 minutes)
 #: make breakages       what is promised, on guests broken on purpose: must fail
 #: make soak            both emulators at full speed, with mistakes (SECONDS=60 each)
@@ -172,9 +190,9 @@ SECONDS = 60
 .PHONY: attack test breakages soak bench
 attack: $(IMAGE)
 	@scripts/need bochs qemu-system-i386
-	@lab/attack
+	@lab/attack $(PROG:%=--program %)
 test: $(IMAGE)
-	@scripts/need qemu-system-i386 bochs gdb
+	@scripts/need qemu-system-i386 bochs gdb dosbox Xvfb xdotool xorriso
 	$(PYTEST) -n 2 tests
 breakages: $(IMAGE)
 	tests/breakages/run

@@ -23,7 +23,8 @@ extern volatile uint32_t nmis;	/* panic.S */
 static uint32_t spurious;	/* interrupts that no device has asked for */
 static uint32_t traps;		/* int3 and into */
 
-static bool is_restoring(uint32_t eip)
+/* Out: whether the instruction at eip gives a proc something of its own back. */
+bool is_restoring(uint32_t eip)
 {
 	for (const struct restore *r = restores; r < restores_end; r++)
 		if (eip >= r->begin && eip < r->end)

@@ -13,6 +13,7 @@ struct cause {
 	bool restoring;		/* when ring 0 gave it its registers back */
 };
 
+bool is_restoring(uint32_t eip);
 bool fault_ends(char proc, const struct frame *frame, struct cause *cause);
 void log_strays(void);
 

@@ -5,23 +5,31 @@
  * .bases the places of all bases to be mended.  The linker script gives: where
  * .bases and .data lie in the file, where .data belongs, and .bss.
  */
+#include "cmos.h"
 #include "frame.h"
 #include "segments.h"
+#include "stop.h"
 
 #define PIC1_DATA		0x21
 #define PIC2_DATA		0xa1
-#define CMOS_INDEX		0x70
-#define CMOS_DATA		0x71
-#define CMOS_NMI_OFF		0x80
-#define CMOS_STATUS_D		0x0d		/* harmless to read */
 #define KEYBOARD_DATA		0x60
 #define KEYBOARD_STATUS		0x64
 #define KEYBOARD_INPUT_FULL	0x02
 #define KEYBOARD_WRITE_OUTPUT	0xd1
 #define KEYBOARD_A20_ON		0xdf
+#define KEYBOARD_A20_OFF	0xdd
 #define SYSTEM_CONTROL_A	0x92
 #define SYSTEM_CONTROL_A20	0x02
 #define SYSTEM_CONTROL_RESET	0x01
+
+/* Who has opened A20. */
+#define A20_BY_BIOS		1
+#define A20_BY_KEYBOARD		2
+#define A20_BY_PORT_92		3
+
+/* What DOS puts in front of a program. */
+#define DOS_MEMORY_END		2		/* a segment */
+#define PROGRAM_PARAGRAPHS	0x1000		/* 64 KiB */
 
 #define RING0_STACK_BYTES	2048
 
@@ -36,9 +44,11 @@
  *		RING0_SCREEN, fs = 0, esp = ring0_stack_end; NT and IOPL clear; GDTR
  *		and IDTR loaded, TR not; FPU instructions fault; text mode 80 x 25.
  * Interrupts:	off from the first instruction on, and masked at the PICs; NMI
- *		allowed.
+ *		allowed.  What leave.S needs for the way back is kept: who has
+ *		opened A20, CR0, the PICs' masks.
  * Clobbers:	everything else.
- * Errors:	protected mode already on, A20 stays shut: says so, and ends (stop.S).
+ * Errors:	protected mode already on, less memory from DOS than 64 KiB, A20
+ *		stays shut: says so, and ends (stop.S).
  * Intel:	volume 3, section 10.9.1, switching to protected mode.
  */
 	.code16
@@ -54,6 +64,15 @@ enter_protected_mode:
 	test	$CR0_PE, %al
 	jnz	stop_in_real_mode
 
+	cmpw	$INT_20, 0		# all of SEG is ours, unless DOS says not
+	jne	1f
+	mov	DOS_MEMORY_END, %ax
+	mov	%cs, %bx
+	sub	%bx, %ax
+	cmp	$PROGRAM_PARAGRAPHS, %ax
+	mov	$memory_too_small, %si
+	jb	stop_in_real_mode
+1:
 	call	open_a20
 	mov	$a20_stays_shut, %si
 	jc	stop_in_real_mode
@@ -70,6 +89,7 @@ enter_protected_mode:
 	mov	$bss_dwords, %cx
 	xor	%eax, %eax
 	rep stosl
+	mov	%bl, a20_opened_by
 
 	mov	$0x0003, %ax		# BIOS: text mode 80 x 25, 16 colours
 	int	$0x10
@@ -94,6 +114,10 @@ enter_protected_mode:
 
 	# From here on nothing may interrupt: not the devices, and not even an NMI
 	# until there is an IDT.
+	in	$PIC1_DATA, %al
+	mov	%al, bios_masks
+	in	$PIC2_DATA, %al
+	mov	%al, bios_masks + 1
 	mov	$0xff, %al
 	out	%al, $PIC1_DATA
 	out	%al, $PIC2_DATA
@@ -105,6 +129,7 @@ enter_protected_mode:
 	lgdtl	gdt			# "l": all 32 bits of the base, not 24
 	lidtl	idtr
 	mov	%cr0, %eax
+	mov	%eax, bios_cr0
 	or	$CR0_PE | CR0_MP | CR0_EM | CR0_TS, %eax
 	mov	%eax, %cr0
 	ljmpl	$RING0_CODE, $1f	# only now does cs become a selector
@@ -139,19 +164,23 @@ enter_protected_mode:
  * the even one below it (a kindness to programs of 1981)
  *
  * From:	enter_protected_mode, real mode.
- * Out:		carry clear: it works, by test; set: it could not be made to.
+ * Out:		carry clear: it works, by test; set: it could not be made to.  bl:
+ *		who has opened it, 0 if it was open.
  * Clobbers:	ax, cx, and what int 15h likes to.
  */
 	.code16
 open_a20:
+	mov	$0, %bl
 	call	test_a20
 	jnc	9f
 
 	mov	$0x2401, %ax		# the BIOS knows best, if it knows at all
 	int	$0x15
+	mov	$A20_BY_BIOS, %bl
 	call	test_a20
 	jnc	9f
 
+	mov	$A20_BY_KEYBOARD, %bl
 	call	keyboard_ready		# the AT's way: an output pin of the keyboard
 	mov	$KEYBOARD_WRITE_OUTPUT, %al		# controller
 	out	%al, $KEYBOARD_STATUS
@@ -162,6 +191,7 @@ open_a20:
 	call	test_a20
 	jnc	9f
 
+	mov	$A20_BY_PORT_92, %bl
 	in	$SYSTEM_CONTROL_A, %al	# the PS/2's way
 	or	$SYSTEM_CONTROL_A20, %al
 	and	$~SYSTEM_CONTROL_RESET, %al
@@ -176,6 +206,39 @@ keyboard_ready:
 	test	$KEYBOARD_INPUT_FULL, %al
 	loopnz	1b
 	ret
+
+/*
+ * close_a20 - shut it again in the way it was opened, if it was shut
+ *
+ * From:	leave.S, real mode.
+ * Clobbers:	everything but segment registers.
+ */
+	.global	close_a20
+close_a20:
+	mov	a20_opened_by, %bl
+	mov	$0x2400, %ax
+	cmp	$A20_BY_BIOS, %bl
+	je	1f
+	cmp	$A20_BY_KEYBOARD, %bl
+	je	2f
+	cmp	$A20_BY_PORT_92, %bl
+	jne	9f
+	in	$SYSTEM_CONTROL_A, %al
+	and	$~(SYSTEM_CONTROL_A20 | SYSTEM_CONTROL_RESET), %al
+	out	%al, $SYSTEM_CONTROL_A
+	ret
+
+1:	int	$0x15
+	ret
+
+2:	call	keyboard_ready
+	mov	$KEYBOARD_WRITE_OUTPUT, %al
+	out	%al, $KEYBOARD_STATUS
+	call	keyboard_ready
+	mov	$KEYBOARD_A20_OFF, %al
+	out	%al, $KEYBOARD_DATA
+	call	keyboard_ready
+9:	ret
 
 /*
  * test_a20 - are 0000:0500 and ffff:0510, one megabyte above it, two bytes?
@@ -208,15 +271,24 @@ test_a20:
 already_protected:
 	.ascii	"\r\nRingpong wants to enter protected mode, but the CPU is there already:\r\n"
 	.asciz	"a memory manager (EMM386?) or Windows runs. Start without it, or boot the floppy.\r\n"
+memory_too_small:
+	.asciz	"\r\nRingpong wants 64 KiB of memory for itself, and DOS has less to give.\r\n"
 a20_stays_shut:
 	.ascii	"\r\nRingpong cannot open address line A20 of this machine. See its BIOS setup\r\n"
 	.asciz	"for a \"gate A20\" option. A key restarts.\r\n"
 
 	.bss
 	.balign	4
-	.global	program_base, ring0_stack_end
+	.global	program_base, ring0_stack_end, bios_cr0, bios_masks
 program_base:				# linear; offsets + this = linear addresses
 	.space	4
+bios_cr0:				# as it was found
+	.space	4
+bios_masks:				# of PIC 1 and PIC 2, as they were found
+	.space	2
+a20_opened_by:
+	.space	1
+	.balign	4
 	.space	RING0_STACK_BYTES
 ring0_stack_end:
 

@@ -7,7 +7,10 @@
  * but where it says so.
  */
 #include "machine.h"
+#include "cmos.h"
 #include "x86.h"
+
+extern uint8_t bios_masks[2];		/* enter.S */
 
 enum port {
 	PIC_1_DATA = 0x21,
@@ -51,9 +54,10 @@ void debug_out(char c)
 }
 
 /*
- * The two interrupt controllers (8259A), from the beginning: nothing is pending, all
- * lines are masked.  Their vectors begin at IRQ_VECTORS, since the BIOS has them in
- * the midst of the exceptions.
+ * The two interrupt controllers (8259A), from the beginning: nothing is pending.  Our
+ * vectors begin at IRQ_VECTORS, since the BIOS has its own in the midst of the
+ * exceptions.
+ * In: the first vector of each, and which lines are masked.
  */
 enum {
 	ICW1_CASCADED = 0x11,		/* edge triggered, four command words */
@@ -64,18 +68,18 @@ enum {
 	ALARM_LINE = 0,
 };
 
-static void interrupts_start(void)
+static void interrupts_start(uint8_t vector_1, uint8_t vector_2, uint8_t mask_1, uint8_t mask_2)
 {
 	outb(PIC_1, ICW1_CASCADED);
 	outb(PIC_2, ICW1_CASCADED);
-	outb(PIC_1_DATA, IRQ_VECTORS);
-	outb(PIC_2_DATA, IRQ_VECTORS + 8);
+	outb(PIC_1_DATA, vector_1);
+	outb(PIC_2_DATA, vector_2);
 	outb(PIC_1_DATA, 1 << ICW3_PIC_2_AT);
 	outb(PIC_2_DATA, ICW3_PIC_2_AT);
 	outb(PIC_1_DATA, ICW4_8086);
 	outb(PIC_2_DATA, ICW4_8086);
-	outb(PIC_1_DATA, 0xff);
-	outb(PIC_2_DATA, 0xff);
+	outb(PIC_1_DATA, mask_1);
+	outb(PIC_2_DATA, mask_2);
 }
 
 /*
@@ -114,8 +118,8 @@ static void counter_0_set(uint8_t mode, uint16_t count)
 	outb(PIT_CONTROL, mode);
 	outb(PIT_COUNTER_0, count & 0xff);
 	outb(PIT_COUNTER_0, count >> 8);
-	interrupts_start();		/* forgets one that nobody has let in */
-	outb(PIC_1_DATA, (uint8_t)~(1 << ALARM_LINE));
+	/* This forgets an interrupt that nobody has let in. */
+	interrupts_start(IRQ_VECTORS, IRQ_VECTORS + 8, (uint8_t)~(1 << ALARM_LINE), 0xff);
 }
 
 /* The alarm counts down once, for as long as it can (55 ms), and then interrupts.
@@ -207,6 +211,36 @@ enum key key_pressed(void)
 		return KEY_1 + (code - 0x02);
 	}
 	return KEY_NONE;
+}
+
+/*
+ * The devices as the BIOS counts on them: its vectors, its clock tick, and nobody's
+ * interrupt waits for an answer that it never got.  The PICs see a line only when it
+ * rises, so they come first, with all masked; then lines fall that were up.
+ * Interrupts stay off; what comes from here on, comes when they are let in.
+ */
+enum {
+	BIOS_VECTORS_1 = 0x08,
+	BIOS_VECTORS_2 = 0x70,
+	PIT_0_MODE_3 = 0x36,		/* counter 0, both bytes, square wave */
+	KEYBOARD_BYTES = 32,		/* at most, that wait to be read */
+};
+
+void bios_devices_restore(void)
+{
+	interrupts_start(BIOS_VECTORS_1, BIOS_VECTORS_2, 0xff, 0xff);
+
+	outb(PIT_CONTROL, PIT_0_MODE_3);
+	outb(PIT_COUNTER_0, 0);		/* 65536: 18.2 Hz */
+	outb(PIT_COUNTER_0, 0);
+	outb(SYSTEM_CONTROL_B, inb(SYSTEM_CONTROL_B) & B_PARITY_BITS);
+	outb(CMOS_INDEX, CMOS_STATUS_C);
+	inb(CMOS_DATA);
+	for (unsigned i = 0; i < KEYBOARD_BYTES && inb(KEYBOARD_STATUS) & STATUS_FULL; i++)
+		inb(KEYBOARD_DATA);
+
+	outb(PIC_1_DATA, bios_masks[0]);
+	outb(PIC_2_DATA, bios_masks[1]);
 }
 
 /*

@@ -32,6 +32,7 @@ void alarm_stop(void);
 void timer_start(void);
 bool timer_done(void);
 enum key key_pressed(void);
+void bios_devices_restore(void);
 void power_off(void);
 _Noreturn void halt(void);
 

@@ -9,6 +9,7 @@
 #include "pace.h"
 #include "machine.h"
 #include "screen.h"
+#include "stop.h"
 #include "text.h"
 
 enum {
@@ -69,6 +70,10 @@ static void hold(void)
 static void quit(uint64_t switches)
 {
 	log_line("quit n=%d", switches);
+	if (loaded_by_dos()) {
+		bios_devices_restore();
+		back_to_dos();
+	}
 	power_off();
 	screen_message("The game is over, and both procs stay where they are.",
 		       "It is safe to switch the machine off.");

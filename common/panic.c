@@ -104,9 +104,15 @@ _Noreturn void panic_because(const char *what)
 	halt();
 }
 
-/* The TSS that was in use before double_fault's: a program may have several. */
+/* The TSS that was in use before double_fault's: a program may have several.  One
+   without registers, if TR was not loaded yet. */
 static const struct tss *tss_left(void)
 {
+	static const struct tss none;
+
+	if (!double_fault_tss.backlink)
+		return &none;
+
 	const struct descriptor *row = (const struct descriptor *)(gdt + double_fault_tss.backlink);
 	uint32_t linear = row->base_low | row->base_mid << 16 | (uint32_t)row->base_high << 24;
 

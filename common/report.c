@@ -47,6 +47,14 @@ static void code_text(char *to, const struct frame *frame)
 	}
 }
 
+/* The last has ended: a halt is next. */
+void report_none_left(void)
+{
+	log_line("halt reason=\"no proc is left\"");
+	screen_message("No proc is left. The machine stops here.",
+		       "Switch it off and on to play again.");
+}
+
 /*
  * A proc has ended.  In: its name and place; its frame, still as it was; why; the
  * name of who goes on, 0 if nobody does.
@@ -88,11 +96,8 @@ void report_end(char proc, unsigned place, const struct frame *frame,
 	window_report(place, 7, cause->restoring ? "when ring 0 gave its registers back" : "");
 	window_report(place, 8, exception_usually(cause->vector, cause->error));
 
-	if (!next) {
-		log_line("halt reason=\"no proc is left\"");
-		screen_message("No proc is left. The machine stops here.",
-			       "Switch it off and on to play again.");
-	}
+	if (!next)
+		report_none_left();
 }
 
 /* int3 or into.  In: the proc, which goes on, and its frame; how many there were. */

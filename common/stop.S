@@ -1,6 +1,8 @@
 /*
  * The end of a program that cannot even begin.
  */
+#include "stop.h"
+
 	.text
 
 /*
@@ -19,8 +21,8 @@ stop_in_real_mode:
 	int	$0x10
 	test	%al, %al
 	jnz	1b
-	cmpw	$0x20cd, 0		# DOS puts an "int 0x20" at SEG:0000, for
-	je	1f			# programs to end with
+	cmpw	$INT_20, 0
+	je	1f
 	mov	$0x00, %ah		# BIOS: wait for a key
 	int	$0x16
 	ljmp	$0xffff, $0x0000	# as if it had been switched on

@@ -11,7 +11,10 @@
 /* EFLAGS, section 2.3.  Bit 1 is always set. */
 #define EFLAGS_ALWAYS		0x00000002
 #define EFLAGS_IF		0x00000200	/* interrupts are let in */
+#define EFLAGS_IOPL		0x00003000	/* rings up to this may use ports, cli, sti */
+#define EFLAGS_IOPL_1		0x00001000
 #define EFLAGS_NT		0x00004000	/* nested task: iret returns to another one */
+#define EFLAGS_VM		0x00020000	/* virtual-8086 mode */
 
 /* CR0, section 2.5. */
 #define CR0_PE			0x00000001	/* protected mode */

@@ -47,17 +47,17 @@ start:
  * Ring 0: ds, es, ss hold RING0_DATA, gs RING0_SCREEN, esp ring0_stack.  GDTR
  * and IDTR are loaded, TR is not: from ring 3 there would be no way back.
  */
-	call	threads_start		# threads.c: both kernel stacks are prepared
-
+	call	threads_start		# threads.c: both kernel stacks are prepared; eax:
+					# who begins
 	xchg	%bx, %bx
 	.global	ckpt_stacks
 ckpt_stacks:				# x /29wx at each thread's esp
-	mov	$TSS, %eax
-	ltr	%ax			# esp0 is 0 yet: schedule_in writes it
-	mov	$thread_a, %eax
+	mov	$TSS, %edx
+	ltr	%dx			# esp0 is 0 yet: schedule_in writes it
 	xchg	%bx, %bx
 	.global	ckpt_tss
 ckpt_tss:
+	mov	%eax, %edx		# from nobody but itself
 	jmp	schedule_away		# schedule.c; this stack is left for good
 
 
@@ -142,7 +142,7 @@ program_name:
  * From:	ring 3, through the IDT.  The CPU has changed to ss0:esp0, the end of
  *		the thread's kernel stack, and pushed ss, esp, eflags, cs, eip there;
  *		it has cleared IF and TF.  All else is still the thread's.
- * To:		ring 3, the same thread, by iret: in between it has waited in yield,
+ * To:		ring 3, the same thread, by iret: in between it has waited in schedule,
  *		and the other has run.
  * Stack:	the thread's kernel stack, from its end on, for C as well.
  * Interrupts:	off.
@@ -157,11 +157,13 @@ gate_with_stop:
 ckpt_int:				# first instruction inside: look at ss:esp
 gate:
 	save_registers			# a struct frame, at the stack's end
-	mov	$RING0_DATA, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
+
+	# Until here ds and es were the thread's; ss is not: the CPU has loaded it, with
+	# ss0.  Two far pointers give C its segments and its arguments at once.
+	lds	%ss:current, %eax	# the thread that runs
+	les	THREAD_NEXT(%eax), %edx	# whose turn it is
 	cld				# C counts on it; the gate has not cleared it
-	call	yield			# threads.c; time passes
+	call	schedule		# schedule.c; time passes
 leave_ring0:
 	restore_registers
 	iret
@@ -195,6 +197,13 @@ fault_entry:
 	mov	fault_error, %ecx
 	call	fault			# threads.c; no way back from a thread's end
 	jmp	leave_ring0
+
+	.data
+	.balign	4
+	.global	current
+current:				# a far pointer to the thread that runs: to C it is
+	.long	0			# the first word
+	.word	RING0_DATA
 
 	.bss
 	.balign	4
@@ -309,8 +318,6 @@ thread_asked:
  * out.  Interrupts are on, but none of them touches the clock.
  * Clobbers:	eax, ecx, ebx.
  */
-#define CMOS_INDEX		0x70
-#define CMOS_DATA		0x71
 #define CMOS_HOURS		4	/* minutes are 2, seconds 0 */
 #define CMOS_STATUS_A		0x0a
 #define CMOS_UPDATING		0x80	/* the numbers are about to change */

@@ -23,18 +23,24 @@ enum {
 	SWITCHED_WORDS = 3,
 };
 
+/* A thread's window, and its half of the panel, empty; with A's, the panel's border. */
+static void start(const struct thread *thread)
+{
+	window_start(thread->place, thread->place ? " thread B, ring 3 " :
+	    " thread A, ring 3, owner of the clock's ports ");
+	if (!thread->place)
+		screen_box(RING0_ROW, RING0_ROWS, SINGLE, RING0,
+		    " ring 0, int 0x30: a kernel stack for each thread ");
+}
+
 /* A thread's window, and what stands around its stack, as they are when it starts. */
 void stacks_start(const struct thread *thread)
 {
 	unsigned column = half_column(thread->place);
 
-	window_start(thread->place, thread->place ? " thread B, ring 3 " :
-	    " thread A, ring 3, owner of the clock's ports ");
-	if (*thread->ports)
+	start(thread);
+	if (*thread->ports != PORTS_END)
 		screen_put(A_ROW + WINDOW_END_ROW, COUNT_LABEL_COLUMN, LABEL, "time    :  :");
-	if (!thread->place)
-		screen_box(RING0_ROW, RING0_ROWS, SINGLE, RING0,
-		    " ring 0, int 0x30: a kernel stack for each thread ");
 	screen_put(HALF_ROW, column, proc_colour(thread->place),
 	    thread->place ? "kernel stack of B" : "kernel stack of A");
 	words_start(thread->place);
@@ -42,6 +48,18 @@ void stacks_start(const struct thread *thread)
 	screen_put(SWITCHED_ROW, column + SWITCHED_COLUMN, LABEL, "to ");
 	screen_put(SWITCHED_ROW + 1, column + SWITCHED_COLUMN, LABEL, "is ");
 	screen_put(SWITCHED_ROW + 2, column + SWITCHED_COLUMN, LABEL, "fl ");
+}
+
+/* A thread that could not be made.  In: what is wrong about it (check.c). */
+void stacks_refused(const struct thread *thread, const char *what, const char *why)
+{
+	char line[COLUMNS + 1];
+
+	start(thread);
+	format(line, "not started, %s %s", what, why);
+	screen_put((thread->place ? B_ROW : A_ROW) + WINDOW_END_ROW, COUNT_LABEL_COLUMN, ALARM, line);
+	screen_put(HALF_ROW, half_column(thread->place), ALARM,
+		   thread->place ? " thread B was refused " : " thread A was refused ");
 }
 
 /* What lies at the saved esp; nothing does while the thread runs. */
@@ -102,6 +120,6 @@ void stacks_show(uint64_t switches, const struct thread *from, const struct thre
 	show_stack(to, "iret next ");
 	words_show_tss(&tss);
 	format(line, "fs %8 gs %8 ports %s", base_of(TLS_1), base_of(TLS_2),
-	    is_open(*thread_a.ports) ? "70-71" : "none ");
+	    is_open(CMOS_INDEX) ? "70-71" : "none ");
 	screen_put(TSS_ROW, HALF_RIGHT, LABEL, line);
 }

@@ -32,11 +32,18 @@
 #define THREAD_H
 
 #define THREAD_ESP	4	/* in struct thread */
+#define THREAD_NEXT	20
 
 /* No address: far beyond ring 0's segments, so that the CPU faults whoever uses it. */
 #define POISON		0xdefaced0
 
 #define KSTACK_BYTES	1024
+
+/* A list of ports: each costs a switch six instructions, so there are few. */
+#define PORTS_END	0xffffffff
+#define PORTS_MAX	8
+#define CMOS_INDEX	0x70	/* the clock's two */
+#define CMOS_DATA	0x71
 
 /*
  * Words in a thread's own segments.  The first of each is its own address in
@@ -54,21 +61,28 @@
 #include <stdbool.h>
 
 #include "frame.h"
+#include "thread_segments.h"
 
 struct thread {
 	void *stack_end;	/* of its kernel stack */
 	uint32_t esp;		/* on that, while it waits; else POISON */
-	uint32_t *tls[2];
-	const uint16_t *ports;	/* that it may use, ended by 0 */
+	uint32_t tls_base[2];	/* of fs and gs, linear; above these 24 bits the access byte */
+	const uint32_t *ports;	/* that it may use, ended by PORTS_END */
 
 	/* Whose turn it is, and what it shows. */
-	struct thread *next;
-	bool ended;
+	struct thread *next;	/* among those that play: a far pointer, for les */
+	uint16_t next_segment;	/* RING0_DATA */
+	bool playing;		/* not yet before it starts, and no more when it has ended */
 	char name;
 	uint8_t place;		/* 0: upper window, left half of the panel; 1: the other */
-	uint32_t arguments[2];	/* for its first turn, in ecx and edx */
+
+	/* What it begins with. */
+	uint32_t *tls[2];
+	uint32_t arguments[2];	/* in ecx and edx */
 };
 _Static_assert(offsetof(struct thread, esp) == THREAD_ESP, "thread");
+_Static_assert(offsetof(struct thread, next) == THREAD_NEXT, "thread");
+_Static_assert(offsetof(struct thread, next_segment) == THREAD_NEXT + 4, "thread");
 
 /* What switch_stacks leaves on the stack that it leaves. */
 struct switched {
@@ -89,13 +103,18 @@ struct new_stack {
 _Static_assert(sizeof(struct new_stack) == 40 + 8 + FRAME_BYTES, "new_stack");
 
 /* schedule.c */
-extern struct thread *current;
 void thread_prepare(struct thread *thread);
-void schedule(struct thread *to);
+void schedule(struct thread *from, struct thread *to);
 void schedule_in(struct thread *self);
-_Noreturn void schedule_away(struct thread *to);
+_Noreturn void schedule_away(struct thread *from, struct thread *to);
+
+/* check.c */
+enum { ERROR_BYTES = 40 };		/* the longest text that it has */
+const char *ports_error(const uint32_t *ports);
+const char *tls_error(const struct thread *thread);
 
 /* kstack.S */
+extern struct thread *current;		/* 0 before there is one */
 struct thread *switch_stacks(struct thread *from, struct thread *to);
 _Noreturn void enter_stack(struct thread *from, struct thread *to);
 void first_schedule(void);
@@ -103,14 +122,20 @@ void first_schedule(void);
 /* threads.c */
 extern struct thread thread_a, thread_b;
 extern uint32_t user_data[];
-void threads_start(void);
-void yield(void);
+struct thread *threads_start(void);
 void fault(const struct frame *frame, uint32_t vector, uint32_t error);
-void look_if_due(struct thread *from, struct thread *to);
+void look(struct thread *from, struct thread *to);
 
 /* stacks.c */
 void stacks_start(const struct thread *thread);
+void stacks_refused(const struct thread *thread, const char *what, const char *why);
 void stacks_show(uint64_t switches, const struct thread *from, const struct thread *to);
+
+/* A thread's piece of what ring 3 has in ds: its two TLS, and its stack. */
+static inline uint32_t *thread_data(const struct thread *thread)
+{
+	return user_data + thread->place * (USER_BYTES / sizeof(uint32_t));
+}
 
 static inline struct frame *thread_frame(const struct thread *thread)
 {

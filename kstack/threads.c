@@ -11,6 +11,7 @@
 #include "procs.h"
 #include "report.h"
 #include "screen.h"
+#include "text.h"
 #include "thread.h"
 #include "thread_segments.h"
 #include "watchdog.h"
@@ -23,19 +24,18 @@ static uint8_t stack_b[KSTACK_BYTES] __attribute__((aligned(4)));
 uint32_t user_data[USER_DATA_BYTES / sizeof(uint32_t)];
 enum { TLS_WORDS = TLS_BYTES / sizeof(uint32_t), USER_WORDS = USER_BYTES / sizeof(uint32_t) };
 
-enum { CMOS_INDEX = 0x70, CMOS_DATA = 0x71 };	/* the clock's ports */
-static const uint16_t clock_ports[] = { CMOS_INDEX, CMOS_DATA, 0 };
-static const uint16_t no_ports[] = { 0 };
+static const uint32_t clock_ports[] = { CMOS_INDEX, CMOS_DATA, PORTS_END };
+static const uint32_t no_ports[] = { PORTS_END };
 
 struct thread thread_a = {
 	.stack_end = stack_a + KSTACK_BYTES, .esp = POISON, .ports = clock_ports,
 	.tls = { user_data, user_data + TLS_WORDS },
-	.next = &thread_b, .name = 'A', .place = 0, .arguments = { A_SCREEN, true },
+	.next_segment = RING0_DATA, .name = 'A', .place = 0, .arguments = { A_SCREEN, true },
 };
 struct thread thread_b = {
 	.stack_end = stack_b + KSTACK_BYTES, .esp = POISON, .ports = no_ports,
 	.tls = { user_data + USER_WORDS, user_data + USER_WORDS + TLS_WORDS },
-	.next = &thread_a, .name = 'B', .place = 1, .arguments = { B_SCREEN, false },
+	.next_segment = RING0_DATA, .name = 'B', .place = 1, .arguments = { B_SCREEN, false },
 };
 
 static void ask(const struct thread *thread, uint32_t what)
@@ -49,40 +49,74 @@ static void ask_count(const struct thread *thread)
 		ask(thread, ASK_COUNT);
 }
 
-/* Everything that a new thread needs; also for one that has ended. */
-static void thread_start(struct thread *thread)
+/*
+ * Those that play are in a ring, from each to the next: whose turn it is after a
+ * thread's is then known without a question.
+ */
+static void join(struct thread *thread)
 {
-	thread_prepare(thread);
-	thread->ended = false;
-	ask(thread, ASK_COUNT);
-	stacks_start(thread);
+	if (!current)
+		current = thread->next = thread;	/* the first of all */
+	thread->next = current->next;
+	current->next = thread;
+	thread->playing = true;
 }
 
-/* From: start (kstack.S), once, before ring 3 exists.  Stack: ring0_stack. */
-void threads_start(void)
+/* Out: whose turn it is now; 0 if there is no other. */
+static struct thread *leave(struct thread *thread)
+{
+	struct thread *before = thread;
+
+	while (before->next != thread)
+		before = before->next;
+	before->next = thread->next;
+	thread->playing = false;
+	return thread->next == thread ? 0 : thread->next;
+}
+
+/*
+ * Everything that a new thread needs; also for one that has ended.
+ * Errors: what it asks for is refused (check.c): log and screen say so, and it does not
+ * play.
+ */
+static void thread_start(struct thread *thread)
+{
+	const char *what = "ports", *why = ports_error(thread->ports);
+
+	if (!why) {
+		what = "tls";
+		why = tls_error(thread);
+	}
+	if (why) {
+		log_line("refused thread=%c %s=\"%s\"", thread->name, what, why);
+		stacks_refused(thread, what, why);
+		return;
+	}
+	thread_prepare(thread);
+	ask(thread, ASK_COUNT);
+	stacks_start(thread);
+	join(thread);
+}
+
+/*
+ * From: start (kstack.S), once, before ring 3 exists.  Stack: ring0_stack.
+ * Out: who is the first to run.
+ * Errors: nobody is: halt.
+ */
+struct thread *threads_start(void)
 {
 	look_start();
 	screen_put(KEYS_ROW, 2, KEYS,
 	    "space hold  + - pace  f full speed  1-6 A's mistakes  7 B's  r restart  q quit");
 	thread_start(&thread_a);
 	thread_start(&thread_b);
-}
-
-/* Out: whose turn it is after a thread's; the same if there is no other. */
-static struct thread *after(const struct thread *thread)
-{
-	struct thread *next = thread->next;
-
-	while (next->ended)
-		next = next->next;
-	return next;
-}
-
-/* From: the gate (kstack.S).  Comes back when the other has yielded, too. */
-void yield(void)
-{
-	switches_left--;
-	schedule(after(current));
+	if (!current) {
+		log_line("halt reason=\"no thread was started\"");
+		screen_message("No thread was started. The machine stops here.",
+			       "Each window says why.");
+		halt();
+	}
+	return current;
 }
 
 /*
@@ -99,22 +133,19 @@ void fault(const struct frame *frame, uint32_t vector, uint32_t error)
 	if (!fault_ends(ending->name, frame, &cause))
 		return;
 
-	struct thread *next = after(ending);
+	struct thread *next = leave(ending);
 
 	report_end(ending->name, ending->place, thread_frame(ending), &cause,
-		   next == ending ? 0 : next->name);
-	if (next == ending)
+		   next ? next->name : 0);
+	if (!next)
 		halt();
-	ending->ended = true;
 	watchdog_start();		/* the next one's time begins now */
-	schedule_away(next);
+	schedule_away(ending, next);
 }
 
-/* From: schedule_in, after each change of threads. */
-void look_if_due(struct thread *from, struct thread *to)
+/* From: schedule_in, after a change of threads, when a look is due (common/look.c). */
+void look(struct thread *from, struct thread *to)
 {
-	if (switches_left)
-		return;
 	screen_use();
 
 	uint64_t switches = look_begin(from->name, to->name);
@@ -129,9 +160,10 @@ void look_if_due(struct thread *from, struct thread *to)
 /* All that have ended start anew, on the kernel stacks that they have left. */
 void procs_restart(void)
 {
-	for (struct thread *thread = current->next; thread != current; thread = thread->next)
-		if (thread->ended)
-			thread_start(thread);
+	if (!thread_a.playing)
+		thread_start(&thread_a);
+	if (!thread_b.playing)
+		thread_start(&thread_b);
 }
 
 /* In: 0 to MISTAKES - 1: one of A's; MISTAKES: B is to show the time, too. */
@@ -139,7 +171,8 @@ void proc_ask_mistake(unsigned number)
 {
 	const struct thread *thread = number < MISTAKES ? &thread_a : &thread_b;
 
-	if (thread->ended)
+	if (!thread->playing)
 		procs_restart();
-	ask(thread, ASK_MISTAKE + number);
+	if (thread->playing)
+		ask(thread, ASK_MISTAKE + number);
 }

@@ -1,12 +1,12 @@
 """What proc A may try, and what must come of it: a table, one line for each attack.
 
-    TABLE          the attacks, each a story of its own
-    FAMILIES       the same idea for every vector, or for every selector
-    assembled()    the code of any attacks, and where in it the exceptions must happen
-    random_code()  instructions that nobody has thought of
+    table(program)     the attacks, each a story of its own, as they are in a program
+    families(program)  the same idea for every vector, or for every selector
+    assembled()        the code of any attacks, and where in it the exceptions must happen
+    random_codes()     instructions that nobody has thought of
 
-An attack is assembly for proc A, which starts there as a proc starts: with nothing but
-its own segments in the segment registers, a whole stack, and zero everywhere else. The
+An attack is assembly for proc A, which starts there as a proc of P_PROC starts: with nothing
+but its own segments in the segment registers, a whole stack, and zero everywhere else. The
 rest of its code segment is ud2. So an attack that is allowed, or in vain, "goes on" to
 #UD right behind its last instruction, and whatever it can find out by itself it
 finds out before, and hlt is its way of saying that something was wrong.
@@ -16,7 +16,9 @@ tables, while it is out.
 
 Expected is what Intel's manual says, and what Bochs does; where QEMU does not, the line
 says what it does, and why. (Where code ends: 8. Where the exception is: 9, by default at the
-last instruction. Where code begins: 7.)
+last instruction. Where the code segment begins: 7.) Numbers that are not the same in every
+program are written as its names for them: "A_DATA", "CODE_BYTES + 8". What else is different
+in a program stands in DIFFERENT, and the reason.
 """
 
 import dataclasses
@@ -26,18 +28,10 @@ import subprocess
 import tempfile
 
 import machines
-from debuggers import SYMBOLS
+import programs
+from debuggers import COM_START
 
-CODE_BYTES = SYMBOLS["proc_a_code_bytes"]
-STRIDE = 512  # from one attack's code to the next one's
 UD2 = b"\x0f\x0b"
-
-# By selector without RPL; TI is 4. A's own are those that it may load.
-NAMES = {0x08: "RING0_CODE", 0x10: "RING0_DATA", 0x18: "TSS", 0x20: "DOUBLE_FAULT", 0x28: "RING0_SCREEN",
-         0x30: "A_LDT", 0x38: "B_LDT", 0x04: "A_CODE", 0x0c: "A_DATA", 0x14: "A_SCREEN",
-         0x1c: "B_CODE", 0x24: "B_DATA", 0x2c: "B_SCREEN"}
-A_CODE, A_DATA, A_SCREEN = 0x04, 0x0c, 0x14
-OWN = (A_CODE, A_DATA, A_SCREEN)
 
 EXCEPTIONS = {0: ("#DE", "divide error"), 1: ("#DB", "debug exception"), 3: ("#BP", "breakpoint"),
               4: ("#OF", "overflow"), 5: ("#BR", "bound range exceeded"), 6: ("#UD", "invalid opcode"),
@@ -45,14 +39,14 @@ EXCEPTIONS = {0: ("#DE", "divide error"), 1: ("#DB", "debug exception"), 3: ("#B
               11: ("#NP", "segment not present"), 12: ("#SS", "stack fault"),
               13: ("#GP", "general protection"), 0x20: ("IRQ0", "the alarm")}
 TS, NP, SS, GP_VECTOR = 10, 11, 12, 13
-HERE, END = "here", "end"
+HERE, END, BEGIN = "here", "end", "begin"
 
 
 @dataclasses.dataclass(frozen=True)
 class Expected:
-    """How A ends. at: its eip: a number, HERE, END, None for anywhere."""
+    """How A ends. at: its eip: a number, HERE, END, BEGIN, None for anywhere."""
     vector: int
-    error: int = 0
+    error: object = 0
     at: object = HERE
     restoring: bool = False
     traps: tuple = ()       # vectors that it gets past before
@@ -77,6 +71,7 @@ class Attack:
     made: dict = dataclasses.field(default_factory=dict)    # changed before: (place, offset, size): value
     bent: dict = dataclasses.field(default_factory=dict)    # while A is out; or a word of the frame: value
     harmful: bool = False           # not to be run where `why` holds: it would break the guest
+    left_out: str = ""              # not to be run at all: the reason
 
     def on(self, emulator):
         """What is expected of it in an emulator."""
@@ -92,7 +87,7 @@ def refused(vector, error, at=HERE):
     return Expected(vector, error, at, restoring=True)
 
 
-def means(vector, error):
+def means(program, vector, error):
     """An error code in words (Intel, volume 3, section 6.13)."""
     if vector not in (TS, NP, SS, GP_VECTOR):
         return ""
@@ -100,7 +95,9 @@ def means(vector, error):
     if error & 2:
         text = f"IDT 0x{selector >> 3:02x}"
     elif selector:
-        name = NAMES.get(selector)
+        symbols = program.symbols
+        names = {symbols[name] & ~3: name for name in (*programs.RING0_SEGMENTS, *program.segments)}
+        name = names.get(selector)
         text = f"{'LDT' if selector & 4 else 'GDT'} 0x{selector:02x}" + (f" ({name})" if name else "")
     else:
         text = "no selector"
@@ -112,7 +109,7 @@ GP, UD, DE, NM, DB, BR = gp(), Expected(6), Expected(0), Expected(7), Expected(1
 STACK = Expected(SS)
 ALARM = Expected(0x20, at=None)
 
-BEYOND = Expected(6, 0, CODE_BYTES + 8)
+BEYOND = Expected(6, 0, "CODE_BYTES + 8")
 
 LIMITS = "TCG checks no segment limits"
 TYPES = "TCG does not ask what a segment may be used for"
@@ -172,6 +169,13 @@ TABLE = [
     A("out: the log", "mov $0xe9, %edx; out %al, %dx", GP),
     A("out: power switch", "mov $0x604, %edx; out %ax, %dx", GP),
     A("out: reset line", "mov $0xfe, %al; out %al, $0x64", GP),
+    A("in: the clock", "in $0x71, %al", GP),
+    A("out: the clock, behind int 0x30", "int $0x30; mov $0x8a, %al; out %al, $0x70", GP),
+    A("in: between the keyboard and the clock, 16 bits", "mov $0x6f, %edx; in %dx, %ax", GP),
+    A("in: the clock and beyond, 32 bits", "in $0x70, %eax", GP),
+    A("in: beyond the clock", "in $0x72, %al", GP),
+    A("in: the last port, 32 bits", "mov $0xfffc, %edx; in %dx, %eax", GP),
+    A("in: around the last port", "mov $-1, %edx; in %dx, %ax", GP),
     A("ins", "mov $0x60, %edx; insb", GP),
     A("outs", "mov $0xe9, %edx; outsb", GP),
     A("rep ins", "mov $9, %ecx; mov $0x1f0, %edx; rep insw", GP),
@@ -272,7 +276,7 @@ TABLE = [
     # ---- the limits of the stack
     A("push above own stack", "mov $0x600000, %esp; push %eax", STACK, ON, LIMITS),
     A("push below own stack", "xor %esp, %esp; push %eax", STACK, ON, WRITES, harmful=True),
-    A("pop from above own stack", "pop %eax", STACK, ON, LIMITS),
+    A("pop from above own stack", "mov $DATA_BYTES, %esp; pop %eax", STACK, ON, LIMITS),
     A("pusha without room", "mov $28, %esp; pusha", STACK, ON, WRITES, harmful=True),
     A("read by ebp above own stack", "mov $DATA_BYTES, %ebp; mov (%ebp), %eax", STACK, ON, LIMITS),
     A("leave to nowhere", "mov $0x600000, %ebp; leave", STACK, ON, LIMITS),
@@ -285,7 +289,7 @@ TABLE = [
     # ---- the limit of the code segment
     A("run off the end", at_the_end("nop; 9:", 1), GP, UD, LIMITS),
     A("an instruction across the end", at_the_end("9: .byte 0xb8, 0, 0", 3), GP,
-      Expected(6, 0, CODE_BYTES + 2), LIMITS),
+      Expected(6, 0, "CODE_BYTES + 2"), LIMITS),
     A("jmp beyond the end", "jmp 7b + CODE_BYTES + 8", GP, BEYOND, LIMITS),
     A("jmp by a register beyond", "mov $CODE_BYTES + 8, %eax; jmp *%eax", GP, BEYOND, LIMITS),
     A("jcc beyond", "cmp %eax, %eax; je 7b + CODE_BYTES + 8", GP, BEYOND, LIMITS),
@@ -294,17 +298,17 @@ TABLE = [
     A("ljmp beyond", "ljmp $A_CODE, $CODE_BYTES + 8", GP),
     A("lret beyond", "push $A_CODE; push $CODE_BYTES + 8; lret", GP, BEYOND, LIMITS),
     A("iret beyond", "pushf; push $A_CODE; push $CODE_BYTES + 8; iret", GP, BEYOND, LIMITS),
-    A("int 0x30 as the last instruction", at_the_end("int $0x30", 2), refused(GP_VECTOR, 0, CODE_BYTES),
-      Expected(6, 0, CODE_BYTES), LIMITS),
+    A("int 0x30 as the last instruction", at_the_end("int $0x30", 2), refused(GP_VECTOR, 0, "CODE_BYTES"),
+      Expected(6, 0, "CODE_BYTES"), LIMITS),
     A("int3 as the last instruction", at_the_end("int3", 1),
-      Expected(GP_VECTOR, 0, CODE_BYTES, restoring=True, traps=(3,)),
-      Expected(6, 0, CODE_BYTES, traps=(3,)), LIMITS),
+      Expected(GP_VECTOR, 0, "CODE_BYTES", restoring=True, traps=(3,)),
+      Expected(6, 0, "CODE_BYTES", traps=(3,)), LIMITS),
     A("an exception at the last byte", at_the_end("9: hlt", 1), GP),
 
     # ---- far pointers
     A("lds: ring 0's data", "movl $RING0_DATA, 12; lds 8, %eax", gp(0x10)),
-    A("les: B's data", "movl $B_DATA, 12; les 8, %eax", gp(0x24)),
-    A("lfs: B's LDT", "movl $B_LDT, 12; lfs 8, %eax", gp(0x38)),
+    A("les: B's data", "movl $B_DATA, 12; les 8, %eax", gp("B_DATA")),
+    A("lfs: B's LDT", "movl $B_LDT, 12; lfs 8, %eax", gp("B_LDT")),
     A("lgs: ring 0's screen", "movl $RING0_SCREEN, 12; lgs 8, %eax", gp(0x28)),
     A("lss: ring 0's data", "movl $RING0_DATA, 12; lss 8, %esp", gp(0x10)),
     A("lss: null", "lss 8, %esp", GP),
@@ -335,7 +339,7 @@ TABLE = [
     A("TF, then int3", f"{popf(0x302)}; int3; nop; 9: nop", Expected(1, traps=(3,))),
     A("TF, then ud2", f"{popf(0x302)}; ud2", UD),
     A("TF on an empty loop", f"{popf(0x302)}; jmp .+2; 9: jmp .", DB),
-    A("int1", "int1; 9: nop", DB, Expected(6, 0, 0), "TCG does not have it"),
+    A("int1", "int1; 9: nop", DB, Expected(6, 0, BEGIN), "TCG does not have it"),
     A("DF comes back", keeps_flags(0x602, 0x602), ON),
     A("DF, then an exception", "std; ud2", UD),
     A("DF, then int3", f"std; int3; {FLAGS}; cmp $0x602, %ecx; je 1f; hlt; 1: nop",
@@ -362,7 +366,7 @@ TABLE = [
       "mov %eax, %gs; int $0x30; mov %ds, %ebx; cmp %eax, %ebx; je 1f; hlt; 1: nop", ON),
     A("selectors with RPL 0 at int 0x30", "mov $A_DATA - 3, %eax; mov %eax, %ds; mov %eax, %gs; int $0x30;"
       "mov %gs, %ebx; cmp %eax, %ebx; je 1f; hlt; 1: mov 0, %eax", ON),
-    A("wrong wishes in the word that ring 0 asks by", "movl $0x7fffffff, 0; int $0x30; int $0x30", ON),
+    A("wrong wishes in the word that ring 0 asks by", "movl $0x7fffffff, ASKED; int $0x30; int $0x30", ON),
     A("int 0x30 from a far copy of own cs", "ljmp $A_CODE - 3, $1f - 7b; 1: int $0x30", ON),
     A("only own registers after int 0x30", "int $0x30; or %eax, %ebx; or %ecx, %ebx; or %edx, %ebx; or %esi, %ebx;"
       "or %edi, %ebx; or %ebp, %ebx; jz 1f; hlt; 1: nop", ON),
@@ -392,10 +396,10 @@ GATE_ACCESS = 5  # byte
 
 
 def played(name, number, code, expected, *qemu, gate=None):
-    """int number, as if the hardware had asked for it; gate: another's offset."""
+    """int number, as if the hardware had asked for it; gate: another's name."""
     made = {("idt", 8 * number + GATE_ACCESS, 1): GATE_FOR_RING_3}
     if gate:
-        made["idt", 8 * number, 2] = SYMBOLS[gate]
+        made["idt", 8 * number, 2] = gate
     return A(f"interrupt: {name}", code, expected, *qemu, made=made)
 
 
@@ -408,22 +412,21 @@ TABLE += [
     played("spurious, with all flags", 0x27, f"{popf(0x247ed7 & ~0x100)}; int $0x27", SPURIOUS),
     played("spurious, with bent stack", 0x27, "mov $-1, %esp; int $0x27", SPURIOUS),
     played("spurious, at the end of the segment", 0x27, at_the_end("int $0x27", 2),
-           Expected(GP_VECTOR, 0, CODE_BYTES, restoring=True, stray="spurious"),
-           Expected(6, 0, CODE_BYTES, stray="spurious"), LIMITS),
+           Expected(GP_VECTOR, 0, "CODE_BYTES", restoring=True, stray="spurious"),
+           Expected(6, 0, "CODE_BYTES", stray="spurious"), LIMITS),
     played("one alarm", 0x20, "int $0x20", ON),
     played("too many alarms", 0x20, "1: int $0x20; jmp 1b", ALARM),
     played("NMI", 0x27, "int $0x27", NMI, gate="nmi"),
     played("NMI, with all flags", 0x27, f"{popf(0x247ed7 & ~0x100)}; int $0x27", NMI, gate="nmi"),
     played("NMI at the end of the segment", 0x27, at_the_end("int $0x27", 2),
-           Expected(GP_VECTOR, 0, CODE_BYTES, restoring=True, stray="nmi"),
-           Expected(6, 0, CODE_BYTES, stray="nmi"), LIMITS, gate="nmi"),
+           Expected(GP_VECTOR, 0, "CODE_BYTES", restoring=True, stray="nmi"),
+           Expected(6, 0, "CODE_BYTES", stray="nmi"), LIMITS, gate="nmi"),
 ]
 
 
 # ---- bent while A is out
 
 YIELDS = "1: int $0x30; jmp 1b"
-LDT_ROW = {"A_CODE": 0, "A_DATA": 8, "A_SCREEN": 16}
 
 
 def bent(name, word, value, expected, *qemu, code=YIELDS):
@@ -432,16 +435,16 @@ def bent(name, word, value, expected, *qemu, code=YIELDS):
 
 
 def bent_row(name, row, access, expected):
-    """The access byte of a row in A's LDT is changed."""
-    return A(f"descriptor: {name}", YIELDS, expected, bent={("proc_a_ldt", LDT_ROW[row] + GATE_ACCESS, 1): access})
+    """The access byte of one of A's descriptors is changed."""
+    return A(f"descriptor: {name}", YIELDS, expected, bent={(row, GATE_ACCESS, 1): access})
 
 
 for register in ("ds", "es", "fs", "gs"):
     TABLE += [
-        bent(f"{register} beyond the GDT", register, 0x43, refused(GP_VECTOR, 0x40)),
-        bent(f"{register} beyond the LDT", register, 0x27, refused(GP_VECTOR, 0x24)),
+        bent(f"{register} beyond the GDT", register, "BEYOND_GDT + 3", refused(GP_VECTOR, "BEYOND_GDT")),
+        bent(f"{register} beyond the LDT", register, "B_DATA", refused(GP_VECTOR, "B_DATA")),
         bent(f"{register} ring 0's data, RPL 3", register, 0x13, refused(GP_VECTOR, 0x10)),
-        bent(f"{register} an LDT", register, 0x33, refused(GP_VECTOR, 0x30)),
+        bent(f"{register} an LDT", register, "A_LDT + 3", refused(GP_VECTOR, "A_LDT")),
         bent(f"{register} the TSS", register, 0x18, refused(GP_VECTOR, 0x18)),
         # That one ring 0 may load; but iret makes it null.
         bent(f"{register} ring 0's data", register, 0x10, ON, code=f"mov %ds, %eax; mov %eax, %{register};"
@@ -451,141 +454,220 @@ TABLE += [
     bent("ss null", "ss", 0, refused(GP_VECTOR, 0)),
     bent("ss ring 0's data", "ss", 0x10, refused(GP_VECTOR, 0x10)),
     bent("ss ring 0's data, RPL 3", "ss", 0x13, refused(GP_VECTOR, 0x10)),
-    bent("ss with RPL 0", "ss", 0x0c, refused(GP_VECTOR, 0x0c)),
-    bent("ss own code", "ss", 0x07, refused(GP_VECTOR, 0x04)),
-    bent("ss B's data", "ss", 0x27, refused(GP_VECTOR, 0x24)),
-    bent("ss beyond the GDT", "ss", 0x4b, refused(GP_VECTOR, 0x48)),
+    bent("ss with RPL 0", "ss", "A_DATA - 3", refused(GP_VECTOR, "A_DATA")),
+    bent("ss own code", "ss", "A_CODE", refused(GP_VECTOR, "A_CODE")),
+    bent("ss B's data", "ss", "B_DATA", refused(GP_VECTOR, "B_DATA")),
+    bent("ss beyond the GDT", "ss", "BEYOND_GDT + 11", refused(GP_VECTOR, "BEYOND_GDT + 8")),
     bent("cs null", "cs", 0, refused(GP_VECTOR, 0)),
-    bent("cs own data", "cs", 0x0f, refused(GP_VECTOR, 0x0c)),
-    bent("cs B's code", "cs", 0x1f, refused(GP_VECTOR, 0x1c)),
+    bent("cs own data", "cs", "A_DATA", refused(GP_VECTOR, "A_DATA")),
+    bent("cs B's code", "cs", "B_CODE", refused(GP_VECTOR, "B_CODE")),
     bent("cs ring 0's code, RPL 3", "cs", 0x0b, refused(GP_VECTOR, 0x08)),
-    bent("cs an LDT", "cs", 0x30, refused(GP_VECTOR, 0x30)),
-    bent("cs an LDT, RPL 3", "cs", 0x33, refused(GP_VECTOR, 0x30)),
-    bent("cs beyond the GDT", "cs", 0x43, refused(GP_VECTOR, 0x40)),
-    bent("eip at the segment's end", "eip", CODE_BYTES, refused(GP_VECTOR, 0, CODE_BYTES),
-         Expected(6, 0, CODE_BYTES), LIMITS),
-    bent("eip far beyond", "eip", CODE_BYTES + 8, refused(GP_VECTOR, 0, CODE_BYTES + 8), BEYOND, LIMITS),
+    bent("cs an LDT", "cs", "A_LDT", refused(GP_VECTOR, "A_LDT")),
+    bent("cs an LDT, RPL 3", "cs", "A_LDT + 3", refused(GP_VECTOR, "A_LDT")),
+    bent("cs beyond the GDT", "cs", "BEYOND_GDT + 3", refused(GP_VECTOR, "BEYOND_GDT")),
+    bent("eip at the segment's end", "eip", "CODE_BYTES", refused(GP_VECTOR, 0, "CODE_BYTES"),
+         Expected(6, 0, "CODE_BYTES"), LIMITS),
+    bent("eip far beyond", "eip", "CODE_BYTES + 8", refused(GP_VECTOR, 0, "CODE_BYTES + 8"), BEYOND, LIMITS),
     bent("NT", "eflags", 0x4202, ON, code=f"1: int $0x30; {FLAGS}; cmp $0x202, %ecx; je 1b; nop"),
     bent("TF", "eflags", 0x302, DB, code="1: int $0x30; jmp 2f; 2: 9: jmp 1b"),
-    bent_row("own data absent", "A_DATA", 0x73, refused(NP, 0x0c)),
-    bent_row("own data ring 0's", "A_DATA", 0x93, refused(GP_VECTOR, 0x0c)),
-    bent_row("own window absent", "A_SCREEN", 0x73, refused(NP, 0x14)),
-    bent_row("own code absent", "A_CODE", 0x7b, refused(NP, 0x04)),
-    bent_row("own code ring 0's", "A_CODE", 0x9b, refused(GP_VECTOR, 0x04)),
-    bent_row("own code no code", "A_CODE", 0xf3, refused(GP_VECTOR, 0x04)),
-    bent_row("own code a gate", "A_CODE", 0xec, refused(GP_VECTOR, 0x04)),
-    bent_row("own code no segment at all", "A_CODE", 0x00, refused(GP_VECTOR, 0x04)),
+    bent_row("own data absent", "A_DATA", 0x73, refused(NP, "A_DATA")),
+    bent_row("own data ring 0's", "A_DATA", 0x93, refused(GP_VECTOR, "A_DATA")),
+    bent_row("own window absent", "A_SCREEN", 0x73, refused(NP, "A_SCREEN")),
+    bent_row("own code absent", "A_CODE", 0x7b, refused(NP, "A_CODE")),
+    bent_row("own code ring 0's", "A_CODE", 0x9b, refused(GP_VECTOR, "A_CODE")),
+    bent_row("own code no code", "A_CODE", 0xf3, refused(GP_VECTOR, "A_CODE")),
+    bent_row("own code a gate", "A_CODE", 0xec, refused(GP_VECTOR, "A_CODE")),
+    bent_row("own code no segment at all", "A_CODE", 0x00, refused(GP_VECTOR, "A_CODE")),
 ]
 
 
 # ---- families: the same idea for every vector, or for every selector
 
-SELECTORS = range(0x4c)
-
-
 def index(selector):
     return selector & ~3
 
 
-def null(selector):
-    return index(selector) == 0
+def vector(program, number):
+    return f"int {number:#04x}", f"int ${number:#x}", gp(8 * number + 2)
 
 
 def data_load(register):
-    def one(selector):
-        own = index(selector) in OWN or null(selector)
+    def one(program, selector):
+        own = index(selector) in (0, *own_segments(program))
         return (f"mov {selector:04x} to {register}", f"mov ${selector:#x}, %eax; mov %eax, %{register}",
                 ON if own else gp(index(selector)))
     return one
 
 
-def stack_load(selector):
-    own = index(selector) in OWN[1:] and selector & 3 == 3
+def stack_load(program, selector):
+    own = index(selector) in own_segments(program)[1:] and selector & 3 == 3
     return f"mov {selector:04x} to ss", f"mov ${selector:#x}, %eax; mov %eax, %ss", ON if own else gp(index(selector))
 
 
 def far(way):
-    def one(selector):
+    def one(program, selector):
         return (f"{way} {selector:04x}", f"{way} ${selector:#x}, $8f - 7b",
-                ON if index(selector) == A_CODE else gp(index(selector)))
+                ON if index(selector) == own_segments(program)[0] else gp(index(selector)))
     return one
 
 
 def back(way, flags):
-    def one(selector):
+    def one(program, selector):
         # Not to a ring further in; and there is none further out.
         return (f"{way} to {selector:04x}", f"{flags} push ${selector:#x}; push $8f - 7b; {way}",
-                ON if selector == A_CODE + 3 else gp(index(selector)))
+                ON if selector == own_segments(program)[0] + 3 else gp(index(selector)))
     return one
 
 
-def question(instruction, yes):
-    def one(selector):
-        right = "z" if index(selector) in yes else "nz"
+def question(instruction, first):
+    """Of A's own segments, from which one on the answer is yes."""
+    def one(program, selector):
+        right = "z" if index(selector) in own_segments(program)[first:] else "nz"
         return (f"{instruction.split()[0]} {selector:04x}",
                 f"mov ${selector:#x}, %eax; {instruction}; j{right} 1f; hlt; 1: nop", ON)
     return one
 
 
-def vector(number):
-    return f"int {number:#04x}", f"int ${number:#x}", gp(8 * number + 2)
+def own_segments(program):
+    """What A may load: its code, and then what it may write to."""
+    selectors = program.selectors()
+    return [index(selectors[name]) for name in (program.code, *program.writable)]
 
 
 FAMILIES = {
-    "int n, for every n but 3, 4 and 0x30": (vector, [n for n in range(256) if n not in (3, 4, 0x30)]),
-    **{f"mov to {register}": (data_load(register), SELECTORS) for register in ("ds", "es", "fs", "gs")},
-    "mov to ss": (stack_load, SELECTORS),
-    "ljmp": (far("ljmp"), SELECTORS),
-    "lcall": (far("lcall"), SELECTORS),
-    "lret": (back("lret", ""), SELECTORS),
-    "iret": (back("iret", "push $0x202;"), SELECTORS),
-    "lar": (question("lar %eax, %ecx", OWN), SELECTORS),
-    "lsl": (question("lsl %eax, %ecx", OWN), SELECTORS),
-    "verr": (question("verr %ax", OWN), SELECTORS),
-    "verw": (question("verw %ax", OWN[1:]), SELECTORS),
+    "int n, for every n but 3, 4 and 0x30": vector,
+    **{f"mov to {register}": data_load(register) for register in ("ds", "es", "fs", "gs")},
+    "mov to ss": stack_load,
+    "ljmp": far("ljmp"),
+    "lcall": far("lcall"),
+    "lret": back("lret", ""),
+    "iret": back("iret", "push $0x202;"),
+    "lar": question("lar %eax, %ecx", 0),
+    "lsl": question("lsl %eax, %ecx", 0),
+    "verr": question("verr %ax", 0),
+    "verw": question("verw %ax", 1),
 }
 
 
-def family(name):
+def family(program, name):
     """The attacks of a family."""
-    make, members = FAMILIES[name]
-    return [Attack(*make(member)) for member in members]
+    selectors = range(program.gdt_bytes() + 0x0c)
+    vectors = [number for number in range(256) if number not in (3, 4, 0x30)]
+    return [Attack(*FAMILIES[name](program, member)) for member in (vectors if name.startswith("int") else selectors)]
+
+
+# ---- where a program is not like P_PROC
+
+OF_RING_0 = "a cs of ring 0 in a context is ring 0's own mistake: a panic"
+NEIGHBOURS = "code and data are both threads': without them both would end"
+OWNER = "A owns the clock's ports"
+DIFFERENT = {   # program: {pattern of names: (fields, reason)}
+    "p_proc": {},
+    "kstack": {
+        "in: the clock": ({"expected": ON}, OWNER),
+        "out: the clock, behind int 0x30": ({"expected": ON}, OWNER + ", and they are open at each of its turns"),
+        "write B's data": ({"code": "movl $0, 0x180", "expected": ON, "qemu": None, "harmful": False},
+                           "the threads' data are one segment: they are neighbours"),
+        "stos without an end": ({"code": "mov $-1, %ecx; mov $DATA_BYTES - 8, %edi; rep stosb"},
+                                "from the last bytes on, for the rest might be B's; QEMU would write over the guest"),
+        "descriptor: own (data|code) .*": ({}, NEIGHBOURS),
+    },
+    "userctx": {
+        "frame: cs (null|an LDT)": ({}, OF_RING_0),
+        "descriptor: own window absent": ({}, "each turn begins with this descriptor written anew"),
+    },
+}
+
+
+def table(program):
+    """The attacks as they are in a program."""
+    return [resolved(program, different(program, attack)) for attack in TABLE]
+
+
+def different(program, attack):
+    for pattern, (fields, reason) in DIFFERENT[program.name].items():
+        if re.fullmatch(pattern, attack.name):
+            return dataclasses.replace(attack, **fields or {"left_out": reason}, why=reason)
+    return attack
+
+
+def resolved(program, attack):
+    """With numbers in place of the program's names."""
+    if attack.left_out:
+        return attack
+    words = {**program.symbols, **program.selectors(), **layout(program)}
+
+    def number(text):
+        if type(text) is not str or text in (HERE, END, BEGIN):
+            return text
+        return sum((-1 if sign == "-" else 1) * (int(term) if term.isdigit() else words[term])
+                   for sign, term in re.findall(r"([+-]?) *(\w+)", text))
+
+    def expected(one):
+        error = number(one.error) & 0xfffc if type(one.error) is str else one.error
+        return dataclasses.replace(one, error=error, at=number(one.at))
+
+    return dataclasses.replace(
+        attack, expected=expected(attack.expected), qemu=attack.qemu and expected(attack.qemu),
+        made={place: number(value) for place, value in attack.made.items()},
+        bent={place: number(value) for place, value in attack.bent.items()})
+
+
+def layout(program):
+    return {"CODE_BYTES": program.place(program.code_bytes), "DATA_BYTES": program.data_bytes,
+            "WINDOW_BYTES": 640, "ASKED": program.asked, "BEYOND_GDT": program.gdt_bytes()}
 
 
 # ---- from assembly to bytes
 
 @dataclasses.dataclass(frozen=True)
 class Code:
-    data: bytes     # as long as A's code segment, and then STRIDE in all
+    data: bytes     # as long as A's code segment, and then up to the next one's
     here: int
     end: int
+    begin: int
 
     def eip(self, at):
-        return {HERE: self.here, END: self.end}.get(at, at)
+        return {HERE: self.here, END: self.end, BEGIN: self.begin}.get(at, at)
 
 
-def _source(attacks):
-    lines = [f".set {name}, {selector | (3 if selector & 4 else 0):#x}" for selector, name in NAMES.items()]
-    lines += [f".set CODE_BYTES, {CODE_BYTES}", ".set DATA_BYTES, 256", ".set WINDOW_BYTES, 640"]
+def stride(program):
+    """From one attack's code to the next one's."""
+    return 512 if layout(program)["CODE_BYTES"] < 448 else 1024
+
+
+def _front(program):
+    """In front of an attack in A's code segment: the way there, and what B needs."""
+    lines = ["7:"]
+    if program.front:
+        start, end = (program.place(text) for text in (program.front, f"{program.front}_bytes"))
+        there = program.com.read_bytes()[start - COM_START:][:end]
+        lines += [".byte 0xe9", ".long 5f - . - 4", ".byte " + ", ".join(map(str, there[5:])), "5:"]
+    return [*lines, program.prelude.replace(";", "\n")]
+
+
+def _source(program, attacks):
+    words = {**program.selectors(), **layout(program)}
+    lines = [f".set {name}, {value:#x}" for name, value in words.items()]
     for number, attack in enumerate(attacks):
         code = attack.code
         if "9:" not in code:
             before, _, last = code.rpartition(";")
             labels, last = re.fullmatch(r"((?:\s*\d+:)*)(.*)", last).groups()
             code = f"{before};{labels} 9: {last}"
-        lines += [f".org {number * STRIDE}", "7:", code.replace(";", "\n"), "8:",
-                  ".pushsection .places", ".word 9b - 7b, 8b - 7b", ".popsection"]
-    return "\n".join(lines) + f"\n.org {len(attacks) * STRIDE}\n"
+        lines += [f".org {number * stride(program)}", *_front(program), "6:", code.replace(";", "\n"), "8:",
+                  ".pushsection .places", ".word 9b - 7b, 8b - 7b, 6b - 7b", ".popsection"]
+    return "\n".join(lines) + f"\n.org {len(attacks) * stride(program)}\n"
 
 
-def assembled(attacks):
+def assembled(program, attacks):
     """Their Codes, assembled in one go."""
     compiler, _, *flags = (machines.BUILD / "how").read_text().split()
     target = [flag for flag in flags if flag.startswith(("-m32", "-target", "i386"))]
     with tempfile.TemporaryDirectory(prefix="rp-") as folder:
         source, binary, places = (f"{folder}/{name}" for name in ("attacks.s", "attacks.o", "places"))
         with open(source, "w") as file:
-            file.write(_source(attacks))
+            file.write(_source(program, attacks))
         for command in ([compiler, *target, "-c", source, "-o", binary],
                         ["objcopy", "-O", "binary", "-j", ".text", binary, f"{folder}/text"],
                         ["objcopy", f"--dump-section=.places={places}", binary, "/dev/null"]):
@@ -596,28 +678,44 @@ def assembled(attacks):
         numbers = open(places, "rb").read()
     codes = []
     for number in range(len(attacks)):
-        here, end = (int.from_bytes(numbers[4 * number + i:4 * number + i + 2], "little") for i in (0, 2))
-        codes.append(Code(padded(text[number * STRIDE:number * STRIDE + end]), here, end))
+        here, end, begin = (int.from_bytes(numbers[6 * number + i:6 * number + i + 2], "little") for i in (0, 2, 4))
+        start = number * stride(program)
+        codes.append(Code(padded(program, text[start:start + end]), here, end, begin))
     return codes
 
 
-def padded(code):
+def padded(program, code):
     """Code with ud2 behind it, as far as any attack may come."""
-    code += UD2 * CODE_BYTES
-    return code[:CODE_BYTES] + UD2 * ((STRIDE - CODE_BYTES) // 2) + UD2[:CODE_BYTES % 2]
+    code_bytes, size = layout(program)["CODE_BYTES"], stride(program)
+    code += UD2 * code_bytes
+    return (code[:code_bytes] + UD2 * size)[:size]
 
 
 # ---- what nobody has thought of
 
-def random_code(values):
+class Values(random.Random):
+    """Random numbers, and a program that they are for."""
+
+    def __init__(self, seed, program):
+        super().__init__(seed)
+        words = {**program.selectors(), **layout(program)}
+        code, data, screen = (words[name] for name in ("A_CODE", "A_DATA", "A_SCREEN"))
+        self.code_bytes = words["CODE_BYTES"]
+        self.selectors = words["BEYOND_GDT"] + 16
+        self.own = (0, 3, code - 3, code, data - 3, data, data, data, screen - 3, screen, screen,
+                    *(words[name] for name in program.writable[2:]))
+        self.stacks = data, data, screen
+
+
+def random_code(values, size):
     """Bytes at random; or instructions that attackers like, with operands at random."""
     code = b""
     if values.random() < 0.4:
-        code = values.randbytes(CODE_BYTES)
-    while len(code) < CODE_BYTES:
+        code = values.randbytes(size)
+    while len(code) < size:
         pieces = WILD if values.random() < 0.25 else MILD
         code += values.choice(pieces)(values)
-    return padded(code[:CODE_BYTES])
+    return code[:size]
 
 
 def _word(number):
@@ -625,11 +723,11 @@ def _word(number):
 
 
 def _own(values):
-    return values.choice((0, 3, 4, 7, 0x0c, 0x0f, 0x0f, 0x0f, 0x14, 0x17, 0x17))
+    return values.choice(values.own)
 
 
 def _any(values):
-    return values.choice((values.randrange(0x50), values.randrange(0x50), values.randrange(0x10000)))
+    return values.choice((values.randrange(values.selectors), values.randrange(values.selectors), values.randrange(0x10000)))
 
 
 def _near(values):
@@ -637,7 +735,7 @@ def _near(values):
 
 
 def _far(values):
-    return values.choice((values.randrange(CODE_BYTES), values.randrange(0x300), values.getrandbits(32)))
+    return values.choice((values.randrange(values.code_bytes), values.randrange(0x300), values.getrandbits(32)))
 
 
 def _flags(values):
@@ -658,7 +756,7 @@ MILD = (
     _one_of("cc", "ce", "fd", "fc", "9c", "50", "53", "60", "40", "f7d8", "31c0", "f9"),
     lambda values: b"\x68" + _word(_flags(values)) + b"\x9d",                       # push, popf
     _mov_to_segment(_own, (0, 3, 4, 5)),                                            # es, ds, fs, gs
-    _mov_to_segment(lambda values: values.choice((0x0f, 0x0f, 0x17)), (2,)),        # ss
+    _mov_to_segment(lambda values: values.choice(values.stacks), (2,)),        # ss
     lambda values: b"\xbc" + _word(values.choice((_near, _near, _far))(values)),    # mov to esp
     lambda values: bytes([0xb8 | values.choice((0, 1, 2, 3, 5, 6, 7))]) + _word(_near(values)),
     lambda values: b"\xa3" + _word(_near(values)),
@@ -690,6 +788,9 @@ WILD = (
 )
 
 
-def random_codes(seed, count):
-    values = random.Random(seed)
-    return [Code(random_code(values), 0, 0) for _ in range(count)]
+def random_codes(program, seed, count):
+    values = Values(seed, program)
+    front, = assembled(program, [Attack("", "nop", ON)])
+    front = front.data[:front.begin]
+    return [Code(padded(program, front + random_code(values, values.code_bytes - len(front))), 0, 0, 0)
+            for _ in range(count)]

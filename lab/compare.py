@@ -17,7 +17,7 @@ import re
 import typing
 
 import recording
-from cpu import ACCESSED, ALL, PE, parts
+from cpu import ACCESSED, AF, ALL, CF, OF, PE, PF, SF, ZF, parts
 
 STEP_FIELDS = ("symbol", "bytes", "text", "source", "repeats", "folded")
 COURSE = ("eip", "cs.selector", "cpl", *STEP_FIELDS)  # once these differ, all does
@@ -55,6 +55,7 @@ EXECUTABLE = 8      #                          code, and not data
 BUSY = 2            #                          of a TSS
 DEPTH = 512         # bytes of stack: what folded calls, and interrupts of the BIOS, may use
 MEMORY = 0x10       #                          code or data, and not a system segment
+TIME = {"eax": 0xFFFF, "eflags": CF | PF | AF | ZF | SF | OF}   # what is made of two digits
 
 
 def is_null(pair, field):
@@ -77,7 +78,8 @@ def accessed(pair, field):
 
 ALLOWED = (
     Allowed("left by the BIOS", "|".join(recording.GENERAL), lambda pair, field: pair.left.get(field, 0),
-            "two BIOSes leave different things in registers, until the program first writes there"),
+            "two BIOSes leave different things in registers, and in the masks of the interrupt controllers, until the "
+            "program first writes there; or when it has saved them and takes them back"),
     Allowed("saved from the BIOS", r"stack\.\d+", lambda pair, field: ALL if pair.is_copy(field) else 0,
             "the program saves a register in which there still is what the BIOS left"),
     Allowed("never written", r"stack\.\d+", lambda pair, field: pair.not_settled(field),
@@ -89,6 +91,11 @@ ALLOWED = (
             "Bochs' BIOS leaves the caches off, QEMU's switches them on; this has to do with no ring"),
     Allowed("caches, read", "e[a-d]x", lambda pair, field: pair.cr0_read.get(field, 0),
             "these bits of cr0 lie in the register that cr0 was read into"),
+    Allowed("masks, read", "eax", lambda pair, field: pair.masks_read.get(field, 0),
+            "two BIOSes let in different interrupts, and al holds the mask of a PIC"),
+    Allowed("the time", "eax|eflags", lambda pair, field: pair.time.get(field, 0),
+            "the two have clocks of their own: what is read from them, and what is made of that in ax and the flags, "
+            "until they agree again"),
     Allowed("code in real mode", r"cs\.(type|attributes)", lambda pair, field: EXECUTABLE * of_real_mode(pair, field),
             "in real mode no descriptor says what cs is: Bochs has data there, QEMU code"),
     Allowed("accessed bit of code", r"cs\.(type|attributes)|[gl]dt\.\d+", accessed,
@@ -115,6 +122,8 @@ class Pair:
         self.left = {name: bochs[name] ^ qemu[name] for name in recording.GENERAL}
         self.copies = set()         # what the two had in a register, while it was left over
         self.cr0_read = {}          # general register -> bits that may differ
+        self.masks_read = {}        # the same
+        self.time = {}              # eax and eflags -> bits that may differ
         self.settled = set()        # linear addresses of bytes that can only differ by mistake
         self.executed = set()       # mnemonics, of tables
         self.look_at_stack([], 0)
@@ -126,13 +135,26 @@ class Pair:
         """Both have taken a step; the accesses are those of Bochs."""
         old, self.now = self.now, (bochs, qemu)
         self.copies.update((old[0][name], old[1][name]) for name, bits in self.left.items() if bits)
-        for bits in (self.left, self.cr0_read):
+        for bits in (self.left, self.cr0_read, self.masks_read):
             for name in [name for name in bits if bits[name]]:
                 bits[name] &= bochs[name] ^ qemu[name]      # until they agree
                 for before, after in zip(old, self.now):    # or are written
                     bits[name] &= ~(before[name] ^ after[name])
+        back = re.match(r"pop %(e\w\w)$", step["text"])
+        for name in back.groups() if back else recording.GENERAL if step["text"] == "popa" else ():
+            if (bochs[name], qemu[name]) in self.copies:
+                self.left[name] = bochs[name] ^ qemu[name]
+        if step["text"] in ("in $0x21,%al", "in $0xa1,%al"):
+            self.left["eax"] |= (bochs["eax"] ^ qemu["eax"]) & 0xFF
         if read := re.match(r"mov %cr0,%(\w+)$", step["text"]):
             self.cr0_read[read[1]] = CD_NW
+        if re.match(r"in \$0x(21|a1),%al$", step["text"]):
+            self.masks_read["eax"] = 0xff
+        self.time = {name: bits for name, bits in self.time.items() if bochs[name] != qemu[name]}
+        if step["text"] == "in $0x71,%al":
+            self.time["eax"] = self.time.get("eax", 0) | 0xFF
+        elif "eax" in self.time:
+            self.time.update(TIME)
         self.executed.update(re.findall("^l[gil]dt", step["text"]))
         for kind, linear, size, _ in step["accesses"] or ():
             if kind == "write":

@@ -104,8 +104,8 @@ class Layout:
             (place("gdt"), 8, [f"gdt.{i}" for i in range(len(state["gdt"]))]),
             (place("idt"), 8, self.idt),
             (place("tss") + 4, 4, ["tss.esp0", "tss.ss0"]),
-            *((place(f"proc_{letter.lower()}"), 4, [f"frames.{letter}.{i}" for i in range(len(words))])
-              for letter, words in state["frames"].items()),
+            *((made["base"] + frame["offset"], 4, [f"frames.{letter}.{i}" for i in range(len(frame["words"]))])
+              for letter, frame in made["frames"].items()),
         )
         self.stack_words = [f"stack.{i}" for i in range(len(state["stack"]["words"]))]
 

@@ -1,11 +1,12 @@
 """Recordings: what the CPU did, instruction by instruction, as JSON.
 
     {
-      "format": "ringpong recording", "version": 1,
+      "format": "ringpong recording", "version": 2,
       "emulator": "bochs" | "qemu",
       "program": "p_proc",              its name on the floppy
       "base": 65536,                    linear address of its offset 0
       "symbols": {"gate": 296, ...},    its names, as offsets
+      "frames": {"A": {"offset": 21364, "words": ["gs", ...]}, "B": ...},
       "state": {...},                   before the first step
       "steps": [STEP, ...]
     }
@@ -36,7 +37,9 @@ A STATE has numbers for eax ecx edx ebx esp ebp esi edi eip eflags cr0 cpl, and
                                 strings of 16 hexadecimal digits; ldt is the one that
                                 LDTR selects, and empty if that is none
     tss                         {"ss0", "esp0"}
-    frames                      {"A": [17 words], "B": [17 words]}, gs first, ss last
+    frames                      {"A": [17 words], "B": [17 words]}: what is saved of each
+                                proc; the head's frames say where, and what the words
+                                are: gs first, ss last, unless the program has contexts
     stack                       {"linear": address of the first word, "words": [16]},
                                 8 below ss:esp, and 8 from there on
 
@@ -47,7 +50,7 @@ offsets. Equal runs give equal recordings, to the bit.
 import json
 
 FORMAT = "ringpong recording"
-VERSION = 1
+VERSION = 2
 
 GENERAL = ("eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi")
 NUMBERS = GENERAL + ("eip", "eflags", "cr0", "cpl")
@@ -57,7 +60,7 @@ SELECTOR_KEYS = {"selector", "base", "limit", "type", "dpl", "attributes"}
 STATE_KEYS = {*NUMBERS, *SELECTORS, "gdtr", "idtr", "gdt", "idt", "ldt", "tss", "frames", "stack"}
 STEP_KEYS = {"bytes", "text", "symbol", "source", "accesses", "changes"}
 STEP_OPTIONS = {"repeats", "folded"}
-HEAD_KEYS = {"format", "version", "emulator", "program", "base", "symbols", "state", "steps"}
+HEAD_KEYS = {"format", "version", "emulator", "program", "base", "symbols", "frames", "state", "steps"}
 FRAME_WORDS = ("gs", "fs", "es", "ds", "edi", "esi", "ebp", "esp_", "ebx", "edx", "ecx", "eax",
                "eip", "cs", "eflags", "esp", "ss")
 

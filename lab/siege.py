@@ -1,60 +1,64 @@
 """A game in an emulator, of which proc A is attacked from, again and again.
 
-    with Siege("bochs", codes) as siege:
+    with Siege("bochs", program, codes) as siege:
         siege.attack(attack, number)    what was not as expected of an attack; empty if all was
         siege.random(number)            what it did that no code in proc A may do; how it ended
-    besiege("qemu", attacks), at_random(seed, 500)      many, one after the other
+    besiege("qemu", program, attacks), at_random(program, seed, 500)    many, one after the other
 
 The floppy is the one that ships, and nothing of the program is changed. The attacks' code
 lies in memory that the program does not use; a debugger stops whenever ring 0 asks for a
-key. There it ends A if it still lives (its frame gets a cs of zero), points the base of A's
-code segment at the next attack, and answers with the key that starts A anew. When ring 0
-asks again, A has had its turn, and many more if it wanted them.
+key. There it ends A if it still lives (what is saved of it gets a cs of zero, or an eip
+beyond its code), points the base of A's code segment at the next attack, and answers with
+the key that starts A anew. When ring 0 asks again, A has had its turn, and many more if it
+wanted them. What is to be known of the program for that, lab/programs.py tells.
 """
 
 import re
+import struct
 import tempfile
 
 import machines
-from attacks import CODE_BYTES, EXCEPTIONS, STRIDE, assembled, means, random_codes
-from debuggers import BASE, FRAME, FRAME_BYTES, Bochs, Qemu, count, frame, linear
+from attacks import EXCEPTIONS, assembled, layout, means, random_codes, stride
+from debuggers import BASE, Bochs, Qemu
 
 CODES_AT = 0x200000  # linear; the program ends far below
 PIECE = 0x20000  # bytes: Bochs puts no larger image into memory as one, and four of them
-AT_ONCE = 4 * PIECE // STRIDE
 GAME = 500         # attacks at random, until a new game begins
 WHOLE_EVERY = 16   # of them, until all the memory is looked at
 EMULATORS = {"bochs": Bochs, "qemu": Qemu}
-A_CODE_ROW = linear("proc_a_ldt")
 BASE_AND_ACCESS = 2  # in a descriptor: three bytes and one
 A_CODE_ACCESS = 0xfb  # present, DPL 3, code, readable, accessed
-ENDED = FRAME_BYTES + 16  # in struct proc
-B_OWN = {"cs": 0x1f, "ss": 0x27, "ds": 0x27, "es": 0x27, "fs": 0, "gs": 0x2f, "esp": 0x100,
-         "eax": 0, "ebx": 0, "ecx": 0, "edx": 0, "ebp": 0}
+SEGMENTS = ("cs", "ss", "ds", "es", "fs", "gs")
 ARITHMETIC = 0x8d5  # flags that B's own additions set
-B_STACK_IN_USE = 64  # bytes at the end of B's data
 KEY_NONE, KEY_F, KEY_R = "KEY_NONE", "KEY_F", "KEY_R"
 MODELS = ("pentium", "corei7_haswell_4770")  # Bochs' names
-
-# What nobody writes to while the game goes on. [start, end), linear.
 ROW = 160
-UNTOUCHED = {
-    "what the BIOS and the loader have left": (0x0, BASE + 0x100),
-    "ring 0's code, and B's": (BASE + 0x100, linear("data_start")),
-    "GDT": (linear("gdt"), A_CODE_ROW),
-    "A's LDT": (A_CODE_ROW + 8, linear("proc_b_ldt")),
-    "B's LDT and the IDT": (linear("proc_b_ldt"), linear("idt_gate")),
-    "gate 0x30": (linear("idt_gate") + 2, linear("idtr")),
-    "TSS": (linear("tss") + 8, linear("double_fault_tss")),
-    "TSS of #DF": (linear("double_fault_tss"), linear("double_fault_tss") + 104),
-    "B's data": (linear("proc_b_data") + 4, linear("proc_b_data") + 256 - B_STACK_IN_USE),
-    "memory that nobody uses": (linear("bss_end"), 0xa0000),
-    "B's window, top": (0xb8000 + 19 * ROW, 0xb8000 + 20 * ROW),
-    "B's window, bottom": (0xb8000 + 21 * ROW, 0xb8000 + 25 * ROW),
-    "the rest of video memory": (0xb8000 + 25 * ROW, 0xc0000),
-    "BIOS": (0xc0000, 0x100000),
-}
-PROGRAM_END = linear("bss_end")
+BOTH = "both end"
+
+
+def untouched(program):
+    """What nobody writes to while the game goes on: {name: [start, end)}, linear."""
+    offsets = {
+        "ring 0's code, and B's": ("256", "data_start"),
+        "IDT": ("idt", "idt_gate"),
+        "gate 0x30": ("idt_gate + 2", "idtr"),
+        "TSS of #DF": ("double_fault_tss", "double_fault_tss + 104"),
+        **program.untouched,
+    }
+    return {
+        "what the BIOS and the loader have left": (0x0, BASE + 0x100),
+        **{name: tuple(BASE + program.place(text) for text in texts) for name, texts in offsets.items()},
+        "memory that nobody uses": (BASE + program.symbols["bss_end"], 0xa0000),
+        "B's window, top": (0xb8000 + 19 * ROW, 0xb8000 + 20 * ROW),
+        "B's window, bottom": (0xb8000 + 21 * ROW, 0xb8000 + 25 * ROW),
+        "the rest of video memory": (0xb8000 + 25 * ROW, 0xc0000),
+        "BIOS": (0xc0000, 0x100000),
+    }
+
+
+def at_once(program):
+    """How many codes fit into one game."""
+    return 4 * PIECE // stride(program)
 
 
 def keys():
@@ -64,30 +68,41 @@ def keys():
     return {name: number for number, name in enumerate(re.findall(r"^\s*(KEY_\w+),", names, re.M))}
 
 
-def ret_of_key_pressed():
+def ret_of_key_pressed(program):
     """Offset of the ret at which key_pressed comes back with a key in eax."""
-    text = machines.BUILD / "p_proc.lst"
+    text = machines.BUILD / f"{program.name}.lst"
     body = re.search(r"<key_pressed>:\n(.*?)\n\n", text.read_text(), re.S).group(1)
     return int(re.search(r"^ *([0-9a-f]+):.*\tret", body, re.M).group(1), 16)
 
 
 class Siege:
-    def __init__(self, emulator, codes, model=None):
-        self.emulator = emulator
+    def __init__(self, emulator, program, codes, model=None):
+        self.emulator, self.program = emulator, program
         self.codes = codes
         self.keys = keys()
-        self.ret = ret_of_key_pressed()
+        self.ret = ret_of_key_pressed(program)
+        self.untouched = untouched(program)
+        self.end = BASE + program.symbols["bss_end"]
+        self.saved = {letter: BASE + program.place(text) for letter, text in program.saved.items()}
+        self.ended = {letter: BASE + program.place(text) for letter, text in program.ended.items()}
+        self.selectors = program.selectors()
+        self.words = {**program.symbols, **self.selectors, "code_bytes": layout(program)["CODE_BYTES"]}
+        self.a_code = BASE + program.descriptor("A_CODE")
         self.seen = 0
         with tempfile.TemporaryDirectory(prefix="rp-") as folder:
             pieces = list(self._pieces(folder))
+            image = machines.FLOPPY
+            if program.elf != machines.PROGRAM:
+                image = machines.floppy_that_starts(program.name, f"{folder}/floppy.img")
             if emulator == "bochs":
                 options = [f"optramimage{n}: file={path}, address={at:#x}" for n, (path, at) in enumerate(pieces, 1)]
                 if model:
                     options.append(f"cpu: model={model}, ips=1000000")
-                self.machine = Bochs(options=options)
+                self.machine = Bochs(image, options=options)
             else:
-                self.machine = Qemu(extra=[word for path, at in pieces for word in
+                self.machine = Qemu(image, extra=[word for path, at in pieces for word in
                                            ("-device", f"loader,file={path},addr={at:#x},force-raw=on")])
+            self.machine.symbols = program.symbols
             try:
                 self._start()
             except BaseException:
@@ -97,7 +112,7 @@ class Siege:
     def _pieces(self, folder):
         """The codes in files, and where they belong."""
         data = b"".join(code.data for code in self.codes)
-        assert len(self.codes) <= AT_ONCE, "more codes than fit into Bochs"
+        assert len(self.codes) <= at_once(self.program), "more codes than fit into Bochs"
         for start in range(0, len(data), PIECE):
             path = f"{folder}/{start:x}"
             with open(path, "wb") as file:
@@ -116,13 +131,16 @@ class Siege:
     # ---- the game
 
     def _start(self):
-        """To full speed, with A ended for the first time."""
+        """To full speed, with A ended for the first time, and its code segment as long as it must be."""
         self._look()
+        if self.program.front:
+            self.machine.write(self.a_code, (self.words["code_bytes"] - 1).to_bytes(2, "little"))
         self._press(KEY_F)
         for _ in range(8):
             self._look()
             self._press(KEY_NONE)
         self._look()
+        self._point_at(0)
         self._end_a()
         self.before = self._memory(whole=True)
         self._news()
@@ -133,19 +151,34 @@ class Siege:
     def _press(self, key):
         self.machine.set(eax=self.keys[key], eip=self.ret)
 
+    def _point_at(self, number):
+        """A's code segment is that code."""
+        at = CODES_AT + number * stride(self.program)
+        self.machine.write(self.a_code + BASE_AND_ACCESS, (at | A_CODE_ACCESS << 24).to_bytes(4, "little"))
+
     def _end_a(self):
         """If A lives, ring 0 finds at its next turn that it cannot go on."""
-        if self._a_lives():
-            self.machine.write(linear("proc_a") + 4 * FRAME.index("cs"), bytes(4))
+        if self._lives("A"):
+            word, value = self.program.spoilt
+            self._write_word(word, self._number(value))
             self._press(KEY_NONE)
             self._look()
-            assert not self._a_lives(), "proc A cannot be ended"
+            assert not self._lives("A"), "proc A cannot be ended"
 
-    def _a_lives(self):
-        return not self.machine.word("proc_a", ENDED)
+    def _lives(self, letter):
+        return self.machine.word(self.ended[letter], size=1) != self.program.ended_is
+
+    def _number(self, text):
+        """A number, or a name of the program; and another number more."""
+        first, _, more = text.partition(" + ")
+        return int(more or 0) + (int(first) if first.isdigit() else self.words[first])
+
+    def _write_word(self, word, value):
+        """Of what is saved of A."""
+        self.machine.write(self.saved["A"] + 4 * self.program.words.index(word), value.to_bytes(4, "little"))
 
     def _memory(self, whole):
-        end = 0x100000 if whole else PROGRAM_END
+        end = 0x100000 if whole else self.end
         start = 0 if whole else BASE
         if self.emulator == "qemu":
             return bytes(start) + self.machine.memory(start, end - start)
@@ -162,9 +195,8 @@ class Siege:
         """A attacks by code number; the log's lines from then on."""
         self._end_a()
         self._news()
-        at = CODES_AT + number * STRIDE
-        self.machine.write(A_CODE_ROW + BASE_AND_ACCESS, (at | A_CODE_ACCESS << 24).to_bytes(4, "little"))
-        self.turns = count(frame(self._frame("b")))
+        self._point_at(number)
+        self.turns = self._turns_of_b()
         old = self._bend(made or {})
         self._press(KEY_R)
         self._look()
@@ -180,19 +212,30 @@ class Siege:
     def _strays(self):
         return {"nmi": self.machine.word("nmis"), "spurious": self.machine.word("spurious")}
 
-    def _frame(self, letter):
-        return self.machine.read(linear(f"proc_{letter}"), FRAME_BYTES)
+    def _b(self):
+        """What is saved of B, word by word; of a selector's word the lower half counts."""
+        words = self.program.words
+        raw = self.machine.read(self.saved["B"], 4 * len(words))
+        found = dict(zip(words, struct.unpack(f"<{len(words)}I", raw)))
+        return {name: value & 0xffff if name in SEGMENTS else value for name, value in found.items()}
+
+    def _turns_of_b(self):
+        if self.program.b_count:
+            place = BASE + self.program.place(self.program.b_count)
+            return int.from_bytes(self.machine.read(place, 8), "little")
+        b = self._b()
+        return b["edi"] << 32 | b["esi"]
 
     def _bend(self, bent):
-        """Changes words of A's frame, or of tables; what the latter were."""
+        """Changes words of what is saved of A, or of tables; what the latter were."""
         old = {}
         for word, value in bent.items():
-            if isinstance(word, tuple):
-                name, offset, size = word
-                place = linear(name) + offset
-                old[place] = self.machine.read(place, size)
-            else:
-                place, size = linear("proc_a") + 4 * FRAME.index(word), 4
+            if not isinstance(word, tuple):
+                self._write_word(word, value)
+                continue
+            name, offset, size = word
+            place = BASE + offset + (self.program.descriptor(name) if name in self.selectors else self.words[name])
+            old[place] = self.machine.read(place, size)
             self.machine.write(place, value.to_bytes(size, "little"))
         return old
 
@@ -214,14 +257,23 @@ class Siege:
         return found + self._judge_the_rest(whole=True)
 
     def random(self, number, whole=False):
-        """What was not as it must be, whatever A does; and how A ended. whole: look at all the memory."""
+        """What was not as it must be, whatever A does; and how A ended. whole: look at all the memory.
+
+        Where A may touch what is B's, B may end of it, and the game with both: that is a
+        way to end, too."""
         try:
             lines = self._run(number)
         except machines.Missing as missing:
-            return [f"the game is over: {self._last_words(missing)}"], "over"
-        wrong = [line for line in lines if line.startswith(("panic", "halt", "end proc=B", "fault proc=B"))]
+            words = self._last_words(missing)
+            if self.program.shared and "no proc is left" in words and "panic" not in words:
+                return [], BOTH
+            return [f"the game is over: {words}"], "over"
+        of_b = [line for line in lines if line.startswith(("halt", "end proc=B", "fault proc=B"))]
+        wrong = [line for line in lines if line.startswith("panic")]
+        if of_b and self.program.shared and not wrong:
+            return self._judge_memory(whole, self.program.shared), BOTH
         end = next((machines.fields(line)["name"] for line in lines if line.startswith("fault proc=A")), "lives")
-        return wrong + self._judge_the_rest(whole), end
+        return wrong + of_b + self._judge_the_rest(whole, self.program.shared), end
 
     def _last_words(self, missing):
         panic = [line for line in self._news() if line.startswith(("panic", "halt", "fault", "end"))]
@@ -246,7 +298,7 @@ class Siege:
         fault = machines.fields(lines[0])
         name = EXCEPTIONS.get(expected.vector, ("?", "?"))[0]
         for key, value in (("proc", "A"), ("vector", f"{expected.vector:02x}"), ("name", name),
-                           ("error", f"{expected.error:04x}"), ("means", means(expected.vector, expected.error))):
+                           ("error", f"{expected.error:04x}"), ("means", means(self.program, expected.vector, expected.error))):
             if fault[key] != value:
                 yield f"{key} {fault[key]}, not {value}"
         if ("while" in fault) != expected.restoring:
@@ -255,11 +307,11 @@ class Siege:
         at = code.eip(expected.at)
         if at is not None and eip != at:
             yield f"eip {eip:x}, not {at:x}"
-        if "cs" in bent or ("proc_a_ldt", 5, 1) in bent:
+        if "cs" in bent or ("A_CODE", 5, 1) in bent:
             return
-        if cs != 0x07:
+        if cs != self.selectors["A_CODE"]:
             yield f"cs {cs:04x}"
-        shown = code.data[eip:max(eip, min(eip + 8, CODE_BYTES))].hex(" ")
+        shown = code.data[eip:max(eip, min(eip + 8, self.words["code_bytes"]))].hex(" ")
         if fault["bytes"] != shown:
             yield f"bytes {fault['bytes']}, not {shown}"
 
@@ -279,18 +331,25 @@ class Siege:
             if words.replace(" ", "") not in report:
                 yield f"not in the report: {words}"
 
-    def _judge_the_rest(self, whole):
+    def _judge_the_rest(self, whole, shared=()):
         """B goes on, with nothing of A in its registers; nobody has touched what is not A's."""
         found = []
-        b = frame(self._frame("b"))
-        if not self.machine.word("proc_b", ENDED) == 0 or not count(b) > self.turns:
+        b = self._b()
+        if not self._lives("B") or not (shared or self._turns_of_b() > self.turns):
             found.append("B does not go on")
-        found += [f"B's {name} is {b[name]:x}" for name, value in B_OWN.items() if b[name] != value]
+        has = {name: self._number(value) for name, value in self.program.b_has.items()}
+        found += [f"B's {name} is {b[name]:x}" for name, value in has.items() if b[name] != value]
         if b["eflags"] & ~ARITHMETIC != 0x202:
             found.append(f"B's eflags are {b['eflags']:x}")
+        return found + self._judge_memory(whole, shared)
+
+    def _judge_memory(self, whole, shared):
+        found = []
         memory = self._memory(whole)
-        for name, (start, end) in UNTOUCHED.items():
-            if (whole or BASE <= start < PROGRAM_END) and memory[start:end] != self.before[start:end]:
+        for name, (start, end) in self.untouched.items():
+            if name in shared or not (whole or BASE <= start < self.end):
+                continue
+            if memory[start:end] != self.before[start:end]:
                 place = next(i for i in range(start, end) if memory[i] != self.before[i])
                 found.append(f"{name}: changed at {place:#x}")
         return found
@@ -298,21 +357,22 @@ class Siege:
 
 # ---- many attacks, with a new game whenever one is over
 
-def besiege(emulator, attacks):
+def besiege(emulator, program, attacks):
     """Gives (attack, what was not as expected of it), None for what is not to be run there."""
-    for start in range(0, len(attacks), AT_ONCE):
-        yield from _games(emulator, attacks[start:start + AT_ONCE])
+    size = at_once(program)
+    for start in range(0, len(attacks), size):
+        yield from _games(emulator, program, attacks[start:start + size])
 
 
-def _games(emulator, attacks):
-    codes = assembled(attacks)
+def _games(emulator, program, attacks):
+    codes = assembled(program, attacks)
     siege = None
     try:
         for number, attack in enumerate(attacks):
-            if attack.harmful and emulator == "qemu":
+            if attack.left_out or attack.harmful and emulator == "qemu":
                 yield attack, None
                 continue
-            siege = siege or Siege(emulator, codes)
+            siege = siege or Siege(emulator, program, codes)
             found = siege.attack(attack, number)
             yield attack, found
             if found:
@@ -323,18 +383,18 @@ def _games(emulator, attacks):
             siege.close()
 
 
-def at_random(seed, count, model=MODELS[0]):
+def at_random(program, seed, count, model=MODELS[0]):
     """Gives (code, how A ended, what was not as it must be) for codes at random, in Bochs."""
     for start in range(0, count, GAME):
-        codes = random_codes(f"{seed}.{start}", min(GAME, count - start))
+        codes = random_codes(program, f"{seed}.{start}", min(GAME, count - start))
         siege = None
         try:
             for number, code in enumerate(codes):
-                siege = siege or Siege("bochs", codes, model)
+                siege = siege or Siege("bochs", program, codes, model)
                 last = number == len(codes) - 1
                 found, end = siege.random(number, whole=last or number % WHOLE_EVERY == 0)
                 yield code, end, found
-                if found:
+                if found or end == BOTH:
                     siege.close()
                     siege = None
         finally:

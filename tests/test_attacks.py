@@ -1,58 +1,96 @@
-"""Whatever proc A tries from ring 3, what Intel's manual says comes of it, and nothing else."""
+"""Whatever proc A tries from ring 3, what Intel's manual says comes of it, and nothing else.
+
+All of it in P_PROC; in other programs the table, and of families and random codes a sample.
+"""
 
 import itertools
+import re
 import subprocess
 
 import attacks
 import machines
+import programs
 import pytest
 import siege
 
 EMULATORS = ("bochs", "qemu")
-ALL = [*attacks.TABLE, *(attack for name in attacks.FAMILIES for attack in attacks.family(name))]
+P_PROC = programs.named("p_proc")
+OTHERS = [programs.named(name) for name in programs.attacked() if name != "p_proc"]
+ONE_OF = 23  # of the families' attacks
+OF_THE_TABLE = {"bochs": 1, "qemu": 3}  # in other programs: QEMU is the second opinion
 
 
-def wrong(emulator, tried):
+def named(program):
+    return program.name
+
+
+def families(program):
+    return [attack for name in attacks.FAMILIES for attack in attacks.family(program, name)]
+
+
+def wrong(emulator, program, tried):
     """The first few that did not end as they must: each costs a new game, and maybe a long wait."""
-    found = ((attack.name, found) for attack, found in siege.besiege(emulator, tried) if found)
+    found = ((attack.name, found) for attack, found in siege.besiege(emulator, program, tried) if found)
     return list(itertools.islice(found, 3))
 
 
 @pytest.mark.parametrize("emulator", EMULATORS)
 def test_each_attack_of_the_table_ends_as_it_must_and_touches_nothing_of_others(emulator):
-    assert wrong(emulator, attacks.TABLE) == []
+    assert wrong(emulator, P_PROC, attacks.table(P_PROC)) == []
 
 
 @pytest.mark.parametrize("family", attacks.FAMILIES)
 @pytest.mark.parametrize("emulator", EMULATORS)
 def test_no_vector_and_no_selector_leads_anywhere_else(emulator, family):
-    assert wrong(emulator, attacks.family(family)) == []
+    assert wrong(emulator, P_PROC, attacks.family(P_PROC, family)) == []
 
 
 @pytest.mark.parametrize("model", siege.MODELS)
 def test_codes_at_random_end_proc_a_at_worst(model):
-    found = [(code.data[:64].hex(), wrong) for code, _, wrong in siege.at_random("test", 200, model) if wrong]
+    found = [(code.data[:64].hex(), wrong) for code, _, wrong in siege.at_random(P_PROC, "test", 200, model) if wrong]
     assert found == []
 
 
-def test_there_are_more_than_a_hundred_attacks_each_with_a_name_of_its_own():
-    assert len(attacks.TABLE) > 100
-    assert len({attack.name for attack in ALL}) == len(ALL)
+@pytest.mark.parametrize("emulator", EMULATORS)
+@pytest.mark.parametrize("program", OTHERS, ids=named)
+def test_in_the_other_programs_each_attack_ends_as_it_must(program, emulator):
+    assert wrong(emulator, program, attacks.table(program)[::OF_THE_TABLE[emulator]] + families(program)[::ONE_OF]) == []
 
 
-def test_what_qemu_does_otherwise_has_a_reason():
-    for attack in ALL:
-        assert bool(attack.why) == (attack.harmful or attack.qemu is not None), attack.name
+@pytest.mark.parametrize("program", OTHERS, ids=named)
+def test_codes_at_random_end_proc_a_at_worst_and_b_where_it_is_a_neighbour(program):
+    ends = [(end, wrong) for _, end, wrong in siege.at_random(program, "test", 60)]
+    assert [wrong for _, wrong in ends if wrong] == []
+    together = sum(end == siege.BOTH for end, _ in ends)
+    assert together <= (10 if program.shared else 0)
+
+
+@pytest.mark.parametrize("program", [P_PROC, *OTHERS], ids=named)
+def test_there_are_more_than_a_hundred_attacks_each_with_a_name_of_its_own(program):
+    assert sum(not attack.left_out for attack in attacks.table(program)) > 180
+    tried = attacks.table(program) + families(program)
+    assert len({attack.name for attack in tried}) == len(tried)
+
+
+@pytest.mark.parametrize("program", [P_PROC, *OTHERS], ids=named)
+def test_what_is_otherwise_has_a_reason(program):
+    """In QEMU; and where a program means something else to come of it than P_PROC."""
+    same = {attack.name: attack for attack in attacks.TABLE}
+    for attack in attacks.table(program) + families(program):
+        differs = attack.name in same and attacks.different(program, same[attack.name]) != same[attack.name]
+        assert bool(attack.why) == (attack.harmful or attack.qemu is not None or differs), attack.name
         assert attack.qemu != attack.expected, attack.name
+    for pattern in attacks.DIFFERENT[program.name]:
+        assert any(re.fullmatch(pattern, name) for name in same), pattern
 
 
 def test_make_attack_prints_a_line_for_each_and_ends_well():
-    run = subprocess.run([machines.ROOT / "lab/attack", "--random", "20", "read cr0", "mov to ds", "lods without"],
+    run = subprocess.run([machines.ROOT / "lab/attack", "--program", "p_proc", "--random", "20", "read cr0", "mov to ds", "lods without"],
                          text=True, capture_output=True, timeout=60)
     assert run.returncode == 0, run.stdout + run.stderr
     lines = run.stdout.splitlines()
     assert lines[1].split() == ["read", "cr0", "#GP(0000)", "yes", "yes"]
     assert lines[2].split()[:6] == ["lods", "without", "an", "end", "#GP(0000)", "yes"]
     assert lines[2].endswith("as said TCG checks no segment limits")
-    assert lines[-3:-1] == ["bochs: yes 78", "qemu: yes 77, as said 1"]
-    assert lines[-1].startswith("at random: 20, of which 0 ")
+    assert lines[-3:-1] == ["p_proc, bochs: yes 78", "p_proc, qemu: yes 77, as said 1"]
+    assert lines[-1].startswith("p_proc, at random: 20, of which 0 ")

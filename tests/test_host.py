@@ -149,8 +149,9 @@ def test_shellcheck_has_no_remarks():
 
 
 def test_a_missing_tool_is_named_with_its_package(path_without):
-    lacking = path_without("mformat", "mcopy", "qemu-system-i386", "bochs")
+    lacking = path_without("mformat", "mcopy", "qemu-system-i386", "bochs", "xorriso")
     for command, package in [(["scripts/mkfloppy", DESCRIPTION, "/dev/null", machines.BUILD], "mtools"),
+                             (["scripts/mkiso", DESCRIPTION, FLOPPY, "/dev/null"], "xorriso"),
                              (["scripts/run"], "qemu-system-x86"), (["scripts/bochs"], "bochs")]:
         tried = run(*command, env=lacking)
         assert tried.returncode == 1
@@ -220,6 +221,62 @@ def test_bochs_shows_the_prompt_beside_the_screen():
             tmux("send-keys", "q", "Enter")
         finally:
             tmux("kill-server")
+
+
+# ---- make run PROG=, and the others
+
+def make(*arguments, **options):
+    return run("make", "-s", *arguments, env={"MAKEFLAGS": "", "MAKELEVEL": ""}, **options)
+
+
+def test_make_run_starts_the_program_that_is_named():
+    played = make("run", "PROG=kstack")
+    assert played.returncode == 0, played.stderr
+    assert played.stdout.startswith("boot prog=kstack ")
+
+
+def test_make_bochs_headless_starts_the_program_that_is_named():
+    played = make("bochs-headless", "PROG=USERCTX.COM", timeout=130)
+    assert played.returncode == 0, played.stderr
+    assert played.stdout.startswith("boot prog=userctx ")
+
+
+def test_bochs_has_the_names_of_that_program_and_no_other():
+    with tempfile.TemporaryDirectory(prefix="rp-") as folder:
+        spy = pathlib.Path(folder) / "bochs"
+        spy.write_text('#!/bin/sh\ncat "$3"\n')
+        spy.chmod(0o755)
+        shown = run("scripts/bochs", "--window", "--start", "kstack",
+                    env={"DISPLAY": ":0", "PATH": f"{folder}:{os.environ['PATH']}"}).stdout
+    usual = (ROOT / "bochsrc").read_text().replace("build/floppy.img", "build/kstack.img")
+    assert shown.endswith(usual.replace("build/p_proc.sym", "build/kstack.sym"))
+    assert shown.count("kstack") == 2
+
+
+def test_debug_has_the_names_and_segments_of_that_program(tmp_path):
+    commands = tmp_path / "commands"
+    commands.write_text("at ckpt_int\ncontinue\ngdt\ntss\nframes\n")
+    said = run("scripts/debug", "--start", "kstack", "--commands", commands)
+    assert "kstack/kstack.S" in said.stdout
+    assert re.search(r"^40 +TLS_1 .* the running thread's own: fs$", said.stdout, re.M)
+    assert re.search(r"^ports  I/O bitmap at 0068, inside$", said.stdout, re.M)
+    assert "KSTACK has no procs in frames" in said.stderr
+
+
+@pytest.mark.parametrize("target", ["run", "bochs", "bochs-headless", "debug"])
+def test_a_program_that_is_not_on_the_floppy_is_told_with_those_that_are(target):
+    tried = make(target, "PROG=fncall")
+    assert tried.returncode == 2
+    there = re.findall(r"^file +(\w+)\.COM", (ROOT / "floppy.img.in").read_text(), re.M)
+    assert f"no FNCALL on build/floppy.img, only: {' '.join(there)}\n" in tried.stderr
+    assert not (machines.BUILD / "fncall.img").exists()
+
+
+def test_the_floppy_stays_as_it_is():
+    before = FLOPPY.read_bytes()
+    assert run("scripts/mkfloppy", "--start", "floppy", FLOPPY).returncode == 1
+    assert run("scripts/mkfloppy", "--start", "menu", "build/floppy.img").stdout == "build/menu.img\n"
+    assert FLOPPY.read_bytes() == before
 
 
 # ---- scripts/setup, and what the harness itself promises

@@ -19,6 +19,7 @@ USER_CODE, USER_DATA, TLS_1, TLS_2 = 0x33, 0x3b, 0x43, 0x4b
 BEYOND_GDT = 0x60
 WINDOWS = {"a": 0x53, "b": 0x5b}
 TLS_BYTES, USER_BYTES, KSTACK_BYTES = 16, 256, 1024
+TLS_ACCESS = 0xf2  # present, DPL 3, read/write
 POISON = 0xdefaced0
 ASKED = 4  # in TLS_1
 SHOW_THE_TIME = 7  # beyond the six mistakes
@@ -41,7 +42,9 @@ class Kstack:
     def thread(self, letter):
         """stack_end, esp, tls, ports: a thread's state outside of its kernel stack."""
         words = struct.unpack("<5I", self.read(self.linear(f"thread_{letter}"), 20))
-        return {"stack_end": words[0], "esp": words[1], "tls": words[2:4], "ports": words[4]}
+        assert [word >> 24 for word in words[2:4]] == [TLS_ACCESS] * 2
+        return {"stack_end": words[0], "esp": words[1], "ports": words[4],
+                "tls": [(word & 0xffffff) - BASE for word in words[2:4]]}
 
     def running(self):
         return {SYMBOLS["thread_a"]: "a", SYMBOLS["thread_b"]: "b"}[self.word("current")]
@@ -194,13 +197,13 @@ def test_schedule_in_gives_esp0_and_ports_to_the_thread_that_knows_itself(machin
         values, thread = machine.values(), machine.thread(this)
         assert values["eax"] == SYMBOLS[f"thread_{this}"], f"switch {n}"
         assert thread["stack_end"] - KSTACK_BYTES < values["esp"] < thread["stack_end"]
-        machine.run_to("look_if_due")
+        machine.run_to("leave_ring0")
         assert machine.word("tss", 4) == thread["stack_end"]
         assert machine.open_ports() == (CLOCK_PORTS if this == "a" else set())
 
 
 def test_new_and_old_threads_come_in_by_the_same_three_instructions(machine):
-    machine.run_to("schedule_out")
+    machine.run_to("schedule_away")
     for n, this in enumerate("ababab"):
         machine.run_to("enter_stack")
         resume = machine.switched(machine.thread(this)["esp"])["resume"]
@@ -368,6 +371,145 @@ def test_the_time_is_the_time_of_the_clock(floppy):
         pc.wait_screen(r"time  12:34:5\d ")
 
 
+# ---- what is refused
+
+PORTS_END = 0xffffffff
+PORTS_POINTER, TLS_POINTERS = 16, 32  # in struct thread
+MAKE_THREAD_A = "look_start"  # the first that threads_start calls: no thread is made yet
+
+
+def words(*numbers):
+    return struct.pack(f"<{len(numbers)}I", *numbers)
+
+
+def give_ports(machine, letter, *ports):
+    """Another list of ports, at the bottom of the thread's kernel stack, which is never used."""
+    machine.write(machine.linear(f"stack_{letter}"), words(*ports))
+    machine.write(machine.linear(f"thread_{letter}") + PORTS_POINTER, words(SYMBOLS[f"stack_{letter}"]))
+
+
+def give_tls(machine, letter, which, place):
+    machine.write(machine.linear(f"thread_{letter}") + TLS_POINTERS + 4 * which, words(place))
+
+
+def plays_alone(machine, letter):
+    for _ in range(6):
+        machine.run_to("thread_int")
+        assert machine.running() == letter
+    assert machine.word("tss", 4) == machine.thread(letter)["stack_end"]
+    assert machine.open_ports() == (CLOCK_PORTS if letter == "a" else set())
+
+
+@pytest.mark.parametrize("letter", "ab")
+@pytest.mark.parametrize("ports, why", [
+    ((0x10000, PORTS_END), "65536: there is no such port"),
+    ((0x70, 0x71, PORTS_END - 1, PORTS_END), "4294967294: there is no such port"),
+    ((0x70, 0x10008, 0x71, PORTS_END), "65544: there is no such port"),
+    ((0x70,) * 9 + (PORTS_END,), "no end after 8"),
+    ((0x10000,) * 64, "no end after 8"),
+], ids=["first-beyond", "last", "in-the-middle", "nine", "without-end"])
+def test_a_list_of_ports_out_of_range_is_refused_by_name(machine, letter, ports, why):
+    machine.run_to(MAKE_THREAD_A)
+    give_ports(machine, letter, *ports)
+    plays_alone(machine, other(letter))
+    boot, refused, *more = machine.log()
+    assert refused == f'refused thread={letter.upper()} ports="{why}"'
+    assert all(line.startswith("switch ") for line in more)
+    assert machine.read(machine.linear("io_bitmap") + PORTS // 8, 1) == b"\xff"
+    assert not any(machine.read(machine.linear(f"thread_{letter}") + 8, 8)), "it has been prepared"
+
+
+def test_eight_ports_and_the_last_one_of_all_are_not_refused(machine):
+    ports = [0, 7, 8, 0x70, 0x71, 0x3f8, 0x8000, 0xffff]
+    machine.run_to(MAKE_THREAD_A)
+    give_ports(machine, "a", *ports, PORTS_END)
+    for letter in "abab":
+        machine.turn_of(letter)
+        assert machine.open_ports() == (set(ports) if letter == "a" else set())
+
+
+@pytest.mark.parametrize("which, name", [(0, "fs"), (1, "gs")])
+@pytest.mark.parametrize("letter", "ab")
+@pytest.mark.parametrize("offset", [-1, USER_BYTES - TLS_BYTES + 1, 0x10000, -0x7000_0000],
+                         ids=["below", "over-the-end", "64-kib-on", "far-away"])
+def test_a_tls_that_is_not_in_the_threads_data_is_refused_by_name(machine, letter, which, name, offset):
+    own = SYMBOLS["user_data"] + (USER_BYTES if letter == "b" else 0)
+    place = own + offset & 0xffffffff
+    machine.run_to(MAKE_THREAD_A)
+    give_tls(machine, letter, which, place)
+    plays_alone(machine, other(letter))
+    assert machine.log()[1] == \
+        f'refused thread={letter.upper()} tls="{name} {place:08x}: not in the thread\'s data"'
+
+
+def test_a_tls_may_be_the_last_of_the_threads_data(machine):
+    machine.run_to(MAKE_THREAD_A)
+    place = SYMBOLS["user_data"] + USER_BYTES - TLS_BYTES
+    give_tls(machine, "a", 1, place)
+    machine.turn_of("a", "thread_code")
+    assert machine.bases()[1] == BASE + place
+    assert machine.word(BASE + place) == USER_BYTES - TLS_BYTES
+
+
+@EMULATORS
+def test_a_floppy_with_a_bad_list_says_so_in_the_log_and_on_the_screen(tmp_path, emulator):
+    """The clock's second port becomes 65536, as a number too large for the CPU."""
+    place = SYMBOLS["clock_ports"]
+    com = (machines.BUILD / "kstack.com").read_bytes()
+    assert com[place - debuggers.COM_START:][:12] == words(0x70, 0x71, PORTS_END)
+    with emulator(patched(tmp_path / "floppy.img", {place + 4: words(0x10000)}, "kstack")) as machine:
+        plays_alone(machine, "b")
+        assert machine.log()[1] == 'refused thread=A ports="65536: there is no such port"'
+        rows = [bytes(machine.read(0xb8000 + 160 * row, 160)[::2]).decode("cp437") for row in range(25)]
+        assert "not started, ports 65536: there is no such port" in rows[3]
+        assert rows[6][2:38].rstrip() == " thread A was refused"
+        assert rows[6][42:59] == "kernel stack of B"
+        # Keys try to start it, and it is refused again.
+        for key in "1r":
+            machine.press(key)
+            plays_alone(machine, "b")
+        assert [line for line in machine.log() if line.startswith(("refused", "fault"))] == [
+            'refused thread=A ports="65536: there is no such port"'] * 3
+        # With a good list it may play.
+        machine.write(BASE + place + 4, words(0x71))
+        machine.press("r")
+        machine.turn_of("a", "thread_code")
+        for letter in "baba":
+            machine.turn_of(letter)
+            assert machine.open_ports() == (CLOCK_PORTS if letter == "a" else set())
+
+
+def test_a_mistake_is_asked_only_of_who_plays(machine):
+    """A's TLS would be where ring 0 has its own data: nothing is written there."""
+    machine.run_to(MAKE_THREAD_A)
+    give_tls(machine, "a", 0, SYMBOLS["stack_a"])
+    plays_alone(machine, "b")
+    machine.press("1")
+    plays_alone(machine, "b")
+    assert machine.word("stack_a", ASKED) == 0
+
+
+def test_when_both_are_refused_the_game_is_over_before_it_begins(machine):
+    machine.run_to(MAKE_THREAD_A)
+    for letter in "ab":
+        give_ports(machine, letter, 0x10000, PORTS_END)
+    machine.run_to("halt")
+    assert machine.log()[1:] == [
+        'refused thread=A ports="65536: there is no such port"',
+        'refused thread=B ports="65536: there is no such port"',
+        'halt reason="no thread was started"']
+
+
+def test_the_readme_shows_refusals_as_they_are():
+    shown = re.findall(r'^ +(refused .*)$', README, re.M)
+    source = (machines.ROOT / "kstack/check.c").read_text()
+    assert len(shown) == 3
+    for line in shown:
+        what, why = re.fullmatch(r'refused thread=[AB] (ports|tls)="(.*)"', line).groups()
+        pattern = re.sub(r"\b\d+\b|\b[0-9a-f]{8}\b|\b[fg]s\b", "#", why)
+        assert pattern in re.sub(r"%[sd8]", "#", source), line
+
+
 # ---- what survives
 
 @pytest.fixture
@@ -402,7 +544,7 @@ def test_ring_0_never_sees_a_threads_direction_flag(machine):
     machine.write(machine.linear("thread_int"), bytes.fromhex("fd cd 30"))  # std; int 0x30
     machine.run_to("gate")
     assert machine.values()["eflags"] & test_registers.DF
-    machine.run_to("yield")
+    machine.run_to("schedule")
     assert not machine.values()["eflags"] & test_registers.DF
 
 
@@ -483,6 +625,18 @@ def test_when_none_is_left_the_game_is_over(machine):
     assert machine.log()[-1] == 'halt reason="no proc is left"'
 
 
+def test_an_end_is_no_switch(machine):
+    """The log counts those that yield: after A's end, its number is what it was."""
+    machine.turn_of("b")
+    machine.turn_of("a")
+    machine.ask("a", 1)
+    machine.run_to("report_end")
+    left = machine.word("switches_left"), machine.word("switches", size=8)
+    machine.run_to("thread_int")
+    assert machine.running() == "b"
+    assert (machine.word("switches_left"), machine.word("switches", size=8)) == left
+
+
 # ---- log, keys, screen
 
 def test_the_log_says_where_all_is_and_who_plays(machine):
@@ -545,6 +699,20 @@ def test_the_panel_shows_both_kernel_stacks(floppy):
 
 # ---- numbers
 
+PARTS = ("gate", "schedule", "switch_stacks", "schedule_in", "leave_ring0")
+TRACED = r"^\(0\)\.\[\d+\] \[\w+\] (\w+):(\w+) \("  # a line of Bochs' trace: cs, eip
+
+
+def by_part(steps):
+    """How many of the instructions lie in which function; the int is the gate's."""
+    counted = dict.fromkeys(PARTS, 0)
+    starts = sorted((SYMBOLS[part], part) for part in PARTS)
+    for cs, eip in steps:
+        inside = [part for start, part in starts if start <= int(eip, 16)]
+        counted["gate" if int(cs, 16) == USER_CODE else inside[-1]] += 1
+    return counted
+
+
 def number(pattern):
     return int(re.search(pattern, README).group(1))
 
@@ -561,12 +729,19 @@ def test_a_switch_takes_as_many_instructions_as_the_readme_says(floppy):
             bochs.turn_of(case[0])
             while bochs.word("switches_left") == 1:  # a look is due: not the usual path
                 bochs.turn_of(case[0])
-            times = [int(re.search(r"^Next at t=(\d+)", out, re.M).group(1)) for out in
-                     (bochs.cmd("s"), machines.Bochs.run_to(bochs, bochs.linear("thread_int") + 2))]
-            counted[case] = times[1] - times[0] + 1
-    assert counted == {"a": number(r"\*\*(\d+) instructions\*\* from A's `int`"),
-                       "b": number(r"and (\d+) from B's"),
-                       "a without ports": number(r"it would be (\d+) if A had no ports")}
+            bochs.cmd("trace on")
+            out = machines.Bochs.run_to(bochs, bochs.linear("thread_int") + 2)
+            bochs.cmd("trace off")
+            counted[case] = by_part(re.findall(TRACED, out, re.M))
+    totals = {case: sum(parts.values()) for case, parts in counted.items()}
+    assert totals == {"a": number(r"\*\*(\d+) instructions\*\* from A's `int`"),
+                      "b": number(r"and (\d+) from B's"),
+                      "a without ports": number(r"be\s+(\d+) if A had no ports")}
+    assert max(totals.values()) <= 70
+    rows = re.findall(r"^\| .*?`(\w+)`[^`|]*\| (\d+) \| (\d+) \|$", README, re.M)
+    assert len(rows) == len(PARTS)
+    for part, *numbers in rows:
+        assert [counted[case][part] for case in "ab"] == [int(n) for n in numbers], part
 
 
 def test_a_thread_has_as_many_bytes_of_state_as_the_readme_says(machine):

@@ -17,11 +17,16 @@ from machines import BUILD, ROOT
 ELF, COM = BUILD / "userctx.elf", BUILD / "userctx.com"
 NAMED = machines.symbols(ELF)
 
-# userctx/context.h, from the lowest address up.
+# userctx/context.h, from the lowest address up; headroom is below it.
 GENERAL = "eax ecx edx ebx esp ebp esi edi".split()
-CONTEXT = [*GENERAL, "eip", "eflags", "fsbase", "gsbase", "trap_num", "error_code"]
+CONTEXT = ("gs fs es ds edi esi ebp pusha_esp ebx edx ecx eax trap_num error_code "
+           "eip cs eflags esp ss fsbase gsbase").split()
+HEADROOM_BYTES = 80
+FRAME_BYTES = 4 * (CONTEXT.index("ss") + 1)
+DATA_SELECTORS = "ds", "es", "fs", "gs"
+SELECTORS = "cs", "ss", *DATA_SELECTORS
 CALL, ALARM = 0x100, 0x20
-CALLEE_SAVED = "ebx", "esi", "edi", "ebp"
+CALLERS = [name for name in GENERAL if name != "esp"]  # run keeps more than C asks for
 
 CODE, DATA, FS, GS = 0x07, 0x0f, 0x33, 0x3b
 LDTS = {"a": 0x40, "b": 0x48}
@@ -60,23 +65,31 @@ class Userctx:
     def __getattr__(self, name):
         return getattr(self.machine, name)
 
+    def place_of(self, letter):
+        return self.linear("player_" + letter) + HEADROOM_BYTES
+
     def context(self, letter):
-        raw = self.read(self.linear("player_" + letter), 4 * len(CONTEXT))
-        return dict(zip(CONTEXT, struct.unpack(f"<{len(CONTEXT)}I", raw)))
+        raw = self.read(self.place_of(letter), 4 * len(CONTEXT))
+        words = dict(zip(CONTEXT, struct.unpack(f"<{len(CONTEXT)}I", raw)))
+        return {name: value & 0xffff if name in SELECTORS else value for name, value in words.items()}
 
     def write_context(self, letter, **values):
         for name, value in values.items():
-            place = self.linear("player_" + letter) + 4 * CONTEXT.index(name)
-            self.write(place, struct.pack("<I", value))
+            self.write(self.place_of(letter) + 4 * CONTEXT.index(name), struct.pack("<I", value))
 
     def run(self):
         """To the next call of run: whose context it is."""
         self.run_to("run")
-        return {NAMED["player_a"]: "a", NAMED["player_b"]: "b"}[self.values()["eax"]]
+        eax = BASE + self.values()["eax"]
+        return {self.place_of(letter): letter for letter in "ab"}[eax]
 
     def back(self):
         """From the beginning of run to where it returns to."""
-        self.run_to(BASE + self.word(BASE + self.values()["esp"]))
+        self.run_to(self.caller())
+
+    def caller(self):
+        """At the beginning of a function: where it returns to."""
+        return BASE + self.word(BASE + self.values()["esp"])
 
     def run_to(self, *places):
         # QEMU's clock, as it is set here, leaps to the next alarm whenever the debugger stops.
@@ -175,46 +188,95 @@ def test_the_callers_registers_are_as_they_were(start, assemble):
     pc.run()
     pc.back()
     assert pc.run() == "b"
-    mine = {name: values.getrandbits(32) for name in CALLEE_SAVED}
+    mine = {name: values.getrandbits(32) for name in CALLERS if name != "eax"}
     pc.set(**mine)
     before = pc.values()
     pc.write_context("b", **{name: values.getrandbits(32) for name in GENERAL})
     pc.back()
     after = pc.values()
-    assert {name: after[name] for name in CALLEE_SAVED} == mine
+    assert {name: after[name] for name in mine} == mine
     assert after["esp"] == before["esp"] + 4, "the return address is popped, and no more"
-    for name in ("cs", "ss", "ds", "es", "gs"):
-        assert after[name] == before[name], name
+    assert [after[name] for name in ("cs", "ss", "ds", "es")] == [0x08, 0x10, 0x10, 0x10]
 
 
-def test_esp0_is_the_place_of_the_context_on_the_callers_stack(start):
+def test_esp0_is_the_end_of_the_frame_in_the_context(start):
     pc = start()
     for letter in "abab":
         assert pc.run() == letter
-        esp = pc.values()["esp"]
+        end = pc.place_of(letter) + FRAME_BYTES - BASE
         pc.run_to("run_iret")
-        esp0 = pc.word("tss", 4)
-        assert esp0 == esp - 5 * 4
-        assert pc.word(BASE + esp0) == NAMED["player_" + letter]
-        assert pc.values()["esp"] == esp0 - 5 * 4, "five words for iret"
+        assert pc.word("tss", 4) == end
+        assert pc.values()["esp"] == end - 5 * 4, "five words for iret"
         pc.run_to("gate", "ckpt_int")
-        assert pc.values()["esp"] == esp0 - 5 * 4, "five words by int"
+        assert pc.values()["esp"] == end - 5 * 4, "five words by int"
 
 
-def test_a_context_leads_to_its_two_bases_whatever_the_user_has_loaded(start, assemble):
+def test_a_context_leads_to_its_two_bases(start, assemble):
     values = random.Random(9)
-    user = assemble("1: mov %eax, %fs; mov %eax, %gs; mov %ecx, %ds; mov %ecx, %es; int $0x30; jmp 1b")
+    user = assemble("1: int $0x30; jmp 1b")
     pc = start(a=user, b=user)
     for _ in range(4):
         letter = pc.run()
-        fsbase, gsbase = values.getrandbits(32), values.getrandbits(32)
-        pc.write_context(letter, eip=0, eax=DATA, ecx=0, fsbase=fsbase, gsbase=gsbase)
+        fsbase, gsbase = values.getrandbits(24), values.getrandbits(24)
+        pc.write_context(letter, eip=0, fsbase=fsbase, gsbase=gsbase)
         pc.run_to(f"proc_{letter}_code")
         found = pc.registers()
         assert found["fs"][:3] == (FS, fsbase, DATA_BYTES - 1)
         assert found["gs"][:3] == (GS, gsbase, WINDOW_BYTES - 1)
-        assert found["ds"].selector == found["es"].selector == DATA
         pc.run_to("gate", "ckpt_int")
+
+
+# What a data segment register may hold: null (iret clears the RPL of that), its data, code,
+# and the two with a base.
+KEPT = [0, DATA, DATA & ~3, CODE, FS, GS]
+
+
+def test_a_user_keeps_what_it_has_in_its_segment_registers(start, assemble):
+    values = random.Random(11)
+    load = "; ".join(f"mov %{general}, %{name}" for general, name in
+                     zip(("eax", "ecx", "edx", "ebx"), DATA_SELECTORS))
+    store = "; ".join(f"mov %{name}, %{general}" for general, name in
+                      zip(("eax", "ecx", "edx", "ebx"), DATA_SELECTORS))
+    user = assemble(f"1: {load}; int $0x30; {store}; int $0x30; jmp 1b")
+    pc = start(a=user, b=user)
+    given = {}
+    for n in range(8):
+        for letter in "ab":
+            assert pc.run() == letter
+            given[letter] = [values.choice(KEPT) for _ in DATA_SELECTORS]
+            pc.write_context(letter, **dict(zip(("eax", "ecx", "edx", "ebx"), given[letter])))
+            pc.back()
+            found = pc.context(letter)
+            assert [found[name] for name in DATA_SELECTORS] == given[letter], f"{letter}, round {n}"
+        for letter in "ab":
+            assert pc.run() == letter
+            pc.back()
+            found = pc.context(letter)
+            stored = [found[name] & 0xffff for name in ("eax", "ecx", "edx", "ebx")]
+            assert stored == given[letter], f"{letter}, round {n}"
+
+
+def test_nothing_is_lost_where_contexts_interleave(start, assemble):
+    """All that a user has, at random, and alive in ring 3: what is in the CPU there."""
+    values = random.Random(12)
+    user = assemble("1: int $0x30; jmp 1b")
+    pc = start(a=user, b=user)
+    for n in range(10):
+        for letter, other in ("ab", "ba"):
+            assert pc.run() == letter
+            others = pc.context(other)
+            given = {name: values.getrandbits(32) for name in GENERAL}
+            given.update({name: values.choice(KEPT) for name in DATA_SELECTORS})
+            given.update(eip=0, eflags=values.getrandbits(22) & FLAGS | ALWAYS | IF)
+            pc.write_context(letter, **given)
+            caller = pc.caller()
+            pc.run_to(f"proc_{letter}_code")
+            in_ring_3 = pc.values()
+            assert {name: in_ring_3[name] for name in given} == given, f"{letter}, round {n}"
+            pc.run_to(caller)
+            found = pc.context(letter)
+            assert {name: found[name] for name in given} == {**given, "eip": 2}, f"{letter}, round {n}"
+            assert pc.context(other) == others, f"{letter}, round {n}"
 
 
 # ---- every other way in
@@ -299,23 +361,136 @@ def test_who_never_calls_is_ended_by_the_alarm(start, assemble):
     pc.wait_log("end proc=A alive=B")
 
 
-def test_an_eip_that_the_cpu_refuses_is_a_trap_of_the_user(start):
-    if start.emulator is Qemu:
+BEYOND = NAMED["proc_a_code_bytes"]
+REFUSED = {  # what the CPU refuses in ring 0: error code
+    "gs beyond the table": ({"gs": 0x57}, 0x54),
+    "fs: ring 0's table": ({"fs": 0x43}, 0x40),
+    "es beyond its own table": ({"es": 0x17}, 0x14),
+    "ds: the TSS": ({"ds": 0x18}, 0x18),
+    "ss: code": ({"ss": CODE}, 0x04),
+    "cs: data": ({"cs": DATA}, 0x0c),
+    "eip behind the code": ({"eip": BEYOND}, 0),
+}
+
+
+@pytest.mark.parametrize("bad, error_code", REFUSED.values(), ids=REFUSED)
+def test_what_the_cpu_refuses_in_run_is_a_trap_of_the_user(start, bad, error_code):
+    if start.emulator is Qemu and "eip" in bad:
         pytest.xfail("QEMU's TCG checks no limits")
+    values = random.Random(13)
     pc = start()
     pc.run()
-    beyond = NAMED["proc_a_code_bytes"]
+    given = {name: values.getrandbits(32) for name in GENERAL}
+    pc.write_context("a", **given, **bad)
+    expected = {**pc.context("a"), "trap_num": 13, "error_code": error_code}
     before = pc.values()
-    pc.write_context("a", eip=beyond, ebx=0x1234, esp=7)
+    around = pc.read(pc.linear("player_a") - 64, 64), pc.context("b")
     pc.back()
     after = pc.context("a")
-    assert (after["trap_num"], after["error_code"]) == (13, 0)
-    assert (after["eip"], after["ebx"], after["esp"]) == (beyond, 0x1234, 7)
-    assert {name: pc.values()[name] for name in (*CALLEE_SAVED, "ds", "es", "gs")} == \
-        {name: before[name] for name in (*CALLEE_SAVED, "ds", "es", "gs")}
+    assert {**after, "pusha_esp": 0} == {**expected, "pusha_esp": 0}, "nothing is lost"
+    assert (pc.read(pc.linear("player_a") - 64, 64), pc.context("b")) == around
+    expected = {name: before[name] for name in (*CALLERS, "ds", "es")}
+    assert {name: pc.values()[name] for name in expected} == expected
     pc.go()
-    pc.wait_log(f"fault proc=A vector=0d .*cs:eip=0007:{beyond:08x} .*while=restore")
+    pc.wait_log("fault proc=A vector=0d .*while=restore")
     pc.wait_log("end proc=A alive=B")
+    pc.wait_log("n=64 ")
+    assert not any(line.startswith("panic") for line in pc.log())
+
+
+# ---- contexts that C is not to run
+
+# name: what is wrong, and what user_context_error says to it
+ERRORS = {
+    "cs of ring 0": ({"cs": 0x08}, "cs: RPL 0"),
+    "cs of ring 0, dressed up": ({"cs": 0x0b}, "cs: 000b is not the user's"),
+    "cs null": ({"cs": 0}, "cs: RPL 0"),
+    "cs of ring 1": ({"cs": CODE & ~3 | 1}, "cs: RPL 1"),
+    "ss of ring 0": ({"ss": 0x10}, "ss: RPL 0"),
+    "ss not its stack": ({"ss": FS}, "ss: 0033 is not the user's"),
+    "ds of ring 0": ({"ds": 0x10}, "ds: RPL 0"),
+    "ds of ring 0, dressed up": ({"ds": 0x13}, "ds: 0013 is not the user's"),
+    "es of ring 0": ({"es": 0x28}, "es: RPL 0"),
+    "es beyond its table": ({"es": 0x17}, "es: 0017 is not the user's"),
+    "fs with RPL 2": ({"fs": FS & ~3 | 2}, "fs: RPL 2"),
+    "fs the other's table": ({"fs": 0x4b}, "fs: 004b is not the user's"),
+    "gs of ring 0": ({"gs": 0x28}, "gs: RPL 0"),
+    "gs the TSS": ({"gs": 0x1b}, "gs: 001b is not the user's"),
+    "IOPL 1": ({"eflags": ALWAYS | IF | 0x1000}, "eflags: IOPL 1"),
+    "IOPL 2": ({"eflags": ALWAYS | IF | 0x2000}, "eflags: IOPL 2"),
+    "IOPL 3": ({"eflags": ALWAYS | IF | 0x3000}, "eflags: IOPL 3"),
+    "VM": ({"eflags": ALWAYS | IF | 0x20000}, "eflags: VM"),
+    "NT": ({"eflags": ALWAYS | IF | 0x4000}, "eflags: NT"),
+    "no interrupts": ({"eflags": ALWAYS}, "eflags: IF is clear"),
+    "eip behind its code": ({"eip": BEYOND}, "eip: outside the code"),
+    "eip far behind": ({"eip": 0xffffffff}, "eip: outside the code"),
+    "data one byte on": ({"fsbase": BASE + NAMED["proc_a_data"] + 1}, "fsbase: not the user's data"),
+    "data of the other": ({"fsbase": BASE + NAMED["proc_b_data"]}, "fsbase: not the user's data"),
+    "data beyond 16 MiB": ({"fsbase": BASE + NAMED["proc_a_data"] | 1 << 24}, "fsbase: not the user's data"),
+    "window of the other": ({"gsbase": WINDOWS["b"]}, "gsbase: not the user's window"),
+}
+FINE = {
+    "null": {"ds": 0, "es": 1, "fs": 2, "gs": 3},
+    "its code as data": {"ds": CODE, "es": CODE, "fs": CODE, "gs": CODE},
+    "each other's": {"ds": FS, "es": GS, "fs": GS, "gs": DATA},
+    "all flags that are its own": {"eflags": FLAGS & ~0x4000 | ALWAYS | IF},
+    "its last byte": {"eip": BEYOND - 1},
+    "any stack": {"esp": 7},
+}
+
+
+def check(pc, **values):
+    """Writes into A's context before it is checked. What the check says."""
+    pc.run_to("user_context_error")
+    assert BASE + pc.values()["eax"] == pc.place_of("a")
+    pc.write_context("a", **values)
+    pc.back()
+    says = pc.values()["eax"]
+    return pc.read(BASE + says, 64).split(b"\0")[0].decode() if says else None
+
+
+@pytest.mark.parametrize("bad, error", ERRORS.values(), ids=ERRORS)
+def test_a_context_with_a_mistake_is_refused_by_name_and_never_runs(start, bad, error):
+    pc = start()
+    assert check(pc, **bad) == error
+    assert pc.run() == "b"
+    pc.go()
+    pc.wait_log("n=64 ")
+    log = pc.log()
+    assert log[1] == f'refused proc=A context="{error}"'
+    assert log[2].startswith("switch n=1 from=B to=B ")
+    assert not any(line.startswith(("fault", "end", "panic")) for line in log)
+
+
+@pytest.mark.parametrize("good", FINE.values(), ids=FINE)
+def test_a_context_is_not_refused_for_what_a_user_may_have(start, good):
+    pc = start()
+    assert check(pc, **good) is None
+    assert pc.run() == "a"
+
+
+def test_the_screen_says_what_was_refused_and_a_new_start_mends_it(tmp_path):
+    with Qemu(machines.floppy_that_starts("userctx", tmp_path / "floppy.img")) as machine:
+        pc = Userctx(machine)
+        check(pc, eflags=ALWAYS | IF | 0x3000)
+        assert pc.run() == "b"
+        pc.back()
+        screen = "\n".join(pc.screen())
+        assert "refused: eflags: IOPL 3" in pc.screen()[3] and "proc A has ended" in screen
+        pc.press("r")
+        while pc.run() != "a":
+            assert pc.context("b")["eip"], "B plays on alone"
+        assert pc.context("a")["eflags"] == ALWAYS | IF
+
+
+def test_if_both_are_refused_the_machine_stops(start):
+    pc = start()
+    check(pc, cs=8)
+    pc.run_to("user_context_error")
+    pc.write_context("b", ss=0x10)
+    pc.go()
+    pc.wait_log('refused proc=B context="ss: RPL 0"')
+    pc.wait_log('halt reason="no proc is left"')
 
 
 # ---- ring 0's own traps
@@ -343,7 +518,7 @@ def test_a_trap_from_ring_0_builds_a_frame_and_goes_on_as_it_says(trap_in_ring_0
     for name in (*GENERAL, "eip", "eflags"):
         if name != "esp":
             assert frame[name] & ~0x10000 == before[name] & ~0x10000, name  # RF is the CPU's
-    for name in ("cs", "ds", "es", "gs"):
+    for name in ("cs", *DATA_SELECTORS):
         assert frame[name] & 0xffff == before[name], name
     assert (frame["trap_num"], frame["error_code"]) == (6, 0)
     assert place + 68 == BASE + before["esp"], "no stack is changed"
@@ -356,7 +531,7 @@ def test_a_trap_from_ring_0_builds_a_frame_and_goes_on_as_it_says(trap_in_ring_0
     pc.run_to("run")
     after = pc.values()
     expected = {**before, "ecx": 0x5eed}
-    for name in (*GENERAL, "ds", "es", "gs"):
+    for name in (*GENERAL, *DATA_SELECTORS):
         assert after[name] == expected[name], name
 
 
@@ -439,7 +614,8 @@ def test_the_log_is_as_every_programs(start):
     assert boot == f"boot prog=userctx base={BASE:08x} {places}"
     shape = [re.sub(r"esp0=\w{8}$", "", line) for line in switches[:17]]
     assert shape == ["switch n=1 from=A to=B "] + [f"switch n={1 << k} from=B to=A " for k in range(1, 17)]
-    assert len({line[-8:] for line in switches}) == 1, "the stack of run's caller does not move"
+    ends = {letter: f"esp0={pc.place_of(letter) + FRAME_BYTES - BASE:08x}" for letter in "ab"}
+    assert all(line.endswith(ends[line[line.index("from=") + 5].lower()]) for line in switches)
 
 
 def test_both_procs_count_their_turns(start):
@@ -461,10 +637,11 @@ def test_keys_and_screen_are_p_procs(tmp_path):
         pc.wait_screen(r"switches +2 ")
         panel = "\n".join(pc.screen()[5:19])
         for letter in "ab":
-            raw = pc.memory(BASE + NAMED["player_" + letter], 4 * len(CONTEXT))
+            raw = pc.memory(BASE + NAMED["player_" + letter] + HEADROOM_BYTES, 4 * len(CONTEXT))
             for name, value in zip(CONTEXT, struct.unpack(f"<{len(CONTEXT)}I", raw)):
-                name = "error" if name == "error_code" else name
-                assert re.search(rf"\b{name} +{value:08x}\b", panel), f"{letter}: {name}"
+                digits = 4 if name in (*SELECTORS, "trap_num", "error_code") else 8
+                name = {"error_code": "error", "pusha_esp": "esp"}.get(name, name)
+                assert re.search(rf"\b{name} +{value & (1 << 4 * digits) - 1:0{digits}x}\b", panel), f"{letter}: {name}"
         assert f"0010:{machines.fields(pc.log()[-1])['esp0']}" in panel
         assert re.search(r"count +1 ", pc.screen()[2]) and re.search(r"count +1 ", pc.screen()[20])
         pc.key("1", " ", " ")
@@ -506,26 +683,36 @@ def test_every_magic_breakpoint_has_its_name_and_stands_in_the_page():
     assert sorted(named.values()) == sorted(re.findall(r"^\| `(ckpt_\w+)`", PAGE, re.M))
 
 
-def test_a_switch_costs_what_the_page_says(tmp_path):
+@pytest.mark.parametrize("letter, other", ["ab", "ba"])
+def test_a_switch_costs_what_the_page_says(tmp_path, letter, other):
     with Bochs(machines.floppy_that_starts("userctx", tmp_path / "floppy.img")) as machine:
         machine.symbols = NAMED
         machine.send("c")
         machine.wait_log("n=4096 ")
         machine.halt()
-        machine.run_to("proc_a_int")
+        machine.run_to(f"proc_{letter}_int")
         while machine.word("switches_left") == 1:
-            machine.run_to("proc_a_int")
-        run, trap = range(NAMED["run"], NAMED["fault_vectors"]), range(NAMED["gate"], NAMED["trap_from_ring0"])
-        count = {"int": 1, "run.S": 0, "C": 0}
+            machine.run_to(f"proc_{letter}_int")
+        parts = {"in": range(NAMED["gate"], NAMED["fault_vectors"]), "run": range(NAMED["run"], NAMED["gate_with_stop"])}
+        count = {"in": 1, "C": 0, "run": 0}  # int is the first
         machine.step()
         while machine.values()["cs"] != CODE:
             eip = machine.values()["eip"]
-            count["run.S" if eip in run or eip in trap else "C"] += 1
+            count[next((name for name, part in parts.items() if eip in part), "C")] += 1
             machine.step()
-    promised = re.search(r"^(\d+) instructions from A's `int`.*?(\d+) .*?(\d+) ", PAGE, re.M | re.S).groups()
-    found = sum(count.values()), count["int"] + count["run.S"], count["C"]
-    assert found == tuple(map(int, promised))
+        assert machine.word("switches_left"), "a look was due: not the usual path"
+        assert machine.registers()["ldtr"].selector == LDTS[other]
+    promised = re.search(r"^(\d+) instructions from A's `int`.*?(\d+) .*?(\d+) .*?(\d+) ", PAGE, re.M | re.S).groups()
+    assert (sum(count.values()), *count.values()) == tuple(map(int, promised))
+    assert sum(count.values()) <= 40
 
 
-def test_a_contexts_size_is_what_the_page_says():
-    assert f"{4 * len(CONTEXT)} bytes" in PAGE
+def test_sizes_are_what_the_page_says():
+    assert f"{4 * len(CONTEXT)} bytes" in PAGE and f"{HEADROOM_BYTES} bytes" in PAGE
+
+
+def test_the_page_lists_every_error_of_a_context():
+    said = set(re.findall(r"^\| `(.+?)` \|", PAGE.split("## What is refused")[1].split("\n## ")[0], re.M))
+    shape = {re.sub(r"^(cs|ss|ds|es|fs|gs): ", "cs: ", re.sub(r"(RPL|IOPL) \d", r"\1 0", re.sub(r"\b[0-9a-f]{4} is", "0013 is", error)))
+             for _, error in ERRORS.values()}
+    assert {re.sub(r"^(cs|ss|ds|es|fs|gs): ", "cs: ", re.sub(r"(RPL|IOPL) \d", r"\1 0", error)) for error in said} == shape

@@ -9,8 +9,11 @@ and lets ring 0 do what it does at the key r.
 """
 
 import machines
-from attacks import CODE_BYTES, EXCEPTIONS, STRIDE, TABLE, assembled
+import programs
+from attacks import EXCEPTIONS, assembled, layout, stride, table
 
+P_PROC = programs.named("p_proc")  # whose procs these programs have, too
+CODE_BYTES, STRIDE = layout(P_PROC)["CODE_BYTES"], stride(P_PROC)
 CODES_AT = 0x200000
 A_CODE_ACCESS, SEGMENT_32BIT = 0xfb, 0x40
 AT_A_LOOK = "pace_wants_picture"  # ring 0's C, at each switch that is looked at
@@ -25,7 +28,7 @@ TURNS = 12                         # more than any attack wants
 
 def known(program, emulator):
     """What can be tried: in TIMER nobody yields, and nobody is ended for that."""
-    for attack in TABLE:
+    for attack in table(P_PROC):
         expected = attack.on(emulator)
         alone = attack.made or attack.bent or attack.harmful and emulator == "qemu"
         yields = "int $0x30" in attack.code or expected.vector == ALARM
@@ -68,7 +71,7 @@ def _boot(emulator, image, codes):
 
 def tried(program, emulator, path):
     attacks = list(known(program, emulator.__name__.lower()))[::SAMPLE[emulator.__name__.lower()]]
-    codes = assembled(attacks)
+    codes = assembled(P_PROC, attacks)
     (path / "codes").write_bytes(b"".join(code.data for code in codes))
     image = machines.floppy_that_starts(program, path / "floppy.img")
     results = []

@@ -4,38 +4,46 @@
  * run(&context) loads it and enters ring 3; when the user traps, whatever the way,
  * all is stored here again, and run returns.
  *
- *	 +0  eax ecx edx ebx esp ebp esi edi	the general registers, in the order
- *						of the CPU's numbers
- *	+32  eip		where the user goes on
- *	+36  eflags
- *	+40  fsbase, gsbase	linear addresses of its two small segments, as one has
- *				them for thread-local storage; only ever loaded:
- *				ring 3 cannot change them
- *	+48  trap_num		why run has returned: 0x100 for int 0x30, else the
- *				CPU's vector; only ever stored
- *	+52  error_code		0 where the CPU pushes none; only ever stored
+ * The context is itself the stack that this is popped from and pushed on.  While its
+ * user runs, TSS.esp0 is the end of its frame, so that the CPU's five words land where
+ * they belong (Intel, volume 3, section 6.12.1); everything else is pushed below them.
  *
- * Not in a context: selectors.  They are the same for every user (user_segments.h), and
- * what a user has loaded into ds, es, fs or gs is gone at its next run.
+ *	 +80 gsbase	linear addresses of its two small segments, as one has them
+ *	 +76 fsbase	for thread-local storage: 24 bits; only ever loaded, since
+ *			ring 3 cannot change them
+ *			<- esp0, and the end of the frame
+ *	 +72 ss       \
+ *	 +68 esp       |
+ *	 +64 eflags    |  pushed by the CPU, popped by iret
+ *	 +60 cs        |
+ *	 +56 eip      /   where the user goes on
+ *	 +52 error_code   by the CPU, or 0 where it pushes none	  \ only ever stored:
+ *	 +48 trap_num	  why run has returned: 0x100 for int	   | run skips them
+ *			  0x30, else the CPU's vector		  /
+ *	 +44 eax      \
+ *	 +40 ecx       |
+ *	 +36 edx       |
+ *	 +32 ebx       |  pushed by pusha, popped by popa,
+ *	 +28 (esp)     |  which skips this one: the real one is above
+ *	 +24 ebp       |
+ *	 +20 esi       |
+ *	 +16 edi      /
+ *	 +12 ds       \
+ *	  +8 es        |  pushed one by one; of a selector's word the lower
+ *	  +4 fs        |  half counts
+ *	  +0 gs       /   <- esp when all is saved, and when run begins to pop
+ *
+ * HEADROOM below each context: while esp is inside, ring 0 itself may trap, which takes
+ * a struct trap_frame, 17 words, and an NMI on top of that, 3 words.
  */
 #ifndef CONTEXT_H
 #define CONTEXT_H
 
-#define EAX		0
-#define ECX		4
-#define EDX		8
-#define EBX		12
-#define ESP		16
-#define EBP		20
-#define ESI		24
-#define EDI		28
-#define EIP		32
-#define EFLAGS		36
-#define FSBASE		40
-#define GSBASE		44
-#define TRAP_NUM	48
-#define ERROR_CODE	52
-#define CONTEXT_BYTES	56
+#define CONTEXT_END	76	/* of the frame: esp0 */
+#define FSBASE		76
+#define GSBASE		80
+#define CONTEXT_BYTES	84
+#define CONTEXT_HEADROOM	(4 * (17 + 3))
 
 #define TRAP_CALL	0x100	/* trap_num: no vector of the CPU's, but a call */
 
@@ -45,25 +53,30 @@
 #include <stdint.h>
 
 struct user_context {
-	uint32_t eax, ecx, edx, ebx, esp, ebp, esi, edi;
-	uint32_t eip, eflags;
-	uint32_t fsbase, gsbase;
+	uint16_t gs, gs_upper, fs, fs_upper, es, es_upper, ds, ds_upper;
+	uint32_t edi, esi, ebp, pusha_esp, ebx, edx, ecx, eax;
 	uint32_t trap_num, error_code;
+	uint32_t eip;
+	uint16_t cs, cs_upper;
+	uint32_t eflags;
+	uint32_t esp;
+	uint16_t ss, ss_upper;
+	uint32_t fsbase, gsbase;
 };
 #define AT(field, offset) \
 	_Static_assert(offsetof(struct user_context, field) == offset, #field)
-AT(eax, EAX); AT(ecx, ECX); AT(edx, EDX); AT(ebx, EBX);
-AT(esp, ESP); AT(ebp, EBP); AT(esi, ESI); AT(edi, EDI);
-AT(eip, EIP); AT(eflags, EFLAGS);
-AT(fsbase, FSBASE); AT(gsbase, GSBASE);
-AT(trap_num, TRAP_NUM); AT(error_code, ERROR_CODE);
+AT(gs, 0); AT(fs, 4); AT(es, 8); AT(ds, 12);
+AT(edi, 16); AT(esi, 20); AT(ebp, 24); AT(pusha_esp, 28);
+AT(ebx, 32); AT(edx, 36); AT(ecx, 40); AT(eax, 44);
+AT(trap_num, 48); AT(error_code, 52);
+AT(eip, 56); AT(cs, 60); AT(eflags, 64); AT(esp, 68); AT(ss, 72);
+AT(fsbase, CONTEXT_END); AT(fsbase, FSBASE); AT(gsbase, GSBASE);
 #undef AT
 _Static_assert(sizeof(struct user_context) == CONTEXT_BYTES, "context");
 
 /*
- * What ring 0 had in its registers when it trapped itself, in the order of the
- * pushes from the highest address down: three words by the CPU (the ring stays, and so
- * does the stack), two by it or by the vector's entry, the rest by trap_from_ring0.
+ * What ring 0 had in its registers when it trapped itself: a context's frame, but for
+ * esp and ss, which the CPU does not push where the ring stays (and so does the stack).
  */
 struct trap_frame {
 	uint32_t gs, fs, es, ds;
@@ -71,10 +84,18 @@ struct trap_frame {
 	uint32_t trap_num, error_code;
 	uint32_t eip, cs, eflags;
 };
+enum { TRAP_POPPED = 12 };	/* so many words of it are popped before iret: gs to eax */
+#define SAME(field) \
+	_Static_assert(offsetof(struct trap_frame, field) == \
+		       offsetof(struct user_context, field), #field)
+SAME(gs); SAME(ds); SAME(edi); SAME(eax); SAME(trap_num); SAME(error_code); SAME(eflags);
+#undef SAME
+_Static_assert(offsetof(struct trap_frame, trap_num) == TRAP_POPPED * sizeof(uint32_t), "trap_frame");
+_Static_assert(sizeof(struct trap_frame) + 3 * sizeof(uint32_t) == CONTEXT_HEADROOM, "headroom");
 
 /* run.S */
 void run(struct user_context *context);
-extern char run_iret[], run_return[];
+_Noreturn void run_return(void);
 
 /* main.c */
 void trap_handler(struct trap_frame *trap);

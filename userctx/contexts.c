@@ -11,35 +11,62 @@
 
 extern struct tss tss;		/* main.c */
 
-/* Where a context stands in its half of the panel. */
+/* The rows and columns of a context in its half of the panel. */
 enum {
 	CONTEXT_ROW = HALF_ROW + 2,
-	GENERAL = 0,
-	CONTROL = 18,
+	BASES_ROW = 8,
+	BY_TRAP = 0,
+	BY_PUSHA = 16,
+	BY_PUSH = 29,
 };
 
+/* By who pushed them, each column in the order of the pushes: the highest address is on
+   top.  The esp that pusha saves is faint: it is ring 0's, and popa skips it. */
 static const struct word {
 	const char *name;
 	uint8_t offset;		/* in struct user_context */
-	uint8_t row, column;	/* of the name */
-	uint8_t value;		/* so many columns on */
+	uint8_t digits;
+	uint8_t row, column;
 } words[] = {
-	{ "eax", EAX, 0, GENERAL, 5 },
-	{ "ecx", ECX, 1, GENERAL, 5 },
-	{ "edx", EDX, 2, GENERAL, 5 },
-	{ "ebx", EBX, 3, GENERAL, 5 },
-	{ "esp", ESP, 4, GENERAL, 5 },
-	{ "ebp", EBP, 5, GENERAL, 5 },
-	{ "esi", ESI, 6, GENERAL, 5 },
-	{ "edi", EDI, 7, GENERAL, 5 },
-	{ "eip", EIP, 0, CONTROL, 10 },
-	{ "eflags", EFLAGS, 1, CONTROL, 10 },
-	{ "fsbase", FSBASE, 3, CONTROL, 10 },
-	{ "gsbase", GSBASE, 4, CONTROL, 10 },
-	{ "trap_num", TRAP_NUM, 6, CONTROL, 10 },
-	{ "error", ERROR_CODE, 7, CONTROL, 10 },
+#define WORD(name, field, digits, row, column) \
+	{ name, offsetof(struct user_context, field), digits, row, column }
+	WORD("ss     ", ss, 4, 0, BY_TRAP),
+	WORD("esp    ", esp, 8, 1, BY_TRAP),
+	WORD("eflags ", eflags, 8, 2, BY_TRAP),
+	WORD("cs     ", cs, 4, 3, BY_TRAP),
+	WORD("eip    ", eip, 8, 4, BY_TRAP),
+	WORD("error    ", error_code, 4, 6, BY_TRAP),
+	WORD("trap_num ", trap_num, 4, 7, BY_TRAP),
+	WORD("eax ", eax, 8, 0, BY_PUSHA),
+	WORD("ecx ", ecx, 8, 1, BY_PUSHA),
+	WORD("edx ", edx, 8, 2, BY_PUSHA),
+	WORD("ebx ", ebx, 8, 3, BY_PUSHA),
+	WORD("esp ", pusha_esp, 8, 4, BY_PUSHA),
+	WORD("ebp ", ebp, 8, 5, BY_PUSHA),
+	WORD("esi ", esi, 8, 6, BY_PUSHA),
+	WORD("edi ", edi, 8, 7, BY_PUSHA),
+	WORD("ds ", ds, 4, 0, BY_PUSH),
+	WORD("es ", es, 4, 1, BY_PUSH),
+	WORD("fs ", fs, 4, 2, BY_PUSH),
+	WORD("gs ", gs, 4, 3, BY_PUSH),
+	WORD("fsbase ", fsbase, 8, BASES_ROW, 0),
+	WORD("gsbase ", gsbase, 8, BASES_ROW, 17),
+#undef WORD
 };
 enum { WORDS = sizeof words / sizeof words[0] };
+
+static enum colour word_colour(const struct player *player, const struct word *word)
+{
+	switch (word->offset) {
+	case offsetof(struct user_context, pusha_esp):
+		return FAINT;
+	case offsetof(struct user_context, trap_num):
+	case offsetof(struct user_context, error_code):
+		return proc_colour(player->place);
+	default:
+		return VALUE;
+	}
+}
 
 /* What stands around a context, as it is when its user starts. */
 void contexts_player(const struct player *player)
@@ -49,8 +76,11 @@ void contexts_player(const struct player *player)
 	window_start(player->place, player->place ? " proc B, ring 3 " : " proc A, ring 3 ");
 	screen_put(HALF_ROW, column, proc_colour(player->place),
 		   player->place ? "context of B" : "context of A");
-	screen_put(HALF_ROW, column + 14, FAINT, "at");
-	screen_put(HALF_ROW, column + 17, LABEL, hex((uint32_t)&player->context, 8));
+	screen_put(HALF_ROW, column + 13, FAINT, "to");
+	screen_put(HALF_ROW, column + 16, LABEL, hex((uint32_t)&player->context.fsbase, 8));
+	screen_put(CONTEXT_ROW - 1, column + BY_TRAP, FAINT, "by the trap");
+	screen_put(CONTEXT_ROW - 1, column + BY_PUSHA, FAINT, "by pusha");
+	screen_put(CONTEXT_ROW - 1, column + BY_PUSH, FAINT, "by push");
 	for (const struct word *w = words; w < words + WORDS; w++)
 		screen_put(CONTEXT_ROW + w->row, column + w->column, LABEL, w->name);
 }
@@ -63,9 +93,9 @@ static void draw_context(const struct player *player, const char *what)
 
 	screen_put(HALF_ROW, column + 26, BALL, what);
 	for (const struct word *w = words; w < words + WORDS; w++)
-		screen_put(CONTEXT_ROW + w->row, column + w->column + w->value,
-			   w->offset < TRAP_NUM ? VALUE : proc_colour(player->place),
-			   hex(*(const uint32_t *)(context + w->offset), 8));
+		screen_put(CONTEXT_ROW + w->row, column + w->column + text_length(w->name),
+			   word_colour(player, w),
+			   hex(*(const uint32_t *)(context + w->offset), w->digits));
 }
 
 void contexts_start(void)
@@ -73,7 +103,7 @@ void contexts_start(void)
 	screen_box(RING0_ROW, RING0_ROWS, SINGLE, RING0, " ring 0, run(&context) ");
 	screen_put(TSS_ROW, HALF_LEFT, LABEL, "TSS  ss0:esp0");
 	screen_put(TSS_ROW, HALF_LEFT + 30, FAINT,
-		   "the stack of run's caller, at every trap");
+		   "where a trap pushes: the end of a context");
 }
 
 /* What a switch has changed.  In: how many there were, the players it was from and to

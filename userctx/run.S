@@ -1,114 +1,72 @@
 /*
  * run(&context): ring 3 as a function that C calls, and that returns when the user
- * traps.  All of it is in this file: the way there, the two ways back, and what
- * happens when ring 0 itself traps.
+ * traps.  All of it is in this file: the way there, the way back, and what happens when
+ * ring 0 itself traps.
  */
 #include "context.h"
+#include "frame.h"
 #include "user_segments.h"
 #include "vectors.h"
 
 #define TSS_ESP0		4	/* x86.h holds it to that */
-#define RUN_CONTEXT		28	/* from esp in trap_from_ring3: over 7 words */
 #define TRAP_CS			12	/* from esp in trap_entry: over 3 words */
+#define TRAP_STACK_BYTES	2048
 
 	.text
 
 /*
- * set_base - writes a segment's base into its descriptor in the GDT
+ * load_base - writes a base from the context into a segment's descriptor in the GDT
  *
- * In:		eax: the base; of a descriptor it has bytes 2, 3, 4 and 7.
- * Clobbers:	eax, flags.
+ * In:		eax: the context.
+ * Does:	bytes 2 to 4 of a descriptor are 24 bits of its base.  One instruction
+ *		writes these and byte 5, the access byte; the next mends that.
+ * Clobbers:	edx.
  * Intel:	volume 3, section 3.4.5.
  */
-	.macro	set_base selector
-	mov	%ax, gdt + (\selector & ~SELECTOR_RPL) + 2
-	shr	$16, %eax
-	mov	%al, gdt + (\selector & ~SELECTOR_RPL) + 4
-	mov	%ah, gdt + (\selector & ~SELECTOR_RPL) + 7
+	.macro	load_base selector, base
+	mov	\base(%eax), %edx
+	mov	%edx, gdt + (\selector & ~SELECTOR_RPL) + 2
+	movb	$ACCESS_PRESENT | ACCESS_DPL(3) | ACCESS_DATA, gdt + (\selector & ~SELECTOR_RPL) + 5
 	.endm
 
 /*
  * void run(struct user_context *context)
  *
  * From:	C, in ring 0, after it has loaded the user's LDT.
- * In:		eax: the context.
+ * In:		eax: the context, with CONTEXT_HEADROOM below it; C answers for what is in
+ *		it (check.c).
  * Out:		to ring 3, by iret, with every register from the context.
  *		To C, when the user has trapped: see trap_from_ring3.
- * Stack:	C's.  What C wants to see again stays there, and above it the
- *		context's address; esp0 points at that.  The five words for iret are
- *		built below esp0, where the CPU will push the same five:
- *
- *			 return address
- *			 ebx esi edi ebp	C's
- *		esp0 ->	 the context
- *			 ss esp eflags cs eip	 <- esp at iret, and behind the trap
- *
- * Interrupts:	off, until iret takes IF from the context.  That eflags has IOPL 0,
- *		and VM and NT clear, is C's business: it comes from C's initialiser,
- *		and ring 3 can change none of it but NT, which here does no harm.
- * Errors:	an eip outside the user's code: the CPU refuses it at run_iret, still
+ * Stack:	C's, where C's registers stay; kernel_stack says where.  Then the context,
+ *		from which all is popped.  esp0 is the end of its frame, where the CPU
+ *		pushes at the trap.
+ * Interrupts:	off, until iret takes IF from the context.
+ * Errors:	a selector that the CPU refuses, or an eip outside the user's code: still
  *		in ring 0, and trap_handler makes of that a trap of the user.
  * Intel:	volume 2, IRET, return to outer privilege level; volume 3, section
  *		7.2.1 (esp0).
  */
 	.global	run, run_iret
 run:
-	push	%ebx
-	push	%esi
-	push	%edi
-	push	%ebp
-	push	%eax
-	mov	%esp, tss + TSS_ESP0
-
-	mov	%eax, %ebp		# what ebp points at is found through ss, so that
-	mov	FSBASE(%ebp), %eax	# the context is in reach when ds is the user's
-	set_base USER_FS
-	mov	GSBASE(%ebp), %eax
-	set_base USER_GS
-
-	push	$USER_DATA		# ss
-	push	ESP(%ebp)
-	push	EFLAGS(%ebp)
-	push	$USER_CODE		# cs
-	push	EIP(%ebp)
-
-	mov	$USER_DATA, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
-	mov	$USER_FS, %eax
-	mov	%eax, %fs		# the CPU reads the new bases
-	mov	$USER_GS, %eax
-	mov	%eax, %gs
-
-	mov	EAX(%ebp), %eax
-	mov	ECX(%ebp), %ecx
-	mov	EDX(%ebp), %edx
-	mov	EBX(%ebp), %ebx
-	mov	ESI(%ebp), %esi
-	mov	EDI(%ebp), %edi
-	mov	EBP(%ebp), %ebp
+	pusha				# what C wants to see again
+	mov	%esp, kernel_stack
+	lea	CONTEXT_END(%eax), %edx
+	mov	%edx, tss + TSS_ESP0
+	load_base USER_FS, FSBASE
+	load_base USER_GS, GSBASE
+	mov	%eax, %esp
+1:	restore_registers		# with fs and gs the CPU reads the new bases
+	add	$8, %esp		# trap_num, error_code
 run_iret:
 	iret
-
-/*
- * trap_entry - exceptions and interrupts, out of any ring
- *
- * From:	the entry points of vectors 0 to 0x2f, which have pushed vector and
- *		error code (or 0) below the CPU's words.
- * Stack:	run's, at esp0, if ring 3 trapped; else as it was.
- * Interrupts:	off.
- */
-	fault_vectors_to trap_entry
-trap_entry:
-	testb	$SELECTOR_RPL, TRAP_CS(%esp)
-	jz	trap_from_ring0
-	jmp	trap_from_ring3
+	restored_since 1b
 
 /*
  * gate - int 0x30, the user's call
  *
- * From:	ring 3, through the IDT.  All registers but cs, eip, ss, esp and the
- *		flags IF and TF are still the user's.
+ * From:	ring 3, through the IDT.  The CPU has changed to ss0:esp0, the end of
+ *		the frame in the context, and pushed ss, esp, eflags, cs, eip there.  All
+ *		else is still the user's, but for the flags IF and TF.
  *
  * gate_with_stop is the same with a magic breakpoint in front; the IDT points there
  * as long as every switch is shown (common/look.c).
@@ -122,86 +80,87 @@ gate:
 	push	$TRAP_CALL		# and this were a vector
 
 /*
- * trap_from_ring3 - stores everything back into the context, and returns from run
+ * trap_from_ring3 - the rest of the registers go into the context, and run returns
  *
- * In:		ss:esp: trap number, error code, the CPU's five words, the context.
- * Out:		to run's caller: the context has all that the user had, trap_num and
- *		error_code; ds = es = RING0_DATA, gs = RING0_SCREEN, DF clear; ebx,
- *		esi, edi, ebp and esp as they were at run; eax, ecx, edx are anything.
- * Stack:	run's.  The user's own is not touched, wherever its esp points.
+ * In:		ss:esp: trap_num in the context that runs; above it all is filled in.
+ * Out:		as run_return; the context has all that the user had.
+ * Stack:	the context, then C's.  The user's own is not touched, wherever its esp
+ *		points.
  * Interrupts:	off.
  * Errors:	none.
  * Intel:	volume 3, section 6.12.1 (the five words).
  */
 trap_from_ring3:
-	push	%ebp			# one register for the context; as in run, ss finds
-	mov	4 + RUN_CONTEXT(%esp), %ebp	# what it points at, and ds may be anything
-	mov	%eax, EAX(%ebp)
-	mov	%ecx, ECX(%ebp)
-	mov	%edx, EDX(%ebp)
-	mov	%ebx, EBX(%ebp)
-	mov	%esi, ESI(%ebp)
-	mov	%edi, EDI(%ebp)
-	pop	EBP(%ebp)
-	pop	TRAP_NUM(%ebp)
-	pop	ERROR_CODE(%ebp)
-	pop	EIP(%ebp)
-	pop	%eax			# cs: always USER_CODE
-	pop	EFLAGS(%ebp)
-	pop	ESP(%ebp)
+	save_registers
 
 /*
  * run_return - the end of run
  *
- * From:	above; or trap_from_ring0, when the CPU has refused the user's eip, with
- *		registers that are the user's already.
+ * From:	above; or restore_refused (main.c), in the place of an iret.
+ * In:		kernel_stack, as run has left it.  ss: RING0_DATA.
+ * Out:		to run's caller: all general registers as they were at run, with the
+ *		return address popped; ds = es = RING0_DATA, DF clear; fs and gs are
+ *		anything.
+ * Stack:	any; then C's.
+ * Interrupts:	off.
  */
 	.global	run_return
 run_return:
-	mov	%ss:tss + TSS_ESP0, %esp
-	mov	$RING0_DATA, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
-	mov	$RING0_SCREEN, %eax
-	mov	%eax, %gs
+	lds	%ss:kernel_stack, %esp	# a far pointer: ds:esp
+	les	kernel_stack, %eax	# of this one, es is what is wanted
 	cld				# C counts on it
-	pop	%eax			# the context
-	pop	%ebp
-	pop	%edi
-	pop	%esi
-	pop	%ebx
+	popa
 	ret
+
+/*
+ * trap_entry - exceptions and interrupts, out of any ring
+ *
+ * From:	the entry points of vectors 0 to 0x2f, which have pushed vector and
+ *		error code (or 0) below the CPU's words.
+ * Stack:	the context, if ring 3 trapped; else as it was.
+ * Interrupts:	off.
+ */
+	fault_vectors_to trap_entry
+trap_entry:
+	testb	$SELECTOR_RPL, TRAP_CS(%esp)
+	jnz	trap_from_ring3
 
 /*
  * trap_from_ring0 - ring 0 itself has trapped
  *
  * In:		ss:esp: trap number, error code, eip, cs, eflags.  ss is RING0_DATA;
- *		ds, es, fs and gs may be a user's, at run_iret.
+ *		all other segment registers may be a user's, in run.
  * Does:	makes a struct trap_frame of it, calls trap_handler(&frame), and goes on
  *		as the frame then says, if trap_handler comes back.
- * Stack:	the one that was in use.
+ * Stack:	for the frame the one that was in use, which may be a context: there is
+ *		headroom below it.  Then trap_stack.
  * Interrupts:	off.
  */
 trap_from_ring0:
-	pusha
-	push	%ds
-	push	%es
-	push	%fs
-	push	%gs
-	mov	$RING0_DATA, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
-	mov	$RING0_SCREEN, %eax
-	mov	%eax, %gs
+	save_registers
+	mov	%esp, %eax		# trap_handler's argument,
+	mov	%esp, %ebx		# and the way back
+	mov	$RING0_DATA, %ecx
+	mov	%ecx, %ds
+	mov	%ecx, %es
+	mov	$trap_stack_end, %esp
 	cld
-	mov	%esp, %eax
 	call	trap_handler
-	pop	%gs
-	pop	%fs
-	pop	%es
-	pop	%ds
-	popa
+	mov	%ebx, %esp
+	restore_registers
 	add	$8, %esp		# trap number and error code
 	iret
+
+	.data
+	.balign	4
+	.global	kernel_stack
+kernel_stack:				# where run has left C's registers
+	.long	0
+	.word	RING0_DATA
+
+	.bss
+	.balign	4
+	.space	TRAP_STACK_BYTES
+trap_stack_end:
 
 	.section .note.GNU-stack, "", @progbits

@@ -95,4 +95,6 @@ idtr:
 #include "proc.h"
 #undef PROC
 
+	.global	proc_a_code_bytes, proc_b_code_bytes	# as check.c wants to know
+
 	.section .note.GNU-stack, "", @progbits

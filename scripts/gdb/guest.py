@@ -5,6 +5,8 @@ segments and tables are the CPU's own, linear.
 """
 
 import collections
+import os
+import pathlib
 import re
 import struct
 
@@ -12,6 +14,8 @@ import gdb
 
 import stub
 from command import quietly
+
+PROGRAM = os.environ["PROGRAM"]  # scripts/debug: the one that the floppy starts
 
 RPL, TI = 3, 4
 PE = 1
@@ -104,7 +108,7 @@ def word(address):
 
 def read_symbols():
     """The program's names and addresses. Not asked of GDB: for it, C's local variables come first."""
-    with open("build/p_proc.sym", encoding="utf-8") as listing:
+    with open(f"build/{PROGRAM}.sym", encoding="utf-8") as listing:
         return {name: int(address, 16) for address, name in map(str.split, listing)}
 
 
@@ -138,7 +142,8 @@ def where(address):
 # ---- tables
 
 Row = collections.namedtuple("Row", "name purpose")
-SEGMENT_HEADERS = ("common/segments.h", "common/proc_segments.h")
+FOLDER = pathlib.Path("common" if PROGRAM == "p_proc" else PROGRAM)
+SEGMENT_HEADERS = ["common/segments.h", *sorted(FOLDER.glob("*_segments.h"))]
 
 
 def segment_rows():

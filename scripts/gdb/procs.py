@@ -9,6 +9,12 @@ from command import Command, say
 from guest import protected_cpu
 
 
+def all_procs():
+    if procs := guest.procs():
+        return procs
+    raise gdb.GdbError(f"{guest.PROGRAM.upper()} has no procs in frames, as P_PROC has")
+
+
 class Frames(Command):
     """Both frames word by word: who pushes what, and where esp0 and esp point.
 
@@ -20,7 +26,7 @@ class Frames(Command):
 
     def run(self, _argument):
         cpu = protected_cpu()
-        procs = guest.procs()
+        procs = all_procs()
         marks = {guest.esp0(): "<- esp0"}
         if cpu.cpl == 0:
             marks[cpu.sp] = "<- esp0, esp" if cpu.sp in marks else "<- esp"
@@ -58,7 +64,7 @@ class Who(Command):
 
     def run(self, _argument):
         cpu = protected_cpu()
-        procs = guest.procs()
+        procs = all_procs()
         names = {proc.start: proc.name for proc in procs}
         for proc in procs:
             state = f"saved in its frame, {proc.start:08x}"

@@ -21,6 +21,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 # ruff: noqa: E402  (after the lines above, so that they are found)
+import guest
 from breakpoints import AccessWatch, At, ReadWatch, Watch
 from command import Command, quietly, say
 from console import Key, Screen
@@ -31,7 +32,7 @@ from where import Assembly, Ring, Stop
 
 COMMANDS = (At, Crossing, Ring, Who, Frames, Tss, Gdt, Ldt, Idt, Screen, Key, Watch)
 
-SETTINGS = """
+SETTINGS = f"""
 set confirm off
 set pagination off
 set osabi none
@@ -41,7 +42,7 @@ set architecture i8086
 set disassemble-next-line auto
 # Code comes from the ELF file, so that one sees it before it is loaded, too.
 set trust-readonly-sections on
-file build/p_proc.elf
+file build/{guest.PROGRAM}.elf
 add-symbol-file build/boot.elf
 """
 

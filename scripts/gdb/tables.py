@@ -12,7 +12,7 @@ from guest import Cpu, protected_cpu
 class Gdt(Command):
     """The GDT, decoded: every segment, and which registers hold it.
 
-    Names and purposes are those of common/segments.h and proc_segments.h.
+    Names and purposes are those of common/segments.h and of the program's own.
     """
 
     name = "gdt"
@@ -34,7 +34,8 @@ class Ldt(Command):
     def run(self, _argument):
         cpu = protected_cpu()
         if not cpu.ldtr.selector & ~guest.RPL:
-            raise gdb.GdbError("No LDT is in use: proc A's is loaded between ckpt_tss and ckpt_iret.")
+            hint = ": proc A's is loaded between ckpt_tss and ckpt_iret." if guest.procs() else "."
+            raise gdb.GdbError("No LDT is in use" + hint)
         say(f"LDTR   {cpu.ldtr.selector:04x} {guest.selector(cpu.ldtr.selector)}   "
             f"base {cpu.ldtr.base:08x}   limit {cpu.ldtr.limit:04x}")
         show_segments(guest.descriptors(cpu.ldtr), guest.TI, cpu)
@@ -121,7 +122,8 @@ class Tss(Command):
         ss0, esp0, bitmap = (words.pop(name) for name in ("ss0", "esp0", "io_bitmap"))
         say(f"ss0    {ss0:08x}   {guest.selector(ss0)}")
         say(f"esp0   {esp0:08x}   {meaning(esp0)}")
-        closed = "beyond the limit: all are closed to ring 3" if bitmap >= tss.type.sizeof else "inside"
+        limit = tr.limit if tr.selector else tss.type.sizeof - 1
+        closed = "beyond the limit: all are closed to ring 3" if bitmap > limit else "inside"
         say(f"ports  I/O bitmap at {bitmap:04x}, {closed}")
         others = ", ".join(f"{name} {word:08x}" for name, word in words.items() if word)
         say(f"all else, for task switches: {others or 0}")

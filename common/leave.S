@@ -1,0 +1,95 @@
+/*
+ * The way back: from ring 0 into real mode, and to DOS, if it was DOS that loaded the
+ * program.  What enter.S has changed is as it was found.
+ */
+#include "cmos.h"
+#include "tables.h"
+
+#define REAL_CODE		0x08
+#define REAL_DATA		0x10
+
+	.text
+
+/*
+ * back_to_dos - does not come back
+ *
+ *	void back_to_dos(void)
+ *
+ * From:	ring 0, after bios_devices_restore (machine.c).
+ * To:		DOS, by int 0x20, in text mode 80 x 25.
+ * Stack:	ring0_stack, from its end: nobody will want what is on it.
+ * Interrupts:	off, NMI too, until there are real mode and its vectors again.
+ * Intel:	volume 3, section 10.9.2, switching back to real-address mode.
+ */
+	.code32
+	.global	back_to_dos
+back_to_dos:
+	mov	$CMOS_NMI_OFF | CMOS_STATUS_D, %al
+	out	%al, $CMOS_INDEX
+	in	$CMOS_DATA, %al		# the clock chip wants each index followed up
+
+	mov	program_base, %eax
+	shr	$4, %eax
+	mov	%ax, real_mode + 2
+
+	# Real mode goes on with the limits and sizes that the segment registers have
+	# now.  So they get those that it had at first: 64 KiB, 16 bits.
+	lgdtl	real_gdt
+	ljmp	$REAL_CODE, $1f
+	.code16
+1:	mov	$REAL_DATA, %ax
+	mov	%ax, %ds
+	mov	%ax, %es
+	mov	%ax, %fs
+	mov	%ax, %gs
+	mov	%ax, %ss
+	mov	$ring0_stack_end, %esp
+	lidtl	real_idtr
+	mov	bios_cr0, %eax		# PE was clear there; FPU as it was
+	mov	%eax, %cr0
+	ljmp	*real_mode		# only now does cs become a segment
+in_real_mode:
+	mov	%cs, %ax
+	mov	%ax, %ds
+	mov	%ax, %es
+	mov	%ax, %fs
+	mov	%ax, %gs
+	mov	%ax, %ss
+
+	mov	$CMOS_STATUS_D, %al	# NMI has its vector again
+	out	%al, $CMOS_INDEX
+	in	$CMOS_DATA, %al
+
+	sti
+	call	close_a20		# enter.S
+	mov	$0x0003, %ax		# BIOS: text mode 80 x 25, with a cursor
+	int	$0x10
+	int	$0x20			# cs is the segment that DOS knows us by
+
+
+	.data
+
+/* What entry 0 holds is as in every program's gdt. */
+	.balign	8
+real_gdt:
+	base_here
+	.word	real_gdt_end - real_gdt - 1
+	.long	real_gdt
+	.word	0
+	base_here
+	.word	PROGRAM_BYTES - 1, 0	# REAL_CODE
+	.byte	0, ACCESS_PRESENT | ACCESS_CODE, 0, 0
+	base_here
+	.word	PROGRAM_BYTES - 1, 0	# REAL_DATA
+	.byte	0, ACCESS_PRESENT | ACCESS_DATA, 0, 0
+real_gdt_end:
+
+/* Real mode's vectors: 256 far pointers at the bottom of memory. */
+real_idtr:
+	.word	256 * 4 - 1
+	.long	0
+
+real_mode:
+	.word	in_real_mode, 0		# its segment is the program's
+
+	.section .note.GNU-stack, "", @progbits

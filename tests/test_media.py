@@ -1,0 +1,228 @@
+"""What goes to real machines: the CD, and the stick with what is asked before it is written."""
+
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+
+import machines
+import pytest
+from machines import FLOPPY, ROOT
+
+IMAGE = FLOPPY.read_bytes()
+MKISO, USB = ROOT / "scripts/mkiso", ROOT / "scripts/usb"
+DESCRIPTION = ROOT / "floppy.img.in"
+
+
+def run(*command, answer="", **env):
+    return subprocess.run([str(word) for word in command], cwd=ROOT, env={**os.environ, **env}, input=answer,
+                          capture_output=True, text=True, timeout=60)
+
+
+# ---- the CD
+
+@pytest.fixture(scope="module")
+def cd(tmp_path_factory):
+    path = tmp_path_factory.mktemp("cd") / "ringpong.iso"
+    made = run(MKISO, DESCRIPTION, FLOPPY, path)
+    assert (made.returncode, made.stdout, made.stderr) == (0, "", "")
+    return path
+
+
+def test_the_cd_is_the_same_wherever_and_whenever_and_whoever_makes_it(cd):
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    if run(*nobody, "test", "-x", MKISO).returncode:    # who is not root is another than root
+        nobody = []
+    with tempfile.TemporaryDirectory(prefix="rp-") as folder:
+        os.chmod(folder, 0o777)
+        image, other = pathlib.Path(folder) / "floppy.img", pathlib.Path(folder) / "other.iso"
+        image.write_bytes(IMAGE)
+        os.utime(image, (0, 0))
+        made = run(*nobody, "sh", "-c", 'umask 077; exec "$0" "$@"', MKISO, DESCRIPTION, image, other,
+                   TZ="Pacific/Chatham", LC_ALL="tr_TR.UTF-8", SOURCE_DATE_EPOCH="1", HOME=folder)
+        assert made.returncode == 0, made.stderr
+        assert other.read_bytes() == cd.read_bytes()
+        assert sorted(os.listdir(folder)) == ["floppy.img", "other.iso"]
+
+
+def test_the_cd_holds_the_floppy_and_says_when_it_was_made(cd):
+    content = cd.read_bytes()
+    assert content.count(IMAGE) == 1
+    date = re.search(r"^date *(.*)$", DESCRIPTION.read_text(), re.M)[1]
+    assert content.count(re.sub(r"\D", "", date).encode() + b"00") == 2     # created, modified
+
+
+def test_what_is_no_floppy_makes_no_cd(tmp_path):
+    image, cd = tmp_path / "floppy.img", tmp_path / "cd.iso"
+    image.write_bytes(IMAGE[:-1])
+    made = run(MKISO, DESCRIPTION, image, cd)
+    assert made.returncode == 1 and "is no floppy of 1440 KiB" in made.stderr
+    assert not cd.exists()
+
+
+@pytest.mark.parametrize("machine", ["pc", "q35"])
+def test_qemu_boots_the_cd(cd, machine):
+    with machines.Qemu(cd, machine=machine, drive="cd") as pc:
+        pc.wait_log("n=1 ")
+        pc.key("f")
+        pc.wait_log("switch n=65536 from=B to=A ")
+
+
+def test_bochs_boots_the_cd(cd, tmp_path):
+    empty = tmp_path / "empty.img"
+    empty.write_bytes(bytes(len(IMAGE)))
+    drive = ["ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14",
+             f"ata0-master: type=cdrom, path={cd}, status=inserted", "boot: cdrom"]
+    log = machines.bochs(["c"], image=empty, magic=False, options=drive, until="switch n=16 ").log
+    assert log[0].startswith("boot prog=p_proc base=00010000 ")
+
+
+# ---- the stick
+
+MiB = 1 << 20
+IDLE = "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+
+
+class Host:
+    """A folder with as much of a Linux host as scripts/usb asks: the stick sdx, the disk sda."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.write("proc/self/mountinfo", IDLE)
+        self.write("proc/swaps", "Filename Type Size Used Priority\n")
+        self.disk("sda", "8:0", removable=0)
+        self.disk("sdx", "65:112", removable=1)
+        self.write("sys/block/sdx/device/vendor", "Acme    \n")
+        self.write("sys/block/sdx/device/model", "Stick  3000     \n")
+        self.stick = folder / "dev/sdx"
+
+    def write(self, path, text):
+        path = self.folder / path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def disk(self, name, number, removable, size=2 * MiB):
+        for file, value in {"dev": number, "removable": removable, "ro": 0, "size": size // 512,
+                            f"{name}1/partition": 1, f"{name}1/dev": number + "1"}.items():
+            self.write(f"sys/block/{name}/{file}", f"{value}\n")
+        (self.folder / "sys/block" / name / f"{name}1/holders").mkdir()
+        self.write(f"dev/{name}", "old " * (size // 4))
+        self.write(f"dev/{name}1", "old ")
+
+    def usb(self, *arguments, answer="sdx\n"):
+        return run(USB, "--image", FLOPPY, *arguments, answer=answer, UNDER=str(self.folder))
+
+
+@pytest.fixture
+def host(tmp_path):
+    return Host(tmp_path)
+
+
+def mount(source, number):
+    return IDLE + f"30 22 {number} /x /media/stick rw - vfat {source} rw,fmask=22\n"
+
+
+# What is written into which file of the host, and why the stick is left alone then.
+OBJECTIONS = {
+    "not removable": ("sys/block/sdx/removable", "0\n", "it is not removable"),
+    "write-protected": ("sys/block/sdx/ro", "1\n", "it is write-protected"),
+    "too small": ("sys/block/sdx/size", "2879\n", "it has 1 MiB, which is less"),
+    "empty drive": ("sys/block/sdx/size", "0\n", "it has 0 MiB, which is less"),
+    "mounted": ("proc/self/mountinfo", mount("/dev/sdx", "65:112"), "/dev/sdx is mounted at /media/stick"),
+    "a partition mounted": ("proc/self/mountinfo", mount("/dev/sdx1", "65:1121"), "/dev/sdx1 is mounted at /media/stick"),
+    "mounted by another name": ("proc/self/mountinfo", mount("/dev/root", "65:1121"), "/dev/sdx1 is mounted"),
+    "mounted with a number of its own": ("proc/self/mountinfo", mount("/dev/sdx1", "0:44"), "/dev/sdx1 is mounted"),
+    "swap": ("proc/swaps", "/dev/sdx1 partition 1 0 -2\n", "/dev/sdx1 is swap space"),
+    "held": ("sys/block/sdx/sdx1/holders/dm-0", "", "/dev/sdx1 is part of dm-0"),
+}
+
+
+@pytest.mark.parametrize("file, text, message", OBJECTIONS.values(), ids=OBJECTIONS)
+def test_a_stick_is_left_alone(host, file, text, message):
+    before = host.stick.read_bytes()
+    host.write(file, text)
+    tried = host.usb("/dev/sdx")
+    assert tried.returncode == 1
+    assert f"/dev/sdx is left alone: {message}" in tried.stderr
+    assert "lost" not in tried.stdout       # it has not even asked
+    assert "/dev/sdx " not in host.usb().stdout
+    assert host.stick.read_bytes() == before
+
+
+def test_a_stick_that_is_just_large_enough_is_taken(host):
+    host.write("sys/block/sdx/size", "2880\n")
+    assert host.usb("/dev/sdx").returncode == 0
+
+
+@pytest.mark.parametrize("device, message", [
+    ("/dev/sda", "/dev/sda is left alone: it is not removable"),
+    ("/dev/sdx1", "/dev/sdx1 is a partition: the whole disk is /dev/sdx"),
+    ("/dev/sr0", "it is a CD drive"),
+    ("/dev/null", "/dev/null is no disk"),
+    ("/dev/sdy", "there is no /dev/sdy"),
+    ("sdx", "expected a device like /dev/sdX"),
+])
+def test_what_is_no_stick_is_refused(host, device, message):
+    host.disk("sr0", "11:0", removable=1)
+    host.write("dev/null", "")
+    tried = host.usb(device)
+    assert tried.returncode == 1 and message in tried.stderr
+    for file in (host.folder / "dev").iterdir():
+        assert set(file.read_bytes().split()) <= {b"old"}
+
+
+@pytest.mark.parametrize("answer", ["", "\n", "y\n", "yes\n", "/dev/sdx\n", "sda\n"])
+def test_nothing_but_its_name_is_a_yes(host, answer):
+    before = host.stick.read_bytes()
+    tried = host.usb("/dev/sdx", answer=answer)
+    assert tried.returncode == 1 and "nothing has been written" in tried.stderr
+    assert host.stick.read_bytes() == before
+
+
+def test_a_stick_that_is_mounted_while_it_asks_is_left_alone(host):
+    before = host.stick.read_bytes()
+    with subprocess.Popen([USB, "/dev/sdx"], cwd=ROOT, env={**os.environ, "UNDER": str(host.folder)}, text=True,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as asking:
+        while "type its name" not in asking.stdout.readline():
+            pass
+        host.write("proc/self/mountinfo", mount("/dev/sdx1", "65:1121"))
+        _, errors = asking.communicate("sdx\n", timeout=20)
+    assert asking.returncode == 1 and "/dev/sdx is left alone: /dev/sdx1 is mounted" in errors
+    assert host.stick.read_bytes() == before
+
+
+def test_it_says_what_will_be_lost_and_writes_the_image_and_no_more(host):
+    before = host.stick.read_bytes()
+    written = host.usb("/dev/sdx")
+    assert written.returncode == 0, written.stderr
+    assert "/dev/sdx: 2 MiB  Acme Stick 3000\nEverything on it will be lost." in written.stdout
+    assert host.stick.read_bytes() == IMAGE + before[len(IMAGE):]
+    with machines.Qemu(host.stick, drive="usb") as pc:
+        pc.wait_log("switch n=1 ")
+
+
+def test_a_link_leads_to_its_stick(host):
+    link = host.folder / "dev/disk/by-id/usb-Acme"
+    link.parent.mkdir(parents=True)
+    link.symlink_to("../../sdx")
+    assert host.usb("/dev/disk/by-id/usb-Acme").returncode == 0
+    assert host.stick.read_bytes().startswith(IMAGE)
+
+
+def test_make_usb_lists_the_sticks_and_says_how(host):
+    def make_usb(*arguments):
+        return run("make", "-s", "usb", *arguments, UNDER=str(host.folder), MAKEFLAGS="", MAKELEVEL="")
+
+    listed = make_usb().stdout
+    assert "    /dev/sdx  2 MiB  Acme Stick 3000\n" in listed and "/dev/sda" not in listed
+    assert "make usb DEVICE=/dev/sdX" in listed
+    refused = make_usb("DEVICE=/dev/sda")
+    assert refused.returncode == 2 and "/dev/sda is left alone" in refused.stderr
+    host.write("sys/block/sdx/removable", "0\n")
+    assert "There is no stick here" in make_usb().stdout
+
+
+def test_make_iso_makes_the_cd(cd):
+    assert run("make", "-s", "iso", MAKEFLAGS="", MAKELEVEL="").returncode == 0
+    assert (machines.BUILD / "ringpong.iso").read_bytes() == cd.read_bytes()

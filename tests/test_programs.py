@@ -1,0 +1,91 @@
+"""Each program on the floppy that the judge has rules for: judged, compared, and the judge tried out on it."""
+
+import compare
+import faults
+import judge
+import machines
+import mutate
+import programs
+import pytest
+import recording
+
+EMULATORS = ("bochs", "qemu")
+ONE_OF = 11  # changes of a recording
+
+
+@pytest.fixture(scope="module", params=[name for name in programs.judged() if name != "p_proc"])
+def pair(request):
+    """From the stub's first instruction to the first switch."""
+    record = faults.recorder().record
+    return [record(emulator, request.param, switches=1) for emulator in EMULATORS]
+
+
+def test_what_is_on_the_floppy_is_recorded_and_judged_and_attacked_or_there_is_a_reason():
+    there = {path.stem for path in machines.BUILD.glob("*.com")} - {"menu"}
+    assert set(programs.on_the_floppy()) == there
+    assert {"p_proc", "kstack", "userctx"} <= set(programs.judged())
+    assert {"p_proc", "kstack", "userctx"} <= set(programs.attacked())
+
+
+def test_every_crossing_is_as_intel_says(pair):
+    for made in pair:
+        verdicts = [verdict for _, verdict in judge.verdicts(made)]
+        assert [(verdict.kind, str(fact)) for verdict in verdicts for fact in verdict.findings] == []
+        assert sum(verdict.crossing for verdict in verdicts) >= 1 + 2 + 1, "the far jump, the ways out, the way in"
+
+
+def test_the_emulators_agree(pair):
+    made = compare.Comparison(*pair)
+    assert list(map(str, made.differences)) == []
+    assert made.steps == len(pair[0]["steps"]) > 1000
+    assert bool(made.uses["the time"]) == (pair[0]["program"] == "kstack"), "which alone shows the time"
+
+
+def test_a_sample_of_changes_is_noticed_or_benign(pair):
+    report = mutate.Report(ONE_OF)
+    for made in pair:
+        mutate.recording(made, report)
+    assert report.unnoticed == []
+    assert report.caught() > 1000
+
+
+def test_the_frames_are_those_of_who_waits(pair):
+    """Behind the last step B runs, and A lies where the recording says."""
+    made = pair[0]
+    *_, (_, _, _, last) = recording.walk(made)
+    words = dict(zip(made["frames"]["A"]["words"], last["frames"]["A"]))
+    asked = next(step for step in made["steps"] if step["text"] == "int $0x30")
+    assert words["eip"] == made["symbols"][asked["symbol"]] + 2 - start_of_code(made)
+    assert words["esp"] == 256
+
+
+def start_of_code(made):
+    return made["symbols"]["proc_a_code" if "proc_a_code" in made["symbols"] else "thread_code"]
+
+
+def test_a_port_is_open_by_the_map_alone():
+    """KSTACK's A reads the clock in ring 3: Bochs shows that the CPU has asked the map."""
+    made = faults.recorder().record("bochs", "kstack", start="thread_clock", steps=3)
+    verdicts = [verdict for _, verdict in judge.verdicts(made)]
+    assert [verdict.kind for verdict in verdicts][1:] == ["out", "in"]
+    assert [fact for verdict in verdicts for fact in verdict.findings] == []
+    for verdict in verdicts[1:]:
+        assert sum(fact.rule == "port" for fact in verdict.facts) >= 4, "the map's place, its limit, the bits"
+
+
+def test_a_port_whose_bit_is_set_is_a_finding():
+    made = faults.recorder().record("bochs", "kstack", start="thread_clock", steps=3)
+    step = made["steps"][2]
+    step["accesses"][-1][3] |= 1 << 0x71 % 8  # the last: the two bytes of the map
+    assert any(verdict.findings for number, verdict in judge.verdicts(made) if number == 2)
+
+
+def test_another_time_is_no_excuse_for_anything_else(pair):
+    """Only eax and the flags, and only behind a read of the clock."""
+    clock = [number for number, step in enumerate(pair[1]["steps"]) if step["text"] == "in $0x71,%al"]
+    for number, key, found in ((n, key, [key]) for n in clock[:1] or [800] for key in ("ebx", "edx", "esp")):
+        steps = list(pair[1]["steps"])
+        *_, state = list(recording.walk(pair[1]))[number]
+        steps[number] = {**steps[number], "changes": {**steps[number]["changes"], key: state[key] ^ 1}}
+        made = compare.Comparison(pair[0], {**pair[1], "steps": steps})
+        assert [difference.field for difference in made.differences][:1] == found
