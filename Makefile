@@ -74,7 +74,7 @@ $B/menu/menu.S.o: $B/boot_name.h
 
 define LINK
 $B/$(program).elf: common/program.ld $($(program):%=$B/%.o)
-	$$(LD) -m elf_i386 -T $$^ -o $$@
+	scripts/link $$@ $$(NM) $$(LD) -m elf_i386 -T $$^
 endef
 $(foreach program,$(PROGRAMS),$(eval $(LINK)))
 
@@ -181,7 +181,7 @@ fncall:
 #: make test            what is promised, on the floppy that ships (2 minutes)
 #: make breakages       what is promised, on guests broken on purpose: must fail
 #: make soak            both emulators at full speed, with mistakes (SECONDS=60 each)
-#: make bench           how long a switch is, how fast, what a boot takes
+#: make bench           every design in one table; what a boot takes (2 minutes)
 
 PYTEST = PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider
 

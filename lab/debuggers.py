@@ -241,8 +241,11 @@ class Bochs(_Handles, machines.Bochs):
         return path.read_bytes()
 
     def write(self, address, data):
-        for offset, byte in enumerate(data):
-            self.cmd(f"setpmem {address + offset:#x} 1 {byte:#x}")
+        whole = len(data) // 4 * 4
+        for offset in (*range(0, whole, 4), *range(whole, len(data))):
+            size = 4 if offset < whole else 1
+            value = int.from_bytes(data[offset:offset + size], "little")
+            self.cmd(f"setpmem {address + offset:#x} {size} {value:#x}")
 
     def step(self):
         self.cmd("s")

@@ -1,7 +1,11 @@
-"""A copy of the floppy on which proc A does everything that lab/crossings.S has.
+"""Copies of the floppy with code of our own beside P_PROC.
+
+    graft = Graft(directory, "floors.S")
+    graft.image, graft.elf     the floppy, and the names on it
+
+Proc A does everything that lab/crossings.S has:
 
     cases = Cases(directory)
-    cases.image, cases.elf     the floppy, and the names on it
     cases.record("bochs")      a recording of all cases, one after the other
     cases.expected("bochs")    {case: what its crossing must be}
 """
@@ -33,24 +37,17 @@ def recorder():
     return module
 
 
-class Cases:
-    def __init__(self, directory):
+class Graft:
+    """A source of lab/ at PLACE; what it has in a section .hook.NAME lies at that name of the program."""
+
+    def __init__(self, directory, source):
         self.directory = pathlib.Path(directory)
+        self.source = LAB / source
         self.image, self.elf = self.directory / "cases.img", self.directory / "cases.elf"
         self._assemble()
-        self._read_table()
         hooks = self._hooks()
         self._make_elf(hooks)
         self._make_image(hooks)
-
-    def record(self, emulator):
-        """From the first instruction in protected mode that is ours to the end of the cases."""
-        return recorder().record(emulator, start="ckpt_tss", steps=5000, until=("the_end",),
-                                 elf=self.elf, image=self.image)
-
-    def expected(self, emulator):
-        """Case by case, the kind of verdict on it in an emulator; "" if there is none to speak of."""
-        return {name: self.otherwise.get((name, emulator), (what,))[0] for name, what in self.table.items()}
 
     def _run(self, *command):
         run = subprocess.run([str(word) for word in command], capture_output=True, text=True)
@@ -58,12 +55,12 @@ class Cases:
             raise SystemExit(f"{command[0]} failed:\n{run.stderr}")
 
     def _assemble(self):
-        """crossings.S, linked to the names of the program."""
+        """The source, linked to the names of the program."""
         compiler, linker, *flags = (machines.BUILD / "how").read_text().split()
         program = machines.BUILD / f"{PROGRAM}.elf"
-        object_file, self.code = self.directory / "crossings.o", self.directory / "crossings.elf"
+        object_file, self.code = self.directory / "graft.o", self.directory / "graft.elf"
         self._run(compiler, *(f.replace("-Icommon", f"-I{machines.ROOT}/common") for f in flags),
-                  "-c", LAB / "crossings.S", "-o", object_file)
+                  "-c", self.source, "-o", object_file)
         symbols = machines.symbols(program)
         hooks = [f"--section-start=.hook.{name}={symbols[name]:#x}" for name in self._hook_names(object_file)]
         self._run(linker, "-m", "elf_i386", f"-Ttext={PLACE:#x}", "-e", "setup", *hooks,
@@ -78,17 +75,6 @@ class Cases:
         path = self.directory / "section"
         self._run("objcopy", f"--dump-section={name}={path}", elf, "/dev/null")
         return path.read_bytes()
-
-    def _read_table(self):
-        """What each case is to be; and where an emulator is known to see it otherwise."""
-        self.table, self.otherwise = {}, {}
-        name = None
-        for line in self._section(self.code, ".expected").decode().splitlines():
-            fields = line.split("|")
-            if len(fields) == 2:
-                name, self.table[fields[0]] = fields
-            else:
-                self.otherwise[name, fields[0]] = tuple(fields[1:])
 
     def _hooks(self):
         """Offset in the program and bytes of each place that is bent."""
@@ -121,3 +107,29 @@ class Cases:
         shutil.copy(machines.FLOPPY, self.image)
         subprocess.run(["mcopy", "-D", "o", "-o", "-i", str(self.image), str(path), f"::{PROGRAM.upper()}.COM"],
                        check=True, capture_output=True, env={**os.environ, "MTOOLSRC": "/dev/null"})
+
+
+class Cases(Graft):
+    def __init__(self, directory):
+        super().__init__(directory, "crossings.S")
+        self._read_table()
+
+    def _read_table(self):
+        """What each case is to be; and where an emulator is known to see it otherwise."""
+        self.table, self.otherwise = {}, {}
+        name = None
+        for line in self._section(self.code, ".expected").decode().splitlines():
+            fields = line.split("|")
+            if len(fields) == 2:
+                name, self.table[fields[0]] = fields
+            else:
+                self.otherwise[name, fields[0]] = tuple(fields[1:])
+
+    def record(self, emulator):
+        """From the first instruction in protected mode that is ours to the end of the cases."""
+        return recorder().record(emulator, start="ckpt_tss", steps=5000, until=("the_end",),
+                                 elf=self.elf, image=self.image)
+
+    def expected(self, emulator):
+        """Case by case, the kind of verdict on it in an emulator; "" if there is none to speak of."""
+        return {name: self.otherwise.get((name, emulator), (what,))[0] for name, what in self.table.items()}

@@ -1,0 +1,185 @@
+"""What a switch costs: the table of docs/costs.md, and what makes it.
+
+That its counts are those of a run, test_tour.py says, for every page (lab/docs --check).
+"""
+
+import importlib.machinery
+import importlib.util
+import re
+import shutil
+import subprocess
+
+import cost
+import machines
+import pytest
+from machines import ROOT
+
+PAGE = (ROOT / "docs/costs.md").read_text()
+KIB = 1024
+
+
+def cells(line):
+    return [cell.strip() for cell in line.strip("|\n").split("|")]
+
+
+def table_of(kind):
+    text = re.search(rf"<!-- run: costs {kind} -->\n\n(.*?)\n\n", PAGE, re.S)[1]
+    head, _, *rows = map(cells, text.splitlines())
+    return head, rows
+
+
+HEAD, ROWS = table_of("designs")
+RING_HEAD, RING_ROWS = table_of("rings")
+ON_THE_FLOPPY = [design for design in cost.DESIGNS if design is not cost.FNCALL]
+
+
+def promised(design):
+    return dict(zip(HEAD, next(row for row in ROWS if row[0] == design.name)))
+
+
+# ---- the page
+
+def test_the_table_has_every_design_and_every_column():
+    assert tuple(HEAD) == cost.HEAD
+    assert [row[0] for row in ROWS] == [design.name for design in cost.DESIGNS]
+    assert {design.program for design in ON_THE_FLOPPY} - {"floors"} \
+        == {path.stem for path in machines.BUILD.glob("*.com")} - {"menu"}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
+def test_a_row_has_a_number_wherever_there_can_be_one(row):
+    a_to_b, b_to_a, accesses, kept, lines, *speeds = row[1:]
+    assert all(re.fullmatch(r"\d+", cell) for cell in (a_to_b, b_to_a, kept, lines))
+    spread = r"\d\.\d\d \(\d\.\d\d to \d\.\d\d\)"
+    if row[0] == "FNCALL":
+        assert accesses == speeds[1] == cost.UNKNOWN and re.fullmatch(r"\d+ ns \(\d+ to \d+\)", speeds[0])
+    else:
+        assert re.fullmatch(r"\d+( and \d+)?", accesses)
+        assert all(re.fullmatch(rf"{spread}|by its clock|1: \d+\.\d\d million/s", cell) for cell in speeds)
+
+
+def test_the_floors_are_as_long_as_their_names_say():
+    assert [(row[1], row[2]) for row in ROWS[:2]] == [("6", "6"), ("14", "14")]
+    assert [row[0].partition(":")[0] for row in ROWS[:2]] == ["6", "14"]
+
+
+def test_the_parts_of_p_proc_add_up():
+    parts = re.search(r"\| what for \| instructions \|\n.*?\n\n", PAGE, re.S)[0]
+    assert sum(map(int, re.findall(r"\| (\d+) \|$", parts, re.M))) == int(promised(cost.P_PROC)["A to B"])
+
+
+def test_another_count_is_a_difference_and_another_speed_is_none():
+    page = cost.markdown(HEAD, ROWS)
+    slower = cost.markdown(HEAD, [[*row[:-2], "", ""] for row in ROWS])
+    assert len(set(cost.comparable(page, slower))) == 1
+    for column in range(1, len(HEAD) - 2):
+        longer = [list(row) for row in ROWS]
+        longer[2][column] += "0"
+        assert len(set(cost.comparable(page, cost.markdown(HEAD, longer)))) == 2
+
+
+# ---- the counts
+
+@pytest.mark.parametrize("design", ON_THE_FLOPPY, ids=lambda design: design.name)
+def test_qemu_counts_the_same_instructions(design):
+    counts = cost.counted(design, "QEMU")
+    row = promised(design)
+    assert [str(len(counts.steps[who])) for who in "AB"] == [row["A to B"], row["B to A"]]
+
+
+def test_what_is_counted_begins_in_ring_3_and_ends_before_it():
+    for steps in cost.counted(cost.P_PROC).steps.values():
+        assert [step.cs & 3 for step in steps] == [3] + [0] * (len(steps) - 1)
+        assert (steps[0].text.split()[0], steps[-1].text) == ("int", "iret")
+
+
+def test_a_switch_costs_the_same_in_a_ring_of_256_as_of_2():
+    few, many = cost.ring(2), cost.ring(256)
+    assert (len(few), len(many)) == (2, 256)
+    assert max(many) <= 1.01 * min(few) and min(many) >= 0.99 * max(few)
+    assert {row[0]: row[1:3] for row in RING_ROWS}["256"] == [str(min(many)), str(max(many))]
+    assert tuple(int(row[0]) for row in RING_ROWS) == cost.RINGS
+
+
+def test_more_procs_find_room_with_their_headroom_and_away_from_code():
+    symbols = machines.symbols()
+    size, headroom = 88, 72
+    found = cost.places(symbols, 254, size, headroom)
+    assert len(found) == 254 and all(later - one >= size for one, later in zip(found, found[1:]))
+    for place in found:
+        assert symbols["data_in_file"] // 4096 < place // 4096
+        assert place + size <= symbols["data_start"] or symbols["bss_end"] <= place <= 0x10000 - size
+    with pytest.raises(cost.Lacking, match="no room for 2000 procs more"):
+        cost.places(symbols, 2000, size, headroom)
+
+
+# ---- what is missing
+
+@pytest.fixture
+def bench(monkeypatch):
+    """lab/bench, with little to do."""
+    loader = importlib.machinery.SourceFileLoader("lab_bench", str(ROOT / "lab/bench"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("lab_bench", loader))
+    loader.exec_module(module)
+    monkeypatch.setattr(cost, "ROUNDS", 1)
+    monkeypatch.setattr(cost, "ROUND_SECONDS", 0.02)
+    monkeypatch.setattr(cost, "RINGS", (2, 8))
+    monkeypatch.setattr(cost, "DESIGNS", (cost.P_PROC,))
+    monkeypatch.setattr(cost, "linux_bench", lambda: (_ for _ in ()).throw(cost.Lacking("not now")))
+    return module
+
+
+@pytest.mark.parametrize("lacking, known", [
+    (["bochs"], ["25", "25", "–", "68", None, r"1: .* million/s", "–"]),
+    (["qemu-system-i386"], ["25", "25", "58", "68", None, "–", r"1: .* million/s"]),
+    (["bochs", "qemu-system-i386"], ["–"] * 7),
+], ids=["no Bochs", "no QEMU", "neither"])
+def test_without_an_emulator_it_says_so_and_prints_the_rest(bench, monkeypatch, capsys, lacking, known):
+    which = shutil.which
+    monkeypatch.setattr(cost.shutil, "which", lambda tool: None if tool in lacking else which(tool))
+    monkeypatch.setattr(cost, "how_to_get", lambda tool: f"no {tool}: it is in the package {tool}")
+    assert bench.main(["table", *(["switch"] if "bochs" in lacking else [])]) == 0
+    said = capsys.readouterr().out
+    row = cells(re.search(r"^\| P_PROC .*", said, re.M)[0])[1:]
+    assert all(want is None or re.fullmatch(want, cell) for want, cell in zip(known, row, strict=True)), row
+    for tool in lacking:
+        assert f"  missing: no {tool}: it is in the package {tool}" in said
+    if "bochs" in lacking:
+        assert "switch: left out: no bochs: it is in the package bochs" in said
+
+
+def test_a_program_that_is_not_built_is_said_to_be_missing(bench, monkeypatch):
+    monkeypatch.setattr(cost, "DESIGNS", (cost.P_PROC._replace(name="NOWHERE", program="nowhere"),))
+    table, missing = cost.table()
+    assert missing == ["NOWHERE: no build/nowhere.elf"]
+    assert cells(table.splitlines()[2]) == ["NOWHERE"] + ["–"] * 7
+
+
+# ---- what is too large
+
+def make_with(tree, line):
+    """make's exit code and what it said, with one line more in switch.c."""
+    if not tree.exists():
+        shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".git", "__pycache__", "pytest", "bench", "breakages"))
+    (tree / "switch.c").write_text((ROOT / "switch.c").read_text() + line + "\n")
+    run = subprocess.run(["make", "-s", "B=build"], cwd=tree, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return run.returncode, run.stdout
+
+
+def test_a_program_that_is_too_large_is_refused_with_its_size(tmp_path):
+    size = (machines.BUILD / "p_proc.com").stat().st_size
+    more = 61 * KIB - size
+    code, said = make_with(tmp_path / "tree", f"const char too_large[{more}] = {{ 1 }};")
+    assert code
+    told = int(re.search(r"^build/p_proc\.elf: too large: (\d+) bytes, and a program may have 61440 \(60 KiB\)$",
+                         said, re.M)[1])
+    assert abs(told - 61 * KIB) < 64
+    assert "relocation" not in said
+    code, said = make_with(tmp_path / "tree", "static char much[0xe000]; char *where(void);\nchar *where(void) { return much; }")
+    assert code
+    assert re.search(r"^build/p_proc\.elf: too large in memory: it ends at offset \d+, and must at 63488", said, re.M)
+
+
+def test_other_complaints_of_the_linker_are_still_told(tmp_path):
+    code, said = make_with(tmp_path / "tree", "int nowhere(void), call(void);\nint call(void) { return nowhere(); }")
+    assert code and "undefined reference to `nowhere'" in said and "too large" not in said
