@@ -235,6 +235,12 @@ def test_make_run_starts_the_program_that_is_named():
     assert played.stdout.startswith("boot prog=kstack ")
 
 
+def test_run_waits_for_no_more_switches_than_the_clock_gives():
+    played = make("run", "PROG=timer")
+    assert played.returncode == 0, played.stderr
+    assert "boot prog=timer " in played.stdout and "switch n=512 " in played.stdout
+
+
 def test_make_bochs_headless_starts_the_program_that_is_named():
     played = make("bochs-headless", "PROG=USERCTX.COM", timeout=130)
     assert played.returncode == 0, played.stderr
