@@ -178,7 +178,7 @@ fncall:
 
 # ---- testing and measuring ------------------------------------------------
 #: make attack          whatever ring 3 may try, and codes at random (7 minutes; PROG=kstack)
-#: make test            what is promised, on the floppy that ships (2 minutes)
+#: make test            what is promised, on the floppy that ships (4 minutes)
 #: make breakages       what is promised, on guests broken on purpose: must fail
 #: make soak            both emulators at full speed, with mistakes (SECONDS=60 each)
 #: make bench           every design in one table; what a boot takes (2 minutes)
