@@ -78,6 +78,10 @@ def _wait(what, attempt, timeout, evidence, output=None):
     return result
 
 
+# A machine ends with whoever has started it, even if that one is killed.
+TOGETHER = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
+
+
 class _Machine:
     """A process with a folder of its own, both gone when the `with` ends."""
 
@@ -94,7 +98,7 @@ class _Machine:
 
     def _start(self, command, **options):
         self.errors = open(self.dir / "stderr", "w+")
-        self.process = subprocess.Popen(command, stderr=self.errors, start_new_session=True, **options)
+        self.process = subprocess.Popen([*TOGETHER, *command], stderr=self.errors, start_new_session=True, **options)
 
     def alive(self):
         return self.process.poll() is None
