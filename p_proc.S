@@ -32,7 +32,7 @@
  *
  * From:	the loader, by a far jump.  Real mode; never comes back.
  * Stack:	the loader's, then ring0_stack, then proc A's.
- * Interrupts:	off from the first moment in protected mode on, for good.
+ * Interrupts:	off from the first instruction on; let in again by the iret to ring 3.
  */
 	.code16
 	.global	start
