@@ -130,13 +130,14 @@ static void wait_pictures(unsigned from, unsigned to, uint64_t switches)
 }
 
 /* At full speed nobody waits: a batch is so large that it takes about a
-   picture's time, and keys are looked at in between. */
+   picture's time, and keys are looked at in between.  It grows by half, so that it
+   never takes as long as the watchdog's alarm. */
 static void adjust_batch(uint64_t switches)
 {
 	if (timer_done())
-		batch /= 2;
+		batch -= batch / 3;
 	else
-		batch *= 2;
+		batch += batch / 2;
 	if (batch < pace_range.smallest_batch)
 		batch = pace_range.smallest_batch;
 	if (batch > LARGEST_BATCH)
@@ -153,7 +154,7 @@ void pace_start(void)
 /* Whether the screen is to be drawn before the next wait. */
 bool pace_wants_picture(void)
 {
-	return held || pace < pace_range.full_speed || ++looks % LOOKS_PER_PICTURE == 0;
+	return !pace_is_full() || ++looks % LOOKS_PER_PICTURE == 0;
 }
 
 /*
@@ -183,6 +184,11 @@ uint32_t pace_wait(unsigned from, unsigned to, uint64_t switches)
 	else if (pace < pace_range.full_speed)
 		batch = 1 << (pace - ONE_BY_ONE);
 	return batch;
+}
+
+bool pace_is_full(void)
+{
+	return !held && pace == pace_range.full_speed;
 }
 
 /* Whether each switch is looked at. */

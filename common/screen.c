@@ -107,6 +107,15 @@ void screen_pace(const char *pace, const char *more)
 	screen_put(TITLE_ROW, PACE_COLUMN + text_length(pace), TITLE, more);
 }
 
+/* In the panel's lower edge, where the title in the upper one ends. */
+void screen_clocks(const char *text)
+{
+	enum { EDGE_ROW = RING0_ROW + RING0_ROWS - 1, END = COLUMNS - 3 };
+
+	screen_fill(EDGE_ROW, COLUMNS / 2 + 2, END - (COLUMNS / 2 + 2), RING0 | 0xc4);
+	screen_put(EDGE_ROW, END - text_length(text), RING0, text);
+}
+
 /* Last words, in the panel's lowest rows. */
 void screen_message(const char *first, const char *second)
 {
