@@ -130,14 +130,18 @@ static void wait_pictures(unsigned from, unsigned to, uint64_t switches)
 }
 
 /* At full speed nobody waits: a batch is so large that it takes about a
-   picture's time, and keys are looked at in between.  It grows by half, so that it
-   never takes as long as the watchdog's alarm. */
+   picture's time, and keys are looked at in between.  It grows by half, and not if the
+   log has cut the last one short, so that it never takes as long as the watchdog's
+   alarm. */
 static void adjust_batch(uint64_t switches)
 {
+	static uint64_t begun;		/* at so many switches */
+
 	if (timer_done())
 		batch -= batch / 3;
-	else
+	else if (switches - begun >= batch)
 		batch += batch / 2;
+	begun = switches;
 	if (batch < pace_range.smallest_batch)
 		batch = pace_range.smallest_batch;
 	if (batch > LARGEST_BATCH)
