@@ -13,7 +13,7 @@
  *
  *	clocks of a turn = (clocks - clocks before) / (turns - turns before)
  *
- * The sum of some differences goes to the screen, several times a second.
+ * The sum of some such differences goes to the screen, once or twice a second.
  *
  * All functions: ring 0 with gs = RING0_SCREEN, one of its stacks, interrupts off, no
  * errors.
