@@ -60,7 +60,8 @@ in_real_mode:
 	out	%al, $CMOS_INDEX
 	in	$CMOS_DATA, %al
 
-	sti
+	pushw	$EFLAGS_ALWAYS | EFLAGS_IF
+	popfw				# NT is clear now: nobody's iret must find it later
 	call	close_a20		# enter.S
 	mov	$0x0003, %ax		# BIOS: text mode 80 x 25, with a cursor
 	int	$0x10
