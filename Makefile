@@ -34,7 +34,7 @@ CFLAGS   = $(TARGET) -march=i386 -mregparm=3 -std=gnu11 -Os -g \
 IMAGE  = $B/floppy.img
 # A program is its own sources, and what it shares with others.  (FRAMES: with those
 # whose procs live in frames.)
-COMMON = $(addprefix common/, cause.c enter.S explain.c leave.S look.c machine.c \
+COMMON = $(addprefix common/, cause.c clocks.c enter.S explain.c leave.S look.c machine.c \
 	pace.c panic.S panic.c report.c screen.c stop.S text.c watchdog.c window.c words.c)
 FRAMES = $(addprefix common/, fault.S fault.c panel.c procs.c watch.c)
 

@@ -5,6 +5,7 @@
  * All functions: ring 0 with gs = RING0_SCREEN, one of its stacks, interrupts off.
  */
 #include "cause.h"
+#include "clocks.h"
 #include "machine.h"
 #include "panic.h"
 #include "report.h"
@@ -62,6 +63,7 @@ bool fault_ends(char proc, const struct frame *frame, struct cause *cause)
 {
 	uint32_t vector = cause->vector;
 
+	clocks_forget();
 	if (frame->cs & SELECTOR_RPL) {
 		if (vector >= IRQ_VECTORS)
 			return interrupt_ends(vector - IRQ_VECTORS);

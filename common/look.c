@@ -14,6 +14,7 @@
  */
 #include "look.h"
 #include "cause.h"
+#include "clocks.h"
 #include "machine.h"
 #include "pace.h"
 #include "screen.h"
@@ -37,6 +38,7 @@ void look_start(void)
 	log_line("boot prog=%s base=%8 gdt=%8 idt=%8 tss=%8", program_name, program_base,
 		 (uint32_t)gdt, (uint32_t)idt, (uint32_t)&tss);
 	screen_start();
+	clocks_start();
 	pace_start();
 	watchdog_start();
 }
@@ -51,6 +53,7 @@ uint64_t look_begin(char from, char to)
    used next; what else the log is to say, " key=value". */
 uint64_t look_begin_at(char from, char to, uint32_t esp0, const char *more)
 {
+	clocks_end(switches_asked);
 	watchdog_stop();
 	switches += switches_asked;
 	if (switches == log_next) {
@@ -72,4 +75,6 @@ void look_end(unsigned from, unsigned to)
 	/* Who sees every switch may want to stop at every one. */
 	idt_gate.offset = (uint16_t)(uint32_t)(pace_is_slow() ? gate_with_stop : gate);
 	watchdog_start();
+	if (pace_is_full())
+		clocks_begin();
 }

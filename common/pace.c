@@ -130,13 +130,18 @@ static void wait_pictures(unsigned from, unsigned to, uint64_t switches)
 }
 
 /* At full speed nobody waits: a batch is so large that it takes about a
-   picture's time, and keys are looked at in between. */
+   picture's time, and keys are looked at in between.  It grows by half, and not if the
+   log has cut the last one short, so that it never takes as long as the watchdog's
+   alarm. */
 static void adjust_batch(uint64_t switches)
 {
+	static uint64_t begun;		/* at so many switches */
+
 	if (timer_done())
-		batch /= 2;
-	else
-		batch *= 2;
+		batch -= batch / 3;
+	else if (switches - begun >= batch)
+		batch += batch / 2;
+	begun = switches;
 	if (batch < pace_range.smallest_batch)
 		batch = pace_range.smallest_batch;
 	if (batch > LARGEST_BATCH)
@@ -153,7 +158,7 @@ void pace_start(void)
 /* Whether the screen is to be drawn before the next wait. */
 bool pace_wants_picture(void)
 {
-	return held || pace < pace_range.full_speed || ++looks % LOOKS_PER_PICTURE == 0;
+	return !pace_is_full() || ++looks % LOOKS_PER_PICTURE == 0;
 }
 
 /*
@@ -183,6 +188,11 @@ uint32_t pace_wait(unsigned from, unsigned to, uint64_t switches)
 	else if (pace < pace_range.full_speed)
 		batch = 1 << (pace - ONE_BY_ONE);
 	return batch;
+}
+
+bool pace_is_full(void)
+{
+	return !held && pace == pace_range.full_speed;
 }
 
 /* Whether each switch is looked at. */

@@ -8,8 +8,8 @@
 #include "pace.h"
 #include "panel.h"
 #include "proc_segments.h"
+#include "report.h"
 #include "switch.h"
-#include "text.h"
 
 extern struct proc proc_a;	/* p_proc.S */
 extern struct tss tss;
@@ -59,7 +59,7 @@ void procs_restart(void)
 		proc->next = running->next;
 		running->next = proc;
 		panel_proc(proc);
-		log_line("start proc=%c", proc->name);
+		report_start(proc->name);
 	}
 }
 

@@ -6,6 +6,7 @@
  * errors.
  */
 #include "report.h"
+#include "clocks.h"
 #include "explain.h"
 #include "layout.h"
 #include "screen.h"
@@ -98,6 +99,13 @@ void report_end(char proc, unsigned place, const struct frame *frame,
 
 	if (!next)
 		report_none_left();
+}
+
+/* Who had ended starts anew. */
+void report_start(char proc)
+{
+	log_line("start proc=%c", proc);
+	clocks_forget();
 }
 
 /* int3 or into.  In: the proc, which goes on, and its frame; how many there were. */

@@ -107,6 +107,17 @@ void screen_pace(const char *pace, const char *more)
 	screen_put(TITLE_ROW, PACE_COLUMN + text_length(pace), TITLE, more);
 }
 
+/* In the lower edge of ring 0's panel, on the right, as the title on the left of the
+   upper one: what a turn takes. */
+void screen_clocks(const char *text)
+{
+	enum { EDGE_ROW = RING0_ROW + RING0_ROWS - 1, BEGIN = COLUMNS / 2 + 2, END = COLUMNS - 3 };
+	enum { LINE = 0xc4 };		/* as screen_box has drawn it */
+
+	screen_fill(EDGE_ROW, BEGIN, END - BEGIN, RING0 | LINE);
+	screen_put(EDGE_ROW, END - text_length(text), RING0, text);
+}
+
 /* Last words, in the panel's lowest rows. */
 void screen_message(const char *first, const char *second)
 {

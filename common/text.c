@@ -19,19 +19,25 @@ const char *hex(uint32_t value, unsigned digits)
 	return text;
 }
 
-/* 64 bits by 10 in two steps of div, since there is no library to do it. */
+/* In two steps of div: the upper half's remainder goes on into the lower half. */
+uint64_t divided(uint64_t value, uint32_t by, uint32_t *remainder)
+{
+	uint32_t high = value >> 32, low = value;
+
+	*remainder = high % by;
+	__asm__("divl %2" : "+a"(low), "+d"(*remainder) : "r"(by) : "cc");
+	return (uint64_t)(high / by) << 32 | low;
+}
+
 const char *decimal(uint64_t value)
 {
 	char *text = digits_end + LONGEST;
-	uint32_t high = value >> 32, low = value;
+	uint32_t digit;
 
 	do {
-		uint32_t remainder = high % 10;
-
-		high /= 10;
-		__asm__("divl %2" : "+a"(low), "+d"(remainder) : "r"(10));
-		*--text = '0' + remainder;
-	} while (high | low);
+		value = divided(value, 10, &digit);
+		*--text = '0' + digit;
+	} while (value);
 	return text;
 }
 

@@ -11,6 +11,9 @@
 const char *hex(uint32_t value, unsigned digits);
 const char *decimal(uint64_t value);
 
+/* 64 bits by 32: there is no library to do it. */
+uint64_t divided(uint64_t value, uint32_t by, uint32_t *remainder);
+
 unsigned text_length(const char *text);
 
 /*

@@ -15,6 +15,10 @@
 #define EFLAGS_IOPL_1		0x00001000
 #define EFLAGS_NT		0x00004000	/* nested task: iret returns to another one */
 #define EFLAGS_VM		0x00020000	/* virtual-8086 mode */
+#define EFLAGS_ID		0x00200000	/* changes where there is cpuid */
+
+/* What cpuid says under 1, in edx: volume 2, CPUID. */
+#define CPUID_TSC		0x00000010	/* a time-stamp counter, and rdtsc */
 
 /* CR0, section 2.5. */
 #define CR0_PE			0x00000001	/* protected mode */

@@ -163,6 +163,7 @@ void procs_restart(void)
 		task->next = running->next;
 		running->next = task;
 		panel_task(task);
+		report_start(task->name);
 	}
 	set_jumps(running);
 }

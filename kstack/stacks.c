@@ -23,14 +23,11 @@ enum {
 	SWITCHED_WORDS = 3,
 };
 
-/* A thread's window, and its half of the panel, empty; with A's, the panel's border. */
+/* A thread's window, and its half of the panel, empty. */
 static void start(const struct thread *thread)
 {
 	window_start(thread->place, thread->place ? " thread B, ring 3 " :
 	    " thread A, ring 3, owner of the clock's ports ");
-	if (!thread->place)
-		screen_box(RING0_ROW, RING0_ROWS, SINGLE, RING0,
-		    " ring 0, int 0x30: a kernel stack for each thread ");
 }
 
 /* A thread's window, and what stands around its stack, as they are when it starts. */

@@ -106,6 +106,8 @@ static void thread_start(struct thread *thread)
 struct thread *threads_start(void)
 {
 	look_start();
+	screen_box(RING0_ROW, RING0_ROWS, SINGLE, RING0,
+		   " ring 0, int 0x30: a kernel stack for each thread ");
 	screen_put(KEYS_ROW, 2, KEYS,
 	    "space hold  + - pace  f full speed  1-6 A's mistakes  7 B's  r restart  q quit");
 	thread_start(&thread_a);
@@ -157,13 +159,20 @@ void look(struct thread *from, struct thread *to)
 	look_end(from->place, to->place);
 }
 
-/* All that have ended start anew, on the kernel stacks that they have left. */
+/* Who has ended starts anew, on the kernel stack that it has left. */
+static void restart(struct thread *thread)
+{
+	if (thread->playing)
+		return;
+	thread_start(thread);
+	if (thread->playing)
+		report_start(thread->name);
+}
+
 void procs_restart(void)
 {
-	if (!thread_a.playing)
-		thread_start(&thread_a);
-	if (!thread_b.playing)
-		thread_start(&thread_b);
+	restart(&thread_a);
+	restart(&thread_b);
 }
 
 /* In: 0 to MISTAKES - 1: one of A's; MISTAKES: B is to show the time, too. */

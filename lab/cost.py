@@ -309,14 +309,6 @@ def counted_in_linux():
     return Counts(steps, {"A": None, "B": None}, struct_bytes(bench.PROGRAM, "user_context"))
 
 
-def switch(program, path=None):
-    """(instructions from A's int to B's first, of these: {which: accesses inside}, accesses of all)"""
-    counts = counted(next(design for design in DESIGNS if design.program == program))
-    names = {"int": "int", "iret": "iret", "jmpf": "ljmp"}  # jmpf: what Bochs calls a far jump
-    heavy = {names[word]: step.accesses for step in counts.steps["A"] if (word := step.text.split()[0]) in names}
-    return len(counts.steps["A"]), heavy, counts.accesses["A"]
-
-
 # ---- more procs
 
 def places(symbols, count, size, headroom):

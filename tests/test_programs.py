@@ -1,6 +1,8 @@
-"""Each program on the floppy that the judge has rules for: judged, compared, and the judge tried out on it."""
+"""The programs on the floppy: what all have in common; and those that the judge has rules for, judged and
+compared, and the judge tried out on them."""
 
 import compare
+import debuggers
 import faults
 import judge
 import machines
@@ -25,6 +27,22 @@ def test_what_is_on_the_floppy_is_recorded_and_judged_and_attacked_or_there_is_a
     assert set(programs.on_the_floppy()) == there
     assert {"p_proc", "kstack", "userctx"} <= set(programs.judged())
     assert {"p_proc", "kstack", "userctx"} <= set(programs.attacked())
+
+
+@pytest.mark.parametrize("program", programs.PROGRAMS)
+def test_whoever_starts_anew_has_a_line_in_the_log(program, tmp_path):
+    """By key r, and when A is to make its next mistake."""
+    *_, bochs = debuggers.knowing(program)
+    with bochs(machines.floppy_that_starts(program, tmp_path / "floppy.img")) as machine:
+        for key, line in ("3", "end"), ("r", "start"), ("5", "end"), ("3", "end"):
+            since = len(machine.log())
+            machine.press(key)
+            machine.go()
+            machine.wait_log(f"^{line} ", since=since)
+            machine.halt()
+        lines = [line for line in machine.log() if line.startswith(("end", "start"))]
+    end, start = "end proc=A alive=B", "start proc=A"
+    assert lines == [end, start, end, start, end]
 
 
 def test_every_crossing_is_as_intel_says(pair):

@@ -16,7 +16,8 @@ enum { TICKS_PER_SECOND = 100 };
 
 /* Each tick is a switch, and more than 100 a second there are not.  The way back from a
    look is a little longer than that of other ticks, and goes at the expense of the turn
-   behind it: an odd number of turns between looks lets that be A's and B's by turns. */
+   behind it: three turns between looks, or three and four by turns (pace.c), let that be
+   A's and B's alike. */
 const struct pace_range pace_range = { 6, "each tick: 100 switches a second", 3 };
 
 /* From: start, look.c and fault.c, before a proc runs. */

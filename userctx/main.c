@@ -240,13 +240,21 @@ void trap_handler(struct trap_frame *trap)
 	}, trap->trap_num, trap->error_code);
 }
 
+/* Who has ended starts anew, if its context is not refused once more. */
+static void restart(struct player *player)
+{
+	if (!player->ended)
+		return;
+	start_anew(player);
+	if (!player->ended)
+		report_start(player->name);
+}
+
 /* Keys r and 1 to 6 (common/pace.c): from a look. */
 void procs_restart(void)
 {
-	if (player_a.ended)
-		start_anew(&player_a);
-	if (player_b.ended)
-		start_anew(&player_b);
+	restart(&player_a);
+	restart(&player_b);
 }
 
 void proc_ask_mistake(unsigned number)
