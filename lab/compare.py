@@ -70,18 +70,26 @@ def of_real_mode(pair, field):
 
 
 def accessed(pair, field):
-    """Of a code segment, the bit is set in Bochs and clear in QEMU."""
+    """Of a code segment, or of any that a task switch has loaded, the bit is set in Bochs and
+    clear in QEMU."""
     bochs, qemu = (pair.value(state, field) for state in pair.now)
-    where, code = (ACCESSED, 0x18 << 40) if "dt." in field else (SET, 0x18)
-    return where if bochs & code == code and bochs & ~qemu & where else 0
+    name, _, key = field.partition(".")
+    in_table = name in ("gdt", "ldt")
+    where, code = (ACCESSED, 0x18 << 40) if in_table else (SET, 0x18)
+    row = field if in_table else row_of(pair.now[0][name]["selector"])
+    return where if (bochs & code == code or row in pair.loaded_by_task) and bochs & ~qemu & where else 0
+
+
+def row_of(selector):
+    return f"{'ldt' if selector & 4 else 'gdt'}.{selector >> 3}"
 
 
 ALLOWED = (
     Allowed("left by the BIOS", "|".join(recording.GENERAL), lambda pair, field: pair.left.get(field, 0),
             "two BIOSes leave different things in registers, and in the masks of the interrupt controllers, until the "
             "program first writes there; or when it has saved them and takes them back"),
-    Allowed("saved from the BIOS", r"stack\.\d+", lambda pair, field: ALL if pair.is_copy(field) else 0,
-            "the program saves a register in which there still is what the BIOS left"),
+    Allowed("saved from the BIOS", r"stack\.\d+|frames\.ring 0\.\d+", lambda pair, field: ALL if pair.is_copy(field) else 0,
+            "the program, or a task switch, saves a register in which there still is what the BIOS left"),
     Allowed("never written", r"stack\.\d+", lambda pair, field: pair.not_settled(field),
             "below and above the stack lies what no recorded instruction wrote, but the loader, a folded call, or an "
             "interrupt while many instructions were one step"),
@@ -96,13 +104,13 @@ ALLOWED = (
             "until they agree again"),
     Allowed("code in real mode", r"cs\.(type|attributes)", lambda pair, field: EXECUTABLE * of_real_mode(pair, field),
             "in real mode no descriptor says what cs is: Bochs has data there, QEMU code"),
-    Allowed("accessed bit of code", r"cs\.(type|attributes)|[gl]dt\.\d+", accessed,
-            "QEMU does not set it when int, iret or a far jump loads cs"),
+    Allowed("accessed bit", r"[c-gs]s\.(type|attributes)|[gl]dt\.\d+", accessed,
+            "QEMU does not set it when int, iret or a far jump loads cs, nor in a task switch"),
     Allowed("busy bit of TR", r"tr\.(type|attributes)", lambda pair, field: BUSY,
             "QEMU fills TR's hidden part before it sets the busy bit"),
     Allowed("null selector", r"[d-g]s\.(type|attributes)", lambda pair, field: MEMORY * is_null(pair, field),
             "what the hidden part of a register says is not laid down while its selector is null"),
-    Allowed("no LDT", r"ldtr\.limit", lambda pair, field: ALL * is_null(pair, field),
+    Allowed("no LDT", r"ldtr\.(base|limit|type|attributes)", lambda pair, field: ALL * is_null(pair, field),
             "what LDTR's hidden part says is not laid down while there is no LDT"),
 )
 
@@ -123,6 +131,7 @@ class Pair:
         self.time = {}              # eax and eflags -> bits that may differ
         self.settled = set()        # linear addresses of bytes that can only differ by mistake
         self.executed = set()       # mnemonics, of tables
+        self.loaded_by_task = set() # rows of tables
         self.look_at_stack([], 0)
 
     def value(self, state, field):
@@ -138,7 +147,11 @@ class Pair:
                 for before, after in zip(old, self.now):    # or are written
                     bits[name] &= ~(before[name] ^ after[name])
         back = re.match(r"pop %(e\w\w)$", step["text"])
-        for name in back.groups() if back else recording.GENERAL if step["text"] == "popa" else ():
+        switched = bochs["tr"]["selector"] != old[0]["tr"]["selector"] != 0     # not by ltr
+        if switched:
+            self.loaded_by_task.update(row_of(bochs[name]["selector"]) for name in recording.SEGMENTS)
+        all_back = switched or step["text"] == "popa"
+        for name in back.groups() if back else recording.GENERAL if all_back else ():
             if (bochs[name], qemu[name]) in self.copies:
                 self.left[name] = bochs[name] ^ qemu[name]
         if step["text"] in ("in $0x21,%al", "in $0xa1,%al"):

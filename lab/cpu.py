@@ -18,6 +18,7 @@ from rules import RULES, otherwise
 ALL = (1 << 64) - 1
 CF, PF, AF, ZF, SF, TF, IF, DF, OF = (1 << bit for bit in (0, 2, 4, 6, 7, 8, 9, 10, 11))
 IOPL, NT, RF, VM, AC, VIF, VIP, ID = 3 << 12, 1 << 14, 1 << 16, 1 << 17, 1 << 18, 1 << 19, 1 << 20, 1 << 21
+FREE = CF | PF | AF | ZF | SF | TF | DF | OF | NT | AC | ID  # flags that any ring may change
 PE, MP, EM, TS, ET = (1 << bit for bit in range(5))  # cr0
 BIG = 0x4000  # attributes: D/B, a 32-bit segment
 ACCESSED, BUSY = 1 << 40, 1 << 41  # in a descriptor
@@ -241,7 +242,7 @@ class Descriptor:
 class Cpu:
     def __init__(self, layout, before, accesses, after):
         self.layout, self.before, self.after = layout, before, after
-        self.memory = Memory(layout, before)
+        self.memory, self.memory_after = Memory(layout, before), Memory(layout, after)
         self.accesses = accesses
         self.read_bytes = None if accesses is None else bytes_read(accesses)
         self.facts = []
@@ -253,6 +254,7 @@ class Cpu:
         self.fault = None           # and the exception
         self.refused_words = ()     # where, then, an emulator may have begun to push
         self.believed = False       # memory that is not recorded was taken to say what happened
+        self.in_new_task = False    # a task switch has got so far that there is no way back
         self.kind = self.route = None
         self.forget()
 
@@ -263,6 +265,7 @@ class Cpu:
         self.expected = {}          # field after -> (value, [(bits, rule), ...])
         self.unspecified = {}       # field after -> bits of which nothing is said
         self.pushed = []            # (linear, bytes, value, [(bits, rule), ...])
+        self.saved = []             # likewise, in any order
         self.marked = []            # (linear, descriptor, rule)
 
     # ---- what the state before says
@@ -276,9 +279,14 @@ class Cpu:
             for field in fields:
                 self.rely(field, bits & (1 << 8 * unit) - 1)
                 bits >>= 8 * unit
+        if self.known(linear, size) is None:
+            for fields, unit, skip in self.memory_after.words(linear, size):
+                for place, field in enumerate(fields):
+                    bits = mask << 8 * skip >> 8 * unit * place & (1 << 8 * unit) - 1
+                    self.compared[field] = self.compared.get(field, 0) | bits
 
     def bound(self, field, mask, wrong):
-        if 0 <= wrong <= mask:
+        if 0 <= wrong <= mask and field not in self.expected:
             self.bounds.append((None, field, mask, wrong))
 
     def bound_memory(self, linear, first, count, wrong):
@@ -292,6 +300,10 @@ class Cpu:
             return self.expected[field][0] & mask
         self.rely(field, mask)
         return self.before[field] & mask
+
+    def now(self, field):
+        """The same, for the caller to say what of it counts."""
+        return self.expected[field][0] if field in self.expected else self.before[field]
 
     @property
     def cpl(self):
@@ -314,19 +326,24 @@ class Cpu:
         return None if None in found else int.from_bytes(found, "little")
 
     def read(self, linear, size, rule, room=None, rely=ALL, assumed=None):
-        """Memory. So many bytes there may be read as `room` says; where neither the state
-        nor the accesses tell, `assumed` is taken."""
+        """Memory. So many bytes there may be read as `room` says. Where neither the state before
+        nor the accesses tell, the state after does, for the CPU has left it as it was; or else
+        `assumed` is taken."""
         known = list(self.memory.read(linear, size))
-        value = known[0][1] if known else self.told(linear, size)
         for field, other in known[1:]:
-            self.check("agrees", f"{known[0][0]} and {field}", value, other)
+            self.check("agrees", f"{known[0][0]} and {field}", known[0][1], other)
+        value = self.known(linear, size)
         if value is None:
-            value = assumed
+            value = next((value for _, value in self.memory_after.read(linear, size)), assumed)
         if value is None:
             raise Stuck("known", f"{size} bytes at {linear:#x}, for {rule}")
         self.reads.append((linear, size, room or size, value, rule, True))
         self.rely_on_memory(linear, size, rely)
         return value
+
+    def known(self, linear, size):
+        """The same, as the state before tells them, or else the accesses."""
+        return next((value for _, value in self.memory.read(linear, size)), self.told(linear, size))
 
     def may_read(self, linear, size, rule):
         for _, value in self.memory.read(linear, size):
@@ -357,7 +374,7 @@ class Cpu:
 
     def need_within(self, rule, last, field, fault):
         """`last` is within the limit in a field."""
-        limit = self.before[field]
+        limit = self.now(field)
         self.bound(field, 0xFFFFFFFF, last - 1 if last <= limit else last)
         self.need(rule, last <= limit, fault, f"{last:#x} <= {field} {limit:#x}")
 
@@ -377,13 +394,18 @@ class Cpu:
         self.set(f"{name}.selector", selector, rule)
         for key, value in descriptor.hidden(mark).items():
             self.set(f"{name}.{key}", value, rule)
-        if mark & ~descriptor.raw:
+            self.unspecified.pop(f"{name}.{key}", None)
+        if mark & ~descriptor.raw and all(descriptor.linear != marked[0] for marked in self.marked):
             self.marked.append((descriptor.linear, descriptor.raw | mark, marked))
 
     def set_null(self, name, selector, rule):
         """Of a register that is null, the hidden part is not laid down."""
         self.set(f"{name}.selector", selector, rule)
         self.unspecified.update((f"{name}.{key}", ALL) for key in HIDDEN)
+
+    def save(self, linear, size, value, *parts):
+        """Memory that is written to, but not in a certain order. Rules by bits."""
+        self.saved.append((linear & 0xFFFFFFFF, size, value & (1 << 8 * size) - 1, parts))
 
     # ---- the stack in use
 
@@ -437,8 +459,9 @@ class Cpu:
         self.need_within("operand-limit", last, f"{name}.limit", Fault(SS if name == "ss" else GP, 0))
 
     def operand(self, memory, rule, *parts):
-        """An operand in memory. Its parts, (bytes, field after): where they went, if they did. If
-        neither memory nor accesses are recorded, they are believed to be what is found there."""
+        """An operand in memory. Its parts, (bytes, field after): where they went, if they did; ""
+        if they are of no consequence. If neither memory nor accesses are recorded, they are
+        believed to be what is found there."""
         size = sum(part for part, _ in parts)
         self.need_operand(memory, size, write=False)
         linear = self.before[f"{memory.segment}.base"] + memory.offset(self.before.get)
@@ -452,7 +475,7 @@ class Cpu:
         self.believed = True
         value = shift = 0
         for part, field in parts:
-            value |= (self.after[field] & (1 << 8 * part) - 1) << shift
+            value |= (self.after[field] & (1 << 8 * part) - 1 if field else 0) << shift
             shift += 8 * part
-        self.unspecified.update((field, ALL) for _, field in parts)
+        self.unspecified.update((field, ALL) for _, field in parts if field)
         return value

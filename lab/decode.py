@@ -57,11 +57,11 @@ TWO_BYTES = {
 # The reg field of ModR/M is part of these opcodes.
 GROUPS = {
     0xF7: {6: ("div", None)},
-    0xFF: {2: ("branch", None), 4: ("branch", None)},
+    0xFF: {2: ("branch", None), 3: ("call far", None), 4: ("branch", None), 5: ("jmp far", None)},
     0x0F00: {2: ("lldt", 2), 3: ("ltr", 2)},
     0x0F01: {2: ("lgdt", None), 3: ("lidt", None), 6: ("privileged", 2)},
 }
-NEEDS_MEMORY = ("lgdt", "lidt", "load far pointer")
+NEEDS_MEMORY = ("lgdt", "lidt", "load far pointer", "call far", "jmp far")
 
 
 @dataclasses.dataclass

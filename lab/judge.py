@@ -210,7 +210,7 @@ def compare_registers(cpu):
 
 def compare_memory(cpu):
     """What was pushed lies there, the marks in descriptors are set, all else is as it was."""
-    writes = [*cpu.pushed, *((linear, 8, value, [(ACCESSED | BUSY, rule), (ALL, "kept-memory")])
+    writes = [*cpu.pushed, *cpu.saved, *((linear, 8, value, [(ACCESSED | BUSY, rule), (ALL, "kept-memory")])
                              for linear, value, rule in cpu.marked)]
     for start, unit, fields in cpu.layout.fixed:
         touched = touched_words(start, unit, fields, writes)
@@ -222,7 +222,7 @@ def compare_memory(cpu):
         known = {}
         for place, field in enumerate(fields):
             linear = start + unit * place
-            old = next((value for _, value in cpu.memory.read(linear, unit)), None)
+            old = cpu.known(linear, unit)
             if place in touched:
                 compare_word(cpu, field, linear, unit, old, touched[place])
             elif old is not None:
@@ -270,6 +270,12 @@ def compare_reads(cpu):
         if must or told is not None:
             cpu.check(rule, f"{size} bytes read at {linear:#x}", value, told)
         allowed.update(range(linear, linear + room))
+    seen = {}
+    for kind, linear, size, value in cpu.accesses:
+        for place, byte in enumerate(value.to_bytes(size, "little"), linear):
+            if kind == "read" and seen.get(place, byte) != byte:
+                cpu.check("agrees", f"read again at {place:#x}", seen[place], byte)
+            seen[place] = byte
     others = sorted(cpu.read_bytes.keys() - allowed)
     cpu.check("nothing-else", "read", "", " ".join(map(hex, others)))
 
@@ -280,12 +286,16 @@ def compare_writes(cpu):
     for linear, value, rule in cpu.marked:
         inside = [write for write in found if linear <= write[0] and write[0] + write[1] <= linear + 8]
         found = [write for write in found if write not in inside]
-        result = next(old for _, old in cpu.memory.read(linear, 8))
+        result = cpu.known(linear, 8)
         for start, size, new in inside:
             shift = 8 * (start - linear)
             result = result & ~((1 << 8 * size) - 1 << shift) | new << shift
         if not exempt(cpu.layout.emulator, rule, "written"):
             cpu.check(rule, f"written to the descriptor at {linear:#x}", value, result)
+    for saved in cpu.saved:
+        there = next((write for write in found if write[:2] == [*saved[:2]]), (None, None, None))
+        found = [write for write in found if write is not there]
+        compare_pushed(cpu, "word saved", saved[:3], saved[3], there)
     if exempt(cpu.layout.emulator, "stack-room", "written"):
         found = [write for write in found if write[0] not in cpu.refused_words]
     for number, (linear, size, value, parts) in enumerate(cpu.pushed):

@@ -7,7 +7,8 @@ short), sentence by sentence, executed on a Cpu (cpu.py):
     cpu.read(linear, size, rule)         memory that the CPU must read
     cpu.set(field, value, rule)          what must be so afterwards
 
-Read interrupt() first, then return_far() and load_segment(). Rules are names in rules.py. A
+Read interrupt() first, then return_far() and load_segment(); task switches are in tasks.py.
+Rules are names in rules.py. A
 function that stands for an instruction is given the Cpu, the instruction as decode.py has
 it, and the eip of the next one.
 """
@@ -15,45 +16,10 @@ it, and the eip of the next one.
 import re
 
 import recording
-from cpu import (AC, ACCESSED, AF, ALL, BP, BUSY, CF, DB, DE, DF, Descriptor, EM, ET, Fault, GP, ID, IF, INVALID_TSS, IOPL,
+import tasks
+from cpu import (ACCESSED, AF, ALL, BP, BUSY, CF, DB, DE, Descriptor, EM, ET, FREE, Fault, GP, IF, INVALID_TSS, IOPL,
                  MP, NM, NP, NT, OF, OVERFLOW, PF, RF, SF, SS, Stuck, TF, TS, UD, VIF, VIP, VM, ZF)
-
-FREE = CF | PF | AF | ZF | SF | TF | DF | OF | NT | AC | ID  # flags that any ring may change
-
-
-# ---- selectors, descriptors and error codes -------------------------------------------
-
-TI = 4  # in a selector: table indicator
-TASK_GATE = 0x05
-
-
-def is_null(selector):
-    """Vol. 3A, 3.4.2: index 0 of the GDT, whatever the RPL."""
-    return selector & ~3 == 0
-
-
-def error_code(selector, external=0):
-    """Vol. 3A, 6.13: the selector, with EXT where its RPL was."""
-    return selector & 0xFFFC | external
-
-
-def gate_error(vector, external):
-    return vector << 3 | 2 | external
-
-
-def descriptor_of(cpu, selector, in_table, read, fault):
-    """Vol. 3A, 3.5.1: the descriptor of a selector; TI says whether in GDT or LDT.
-    in_table, read: the rules on whose behalf."""
-    table = "gdtr"
-    if selector & TI:
-        table = "ldtr"
-        is_there = not is_null(cpu.before["ldtr.selector"])
-        cpu.bound("ldtr.selector", 0xFFFC, 0 if is_there else 0x08)
-        cpu.need(in_table, is_there, fault, "there is an LDT")
-    cpu.need_within(in_table, selector & ~7 | 7, f"{table}.limit", fault)
-    linear = cpu.get(f"{table}.base") + (selector & ~7)
-    return Descriptor(cpu, linear, cpu.read(linear, 8, read, rely=0))
-
+from descriptors import CALL_GATES, TASK_GATE, TI, TSS_TYPES, descriptor_of, error_code, gate_error, is_null
 
 # ---- interrupts and exceptions --------------------------------------------------------
 
@@ -79,7 +45,9 @@ def interrupt(cpu, vector, back, software=False, error=None, fault=False):
         cpu.need("gate-dpl", gate.dpl_at_least(ring), bad_gate, f"DPL {gate.raw >> 45 & 3} >= CPL {ring}")
     cpu.need("gate-present", gate.present(), Fault(NP, gate_error(vector, external)), "P = 1")
     if kind == TASK_GATE:
-        raise Stuck("modelled", "a task gate")
+        flags = cpu.get("eflags", 0xFFFFFFFF & ~RF) | (RF if fault else 0)
+        tasks.through_gate(cpu, gate, back, flags, external, error)
+        return
 
     # TRAP-OR-INTERRUPT-GATE
     size = 4 if kind & 8 else 2
@@ -136,7 +104,7 @@ def ring_stack(cpu, ring, external):
     if not cpu.get("tr.type", 0x08):
         raise Stuck("modelled", "a 16-bit TSS")
     place = 8 * ring + 4
-    no_stack = Fault(INVALID_TSS, error_code(cpu.before["tr.selector"], external))
+    no_stack = Fault(INVALID_TSS, error_code(cpu.now("tr.selector"), external))
     cpu.need_within("tss-limit", place + 5, "tr.limit", no_stack)
     tss = cpu.get("tr.base")
     ss = cpu.read(tss + place + 4, 2, "tss-ss", room=4)
@@ -152,9 +120,11 @@ def ring_stack(cpu, ring, external):
 
 
 def deliver(cpu, fault):
-    """An exception instead of the instruction (vol. 3A, 6.5, 6.13)."""
-    cpu.forget()
-    to_handler(cpu, fault, cpu.before["eip"], fault=True)
+    """An exception instead of the instruction (vol. 3A, 6.5, 6.13); or, when that has led to
+    another task, instead of the first one there (7.3, step 13)."""
+    if not cpu.in_new_task:
+        cpu.forget()
+    to_handler(cpu, fault, cpu.now("eip"), fault=True)
 
 
 def single_step(cpu, back):
@@ -196,8 +166,9 @@ def into(cpu, code, after):
 def iret(cpu, code, after):
     """Vol. 2A, IRET/IRETD, Operation: PROTECTED-MODE."""
     if cpu.get("eflags", NT):
-        task_return(cpu)
-    return_far(cpu, code.size, with_flags=True)
+        tasks.return_to_caller(cpu, after)
+    else:
+        return_far(cpu, code.size, with_flags=True)
     cpu.kind = "iret"
 
 
@@ -205,19 +176,6 @@ def ret_far(cpu, code, after):
     """Vol. 2B, RET, Operation: far return."""
     return_far(cpu, code.size, with_flags=False, arguments=code.immediate)
     cpu.kind = "lret"
-
-
-def task_return(cpu):
-    """IRET, TASK-RETURN. A recording without accesses does not show the TSS's link: no
-    program here ever writes one, so that it is taken for 0."""
-    link = cpu.read(cpu.get("tr.base"), 2, "iret-task", room=4, assumed=0)
-    fault = Fault(INVALID_TSS, error_code(link))
-    cpu.need("iret-task", not link & TI, fault, "TI = 0")
-    cpu.need_within("iret-task", link | 7, "gdtr.limit", fault)
-    linear = cpu.get("gdtr.base") + (link & ~7)
-    task = Descriptor(cpu, linear, cpu.read(linear, 8, "iret-task", rely=0))
-    cpu.need("iret-task", task.system_type() in (0x03, 0x0B), fault)
-    raise Stuck("modelled", "a return to another task")
 
 
 def return_far(cpu, size, with_flags, arguments=0):
@@ -319,29 +277,54 @@ def take_segments_away(cpu, ring):
 
 def jmp_far(cpu, code, after):
     """Vol. 2A, JMP, Operation: FAR-JMP, PROTECTED-MODE."""
-    segment = far_target(cpu, code.selector, code.immediate)
-    enter(cpu, code, segment)
+    transfer_far(cpu, code, after, calls=False)
     cpu.kind = "ljmp"
 
 
 def call_far(cpu, code, after):
     """Vol. 2A, CALL, Operation: FAR-CALL, PROTECTED-MODE."""
-    segment = far_target(cpu, code.selector, code.immediate, pushes=2 * code.size)
-    words = [(cpu.get("cs.selector"), [(ALL, "call-push")]), (after, [(ALL, "call-push")])]
-    esp = cpu.push(cpu.get("ss.base"), cpu.get("esp"), cpu.stack_mask(), words, code.size)
-    cpu.set("esp", esp, "call-esp")
-    enter(cpu, code, segment)
+    transfer_far(cpu, code, after, calls=True)
     cpu.kind = "lcall"
 
 
-def far_target(cpu, selector, offset, pushes=0):
-    """The code segment that a far jmp or call goes to."""
+def transfer_far(cpu, code, after, calls):
+    selector, offset = far_pointer(cpu, code)
+    cpu.need("far-not-null", not is_null(selector), Fault(GP, 0), f"{selector:04x}")
+    target = descriptor_of(cpu, selector, "far-in-table", "far-read", Fault(GP, error_code(selector)))
+    kind = target.system_type() if target.is_system() else None
+    if kind in (TASK_GATE, *TSS_TYPES):
+        tasks.transfer(cpu, selector, target, after, calls)
+        return
+    if kind in CALL_GATES and target.dpl_at_least(max(cpu.cpl, selector & 3)):
+        raise Stuck("modelled", "a call gate")
+    far_code(cpu, selector, offset, target, pushes=2 * code.size if calls else 0)
+    if calls:
+        words = [(cpu.get("cs.selector"), [(ALL, "call-push")]), (after, [(ALL, "call-push")])]
+        esp = cpu.push(cpu.get("ss.base"), cpu.get("esp"), cpu.stack_mask(), words, code.size)
+        cpu.set("esp", esp, "call-esp")
+    ring = cpu.cpl
+    cpu.set_segment("cs", selector & ~3 | ring, target, "far-cs", ACCESSED, "accessed-transfer")
+    cpu.set("eip", offset, "far-eip")
+    cpu.route = f"ring {ring} to {ring}"
+
+
+def far_pointer(cpu, code):
+    """Selector and offset: in the instruction, or in memory, the offset below. If that is not
+    recorded, they are believed to be what led there; a TSS's offset is of no consequence."""
+    if code.memory is None:
+        return code.selector, code.immediate
+    if cpu.before["tr.selector"] == cpu.after["tr.selector"]:
+        where = "eip", "cs.selector"
+    else:
+        where = "", "tr.selector"
+    pointer = cpu.operand(code.memory, "far-operand", (code.size, where[0]), (2, where[1]))
+    return pointer >> 8 * code.size, pointer & (1 << 8 * code.size) - 1
+
+
+def far_code(cpu, selector, offset, code, pushes):
+    """The checks of a code segment that a far jmp or call goes to."""
     ring = cpu.cpl
     bad_code = Fault(GP, error_code(selector))
-    cpu.need("far-not-null", not is_null(selector), Fault(GP, 0), f"{selector:04x}")
-    code = descriptor_of(cpu, selector, "far-in-table", "far-read", bad_code)
-    if code.is_system() and code.dpl_at_least(max(ring, selector & 3)):
-        raise Stuck("modelled", "a far jmp or call through a gate or to a TSS")
     cpu.need("far-code", code.is_code(), bad_code, str(code))
     if code.is_conforming():
         cpu.need("far-ring", code.dpl_at_most(ring), bad_code, f"CPL {ring}, conforming, {code}")
@@ -351,14 +334,6 @@ def far_target(cpu, selector, offset, pushes=0):
     if pushes:
         cpu.stack_takes("call-room", pushes, Fault(SS, 0))
     cpu.need("far-offset", offset <= code.limit(), Fault(GP, 0), f"{offset:#x} <= {code.limit():#x}")
-    return code
-
-
-def enter(cpu, code, segment):
-    ring = cpu.cpl
-    cpu.set_segment("cs", code.selector & ~3 | ring, segment, "far-cs", ACCESSED, "accessed-transfer")
-    cpu.set("eip", code.immediate, "far-eip")
-    cpu.route = f"ring {ring} to {ring}"
 
 
 # ---- loads of segment registers -------------------------------------------------------
@@ -627,7 +602,7 @@ def execute(cpu, code, after):
     except Stuck as why:
         if why.args[0] or not trap:
             raise
-    if operation is not iret:
+    if operation is not iret and not cpu.in_new_task:
         cpu.set_flags(0, RF, "resume-flag")
     if trap and operation not in (int_n, int3):
         single_step(cpu, cpu.expected["eip"][0] if "eip" in cpu.expected else after)

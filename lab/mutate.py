@@ -35,7 +35,7 @@ BITS = (0, 1, 2, 5, 7, 12, 15, 16, 22, 31, 40, 43, 44, 45, 47, 54, 55, 63)
 FLAGS = (0, 2, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 17, 18, 19, 20, 21)
 KEPT_EVERY = 7  # words of memory that the step leaves alone: each, at one step of so many
 
-HALF, TOP_BIT, OTHER_VALUE = "of half the size", "with another top bit", "with another value"
+HALF, TOP_BIT, OTHER_VALUE, WRITTEN = "of half the size", "with another top bit", "with another value", "a write"
 
 
 @dataclasses.dataclass
@@ -76,8 +76,31 @@ def above_selector(step, change, verdict):
 
 
 def mark_in_parts(step, change, verdict):
-    return change.what.endswith(HALF) and change.access[0] == "write" and any(
+    as_before = HALF if change.access and change.access[0] == "write" else WRITTEN
+    return change.what.endswith(as_before) and any(
         linear <= change.access[1] < linear + 8 for linear, *_ in step.verdict.cpu.marked)
+
+
+def read_more_than_once(step, change, verdict):
+    def overlap(one, other):
+        return one[1] < other[1] + other[2] and other[1] < one[1] + one[2]
+
+    if not change.access or change.access[0] == "write":
+        return False
+    others = sum(access[0] == "read" and overlap(access, change.access) for access in step.step["accesses"]) - 1
+    return others or any(not must and overlap((0, linear, size), change.access)
+                         for linear, size, *_, must in step.verdict.cpu.reads)
+
+
+def offset_of_a_task(step, change, verdict):
+    place = change.access[1] if change.access else step.linear_of(change.field)[0] if change.field else None
+    return step.verdict.cpu.in_new_task and any(
+        place == linear and rule == "far-operand" for linear, _, _, _, rule, _ in step.verdict.cpu.reads)
+
+
+def saved_in_another_order(step, change, verdict):
+    saved = [linear for linear, *_ in step.verdict.cpu.saved]
+    return change.what.endswith("swapped") and change.access[1] in saved
 
 
 def null_either_way(step, change, verdict):
@@ -134,7 +157,13 @@ BENIGN = (
     Benign(("access",), above_selector,
            "no CPU looks at the upper half of the word that a selector is popped from"),
     Benign(("access",), mark_in_parts,
-           "how many bytes of a descriptor are written to set its accessed or busy bit is not laid down"),
+           "in how many pieces a descriptor is written to change its accessed or busy bit is not laid down"),
+    Benign(("access",), read_more_than_once,
+           "how often the same memory is read is not laid down, nor whether a busy bit is read to be cleared"),
+    Benign(("access", "before"), offset_of_a_task,
+           "the offset of a far pointer to a task is of no consequence"),
+    Benign(("access",), saved_in_another_order,
+           "in which order a task is saved is not laid down"),
 )
 
 

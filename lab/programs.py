@@ -25,6 +25,7 @@ class Program:
     name: str
     saved: dict             # where the registers of A and of B lie while it waits
     words: tuple            # which they are, from the lowest address up
+    others_saved: dict = dataclasses.field(default_factory=dict)    # likewise, beside procs
     not_judged: str = ""    # by lab/check-crossings: the reason
     not_attacked: str = ""  # by lab/attack: the reason
     # For lab/record: source files, and functions, with nothing in them that a ring transition
@@ -86,8 +87,8 @@ RING0_SEGMENTS = ("RING0_CODE", "RING0_DATA", "TSS", "DOUBLE_FAULT", "RING0_SCRE
 NO_REGISTERS = dict.fromkeys(("eax", "ebx", "ecx", "edx", "ebp"), "0")
 B_STACK = 64    # bytes of it that B uses
 
-TASK_SWITCHES = "the judge has no rules for task switches"
 NO_IRET = "a task that cannot go on has its exception elsewhere; what can be tried is in its tests"
+TASKS = {"saved": {"A": "proc_a_tss", "B": "proc_b_tss"}, "words": recording.TSS_WORDS, "others_saved": {"ring 0": "tss"}}
 FRAMES = {"saved": {"A": "proc_a", "B": "proc_b"}, "words": recording.FRAME_WORDS}
 
 PROGRAMS = {program.name: program for program in (
@@ -188,17 +189,15 @@ PROGRAMS = {program.name: program for program in (
         not_attacked="nobody yields there; what can be tried is in its tests",
     ),
     Program(
-        "hwtask", **FRAMES,
+        "hwtask", **TASKS,
         scenery=("panel.c",),
         scenery_functions=("ask_count",),
-        not_judged=TASK_SWITCHES,
         not_attacked=NO_IRET,
     ),
     Program(
-        "hwjump", **FRAMES,
+        "hwjump", **TASKS,
         scenery=("panel.c",),
         scenery_functions=("ask_count",),
-        not_judged=TASK_SWITCHES,
         not_attacked=NO_IRET,
     ),
 )}

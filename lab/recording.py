@@ -7,6 +7,8 @@
       "base": 65536,                    linear address of its offset 0
       "symbols": {"gate": 296, ...},    its names, as offsets
       "frames": {"A": {"offset": 21364, "words": ["gs", ...]}, "B": ...},
+                                        where what is saved of each proc lies, and what
+                                        its words are; and whatever else is saved
       "state": {...},                   before the first step
       "steps": [STEP, ...]
     }
@@ -39,7 +41,9 @@ A STATE has numbers for eax ecx edx ebx esp ebp esi edi eip eflags cr0 cpl, and
     tss                         {"ss0", "esp0"}
     frames                      {"A": [17 words], "B": [17 words]}: what is saved of each
                                 proc; the head's frames say where, and what the words
-                                are: gs first, ss last, unless the program has contexts
+                                are: gs first, ss last, unless the program has contexts,
+                                or tasks: then it is their whole TSSs, 26 words, and
+                                that of ring 0's own task, too: "ring 0"
     stack                       {"linear": address of the first word, "words": [16]},
                                 8 below ss:esp, and 8 from there on
 
@@ -63,6 +67,8 @@ STEP_OPTIONS = {"repeats", "folded"}
 HEAD_KEYS = {"format", "version", "emulator", "program", "base", "symbols", "frames", "state", "steps"}
 FRAME_WORDS = ("gs", "fs", "es", "ds", "edi", "esi", "ebp", "esp_", "ebx", "edx", "ecx", "eax",
                "eip", "cs", "eflags", "esp", "ss")
+TSS_WORDS = ("backlink", "esp0", "ss0", "esp1", "ss1", "esp2", "ss2", "cr3", "eip", "eflags", *GENERAL,
+             "es", "cs", "ss", "ds", "fs", "gs", "ldt", "iomap")
 
 
 class BadRecording(Exception):

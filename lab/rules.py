@@ -63,7 +63,55 @@ vol. 3B, 17.3.1.1, the resume flag
     resume-flag         RF is clear after an instruction, but iret
 
 vol. 2A, IRET, Operation: PROTECTED-MODE, TASK-RETURN
-    iret-task           NT is clear, or the TSS names a busy TSS to return to
+    task-link           by iret, if NT is set: the TSS is the one that the old TSS's link names
+
+vol. 2A, JMP and CALL, Operation: TASK-GATE and TASK-STATE-SEGMENT
+    task-ring           by jmp, call: the DPL of TSS or task gate is at least CPL and RPL
+    task-gate-present   by jmp, call: the task gate is present
+
+vol. 3A, 7.3, steps 1 to 4; 7.2.2; table 7-1
+    task-in-gdt         the selector names the GDT and lies within its limit
+    task-read           its descriptor is read at the GDT's base + 8 * index
+    task-type           the descriptor is a TSS's, and not a busy one's; by iret, a busy one's
+    task-present        it is present
+    task-limit          its limit is at least 0x67
+
+vol. 3A, 7.3, steps 6 to 8; table 7-2
+    task-left           by jmp, iret: the busy bit of the old TSS's descriptor is cleared
+    task-save-eip       eip is saved in the old TSS: of the next instruction; by a fault, of that
+    task-save           eflags, general and segment registers are saved there
+    task-save-nt        NT in the eflags saved: cleared by iret, else as it was
+
+vol. 3A, 7.3, steps 9 to 11; 7.4; table 7-2; 2.5
+    task-backlink       by call, int, exception: the old TSS's selector goes into the new one's link
+    task-nt             NT is set by call, int, exception; else as in the new TSS
+    task-busy           the busy bit of the new TSS's descriptor is set
+    task-tr             TR is the new TSS's selector, its hidden part what the descriptor says
+    task-ts             TS of cr0 is set
+
+vol. 3A, 7.3, step 12
+    task-load           eip, eflags, general and segment registers, LDTR are read in the new TSS
+    task-cpl            CPL is the RPL of the new cs
+
+vol. 3A, 7.3, step 13; table 7-1
+    task-ldt            the LDT's selector is null, or an LDT's in the GDT, within its limit
+    task-ldt-read       its descriptor is read at the GDT's base + 8 * index
+    task-ldt-present    it is present
+    task-descriptor     descriptors of segments are read at the table's base + 8 * index
+    task-stack          ss is writable data, not null, in its table; DPL and RPL are CPL
+    task-stack-present  it is present
+    task-data           others: null, or in their tables and to be read, with DPL at least CPL and RPL, unless conforming
+    task-data-present   they are present
+    task-code           cs is code, not null, in its table; DPL is its RPL; of a conforming segment, at most
+    task-code-present   it is present
+    task-segment        the registers are those selectors, their hidden parts what the descriptors say
+    task-offset         eip is within cs's limit
+
+vol. 3A, 7.2.1; vol. 3B, 17.3.1.5
+    task-trap           T in the new TSS is clear: else there is a #DB
+
+vol. 3A, 6.13, error code; vol. 2A, INT n/INTO/INT3, Operation: TASK-GATE
+    task-error          an error code is pushed on the new task's stack
 
 vol. 2A, IRET, Operation: RETURN-TO-SAME- and -OUTER-PRIVILEGE-LEVEL
     iret-flags          CF PF AF ZF SF TF DF OF NT RF AC ID are those popped
@@ -98,6 +146,7 @@ vol. 2A, IRET, Operation: RETURN-TO-OUTER-PRIVILEGE-LEVEL; vol. 2B, RET, far; vo
     outer-nulled        es, fs, gs, ds: 0 if null, or too privileged for the ring (DPL < CPL)
 
 vol. 2A, JMP and CALL, far, Operation: PROTECTED-MODE; vol. 3A, 5.8.1
+    far-operand         by way of memory: offset and selector are read where the operand lies
     far-not-null        the selector is not null
     far-in-table        it lies within the limit of its table
     far-read            its descriptor is read at the table's base + 8 * index
@@ -195,6 +244,7 @@ vol. 3A, 5.5, privilege levels
 vol. 3A, 3.4.5.1, code- and data-segment descriptor types
     accessed-load       mov, pop, lds: the accessed bit of the descriptor is set
     accessed-transfer   int, iret, far jmp, call, ret: those of cs and of ss are
+    accessed-task       a task switch: those of all segments that are loaded are
 
 lab/recording.py
     known               the recording holds the memory that the CPU had to read
@@ -232,17 +282,21 @@ class Exemption:
         return (emulator, rule) == (self.emulator, self.rule) and re.fullmatch(self.field, field)
 
 
+BUSY_LATE = "TCG fills TR's hidden part before it sets the busy bit"
 CODE = "TCG never reads the accessed bit of a descriptor, and sets it only in loads by mov, pop, lds"
 EXEMPTIONS = (
     Exemption("qemu", "accessed-transfer", r"[gl]dt\.\d+", 1 << 40, CODE),
     Exemption("qemu", "int-cs", r"cs\.(type|attributes)", 1, CODE),
     Exemption("qemu", "far-cs", r"cs\.(type|attributes)", 1, CODE),
     Exemption("qemu", "return-cs", r"cs\.(type|attributes)", 1, CODE),
+    Exemption("qemu", "outer-ss", r"ss\.(type|attributes)", 1, CODE),
     Exemption("qemu", "push-rf", ".*", 1 << 16, "TCG before version 8 or so leaves RF to the guest"),
     Exemption("bochs", "stack-room", "written", 1,
               "Bochs pushes word by word, and finds out when there is no room any more"),
-    Exemption("qemu", "ltr-tr", r"tr\.(type|attributes)", 2,
-              "TCG fills TR's hidden part before it sets the busy bit"),
+    Exemption("qemu", "ltr-tr", r"tr\.(type|attributes)", 2, BUSY_LATE),
+    Exemption("qemu", "task-tr", r"tr\.(type|attributes)", 2, BUSY_LATE),
+    Exemption("qemu", "accessed-task", r"[gl]dt\.\d+", 1 << 40, CODE),
+    Exemption("qemu", "task-segment", r"[c-gs]s\.(type|attributes)", 1, CODE),
 )
 
 
