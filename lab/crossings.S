@@ -14,33 +14,7 @@
 #include "proc_segments.h"
 
 #define CASE_BYTES	32
-
-	.macro	case name, what, error
-	.balign	CASE_BYTES
-	.global	\name
-\name:
-	.pushsection .expected
-	.ascii	"\name|\what"
-	.ifnb	\error
-	.ascii	"("
-	hex	\error
-	.ascii	")"
-	.endif
-	.ascii	"\n"
-	.popsection
-	.endm
-
-	.macro	hex number
-	.irp	shift, 12, 8, 4, 0
-	.byte	48 + ((\number) >> \shift & 15) + ((\number) >> \shift & 15) / 10 * 39	# in ASCII
-	.endr
-	.endm
-
-	.macro	else emulator, what, why
-	.pushsection .expected
-	.ascii	"\emulator|\what|\why\n"
-	.popsection
-	.endm
+#include "cases.h"
 
 /* Five words for iret, or three, on a stack that begins at `stack`. */
 	.macro	push_return stack, cs, eip, flags=2, ss=-1, esp=0
@@ -54,28 +28,10 @@
 	push	$\eip
 	.endm
 
-/* A row of proc A's LDT, made by ring 0 with ds = RING0_DATA. */
-	.macro	row selector, base, size, access
-	mov	$\base, %eax
-	mov	$\size - 1, %ecx
-	mov	$\access, %edx
-	mov	$proc_a_ldt + (\selector & ~7), %edi
-	call	make_row
-	.endm
-
-	.macro	gate vector, offset, selector, access
-	movw	$\offset, idt + 8 * \vector
-	movw	$\selector, idt + 8 * \vector + 2
-	movb	$\access, idt + 8 * \vector + 5
-	.endm
-
 /*
  * Proc A's LDT, made longer: B's, which stands behind it, is not needed here.  A
  * selector with RPL 0 names the same segment, and what it may do is less.
  */
-#define RPL3		3
-#define TI		4
-#define GLOBAL_BEYOND	0xf8		/* beyond the GDT */
 #define LOCAL_BEYOND	(0x48 + TI)	/* beyond the LDT */
 #define CONFORMING	(0x18 + TI)	/* ring3's code again, DPL 0, conforming */
 #define READ_ONLY	(0x20 + TI)	/* proc A's data, read-only */
@@ -84,20 +40,8 @@
 #define TSS_DATA	(0x38 + TI)	/* the TSS as data, for ring 3 */
 #define EXECUTE_ONLY	(0x40 + TI)
 #define LDT_BYTES	0x48
-#define ACCESS_OF(table, selector)	(table + ((selector) & ~7) + 5)
 
-#define CONFORMS	4	/* in the access byte of a code segment */
-#define READABLE	2
-#define WRITABLE	2
 #define A_STACK		PROC_DATA_BYTES
-
-#define CF		0x000001
-#define TF		0x000100
-#define IF		0x000200
-#define IOPL		0x003000
-#define NT		0x004000
-#define AC		0x040000
-#define ID		0x200000
 
 
 /* ---- the hooks --------------------------------------------------------- */
@@ -131,18 +75,6 @@ setup:
 	row	TSS_DATA, tss, TSS_BYTES, ACCESS_PRESENT | ACCESS_DATA | ACCESS_DPL(3)
 	row	EXECUTE_ONLY, ring3, ring3_bytes, ACCESS_PRESENT | (ACCESS_CODE & ~READABLE) | ACCESS_DPL(3)
 	movw	$LDT_BYTES - 1, gdt + A_LDT
-	ret
-
-/* eax: base, an offset; ecx: limit; edx: access byte; edi: the descriptor */
-make_row:
-	add	program_base, %eax
-	mov	%cx, (%edi)
-	mov	%ax, 2(%edi)
-	shr	$16, %eax
-	mov	%al, 4(%edi)
-	mov	%dl, 5(%edi)
-	movb	$SEGMENT_32BIT, 6(%edi)
-	movb	$0, 7(%edi)
 	ret
 
 

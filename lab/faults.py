@@ -1,11 +1,12 @@
-"""Copies of the floppy with code of our own beside P_PROC.
+"""Copies of the floppy with code of our own beside P_PROC, or another program.
 
     graft = Graft(directory, "floors.S")
     graft.image, graft.elf     the floppy, and the names on it
 
-Proc A does everything that lab/crossings.S has:
+Everything that lab/crossings.S has, is done by P_PROC's proc A; what lab/switches.S has, by
+HWTASK's ring 0:
 
-    cases = Cases(directory)
+    cases = Cases(directory)                or Cases(directory, *SWITCHES)
     cases.record("bochs")      a recording of all cases, one after the other
     cases.expected("bochs")    {case: what its crossing must be}
 """
@@ -15,7 +16,6 @@ import importlib.util
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 
@@ -24,9 +24,8 @@ sys.path.insert(0, str(LAB))
 import machines  # noqa: E402  (after the line above)
 
 PLACE = 0x8000  # offset in the program's segment, beyond all that the program uses
-CASE_BYTES = 32
 COM_START = 0x100
-PROGRAM = "p_proc"
+SWITCHES = "switches.S", "hwtask"
 
 
 def recorder():
@@ -40,7 +39,8 @@ def recorder():
 class Graft:
     """A source of lab/ at PLACE; what it has in a section .hook.NAME lies at that name of the program."""
 
-    def __init__(self, directory, source):
+    def __init__(self, directory, source, program="p_proc"):
+        self.program = program
         self.directory = pathlib.Path(directory)
         self.source = LAB / source
         self.image, self.elf = self.directory / "cases.img", self.directory / "cases.elf"
@@ -57,7 +57,7 @@ class Graft:
     def _assemble(self):
         """The source, linked to the names of the program."""
         compiler, linker, *flags = (machines.BUILD / "how").read_text().split()
-        program = machines.BUILD / f"{PROGRAM}.elf"
+        program = machines.BUILD / f"{self.program}.elf"
         object_file, self.code = self.directory / "graft.o", self.directory / "graft.elf"
         self._run(compiler, *(f.replace("-Icommon", f"-I{machines.ROOT}/common") for f in flags),
                   "-c", self.source, "-o", object_file)
@@ -78,12 +78,12 @@ class Graft:
 
     def _hooks(self):
         """Offset in the program and bytes of each place that is bent."""
-        symbols = machines.symbols(machines.BUILD / f"{PROGRAM}.elf")
+        symbols = machines.symbols(machines.BUILD / f"{self.program}.elf")
         return {symbols[name]: self._section(self.code, f".hook.{name}") for name in self._hook_names(self.code)}
 
     def _make_elf(self, hooks):
         """The program's ELF file as the floppy has it, for the recorder: code and names."""
-        text = bytearray(self._section(machines.BUILD / f"{PROGRAM}.elf", ".text"))
+        text = bytearray(self._section(machines.BUILD / f"{self.program}.elf", ".text"))
         for offset, code in hooks.items():
             text[offset - COM_START:offset - COM_START + len(code)] = code
         patched, added = self.directory / "text", self.directory / "added"
@@ -95,23 +95,23 @@ class Graft:
         self._run("objcopy", "--strip-debug", f"--update-section=.text={patched}", f"--add-section=.cases={added}",
                   "--set-section-flags=.cases=alloc,code,readonly,contents",
                   f"--change-section-address=.cases={PLACE:#x}", *names,
-                  machines.BUILD / f"{PROGRAM}.elf", self.elf)
+                  machines.BUILD / f"{self.program}.elf", self.elf)
 
     def _make_image(self, hooks):
-        com = bytearray((machines.BUILD / f"{PROGRAM}.com").read_bytes())
+        com = bytearray((machines.BUILD / f"{self.program}.com").read_bytes())
         for offset, code in hooks.items():
             com[offset - COM_START:offset - COM_START + len(code)] = code
         com = com.ljust(PLACE - COM_START, b"\0") + self._section(self.code, ".text")
         path = self.directory / "cases.com"
         path.write_bytes(com)
-        shutil.copy(machines.FLOPPY, self.image)
-        subprocess.run(["mcopy", "-D", "o", "-o", "-i", str(self.image), str(path), f"::{PROGRAM.upper()}.COM"],
+        machines.floppy_that_starts(self.program, self.image)
+        subprocess.run(["mcopy", "-D", "o", "-o", "-i", str(self.image), str(path), f"::{self.program.upper()}.COM"],
                        check=True, capture_output=True, env={**os.environ, "MTOOLSRC": "/dev/null"})
 
 
 class Cases(Graft):
-    def __init__(self, directory):
-        super().__init__(directory, "crossings.S")
+    def __init__(self, directory, source="crossings.S", program="p_proc"):
+        super().__init__(directory, source, program)
         self._read_table()
 
     def _read_table(self):
@@ -127,7 +127,7 @@ class Cases(Graft):
 
     def record(self, emulator):
         """From the first instruction in protected mode that is ours to the end of the cases."""
-        return recorder().record(emulator, start="ckpt_tss", steps=5000, until=("the_end",),
+        return recorder().record(emulator, self.program, start="ckpt_tss", steps=5000, until=("the_end",),
                                  elf=self.elf, image=self.image)
 
     def expected(self, emulator):

@@ -70,7 +70,8 @@ vol. 2A, JMP and CALL, Operation: TASK-GATE and TASK-STATE-SEGMENT
     task-gate-present   by jmp, call: the task gate is present
 
 vol. 3A, 7.3, steps 1 to 4; 7.2.2; table 7-1
-    task-in-gdt         the selector names the GDT and lies within its limit
+    task-global         the selector is one of the GDT
+    task-in-gdt         it lies within the GDT's limit
     task-read           its descriptor is read at the GDT's base + 8 * index
     task-type           the descriptor is a TSS's, and not a busy one's; by iret, a busy one's
     task-present        it is present
@@ -327,6 +328,8 @@ OTHERWISE = (
     Otherwise("qemu", "return-offset", "nothing", LIMITS),
     Otherwise("qemu", "stack-room", "nothing", LIMITS + ", nor whether esp0 has room"),
     Otherwise("qemu", "stack-present", 10, "TCG has #TS for that"),
+    Otherwise("qemu", "task-global", 10, "TCG has #TS for that"),
+    Otherwise("qemu", "task-stack-present", 11, "TCG has #NP for that"),
     Otherwise("qemu", "ltr-not-null", "something else", "TCG takes null for: no TSS"),
     Otherwise("bochs", "outer-present", 11, ABSENT),
     Otherwise("qemu", "outer-present", 11, ABSENT),
@@ -336,6 +339,11 @@ OTHERWISE = (
 def otherwise(emulator, rule):
     return next((entry for entry in OTHERWISE if (entry.emulator, entry.rule) == (emulator, rule)), None)
 
+
+# Where an exception of a task that has only just been entered finds registers that are no
+# task's: the eip of the instruction that led there, and, until ss is loaded, ring 0 and an ss
+# of base 0. (TCG puts eip back, as if the instruction had never been; and ss.)
+LOST = {"qemu"}
 
 # Where a debugger's step ends between an instruction and the #DB that TF has caused.
 TRAP_LATE = {"bochs"}

@@ -58,7 +58,7 @@ def return_to_caller(cpu, after):
 
 def task_of(cpu, selector, bad, busy, external=0):
     """Vol. 3A, 7.3, steps 3 and 4: the descriptor of a TSS that can be gone to."""
-    cpu.need("task-in-gdt", not selector & TI, bad, "TI = 0")
+    cpu.need("task-global", not selector & TI, bad, "TI = 0")
     cpu.need_within("task-in-gdt", selector | 7, "gdtr.limit", bad)
     linear = cpu.get("gdtr.base") + (selector & ~7)
     task = Descriptor(cpu, linear, cpu.read(linear, 8, "task-read", rely=0))
