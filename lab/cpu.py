@@ -255,6 +255,7 @@ class Cpu:
         self.refused_words = ()     # where, then, an emulator may have begun to push
         self.believed = False       # memory that is not recorded was taken to say what happened
         self.in_new_task = False    # a task switch has got so far that there is no way back
+        self.lost = False           # and has ended in an exception that finds it half done
         self.kind = self.route = None
         self.forget()
 

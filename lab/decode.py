@@ -46,7 +46,7 @@ ONE_BYTE = {
 }
 # Behind 0x0f.
 TWO_BYTES = {
-    0x06: ("privileged", "", None), 0x0B: ("ud2", "", None),
+    0x06: ("clts", "", None), 0x0B: ("ud2", "", None),
     0x20: ("privileged", "m", "cr"), 0x21: ("privileged", "m", "dr"), 0x23: ("privileged", "m", "dr"),
     0x22: ("write control", "m", "cr"), 0x30: ("privileged", "", None), 0x32: ("privileged", "", None),
     0xA1: ("pop segment", "", "fs"), 0xA9: ("pop segment", "", "gs"),

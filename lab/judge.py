@@ -20,7 +20,7 @@ import model
 import recording
 from cpu import ACCESSED, ALL, BIG, BUSY, PE, TF, Cpu, Fact, Layout, Stuck, flat, show
 from decode import decode
-from rules import LOST, TRAP_LATE, exempt
+from rules import TRAP_LATE, exempt
 
 # No instruction that is not judged may change these.
 PRIVATE = frozenset((*recording.SELECTORS, "cpl", "cr0", "gdtr", "idtr"))
@@ -169,9 +169,8 @@ def compare(cpu):
             expected = f"{cpu.fault or cpu.kind}, to {selector:04x}:{eip:08x}"
             cpu.check(cpu.refused or "course", "goes", expected, where(cpu, after))
             return
-    if cpu.in_new_task and cpu.refused and cpu.layout.emulator in LOST:
-        compare_registers(cpu, lambda field: field.startswith(("tr.", "cr0")))
-        compare_memory(cpu, cpu.layout.fixed, movable=())
+    if cpu.lost:
+        compare_lost(cpu)
         return
     compare_registers(cpu)
     compare_memory(cpu, cpu.layout.fixed, cpu.layout.movable(cpu.after))
@@ -181,6 +180,14 @@ def compare(cpu):
     for state, name in ((before, "before"), (after, "after")):
         if state["cr0"] & PE:
             cpu.check("cpl", f"CPL {name}", state["cs.selector"] & 3, state["cpl"])
+
+
+def compare_lost(cpu):
+    """What can be said of a task that TCG has not got into; see rules.py."""
+    compare_registers(cpu, lambda field: field.startswith(("tr.", "cr0")))
+    compare_memory(cpu, cpu.layout.fixed, movable=())
+    error = next((value for _, value in cpu.memory_after.read(cpu.after["ss.base"] + cpu.after["esp"], 4)), None)
+    cpu.check("push-error", "error code", cpu.fault.error, error)
 
 
 def window(layout, state):
@@ -208,7 +215,7 @@ def compare_registers(cpu, which=lambda field: True):
     for field, old in cpu.before.items():
         if not field.startswith(MEMORY) and which(field):
             value, parts = cpu.expected.get(field, (old, []))
-            whole = parts and field != "eflags"
+            whole = parts and field not in ("eflags", "cr0")
             compare_field(cpu, field, value, parts if whole else [*parts, (ALL, "kept")])
 
 

@@ -20,6 +20,7 @@ import tasks
 from cpu import (ACCESSED, AF, ALL, BP, BUSY, CF, DB, DE, Descriptor, EM, ET, FREE, Fault, GP, IF, INVALID_TSS, IOPL,
                  MP, NM, NP, NT, OF, OVERFLOW, PF, RF, SF, SS, Stuck, TF, TS, UD, VIF, VIP, VM, ZF)
 from descriptors import CALL_GATES, TASK_GATE, TI, TSS_TYPES, descriptor_of, error_code, gate_error, is_null
+from rules import LOST
 
 # ---- interrupts and exceptions --------------------------------------------------------
 
@@ -122,7 +123,9 @@ def ring_stack(cpu, ring, external):
 def deliver(cpu, fault):
     """An exception instead of the instruction (vol. 3A, 6.5, 6.13); or, when that has led to
     another task, instead of the first one there (7.3, step 13)."""
-    if not cpu.in_new_task:
+    if cpu.in_new_task:
+        cpu.lost = cpu.layout.emulator in LOST
+    else:
         cpu.forget()
     to_handler(cpu, fault, cpu.now("eip"), fault=True)
 
@@ -477,6 +480,14 @@ def popf(cpu, code, after):
     cpu.kind = "popf"
 
 
+def clear_task_switched(cpu, code, after):
+    """Vol. 2A, CLTS."""
+    cpu.need("privileged", cpu.cpl == 0, Fault(GP, 0), f"CPL {cpu.cpl}")
+    cpu.set("cr0", 0, "clts", TS)
+    cpu.set("eip", after, "eip")
+    cpu.kind = "clts"
+
+
 def interrupt_flag(cpu, code, after):
     """Vol. 2A, CLI; vol. 2B, STI."""
     cpu.need("iopl", cpu.iopl_allows(), Fault(GP, 0), f"CPL {cpu.cpl}, IOPL {cpu.before['eflags'] >> 12 & 3}")
@@ -578,7 +589,8 @@ JUDGED = {
     "lgdt": (load_table, "lgdt"), "lidt": (load_table, "lidt"), "lldt": (lldt, "lldt"), "ltr": (ltr, "ltr"),
     "write control": (write_control, "mov .*,%cr"), "popf": (popf, "popf"),
     "cli": (interrupt_flag, "cli"), "sti": (interrupt_flag, "sti"),
-    "privileged": (privileged, "hlt|clts|lmsw|wrmsr|rdmsr|mov %[cd]r|mov .*,%dr"),
+    "clts": (clear_task_switched, "clts"),
+    "privileged": (privileged, "hlt|lmsw|wrmsr|rdmsr|mov %[cd]r|mov .*,%dr"),
     "in": (port, "in "), "out": (port, "out "),
     "ud2": (ud2, "ud2"), "fpu": (fpu, "f(?!wait)"), "wait": (fpu, "fwait"), "div": (divide, "divl |div %e"),
 }

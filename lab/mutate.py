@@ -33,6 +33,7 @@ from rules import RULES, exempt, otherwise
 # Which bits of a field are changed, of those that count.
 BITS = (0, 1, 2, 5, 7, 12, 15, 16, 22, 31, 40, 43, 44, 45, 47, 54, 55, 63)
 FLAGS = (0, 2, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 17, 18, 19, 20, 21)
+CONTROL = (0, 1, 2, 3, 4, 5, 16, 18, 29, 30, 31)
 KEPT_EVERY = 7  # words of memory that the step leaves alone: each, at one step of so many
 
 HALF, TOP_BIT, OTHER_VALUE, WRITTEN = "of half the size", "with another top bit", "with another value", "a write"
@@ -128,6 +129,10 @@ def nothing_to_divide(step, change, verdict):
     return verdict.kind == "div" and step.before["eax"] == step.before["edx"] == 0
 
 
+def lost_alike(step, change, verdict):
+    return step.verdict.cpu.lost and str(verdict.cpu.fault) == str(step.verdict.cpu.fault)
+
+
 def trap_or_interrupt(step, change, verdict):
     return (change.field in step.layout.idt and change.bit == 1 << 40 and not step.before["eflags"] & IF
             and step.step["accesses"] is None)
@@ -148,6 +153,8 @@ BENIGN = (
            "a null selector loads alike in real mode and in protected mode, if the base was 0"),
     Benign(("before", "bound", "bytes"), refused_alike,
            "it is refused with the same exception: for another reason, or what has changed is not asked for"),
+    Benign(("before", "after", "bytes"), lost_alike,
+           "the registers of a task that QEMU has not got into are nobody's"),
     Benign(("access",), read_before_refusal,
            "how much an instruction reads before it is refused is not laid down"),
     Benign(("access",), pushed_before_refusal,
@@ -370,7 +377,7 @@ class Step:
 
 
 def bits_of(field, mask):
-    places = FLAGS if field == "eflags" else BITS
+    places = {"eflags": FLAGS, "cr0": CONTROL}.get(field, BITS)
     return [1 << bit for bit in places if mask >> bit & 1 and bit < width(field)]
 
 

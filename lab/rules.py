@@ -204,6 +204,9 @@ vol. 2A, LGDT/LIDT, LLDT, LTR
 vol. 2B, MOV, control registers; vol. 3A, 2.5, 9.9.1
     cr0                 cr0 is the register's value, ET set; no segment changes with it
 
+vol. 2A, CLTS
+    clts                TS of cr0 is clear
+
 vol. 2B, POPF
     popf-popped         the flags are read from the stack
     popf-flags          CF PF AF ZF SF TF DF OF NT AC ID are those popped, RF is clear
@@ -342,7 +345,7 @@ def otherwise(emulator, rule):
 
 # Where an exception of a task that has only just been entered finds registers that are no
 # task's: the eip of the instruction that led there, and, until ss is loaded, ring 0 and an ss
-# of base 0. (TCG puts eip back, as if the instruction had never been; and ss.)
+# of base 0. There only the exception, the task and what was saved are judged.
 LOST = {"qemu"}
 
 # Where a debugger's step ends between an instruction and the #DB that TF has caused.
