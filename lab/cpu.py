@@ -24,9 +24,10 @@ BIG = 0x4000  # attributes: D/B, a 32-bit segment
 ACCESSED, BUSY = 1 << 40, 1 << 41  # in a descriptor
 HIDDEN = ("base", "limit", "type", "dpl", "attributes")
 
-EXCEPTIONS = {0: "#DE", 1: "#DB", 3: "#BP", 4: "#OF", 6: "#UD", 7: "#NM", 10: "#TS", 11: "#NP",
-              12: "#SS", 13: "#GP"}
-DE, DB, BP, OVERFLOW, UD, NM, INVALID_TSS, NP, SS, GP = EXCEPTIONS
+EXCEPTIONS = {0: "#DE", 1: "#DB", 3: "#BP", 4: "#OF", 6: "#UD", 7: "#NM", 8: "#DF", 10: "#TS",
+              11: "#NP", 12: "#SS", 13: "#GP"}
+DE, DB, BP, OVERFLOW, UD, NM, DOUBLE_FAULT, INVALID_TSS, NP, SS, GP = EXCEPTIONS
+CONTRIBUTORY = DE, INVALID_TSS, NP, SS, GP
 
 
 class Fault(Exception):

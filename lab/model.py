@@ -17,7 +17,7 @@ import re
 
 import recording
 import tasks
-from cpu import (ACCESSED, AF, ALL, BP, BUSY, CF, DB, DE, Descriptor, EM, ET, FREE, Fault, GP, IF, INVALID_TSS, IOPL,
+from cpu import (ACCESSED, AF, ALL, BP, BUSY, CF, CONTRIBUTORY, DB, DE, DOUBLE_FAULT, Descriptor, EM, ET, FREE, Fault, GP, IF, INVALID_TSS, IOPL,
                  MP, NM, NP, NT, OF, OVERFLOW, PF, RF, SF, SS, Stuck, TF, TS, UD, VIF, VIP, VM, ZF)
 from descriptors import CALL_GATES, TASK_GATE, TI, TSS_TYPES, descriptor_of, error_code, gate_error, is_null
 from rules import LOST
@@ -138,12 +138,20 @@ def single_step(cpu, back):
 
 
 def to_handler(cpu, exception, back, fault=False):
+    """Vol. 3A, 6.15, interrupt 8, table 6-5: what becomes of a second exception on the way."""
     cpu.fault = exception
     try:
         interrupt(cpu, exception.vector, back, error=exception.error, fault=fault)
+        cpu.kind = str(exception)
     except Fault as second:
-        raise Stuck("modelled", f"{second} on the way to the handler of {exception}") from None
-    cpu.kind = str(exception)
+        if exception.vector == DOUBLE_FAULT or cpu.in_new_task:
+            raise Stuck("modelled", f"{second} on the way to the handler of {exception}") from None
+        if exception.vector in CONTRIBUTORY and second.vector in CONTRIBUTORY:
+            cpu.check("double-fault", f"{exception}, then {second}", True, True)
+            cpu.refused = "double-fault"
+            second = Fault(DOUBLE_FAULT, 0)
+        cpu.forget()
+        to_handler(cpu, second, back, fault=True)
 
 
 def int_n(cpu, code, after):

@@ -25,7 +25,7 @@ class Program:
     name: str
     saved: dict             # where the registers of A and of B lie while it waits
     words: tuple            # which they are, from the lowest address up
-    others_saved: dict = dataclasses.field(default_factory=dict)    # likewise, beside procs
+    tasks: dict = dataclasses.field(default_factory=dict)   # other TSSs into which registers are saved
     not_judged: str = ""    # by lab/check-crossings: the reason
     not_attacked: str = ""  # by lab/attack: the reason
     # For lab/record: source files, and functions, with nothing in them that a ring transition
@@ -88,7 +88,8 @@ NO_REGISTERS = dict.fromkeys(("eax", "ebx", "ecx", "edx", "ebp"), "0")
 B_STACK = 64    # bytes of it that B uses
 
 NO_IRET = "a task that cannot go on has its exception elsewhere; what can be tried is in its tests"
-TASKS = {"saved": {"A": "proc_a_tss", "B": "proc_b_tss"}, "words": recording.TSS_WORDS, "others_saved": {"ring 0": "tss"}}
+TASKS = {"saved": {"A": "proc_a_tss", "B": "proc_b_tss"}, "words": recording.TSS_WORDS,
+         "tasks": {"ring 0": "tss", "#DF": "double_fault_tss"}}
 FRAMES = {"saved": {"A": "proc_a", "B": "proc_b"}, "words": recording.FRAME_WORDS}
 
 PROGRAMS = {program.name: program for program in (

@@ -43,7 +43,7 @@ A STATE has numbers for eax ecx edx ebx esp ebp esi edi eip eflags cr0 cpl, and
                                 proc; the head's frames say where, and what the words
                                 are: gs first, ss last, unless the program has contexts,
                                 or tasks: then it is their whole TSSs, 26 words, and
-                                that of ring 0's own task, too: "ring 0"
+                                those of ring 0's own tasks, too: "ring 0" and "#DF"
     stack                       {"linear": address of the first word, "words": [16]},
                                 8 below ss:esp, and 8 from there on
 

@@ -220,6 +220,9 @@ vol. 3A, 5.9, privileged instructions; vol. 2A, CLI; vol. 2B, STI; vol. 1, 18.5
     interrupt-flag      cli, sti: IF is as the instruction says
     port                in, out: CPL is at most IOPL, or the I/O map, within TR's limit, opens the port
 
+vol. 3A, 6.15, interrupt 8, table 6-5
+    double-fault        #DE, #TS, #NP, #SS, #GP on the way to the handler of one of these: #DF(0)
+
 vol. 3A, 6.15, exception and interrupt reference; vol. 2, the instruction's Exceptions
     undefined           the instruction is not ud2
     fpu                 EM and TS of cr0 are clear; for wait, MP or TS
@@ -295,6 +298,7 @@ EXEMPTIONS = (
     Exemption("qemu", "return-cs", r"cs\.(type|attributes)", 1, CODE),
     Exemption("qemu", "outer-ss", r"ss\.(type|attributes)", 1, CODE),
     Exemption("qemu", "push-rf", ".*", 1 << 16, "TCG before version 8 or so leaves RF to the guest"),
+    Exemption("qemu", "push-error", ".*", 1, "TCG leaves EXT out of the error code of an exception on the way to a handler"),
     Exemption("bochs", "stack-room", "written", 1,
               "Bochs pushes word by word, and finds out when there is no room any more"),
     Exemption("qemu", "ltr-tr", r"tr\.(type|attributes)", 2, BUSY_LATE),

@@ -2,7 +2,7 @@
  * Every way in which a CPU switches tasks, or refuses to: for the judge.
  *
  * As with crossings.S, which has all about rings: lab/faults.py puts this behind
- * HWTASK on a copy of the floppy and bends three places of it (the hooks, below),
+ * HWTASK on a copy of the floppy and bends four places of it (the hooks, below),
  * so that ring 0's task tries one case after the other.  The tables, the gates and
  * the TSSs are the program's own.
  *
@@ -40,6 +40,8 @@
 #define FS_AT		0x58
 #define GS_AT		0x5c
 #define LDT_AT		0x60
+
+#define VECTOR_UD	6
 
 #define TASK_GATE	(ACCESS_PRESENT | ACCESS_TASK_GATE)
 #define AVAILABLE	(ACCESS_PRESENT | ACCESS_TSS)
@@ -81,6 +83,10 @@
 /* Every exception, in ring 0.  On the stack: vector, error code, eip, cs, eflags ... */
 	.section .hook.fault_entry, "ax"
 	jmp	refused
+
+/* The task of #DF. */
+	.section .hook.double_fault, "ax"
+	jmp	take_error
 
 	.text
 setup:
@@ -260,6 +266,15 @@ case error_code "#GP", GLOBAL_BEYOND
 	call	in_ring_0
 	movl	$take_error, proc_a_tss + EIP_AT
 	lead	VECTOR_GP, A_TSS, TASK_GATE
+	mov	$GLOBAL_BEYOND, %eax
+	mov	%eax, %es
+
+/* Two exceptions at once: #NP in the place of #UD, but not in that of #GP. */
+case serial "#NP(0033)"
+	lead	VECTOR_UD, RING0_CODE, ACCESS_INTERRUPT_GATE
+	ud2
+case double_exception "#DF(0000)"
+	lead	VECTOR_GP, RING0_CODE, ACCESS_INTERRUPT_GATE
 	mov	$GLOBAL_BEYOND, %eax
 	mov	%eax, %es
 
