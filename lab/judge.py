@@ -8,7 +8,8 @@
 Judged is every step that crosses between rings, or may: interrupts and exceptions, iret, far
 transfers, loads of segment registers and of the registers of tables, and what not every
 ring may do. model.py, and for task switches tasks.py, say what must be so, given the state
-before; rules.py has the list of all rules, with the place in the manual, and of what emulators are known to do otherwise.
+before; rules.py has the list of all rules, with the place in the manual, and of what
+emulators are known to do otherwise.
 The judge shares nothing with the program that runs: all it goes by is the recording.
 """
 
