@@ -77,8 +77,9 @@ def above_selector(step, change, verdict):
 
 
 def mark_in_parts(step, change, verdict):
-    as_before = HALF if change.access and change.access[0] == "write" else WRITTEN
-    return change.what.endswith(as_before) and any(
+    """Half of it at first; or, before it is written, what was there."""
+    in_parts = HALF if change.access and change.access[0] == "write" else WRITTEN
+    return change.what.endswith(in_parts) and any(
         linear <= change.access[1] < linear + 8 for linear, *_ in step.verdict.cpu.marked)
 
 

@@ -30,6 +30,7 @@
 #define OPEN_GATE	B_TSS		/* to ring 0's task, for ring 3 */
 
 /* In a TSS. */
+#define SS0_AT		0x08
 #define EIP_AT		0x20
 #define EFLAGS_AT	0x24
 #define ESP_AT		0x38
@@ -161,6 +162,8 @@ case closed_gate "#GP", GATE
 	lcall	$GATE, $0
 case closed_task "#GP", TSS
 	ljmp	$TSS, $0
+case no_stack "#DF(0000), ring 3 to 0"
+	cli
 	.balign	CASE_BYTES
 	.set	a_code_bytes, . - a_code
 #define HERE(label) ((label) - a_code)	/* its offset in A_CODE */
@@ -172,6 +175,7 @@ take_error:
 	incl	tss + EIP_AT
 	lead	VECTOR_GP, RING0_CODE, ACCESS_PRESENT | ACCESS_INTERRUPT_GATE
 	iret
+	ljmp	$TSS, $0		# the second #DF, which is A's
 
 
 /* ---- ring 0's task ----------------------------------------------------- */
@@ -277,6 +281,12 @@ case double_exception "#DF(0000)"
 	lead	VECTOR_GP, RING0_CODE, ACCESS_INTERRUPT_GATE
 	mov	$GLOBAL_BEYOND, %eax
 	mov	%eax, %es
+
+case ring_3_no_stack "ljmp, ring 0 to 3"
+	call	fresh
+	movw	$0, proc_a_tss + SS0_AT
+	movl	$HERE(no_stack), proc_a_tss + EIP_AT
+	ljmp	$A_TSS, $0
 
 /* Nobody goes there: the exceptions of ring 0's task. */
 case jump_to_busy "#GP", TSS
