@@ -88,7 +88,7 @@ ALLOWED = (
     Allowed("left by the BIOS", "|".join(recording.GENERAL), lambda pair, field: pair.left.get(field, 0),
             "two BIOSes leave different things in registers, and in the masks of the interrupt controllers, until the "
             "program first writes there; or when it has saved them and takes them back"),
-    Allowed("saved from the BIOS", r"stack\.\d+|frames\.ring 0\.\d+", lambda pair, field: ALL if pair.is_copy(field) else 0,
+    Allowed("saved from the BIOS", r"(stack|frames\.ring 0)\.\d+", lambda pair, field: ALL * pair.is_copy(field),
             "the program, or a task switch, saves a register in which there still is what the BIOS left"),
     Allowed("never written", r"stack\.\d+", lambda pair, field: pair.not_settled(field),
             "below and above the stack lies what no recorded instruction wrote, but the loader, a folded call, or an "

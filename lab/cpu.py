@@ -261,14 +261,17 @@ class Cpu:
         self.forget()
 
     def forget(self):
-        """A fault: the instruction leaves nothing behind. How far it got is not laid down,
-        so that what had to be read before may have been read."""
-        self.reads = [(*read[:-1], False) for read in self.reads]
+        """A fault: the instruction leaves nothing behind."""
+        self.excuse_reads()
         self.expected = {}          # field after -> (value, [(bits, rule), ...])
         self.unspecified = {}       # field after -> bits of which nothing is said
         self.pushed = []            # (linear, bytes, value, [(bits, rule), ...])
         self.saved = []             # likewise, in any order
         self.marked = []            # (linear, descriptor, rule)
+
+    def excuse_reads(self):
+        """How far it got is not laid down, so that what had to be read before may have been read."""
+        self.reads = [(*read[:-1], False) for read in self.reads]
 
     # ---- what the state before says
 

@@ -8,19 +8,19 @@ short), sentence by sentence, executed on a Cpu (cpu.py):
     cpu.set(field, value, rule)          what must be so afterwards
 
 Read interrupt() first, then return_far() and load_segment(); task switches are in tasks.py.
-Rules are names in rules.py. A
-function that stands for an instruction is given the Cpu, the instruction as decode.py has
-it, and the eip of the next one.
+Rules are names in rules.py. A function that stands for an instruction is given the Cpu, the
+instruction as decode.py has it, and the eip of the next one.
 """
 
 import re
 
 import recording
 import tasks
-from cpu import (ACCESSED, AF, ALL, BP, BUSY, CF, CONTRIBUTORY, DB, DE, DOUBLE_FAULT, Descriptor, EM, ET, FREE, Fault, GP, IF, INVALID_TSS, IOPL,
-                 MP, NM, NP, NT, OF, OVERFLOW, PF, RF, SF, SS, Stuck, TF, TS, UD, VIF, VIP, VM, ZF)
+from cpu import (ACCESSED, AF, ALL, BP, BUSY, CF, CONTRIBUTORY, DB, DE, DOUBLE_FAULT, Descriptor, EM, ET, FREE, Fault, GP,
+                 IF, INVALID_TSS, IOPL, MP, NM, NP, NT, OF, OVERFLOW, PF, RF, SF, SS, Stuck, TF, TS, UD, VIF, VIP, VM, ZF)
 from descriptors import CALL_GATES, TASK_GATE, TI, TSS_TYPES, descriptor_of, error_code, gate_error, is_null
 from rules import LOST
+
 
 # ---- interrupts and exceptions --------------------------------------------------------
 
@@ -150,7 +150,7 @@ def to_handler(cpu, exception, back, fault=False):
             cpu.check("double-fault", f"{exception}, then {second}", True, True)
             cpu.refused = "double-fault"
             second = Fault(DOUBLE_FAULT, 0)
-        cpu.forget()
+        cpu.excuse_reads()
         to_handler(cpu, second, back, fault=True)
 
 

@@ -101,7 +101,7 @@ vol. 3A, 7.3, step 13; table 7-1
     task-descriptor     descriptors of segments are read at the table's base + 8 * index
     task-stack          ss is writable data, not null, in its table; DPL and RPL are CPL
     task-stack-present  it is present
-    task-data           others: null, or in their tables and to be read, with DPL at least CPL and RPL, unless conforming
+    task-data           others: null, or in their tables and readable; DPL at least CPL and RPL, unless conforming
     task-data-present   they are present
     task-code           cs is code, not null, in its table; DPL is its RPL; of a conforming segment, at most
     task-code-present   it is present
@@ -298,7 +298,8 @@ EXEMPTIONS = (
     Exemption("qemu", "return-cs", r"cs\.(type|attributes)", 1, CODE),
     Exemption("qemu", "outer-ss", r"ss\.(type|attributes)", 1, CODE),
     Exemption("qemu", "push-rf", ".*", 1 << 16, "TCG before version 8 or so leaves RF to the guest"),
-    Exemption("qemu", "push-error", ".*", 1, "TCG leaves EXT out of the error code of an exception on the way to a handler"),
+    Exemption("qemu", "push-error", ".*", 1,
+              "TCG leaves EXT out of the error code of an exception on the way to a handler"),
     Exemption("bochs", "stack-room", "written", 1,
               "Bochs pushes word by word, and finds out when there is no room any more"),
     Exemption("qemu", "ltr-tr", r"tr\.(type|attributes)", 2, BUSY_LATE),

@@ -168,7 +168,8 @@ def load_stack(cpu, selector, ring, external):
     cpu.need("task-stack", not is_null(selector), bad, f"{selector:04x}")
     stack = descriptor_of(cpu, selector, "task-stack", "task-descriptor", bad)
     cpu.need("task-stack", stack.is_writable_data(), bad, str(stack))
-    cpu.need("task-stack", stack.dpl() == ring and selector & 3 == ring, bad, f"CPL {ring}, RPL {selector & 3}, {stack}")
+    fits = stack.dpl() == ring and selector & 3 == ring
+    cpu.need("task-stack", fits, bad, f"CPL {ring}, RPL {selector & 3}, {stack}")
     cpu.need("task-stack-present", stack.present(), Fault(SS, error_code(selector, external)), "P = 1")
     cpu.set_segment("ss", selector, stack, "task-segment", ACCESSED, "accessed-task")
 
@@ -178,7 +179,8 @@ def load_data(cpu, name, selector, ring, external):
     data = descriptor_of(cpu, selector, "task-data", "task-descriptor", bad)
     cpu.need("task-data", data.is_readable(), bad, str(data))
     if not data.is_conforming():
-        cpu.need("task-data", data.dpl_at_least(max(ring, selector & 3)), bad, f"CPL {ring}, RPL {selector & 3}, {data}")
+        fits = data.dpl_at_least(max(ring, selector & 3))
+        cpu.need("task-data", fits, bad, f"CPL {ring}, RPL {selector & 3}, {data}")
     cpu.need("task-data-present", data.present(), Fault(NP, error_code(selector, external)), "P = 1")
     cpu.set_segment(name, selector, data, "task-segment", ACCESSED, "accessed-task")
 
