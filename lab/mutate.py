@@ -354,7 +354,8 @@ class Step:
         for bit in range(8):
             vector = self.step["interrupt"] ^ 1 << bit
             for text in (f"interrupt {vector:#04x}", self.step["text"]):
-                self.attempt(Change("interrupt", f"{vector:#x}, {text}"), step={**self.step, "interrupt": vector, "text": text})
+                self.attempt(Change("interrupt", f"{vector:#x}, {text}"),
+                             step={**self.step, "interrupt": vector, "text": text})
         told = {key: value for key, value in self.step.items() if key != "interrupt"}
         for code, text in INSTRUCTIONS.items():
             self.attempt(Change("interrupt", f"told as {text}"), step={**told, "bytes": code, "text": text})

@@ -60,7 +60,7 @@ vol. 2A, INT n/INTO/INT3, Operation: INTER- and INTRA-PRIVILEGE-LEVEL-INTERRUPT
     int-tf-nt-rf-vm     TF, NT, RF and VM are clear
 
 vol. 3A, 6.5, exception classifications
-    push-eip            then eip: by a fault that of the instruction, by a trap the next, by hardware that which has not begun
+    push-eip            then eip: by a fault that of the instruction, by a trap or by hardware the next
 
 vol. 3A, 6.13, error code
     push-error          last, by the exceptions that have one: the error code

@@ -52,7 +52,8 @@ def test_an_interrupt_is_a_step_of_its_own_between_two_instructions(pair, fast):
         assert len(found) >= 3
         for before, step, after, following in found:
             assert (step["interrupt"], step["bytes"], step["text"]) == (IRQ_0, "", "interrupt 0x20")
-            assert step["symbol"].startswith("proc_") and step["source"].rpartition("/")[2].startswith(("proc.h:", "draw.h:"))
+            assert step["symbol"].startswith("proc_")
+            assert step["source"].rpartition("/")[2].startswith(("proc.h:", "draw.h:"))
             assert (before["cpl"], after["cpl"]) == (3, 0)
             gate = int(before["idt"][IRQ_0], 16)
             assert after["eip"] == gate & 0xFFFF
@@ -129,7 +130,8 @@ def test_another_vector_than_the_gates_is_a_finding(pair):
         assert broken_rules(made, step={"interrupt": 0x21, "text": "interrupt 0x21"})
 
 
-@pytest.mark.parametrize("code, text", [("83c601", "add $0x1,%esi"), ("74f1", "je 0"), ("cd20", "int $0x20"), ("cf", "iret")])
+@pytest.mark.parametrize("code, text", [
+    ("83c601", "add $0x1,%esi"), ("74f1", "je 0"), ("cd20", "int $0x20"), ("cf", "iret")])
 def test_an_instruction_that_seems_to_have_led_to_the_gate_is_a_finding(pair, code, text):
     for made in pair:
         number = next(number for number, step in enumerate(made["steps"]) if "interrupt" in step)
@@ -155,7 +157,8 @@ def test_the_step_before_counts(pair):
         number = next(number for number, step in enumerate(made["steps"]) if "interrupt" in step)
         steps = made["steps"][:number + 1]
         steps[number - 1] = {**steps[number - 1], "bytes": "17", "text": "pop %ss"}
-        assert {fact.rule for fact in dict(judge.verdicts({**made, "steps": steps}))[number].findings} == {"interrupt-shadow"}
+        verdict = dict(judge.verdicts({**made, "steps": steps}))[number]
+        assert {fact.rule for fact in verdict.findings} == {"interrupt-shadow"}
 
 
 def test_rf_is_pushed_as_it_was(pair):

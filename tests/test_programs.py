@@ -96,7 +96,8 @@ def test_a_port_whose_bit_is_set_is_a_finding():
 def test_another_time_is_no_excuse_for_anything_else(pair):
     """Only eax and the flags, and only behind a read of the clock."""
     clock = [number for number, step in enumerate(pair[1]["steps"]) if step["text"] == "in $0x71,%al"]
-    for number, key, found in ((n, key, [key]) for n in clock[:1] or [min(800, len(pair[1]["steps"]) - 1)] for key in ("ebx", "edx", "esp")):
+    others = [min(800, len(pair[1]["steps"]) - 1)]
+    for number, key, found in ((n, key, [key]) for n in clock[:1] or others for key in ("ebx", "edx", "esp")):
         steps = list(pair[1]["steps"])
         *_, state = list(recording.walk(pair[1]))[number]
         steps[number] = {**steps[number], "changes": {**steps[number]["changes"], key: state[key] ^ 1}}
