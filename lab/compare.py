@@ -19,7 +19,7 @@ import typing
 import recording
 from cpu import ACCESSED, AF, ALL, CF, OF, PE, PF, SF, ZF, parts
 
-STEP_FIELDS = ("symbol", "bytes", "text", "source", "repeats", "folded")
+STEP_FIELDS = ("symbol", "bytes", "text", "source", "repeats", "folded", "interrupt")
 COURSE = ("eip", "cs.selector", "cpl", *STEP_FIELDS)  # once these differ, all does
 
 

@@ -5,11 +5,11 @@
         verdict.facts                                  all that was checked
         verdict.findings                               those that are not so
 
-Judged is every step that crosses between rings, or may: interrupts and exceptions, iret, far
-transfers, loads of segment registers and of the registers of tables, and what not every
-ring may do. model.py, and for task switches tasks.py, say what must be so, given the state
-before; rules.py has the list of all rules, with the place in the manual, and of what
-emulators are known to do otherwise.
+Judged is every step that crosses between rings, or may: interrupts, the hardware's too, and
+exceptions, iret, far transfers, loads of segment registers and of the registers of tables,
+and what not every ring may do. model.py, and for task switches tasks.py, say what must be
+so, given the state before; rules.py has the list of all rules, with the place in the
+manual, and of what emulators are known to do otherwise.
 The judge shares nothing with the program that runs: all it goes by is the recording.
 """
 
@@ -54,13 +54,14 @@ class Verdict:
 def verdicts(made):
     """Gives (number, Verdict) for each step of a recording."""
     layout = Layout(made)
-    state, values = None, None
+    state, values, previous = None, None, None
     for number, before, step, after in recording.walk(made):
         verdict = None
         if judged(step, before):
             old = values if before is state else flat(before)
             state, values = after, flat(after)
-            verdict = judge(layout, old, step, values)
+            verdict = judge(layout, old, step, values, previous)
+        previous = step
         yield number, verdict or untouched(step)
 
 
@@ -69,7 +70,7 @@ def judged(step, before):
     if "folded" in step or "repeats" in step:
         return False
     code = decode(step["bytes"], bool(before["cs"]["attributes"] & BIG))
-    return (code.name in model.JUDGED or name_of(step) or not PRIVATE.isdisjoint(step["changes"])
+    return ("interrupt" in step or code.name in model.JUDGED or name_of(step) or not PRIVATE.isdisjoint(step["changes"])
             or not goes_on(code, step, before["eip"], step["changes"].get("eip", before["eip"])))
 
 
@@ -99,20 +100,24 @@ def goes_on(code, step, eip, found):
     return code.name in ("branch", "jmp") or found == eip + len(step["bytes"]) // 2 & 0xFFFFFFFF
 
 
-def judge(layout, before, step, after):
-    """The verdict on a step, its states being flat; None if there is nothing to judge."""
+def judge(layout, before, step, after, previous=None):
+    """The verdict on a step, its states being flat; None if there is nothing to judge. The
+    step before it, if there is one, says whether an interrupt may come now."""
     cpu = Cpu(layout, before, step["accesses"], after)
     wide = bool(cpu.get("cs.attributes", BIG))
     code = decode(step["bytes"], wide)
     name = code.name if code.name in model.JUDGED else None
     cpu.check("named", step["text"], name_of(step), name)
+    interrupt = "interrupt" in step
+    if interrupt:
+        cpu.check("named", "bytes, text", ("", f"interrupt {step['interrupt']:#04x}"), (step["bytes"], step["text"]))
     if name:
         cpu.check("named", "bytes", len(step["bytes"]) // 2, code.length)
         if name != "fpu":
             cpu.check("named", "operands", words_of(step["text"]), code.words)
     crossed = (any(before[field] != after[field] for field in ("cpl", "cs.selector"))
                or name is None and entered(layout, before, step, after, code))
-    if not crossed and not (name and (before["cr0"] & PE or name in model.IN_REAL_MODE)):
+    if not crossed and not interrupt and not (name and (before["cr0"] & PE or name in model.IN_REAL_MODE)):
         return None if cpu.facts[0].holds() else Verdict("other", cpu.facts)
 
     for state, name in ((before, "before"), (after, "after")):
@@ -120,7 +125,9 @@ def judge(layout, before, step, after):
     cpu.compared["stack.linear"] = ALL
     next_eip = before["eip"] + code.length & (0xFFFFFFFF if wide else 0xFFFF)
     try:
-        if before["eflags"] & TF and layout.emulator in TRAP_LATE and gate_to(layout, before, after) == 1:
+        if interrupt:
+            model.hardware_interrupt(cpu, step["interrupt"], done(previous, wide))
+        elif before["eflags"] & TF and layout.emulator in TRAP_LATE and gate_to(layout, before, after) == 1:
             model.single_step(cpu, before["eip"])
         else:
             model.execute(cpu, code, next_eip)
@@ -134,6 +141,14 @@ def judge(layout, before, step, after):
         cpu.exact.clear()
     kind = cpu.kind or step["text"]
     return Verdict(kind + (f", {cpu.route}" if cpu.route else ""), cpu.facts, cpu)
+
+
+def done(step, wide):
+    """The instruction of a step, if it has done something in the segment in which it stood."""
+    if step and "folded" not in step and "cs" not in step["changes"]:
+        code = decode(step["bytes"], wide)
+        return code if code.name != "sti" or "eflags" in step["changes"] else None
+    return None
 
 
 def entered(layout, before, step, after, code):

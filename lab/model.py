@@ -24,13 +24,14 @@ from rules import LOST
 
 # ---- interrupts and exceptions --------------------------------------------------------
 
-def interrupt(cpu, vector, back, software=False, error=None, fault=False):
+def interrupt(cpu, vector, back, software=False, error=None, fault=False, hardware=False):
     """Vol. 2A, INT n/INTO/INT3, Operation; vol. 3A, 6.12.1.
 
     back        the eip to come back to
     software    by int n, int3 or into
     error       error code, of the exceptions that have one
     fault       it is an exception of the class of faults
+    hardware    no instruction has asked for it
     """
     external = 0 if software else 1
     ring = cpu.cpl
@@ -76,8 +77,9 @@ def interrupt(cpu, vector, back, software=False, error=None, fault=False):
     offset = gate.gate_offset(size)
     cpu.need("handler-offset", offset <= code.limit(), Fault(GP, external), f"{offset:#x} <= {code.limit():#x}")
 
-    flags = cpu.get("eflags", (1 << 8 * size) - 1 & ~RF) | (RF if fault else 0)
-    words = [(flags, [(RF, "push-rf"), (ALL, "push-eflags")]),
+    told = 0 if hardware else RF  # whatever it was
+    flags = cpu.get("eflags", (1 << 8 * size) - 1 & ~told) | (RF if fault else 0)
+    words = [(flags, [(told, "push-rf"), (ALL, "push-eflags")]),
              (cpu.get("cs.selector"), [(ALL, "push-cs")]),
              (back, [(ALL, "push-eip")])]
     if inner:
@@ -118,6 +120,23 @@ def ring_stack(cpu, ring, external):
     cpu.need("stack-writable", stack.is_writable_data(), bad_stack, str(stack))
     cpu.need("stack-present", stack.present(), Fault(SS, error_code(ss, external)), "P = 1")
     return stack, ss, esp
+
+
+def hardware_interrupt(cpu, vector, behind):
+    """Vol. 3A, 6.3.1: in front of an instruction, and behind that one, if that is known."""
+    if not cpu.protected():
+        raise Stuck("modelled", "an interrupt in real mode")
+    shadow = behind and (behind.name in ("load segment", "pop segment") and behind.register == "ss"
+                         or behind.name == "sti")
+    cpu.check("interrupt-let-in", "IF", IF, cpu.get("eflags", IF))
+    cpu.check("interrupt-shadow", "comes", "later" if shadow else "now", "now")
+    cpu.check("interrupt-vector", "vector", max(vector, 32), vector)
+    try:
+        interrupt(cpu, vector, cpu.get("eip"), hardware=True)
+    except Fault as fault:
+        deliver(cpu, fault)
+        return
+    cpu.kind = f"interrupt {vector:#04x}"
 
 
 def deliver(cpu, fault):

@@ -14,6 +14,7 @@ One thing at a time is changed at a step that the judge found nothing at:
     access      each part of each memory access; one left out, one more, two swapped
     bytes       each bit of the instruction
     twice       memory that the recording holds twice, in one of the two places
+    interrupt   of an interrupt: the vector; what is behind it; that it is one
 
 A change is caught if there is a finding. BENIGN, below, has the changes that no judge can
 find, since the CPU would do the same. Each rule must have found something in the end,
@@ -35,6 +36,10 @@ BITS = (0, 1, 2, 5, 7, 12, 15, 16, 22, 31, 40, 43, 44, 45, 47, 54, 55, 63)
 FLAGS = (0, 2, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 17, 18, 19, 20, 21)
 CONTROL = (0, 1, 2, 3, 4, 5, 16, 18, 29, 30, 31)
 KEPT_EVERY = 7  # words of memory that the step leaves alone: each, at one step of so many
+
+# Instead of an interrupt; and in front of one.
+INSTRUCTIONS = {"": "?", "90": "nop", "cd20": "int $0x20", "cf": "iret", "ebfe": "jmp 0"}
+KEEP_AWAY = {"17": "pop %ss", "8ed0": "mov %eax,%ss", "fb": "sti"}
 
 HALF, TOP_BIT, OTHER_VALUE, WRITTEN = "of half the size", "with another top bit", "with another value", "a write"
 
@@ -219,6 +224,7 @@ def recording(made, report, steps_of_a_kind=1):
     layout = Layout(made)
     seen = collections.Counter()
     walk = recordings.walk(made)
+    previous = None
     for number, verdict in judge.verdicts(made):
         _, before, step, after = next(walk)
         for fact in verdict.facts:
@@ -226,12 +232,13 @@ def recording(made, report, steps_of_a_kind=1):
         kind = verdict.kind, verdict.refused
         if seen[kind] < steps_of_a_kind and not verdict.findings:
             seen[kind] += 1
-            Step(layout, number, before, step, after, verdict, report).change_all()
+            Step(layout, number, before, step, after, verdict, report, previous).change_all()
+        previous = step
 
 
 class Step:
-    def __init__(self, layout, number, before, step, after, verdict, report):
-        self.layout, self.number, self.report = layout, number, report
+    def __init__(self, layout, number, before, step, after, verdict, report, previous):
+        self.layout, self.number, self.report, self.previous = layout, number, report, previous
         self.before, self.step, self.after = flat(before), step, flat(after)
         self.verdict = verdict
         self.place = f"{layout.emulator}, step {number}, {step['symbol']}: {step['text']} ({verdict.kind})"
@@ -248,12 +255,15 @@ class Step:
             self.change_accesses()
         self.change_bytes()
         self.change_one_of_two()
+        if "interrupt" in self.step:
+            self.change_interrupt()
 
-    def attempt(self, change, before=None, step=None, after=None):
+    def attempt(self, change, before=None, step=None, after=None, previous=None):
         """Judges the step with a change."""
         if not self.report.is_due(change.kind):
             return
-        verdict = judge.judge(self.layout, before or self.before, step or self.step, after or self.after)
+        verdict = judge.judge(self.layout, before or self.before, step or self.step, after or self.after,
+                              previous or self.previous)
         self.note(change, verdict)
 
     def note(self, change, verdict):
@@ -375,6 +385,20 @@ class Step:
             names = self.names_of(field)
             if len(names) > 1:
                 self.attempt(Change("twice", names[1]), before={**self.before, names[1]: self.before[names[1]] ^ 1})
+
+
+    def change_interrupt(self):
+        for bit in range(8):
+            vector = self.step["interrupt"] ^ 1 << bit
+            for text in (f"interrupt {vector:#04x}", self.step["text"]):
+                self.attempt(Change("interrupt", f"{vector:#x}, {text}"),
+                             step={**self.step, "interrupt": vector, "text": text})
+        told = {key: value for key, value in self.step.items() if key != "interrupt"}
+        for code, text in INSTRUCTIONS.items():
+            self.attempt(Change("interrupt", f"told as {text}"), step={**told, "bytes": code, "text": text})
+        self.attempt(Change("interrupt", "has bytes"), step={**self.step, "bytes": "90"})
+        for code, text in KEEP_AWAY.items():
+            self.attempt(Change("interrupt", f"behind {text}"), previous={"bytes": code, "changes": {"eflags": IF}})
 
 
 def bits_of(field, mask):

@@ -32,6 +32,8 @@ class Program:
     # needs; those that all programs have are in SCENERY.
     scenery: tuple = ()
     scenery_functions: tuple = ()
+    clock: str = ""         # the function that sets the clock which ends a turn, if one does: eax times a second
+    full_speed: tuple = ("gate", 8192)  # where it is recorded from, after so many switches
 
     # For lab/attack. Segments by the names that reports have for them, beyond ring 0's.
     segments: tuple = ()
@@ -184,9 +186,10 @@ PROGRAMS = {program.name: program for program in (
     ),
     Program(
         "timer", **FRAMES,
-        scenery=("panel.c", "watch.c"),
+        scenery=("panel.c", "watch.c", "clock.c"),
         scenery_functions=("watch_start", "ask_count"),
-        not_judged="its ways in are interrupts, which no instruction asks for",
+        clock="clock_set",
+        full_speed=("ckpt_switched", 512),
         not_attacked="nobody yields there; what can be tried is in its tests",
     ),
     Program(

@@ -1,7 +1,7 @@
 """Recordings: what the CPU did, instruction by instruction, as JSON.
 
     {
-      "format": "ringpong recording", "version": 2,
+      "format": "ringpong recording", "version": 3,
       "emulator": "bochs" | "qemu",
       "program": "p_proc",              its name on the floppy
       "base": 65536,                    linear address of its offset 0
@@ -13,7 +13,7 @@
       "steps": [STEP, ...]
     }
 
-A STEP is one instruction:
+A STEP is one instruction, or an interrupt of the hardware's in front of one:
 
     "bytes"     as they lie in memory, hexadecimal
     "text"      the instruction, as the assembler writes it
@@ -22,6 +22,10 @@ A STEP is one instruction:
     "repeats"   iterations of a string instruction, if it is one: they are one step
     "folded"    what was called and not recorded, if so: "int 0x10" of the BIOS, or
                 a function that has to do with screen, log and pace alone
+    "interrupt" the vector, if hardware has interrupted: the step is the way in alone, up
+                to where the handler's first instruction is next. bytes is empty, text
+                "interrupt 0x20"; symbol and source are those of the instruction that has
+                not begun
     "accesses"  memory accesses the CPU made inside it, in order, each
                 ["read" | "write", linear address, bytes, value]; null where the
                 emulator cannot tell (QEMU), or where the step stands for many
@@ -54,7 +58,7 @@ offsets. Equal runs give equal recordings, to the bit.
 import json
 
 FORMAT = "ringpong recording"
-VERSION = 2
+VERSION = 3
 
 GENERAL = ("eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi")
 NUMBERS = GENERAL + ("eip", "eflags", "cr0", "cpl")
@@ -63,7 +67,7 @@ SELECTORS = SEGMENTS + ("tr", "ldtr")
 SELECTOR_KEYS = {"selector", "base", "limit", "type", "dpl", "attributes"}
 STATE_KEYS = {*NUMBERS, *SELECTORS, "gdtr", "idtr", "gdt", "idt", "ldt", "tss", "frames", "stack"}
 STEP_KEYS = {"bytes", "text", "symbol", "source", "accesses", "changes"}
-STEP_OPTIONS = {"repeats", "folded"}
+STEP_OPTIONS = {"repeats", "folded", "interrupt"}
 HEAD_KEYS = {"format", "version", "emulator", "program", "base", "symbols", "frames", "state", "steps"}
 FRAME_WORDS = ("gs", "fs", "es", "ds", "edi", "esi", "ebp", "esp_", "ebx", "edx", "ecx", "eax",
                "eip", "cs", "eflags", "esp", "ss")
@@ -140,3 +144,14 @@ def walk(recording):
         after = {**before, **step["changes"]}
         yield number, before, step, after
         before = after
+
+
+def turns(recording):
+    """How many instructions there were in ring 3 before each interrupt, since the one before it."""
+    found = [0]
+    for _, before, step, _ in walk(recording):
+        if "interrupt" in step:
+            found.append(0)
+        else:
+            found[-1] += before["cpl"] == 3
+    return found[:-1]

@@ -10,6 +10,13 @@ import functools
 import re
 
 TABLE = """
+vol. 3A, 6.3.1, external interrupts; 6.3.2, maskable hardware interrupts; 6.8.1
+    interrupt-let-in    IF was set: else the hardware has to wait
+    interrupt-vector    the vector is 32 or above: those below are exceptions'
+
+vol. 3A, 6.8.3, masking when switching stacks; vol. 2B, STI
+    interrupt-shadow    the instruction before has not loaded ss by mov or pop, nor set IF by sti
+
 vol. 2A, INT n/INTO/INT3, Operation: PROTECTED-MODE
     gate-in-idt         the gate's 8 bytes lie within IDTR's limit
     gate-read           the gate is read at IDTR's base + 8 * vector
@@ -53,13 +60,13 @@ vol. 2A, INT n/INTO/INT3, Operation: INTER- and INTRA-PRIVILEGE-LEVEL-INTERRUPT
     int-tf-nt-rf-vm     TF, NT, RF and VM are clear
 
 vol. 3A, 6.5, exception classifications
-    push-eip            then eip: by a fault that of the instruction, by a trap the next
+    push-eip            then eip: by a fault that of the instruction, by a trap or by hardware the next
 
 vol. 3A, 6.13, error code
     push-error          last, by the exceptions that have one: the error code
 
 vol. 3B, 17.3.1.1, the resume flag
-    push-rf             RF in the eflags pushed is set by a fault, and by nothing else
+    push-rf             RF in the eflags pushed is set by a fault, and by no instruction; by hardware it is as it was
     resume-flag         RF is clear after an instruction, but iret
 
 vol. 2A, IRET, Operation: PROTECTED-MODE, TASK-RETURN
@@ -243,7 +250,7 @@ the Operation of each instruction: what is not named there stays
     kept                all other registers and flags are as they were
     kept-memory         tables, TSS, frames and stack are as they were where nothing wrote
     nothing-else        no other memory was read or written
-    course              there is no exception without a reason
+    course              there is no exception, and no interrupt, without a reason
 
 vol. 3A, 5.5, privilege levels
     cpl                 CPL is the RPL of cs

@@ -11,7 +11,8 @@ import recording
 from cpu import flat
 from machines import ROOT
 
-STEP_FIELDS = {"symbol": "elsewhere", "bytes": "90", "text": "nop", "source": "none.S:1", "repeats": 7, "folded": "none"}
+STEP_FIELDS = {"symbol": "elsewhere", "bytes": "90", "text": "nop", "source": "none.S:1", "repeats": 7, "folded": "none",
+               "interrupt": 0x21}
 
 
 @pytest.fixture(scope="module")

@@ -91,7 +91,7 @@ def test_a_spoilt_recording_is_told_with_the_state_around(start, tmp_path):
 
 
 def test_a_recording_that_is_cut_short_is_refused(tmp_path):
-    (tmp_path / "short.json").write_text('{"format":"ringpong recording","version":2,')
+    (tmp_path / "short.json").write_text('{"format":"ringpong recording","version":3,')
     run = subprocess.run([ROOT / "lab/check-crossings", tmp_path / "short.json"], text=True,
                          capture_output=True, timeout=60)
     assert run.returncode == 1
