@@ -1,5 +1,6 @@
 """Each program on the floppy that the judge has rules for: judged, compared, and the judge tried out on it."""
 
+import attacks
 import compare
 import faults
 import judge
@@ -24,7 +25,7 @@ def test_what_is_on_the_floppy_is_recorded_and_judged_and_attacked_or_there_is_a
     there = {path.stem for path in machines.BUILD.glob("*.com")} - {"menu"}
     assert set(programs.on_the_floppy()) == there
     assert {"p_proc", "kstack", "userctx"} <= set(programs.judged())
-    assert {"p_proc", "kstack", "userctx"} <= set(programs.attacked())
+    assert set(attacks.DIFFERENT) == there
 
 
 def test_every_crossing_is_as_intel_says(pair):
