@@ -18,7 +18,8 @@ Expected is what Intel's manual says, and what Bochs does; where QEMU does not, 
 says what it does, and why. (Where code ends: 8. Where the exception is: 9, by default at the
 last instruction. Where the code segment begins: 7.) Numbers that are not the same in every
 program are written as its names for them: "A_DATA", "CODE_BYTES + 8". What else is different
-in a program stands in DIFFERENT, and the reason.
+in a program stands in DIFFERENT, and the reason. Where a clock takes the turns away, nobody
+yields: A waits for it (WAIT), and who never yields plays on.
 """
 
 import dataclasses
@@ -45,7 +46,7 @@ HERE, END, BEGIN = "here", "end", "begin"
 @dataclasses.dataclass(frozen=True)
 class Expected:
     """How A ends. at: its eip: a number, HERE, END, BEGIN, None for anywhere."""
-    vector: int
+    vector: int | None      # None: it does not, but plays on
     error: object = 0
     at: object = HERE
     restoring: bool = False
@@ -53,7 +54,7 @@ class Expected:
     stray: str = ""         # what ring 0 has counted besides: "nmi", "spurious"
 
     def __str__(self):
-        name = EXCEPTIONS[self.vector][0]
+        name = EXCEPTIONS[self.vector][0] if self.vector is not None else "plays on"
         text = f"{name}({self.error:04x})" if self.vector in (TS, NP, SS, GP_VECTOR) else name
         if (self.vector, self.at) == (6, END):
             text = "goes on"
@@ -346,6 +347,7 @@ TABLE = [
       dataclasses.replace(ON, traps=(3,))),
     A("NT comes back", keeps_flags(0x4002, 0x4202), ON),
     A("NT, then iret", f"{popf(0x4202)}; iret", Expected(TS)),
+    A("NT, then int 0x30, then iret", f"{popf(0x4202)}; int $0x30; iret", Expected(TS)),
     A("NT, then an exception", f"{popf(0x4202)}; hlt", GP),
     A("NT, then int3, then iret", f"{popf(0x4202)}; int3; iret", Expected(TS, traps=(3,))),
     A("AC comes back and does nothing", f"{keeps_flags(0x40002, 0x40202)}; mov 1, %eax", ON),
@@ -427,6 +429,7 @@ TABLE += [
 # ---- bent while A is out
 
 YIELDS = "1: int $0x30; jmp 1b"
+WAIT = "mov $0x3000, %ecx; loop ."  # longer than a turn of 10 ms; no flag changes
 
 
 def bent(name, word, value, expected, *qemu, code=YIELDS):
@@ -487,6 +490,11 @@ def index(selector):
     return selector & ~3
 
 
+def doors(program):
+    """The vectors that ring 3 may ask for."""
+    return (3, 4) if program.ticks else (3, 4, 0x30)
+
+
 def vector(program, number):
     return f"int {number:#04x}", f"int ${number:#x}", gp(8 * number + 2)
 
@@ -535,7 +543,7 @@ def own_segments(program):
 
 
 FAMILIES = {
-    "int n, for every n but 3, 4 and 0x30": vector,
+    "int n, for every n that is no door": vector,
     **{f"mov to {register}": data_load(register) for register in ("ds", "es", "fs", "gs")},
     "mov to ss": stack_load,
     "ljmp": far("ljmp"),
@@ -552,7 +560,7 @@ FAMILIES = {
 def family(program, name):
     """The attacks of a family."""
     selectors = range(program.gdt_bytes() + 0x0c)
-    vectors = [number for number in range(256) if number not in (3, 4, 0x30)]
+    vectors = [number for number in range(256) if number not in doors(program)]
     return [Attack(*FAMILIES[name](program, member)) for member in (vectors if name.startswith("int") else selectors)]
 
 
@@ -561,7 +569,32 @@ def family(program, name):
 OF_RING_0 = "a cs of ring 0 in a context is ring 0's own mistake: a panic"
 NEIGHBOURS = "code and data are both threads': without them both would end"
 OWNER = "A owns the clock's ports"
-DIFFERENT = {   # program: {pattern of names: (fields, reason)}
+NO_DOOR, NO_GATE = "there is no gate 0x30", gp(0x30 * 8 + 2)
+TICK = "a tick takes the turn away"
+PATIENT = "whoever goes on for ever only wastes turns of its own"
+TASK_OF_RING_0 = "a cs of ring 0 in a TSS is ring 0's own mistake: a panic"
+ENTERED = "the task switch refuses it, in A's task already"
+BEFORE = ENTERED + "; TCG shows the eip of the task before"
+BETWEEN = ENTERED + "; TCG pushes by an ss that is not loaded yet: not run there"
+AT_THE_JUMP = "the task switch refuses it; TCG shows the jump, ring 0's own mistake: not run there"
+
+
+def entered(vector, in_qemu=True):
+    """What the CPU refuses of a task on its way in: the exception is that task's, in ring 3."""
+    def fields(attack):
+        found = dataclasses.replace(attack.expected, vector=vector, restoring=False)
+        return {"expected": found, "qemu": dataclasses.replace(found, at=None) if in_qemu else None,
+                "harmful": not in_qemu}
+    return fields
+
+
+def at_the_jump(attack):
+    """The same of a task that was left in ring 0: there, it is given its registers back."""
+    vector = NP if attack.expected.vector == NP else TS
+    return {"expected": dataclasses.replace(attack.expected, vector=vector), "harmful": True}
+
+
+DIFFERENT = {   # program: {pattern of names: (fields, or what makes them of the attack, reason)}
     "p_proc": {},
     "kstack": {
         "in: the clock": ({"expected": ON}, OWNER),
@@ -576,6 +609,30 @@ DIFFERENT = {   # program: {pattern of names: (fields, reason)}
         "frame: cs (null|an LDT)": ({}, OF_RING_0),
         "descriptor: own window absent": ({}, "each turn begins with this descriptor written anew"),
     },
+    "timer": {
+        "lock int 0x30": ({"qemu": NO_GATE}, NO_DOOR + ", and TCG does not mind lock there"),
+        "15 bytes of int 0x30": ({"code": "9: .fill 13, 1, 0x2e; int $0x30", "expected": NO_GATE}, NO_DOOR),
+        "16 bytes of int 0x30": ({"expected": GP}, ""),     # as everywhere
+        "int 0x30 as the last instruction": ({"expected": NO_GATE, "qemu": None}, NO_DOOR),
+        "TF, .*int 0x30": (lambda attack: {"code": attack.code.rpartition("; nop;")[0], "expected": NO_GATE}, NO_DOOR),
+        "frame: TF": ({"code": "1: jmp 1b"}, TICK),
+    },
+    "hwtask": {
+        "frame: cs (null|an LDT)": ({}, TASK_OF_RING_0),
+        "frame: [defg]s ring 0's data": ({"code": YIELDS, "expected": Expected(TS, 0x10), "qemu": Expected(TS, 0x10, None)},
+                                         BEFORE),
+        "frame: [defg]s .*": (entered(TS), BEFORE),
+        "frame: [cs]s .*": (entered(TS, in_qemu=False), BETWEEN),
+        "frame: eip .*|int 0x30 as the last instruction": (entered(GP_VECTOR), BEFORE),
+        "descriptor: own window absent": (entered(NP), BEFORE),
+        "descriptor: own data absent": (entered(SS, in_qemu=False), BETWEEN),
+        "descriptor: own code absent": (entered(NP, in_qemu=False), BETWEEN),
+        "descriptor: .*": (entered(TS, in_qemu=False), BETWEEN),
+    },
+    "hwjump": {
+        "frame: [defg]s (?!ring 0's data$).*": (at_the_jump, AT_THE_JUMP),
+        "descriptor: own (data|window) .*": (at_the_jump, AT_THE_JUMP),
+    },
 }
 
 
@@ -587,8 +644,23 @@ def table(program):
 def different(program, attack):
     for pattern, (fields, reason) in DIFFERENT[program.name].items():
         if re.fullmatch(pattern, attack.name):
+            fields = fields(attack) if callable(fields) else fields
             return dataclasses.replace(attack, **fields or {"left_out": reason}, why=reason)
-    return attack
+    return without_yielding(attack) if program.ticks else attack
+
+
+def without_yielding(attack):
+    """Where a clock takes the turns away, A waits for it; and may do so for ever."""
+    reasons, fields = [], {}
+    if "int $0x30" in attack.code:
+        fields["code"] = attack.code.replace(YIELDS, "1: jmp 1b").replace("int $0x30", WAIT)
+        reasons.append(TICK)
+    for where in ("expected", "qemu"):
+        expected = getattr(attack, where)
+        if expected and expected.vector == ALARM.vector:
+            fields[where] = dataclasses.replace(expected, vector=None)
+            reasons.append(PATIENT)
+    return dataclasses.replace(attack, **fields, why="; ".join(filter(None, [attack.why, *dict.fromkeys(reasons)])))
 
 
 def resolved(program, attack):
@@ -705,6 +777,7 @@ class Values(random.Random):
         self.own = (0, 3, code - 3, code, data - 3, data, data, data, screen - 3, screen, screen,
                     *(words[name] for name in program.writable[2:]))
         self.stacks = data, data, screen
+        self.ticks = program.ticks
 
 
 def random_code(values, size):
@@ -750,9 +823,14 @@ def _mov_to_segment(selector, registers):
     return lambda values: b"\xb8" + _word(selector(values)) + bytes([0x8e, 0xc0 | values.choice(registers) << 3])
 
 
+def _away(values):
+    """int 0x30; or WAIT for a while, so that a tick comes there, or in the midst of what follows."""
+    return b"\xb9" + _word(values.randrange(0x3000)) + b"\xe2\xfe" if values.ticks else b"\xcd\x30"
+
+
 # Instructions that mostly go well, and leave things in a state that ring 0 must bear.
 MILD = (
-    _one_of("cd30"),
+    _away,
     _one_of("cc", "ce", "fd", "fc", "9c", "50", "53", "60", "40", "f7d8", "31c0", "f9"),
     lambda values: b"\x68" + _word(_flags(values)) + b"\x9d",                       # push, popf
     _mov_to_segment(_own, (0, 3, 4, 5)),                                            # es, ds, fs, gs

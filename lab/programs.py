@@ -26,8 +26,6 @@ class Program:
     saved: dict             # where the registers of A and of B lie while it waits
     words: tuple            # which they are, from the lowest address up
     tasks: dict = dataclasses.field(default_factory=dict)   # other TSSs into which registers are saved
-    not_judged: str = ""    # by lab/check-crossings: the reason
-    not_attacked: str = ""  # by lab/attack: the reason
     # For lab/record: source files, and functions, with nothing in them that a ring transition
     # needs; those that all programs have are in SCENERY.
     scenery: tuple = ()
@@ -48,10 +46,13 @@ class Program:
     asked: int = 0          # where A is asked for things, in its data
     ended: dict = dataclasses.field(default_factory=dict)   # a byte of A's, and of B's,
     ended_is: int = 1       # which says that it has ended
+    ticks: bool = False     # nobody yields: a clock takes each turn away
+    pushed: dict = dataclasses.field(default_factory=dict)  # what int has pushed (PUSHED), if it is not in `saved`
     spoilt: tuple = ()      # word of A's that, with that value, ends it at its next turn
     b_count: str = ""       # of B's turns: 64 bits; edi:esi unless given
-    b_has: dict = dataclasses.field(default_factory=dict)   # in its registers at int 0x30
+    b_has: dict = dataclasses.field(default_factory=dict)   # in its registers at int 0x30; where nobody yields, in its loop
     untouched: dict = dataclasses.field(default_factory=dict)   # by nobody while they play: from, to
+    late: tuple = ()        # descriptors that TCG only marks as accessed when an exception comes
     shared: tuple = ()      # of these, what A may touch after all, and by it end B
 
     @property
@@ -89,31 +90,56 @@ RING0_SEGMENTS = ("RING0_CODE", "RING0_DATA", "TSS", "DOUBLE_FAULT", "RING0_SCRE
 NO_REGISTERS = dict.fromkeys(("eax", "ebx", "ecx", "edx", "ebp"), "0")
 B_STACK = 64    # bytes of it that B uses
 
-NO_IRET = "a task that cannot go on has its exception elsewhere; what can be tried is in its tests"
-TASKS = {"saved": {"A": "proc_a_tss", "B": "proc_b_tss"}, "words": recording.TSS_WORDS,
-         "tasks": {"ring 0": "tss", "#DF": "double_fault_tss"}}
 FRAMES = {"saved": {"A": "proc_a", "B": "proc_b"}, "words": recording.FRAME_WORDS}
+PUSHED = recording.FRAME_WORDS[12:]     # by the CPU
+
+# The procs of P_PROC, which others have, too; the same as tasks.
+SEGMENTS = ("A_LDT", "B_LDT", "A_CODE", "A_DATA", "A_SCREEN", "B_CODE", "B_DATA", "B_SCREEN")
+B_HAS = {**NO_REGISTERS, "cs": "B_CODE", "ss": "B_DATA", "ds": "B_DATA", "es": "B_DATA", "fs": "0", "gs": "B_SCREEN",
+         "esp": "256"}
+THEIR_OWN = {
+    "A's LDT, but for its code": ("proc_a_ldt + 8", "proc_b_ldt"),
+    "B's LDT": ("proc_b_ldt", "proc_b_ldt + proc_b_ldt_bytes"),
+    "B's data": ("proc_b_data + 4", f"proc_b_data + 256 - {B_STACK}"),
+}
+PROCS = {
+    "segments": SEGMENTS,
+    "writable": ("A_DATA", "A_SCREEN"),
+    "code_bytes": "proc_a_code_bytes",
+    "ldt": "proc_a_ldt",
+    "ended": {"A": "proc_a + proc.ended", "B": "proc_b + proc.ended"},
+    "spoilt": ("cs", "0"),
+    "b_has": B_HAS,
+    "untouched": {"GDT": ("gdt", "gdt_end"), **THEIR_OWN, "TSS": ("tss + 8", "tss + 104")},
+}
+TASKS = {
+    **PROCS,
+    "saved": {"A": "proc_a_tss", "B": "proc_b_tss"},
+    "words": recording.TSS_WORDS,
+    "tasks": {"ring 0": "tss", "#DF": "double_fault_tss"},
+    "segments": (*SEGMENTS, "A_TSS", "B_TSS"),
+    "ended": {"A": "proc_a + task.ended", "B": "proc_b + task.ended"},
+    "untouched": {
+        **THEIR_OWN,
+        # All that the CPU only reads, and a backlink that only a call would write; A's busy bit
+        # says whether it waits.
+        "GDT, up to A's busy bit": ("gdt", "gdt + 69"),
+        "GDT, behind it": ("gdt + 70", "gdt_end"),
+        "TSS, front": ("tss + 4", "tss + 32"),
+        "TSS, segments": ("tss + 72", "tss + 104"),
+        "A's TSS, front": ("proc_a_tss", "proc_a_tss + 32"),
+        "A's TSS, end": ("proc_a_tss + 96", "proc_a_tss + 104"),
+        "B's TSS, front": ("proc_b_tss", "proc_b_tss + 32"),
+        "B's TSS, segments": ("proc_b_tss + 72", "proc_b_tss + 104"),
+    },
+    "late": ("proc_a_ldt + 8", "proc_a_ldt + 16", "proc_b_ldt + 24", "proc_b_ldt + 32", "proc_b_ldt + 40"),
+}
 
 PROGRAMS = {program.name: program for program in (
     Program(
-        "p_proc", **FRAMES,
+        "p_proc", **FRAMES, **PROCS,
         scenery=("panel.c",),
         scenery_functions=("watch_start", "ask_count"),
-        segments=("A_LDT", "B_LDT", "A_CODE", "A_DATA", "A_SCREEN", "B_CODE", "B_DATA", "B_SCREEN"),
-        writable=("A_DATA", "A_SCREEN"),
-        code_bytes="proc_a_code_bytes",
-        ldt="proc_a_ldt",
-        ended={"A": "proc_a + proc.ended", "B": "proc_b + proc.ended"},
-        spoilt=("cs", "0"),
-        b_has={**NO_REGISTERS, "cs": "B_CODE", "ss": "B_DATA", "ds": "B_DATA", "es": "B_DATA", "fs": "0",
-               "gs": "B_SCREEN", "esp": "256"},
-        untouched={
-            "GDT": ("gdt", "proc_a_ldt"),
-            "A's LDT, but for its code": ("proc_a_ldt + 8", "proc_b_ldt"),
-            "B's LDT": ("proc_b_ldt", "idt"),
-            "TSS": ("tss + 8", "tss + 104"),
-            "B's data": ("proc_b_data + 4", f"proc_b_data + 256 - {B_STACK}"),
-        },
     ),
     Program(
         "kstack",
@@ -185,24 +211,24 @@ PROGRAMS = {program.name: program for program in (
         },
     ),
     Program(
-        "timer", **FRAMES,
+    Program(
+        "timer", **FRAMES, **PROCS,
         scenery=("panel.c", "watch.c", "clock.c"),
         scenery_functions=("watch_start", "ask_count"),
         clock="clock_set",
         full_speed=("ckpt_switched", 512),
-        not_attacked="nobody yields there; what can be tried is in its tests",
+        ticks=True,
     ),
     Program(
-        "hwtask", **TASKS,
+        "hwtask", **TASKS | {"spoilt": ("eip", "code_bytes + 8")},
         scenery=("panel.c",),
         scenery_functions=("ask_count",),
-        not_attacked=NO_IRET,
     ),
     Program(
         "hwjump", **TASKS,
         scenery=("panel.c",),
         scenery_functions=("ask_count",),
-        not_attacked=NO_IRET,
+        pushed={"A": "proc_a + frame.eip", "B": "proc_b + frame.eip"},
     ),
 )}
 
@@ -210,16 +236,6 @@ PROGRAMS = {program.name: program for program in (
 def on_the_floppy():
     """The names of those that the Makefile has made."""
     return [program.name for program in PROGRAMS.values() if program.elf.exists()]
-
-
-def judged():
-    """Those whose crossings all have rules in lab/rules.py."""
-    return [name for name in on_the_floppy() if not PROGRAMS[name].not_judged]
-
-
-def attacked():
-    """Those in which lab/attack can try its table."""
-    return [name for name in on_the_floppy() if not PROGRAMS[name].not_attacked]
 
 
 def named(name):

@@ -15,7 +15,7 @@ import siege
 
 EMULATORS = ("bochs", "qemu")
 P_PROC = programs.named("p_proc")
-OTHERS = [programs.named(name) for name in programs.attacked() if name != "p_proc"]
+OTHERS = [programs.named(name) for name in programs.on_the_floppy() if name != "p_proc"]
 ONE_OF = 23  # of the families' attacks
 OF_THE_TABLE = {"bochs": 1, "qemu": 3}  # in other programs: QEMU is the second opinion
 

@@ -8,7 +8,6 @@ import time
 import machines
 import pytest
 import steady
-import tries
 from debuggers import (FRAME_BYTES, GENERAL, NAMES, ORDER, PUSHED_BY_INT, SEGMENTS, Bochs, count,
                        knowing, patched)
 
@@ -301,18 +300,6 @@ def test_keys_hold_the_game_and_make_single_switches_and_full_speed_is_each_tick
 # ---- procs that do all they can
 
 @pytest.mark.parametrize("emulator", EMULATORS, ids=NAMES)
-def test_a_loop_without_end_takes_nothing_from_the_other_proc(emulator, tmp_path):
-    image = tmp_path / "floppy.img"
-    patched(image, {SYMBOLS["proc_a_code"]: b"\xeb\xfe"}, PROGRAM)
-    with emulator(image) as machine:
-        machine.go()
-        machine.wait_log("n=512 ")
-        machine.halt()
-        assert not [line for line in machine.log() if line.startswith("end")]
-        assert count(machine.frame("b")) > 500
-
-
-@pytest.mark.parametrize("emulator", EMULATORS, ids=NAMES)
 def test_a_mistake_by_key_ends_proc_a_and_b_plays_on(floppy, emulator):
     with emulator(floppy) as machine:
         machine.run_to(code("b"))
@@ -322,13 +309,6 @@ def test_a_mistake_by_key_ends_proc_a_and_b_plays_on(floppy, emulator):
         fault, end = [line for line in machine.log() if line.startswith(("fault", "end"))]
         assert fault.startswith('fault proc=A vector=0d name=#GP error=0000 means="no selector" cs:eip=0007:')
         assert end == "end proc=A alive=B"
-
-
-@pytest.mark.parametrize("emulator", EMULATORS, ids=NAMES)
-def test_what_a_proc_may_not_do_ends_it_and_not_the_other(tmp_path, emulator):
-    results = tries.tried(PROGRAM, emulator, tmp_path)
-    assert len(results) > (100 if emulator.__name__ == "Bochs" else 12)
-    assert [result for result in results if result[1] != result[2]] == []
 
 
 @pytest.mark.parametrize("vector", [0x27, 0x2f])
