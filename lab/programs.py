@@ -211,7 +211,6 @@ PROGRAMS = {program.name: program for program in (
         },
     ),
     Program(
-    Program(
         "timer", **FRAMES, **PROCS,
         scenery=("panel.c", "watch.c", "clock.c"),
         scenery_functions=("watch_start", "ask_count"),
