@@ -40,8 +40,13 @@
 	call	make_row
 	.endm
 
+/* A gate of the IDT; and without its offset, which stays. */
 	.macro	gate vector, offset, selector, access
 	movw	$\offset, idt + 8 * \vector
+	lead	\vector, \selector, \access
+	.endm
+
+	.macro	lead vector, selector, access
 	movw	$\selector, idt + 8 * \vector + 2
 	movb	$\access, idt + 8 * \vector + 5
 	.endm

@@ -52,12 +52,6 @@
 	movw	$(\access) << 8, gdt + \selector + 4
 	.endm
 
-/* A gate of the IDT; its offset stays. */
-	.macro	lead vector, selector, access
-	movw	$\selector, idt + 8 * \vector + 2
-	movb	$\access, idt + 8 * \vector + 5
-	.endm
-
 	.macro	set_nt
 	pushf
 	orl	$NT, (%esp)
