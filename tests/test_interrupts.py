@@ -74,11 +74,13 @@ def test_in_bochs_five_words_are_the_interrupts_and_eight_are_the_handlers(fast)
 
 
 def test_bochs_which_does_not_stop_behind_an_interrupt_has_the_same_there_as_qemu_which_does(pair, fast):
-    for bochs, qemu in (pair, fast):
+    """But for edx behind a look at full speed, until the proc's own is back: what a clock of the emulator's said."""
+    for (bochs, qemu), looks in (pair, ()), (fast, ("edx",)):
         made = compare.Comparison(bochs, qemu)
-        # At full speed a look leaves in edx what rdtsc has put there (common/clocks.c).
-        assert [str(difference) for difference in made.differences if difference.field != "edx"] == []
-        assert made.steps == len(bochs["steps"])
+        steps = bochs["steps"]
+        assert [str(one) for one in made.differences
+                if one.field not in looks or not steps[one.number]["symbol"].startswith("tick+")] == []
+        assert made.steps == len(steps)
 
 
 @pytest.mark.parametrize("emulator", EMULATORS)
