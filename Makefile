@@ -106,7 +106,7 @@ tools:
 #: make run             play, in QEMU (WINDOW=1: in a window of its own)
 #: make bochs           play under Bochs' debugger, with checkpoints (WINDOW=1)
 #: make bochs-headless  play in Bochs without a screen, print the log
-#:      PROG=kstack     with these, and with debug: another program of the floppy
+#:      PROG=kstack     with these, debug, record and attack: another program of the floppy
 
 # What the floppy starts, in place of P_PROC.
 PROG  =
@@ -152,7 +152,7 @@ debug: $(IMAGE)
 	@scripts/debug $(START)
 record: $(IMAGE)
 	@scripts/need bochs
-	lab/record
+	lab/record $(PROG:%=--program %)
 check-crossings: $(IMAGE)
 	@scripts/need bochs qemu-system-i386
 	lab/check-crossings
@@ -177,7 +177,7 @@ fncall:
 		-o $B/fncall/fncall fncall/run_fncall.S fncall/proc.S fncall/main.c
 
 # ---- testing and measuring ------------------------------------------------
-#: make attack          whatever ring 3 may try, and codes at random (12 minutes; PROG=kstack)
+#: make attack          whatever ring 3 may try, and codes at random (12 minutes)
 #: make test            what is promised, on the floppy that ships (4 minutes)
 #: make breakages       what is promised, on guests broken on purpose: must fail
 #: make soak            both emulators at full speed, with mistakes (SECONDS=60 each)

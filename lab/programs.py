@@ -238,9 +238,10 @@ def on_the_floppy():
 
 
 def named(name):
-    """The program of that name."""
-    if name in on_the_floppy():
-        return PROGRAMS[name]
+    """The program of that name: hwtask, HWTASK or HWTASK.COM."""
+    plain = name.lower().removesuffix(".com")
+    if plain in on_the_floppy():
+        return PROGRAMS[plain]
     there = ", ".join(on_the_floppy())
     raise SystemExit(f"no program {name} in build/, there are: {there or 'none: run make'}")
 

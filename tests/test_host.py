@@ -278,6 +278,35 @@ def test_a_program_that_is_not_on_the_floppy_is_told_with_those_that_are(target)
     assert not (machines.BUILD / "fncall.img").exists()
 
 
+@pytest.mark.parametrize("target", ["record", "attack"])
+def test_so_it_is_by_what_looks_from_outside(target):
+    tried = make(target, "PROG=fncall")
+    assert tried.returncode == 2
+    assert "no program fncall in build/, there are: p_proc, kstack, " in tried.stderr
+
+
+def test_make_record_takes_the_program_that_is_named(tmp_path):
+    made = tmp_path / "made.json"
+    recorded = run("lab/record", "--program", "KSTACK.COM", "--steps", "2", "--output", made)
+    assert recorded.returncode == 0, recorded.stderr
+    assert '"program":"kstack"' in made.read_text()
+    assert "lab/record --program kstack" in make("--dry-run", "record", "PROG=kstack").stdout
+
+
+@pytest.mark.parametrize("options, what", [
+    (["--after", "3"], "--after 3: the log tells of switches 1, 2, 4, 8, ... only"),
+    (["--output", "nowhere/made.json"], "--output nowhere/made.json: there is no folder nowhere"),
+])
+def test_what_cannot_be_recorded_is_said_before_anything_starts(options, what):
+    tried = run("lab/record", *options)
+    assert tried.returncode == 2 and what in tried.stderr
+
+
+def test_an_attack_that_does_not_exist_is_no_attack_that_came_to_nothing():
+    tried = run("lab/attack", "--program", "p_proc", "nosuch")
+    assert tried.returncode == 2 and "nothing has nosuch in its name" in tried.stderr
+
+
 def test_the_floppy_stays_as_it_is():
     before = FLOPPY.read_bytes()
     assert run("scripts/mkfloppy", "--start", "floppy", FLOPPY).returncode == 1
