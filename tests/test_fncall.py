@@ -239,7 +239,7 @@ def test_of_a_user_s_memory_one_word_of_tls_and_one_of_stack_are_written(run):
 
 def test_c_s_library_works_after_each_way(run):
     said = run.go().splitlines()
-    assert said[-1] == "quit n=65536"
+    assert said[-1].startswith("quit n=65536 ")
     assert len(said) == 19
 
 
@@ -251,7 +251,7 @@ def test_the_log_names_the_switches_1_2_4_8_and_who_speaks_from_where(program, w
     boot, *switches, end = played.stdout.splitlines()
     assert (played.returncode, played.stderr) == (0, "")
     assert boot == f"boot prog=fncall fsbase_by={way}"
-    assert end == "quit n=1000000"
+    assert re.fullmatch(r"quit n=1000000 clocks=\d+\.\d", end)
     got = [machines.fields(line) for line in switches]
     assert [(line["n"], line["from"], line["to"], line["turns"]) for line in got] == [
         ("1", "A", "B", "1"), *((str(1 << k), "B", "A", str(1 << k >> 1)) for k in range(1, 20))]
@@ -260,7 +260,22 @@ def test_the_log_names_the_switches_1_2_4_8_and_who_speaks_from_where(program, w
 
 def test_a_game_ends_where_it_is_told_to(program):
     for n in (1, 2, 3, 5, 1023, 1024):
-        assert play(program, f"--switches={n}").stdout.splitlines()[-1] == f"quit n={n}"
+        assert play(program, f"--switches={n}").stdout.splitlines()[-1].startswith(f"quit n={n} ")
+
+
+def test_the_clocks_are_those_of_a_turn_and_looks_take_no_part(program):
+    """Few turns with as many looks, in a terminal, take no more of them than many do."""
+    if not shutil.which("script"):
+        pytest.skip("no script(1) here, which makes a terminal")
+
+    def clocks(command, **options):
+        return float(re.findall(r"clocks=(\S+)", subprocess.run(command, **options, capture_output=True, text=True,
+                                                                check=True, timeout=30).stdout)[-1])
+
+    many = clocks([program, "--switches=65536"])
+    few = clocks(["script", "-qec", f"{program} --switches=8", "/dev/null"], stdin=subprocess.DEVNULL)
+    assert 13 < many < 1e6, "104 instructions; a CPU does 8 in a clock at best"
+    assert few < 1e6, "a ball flies for some hundred million"
 
 
 def test_in_a_terminal_a_ball_flies_there_and_back(program):
@@ -340,7 +355,7 @@ def test_a_compiler_has_no_remarks_and_its_program_plays(tmp_path, compiler):
         pytest.skip(f"no {compiler} here")
     made = make(ROOT, tmp_path, f"CC={compiler}")
     assert (made.returncode, made.stdout) == (0, "")
-    assert play(str(tmp_path / "fncall/fncall")).stdout.endswith("quit n=65536\n")
+    assert play(str(tmp_path / "fncall/fncall")).stdout.splitlines()[-1].startswith("quit n=65536 ")
 
 
 @pytest.mark.parametrize("system", ["Darwin arm64", "Linux aarch64", "Linux i686"])
