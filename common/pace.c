@@ -1,7 +1,8 @@
 /*
  * How fast the game goes: 2^pace switches a second, or as fast as it can.  Time
  * is cut into pictures, 32 a second.  Up to that pace each switch has pictures
- * of its own, beyond it there are several switches from picture to picture.
+ * of its own, beyond it there are several switches from picture to picture; at
+ * full speed nobody waits, and one look in four is a picture.
  *
  * All functions: ring 0 with gs = RING0_SCREEN, ring0_stack, interrupts off, no
  * errors.

@@ -14,7 +14,7 @@ enum { PATIENCE = 18 };		/* alarms; together a second */
 static unsigned alarms;		/* since the last sign of life */
 static uint32_t switches_seen;
 
-/* From: look.c, before a proc runs. */
+/* From: look.c, and whatever ends a proc, before the next one runs. */
 void watchdog_start(void)
 {
 	alarms = 0;

@@ -54,7 +54,7 @@ ckpt_tss:
  * In:		what this task had in its registers at its ljmp.
  * Stack:	ring0_stack.
  * Interrupts:	off.
- * Intel:	volume 3, section 7.3; volume 2, JMP (TASK-SWITCH).
+ * Intel:	volume 3, section 7.3; volume 2, JMP (TASK-STATE-SEGMENT).
  */
 	movl	$A_TSS, tss
 ring0_task:
@@ -82,6 +82,7 @@ ring0_task:
  *		The iret is for when we are back.
  * Stack:	the task's own.
  * Interrupts:	off.
+ * Intel:	volume 3, sections 6.12.1 and 7.3; volume 2, JMP and IRET.
  */
 	.global	gate, gate_with_stop, ckpt_int
 gate_with_stop:
@@ -121,7 +122,6 @@ idtr:
 	.long	idt
 
 	.balign	4
-	.global	looker
 looker:					# the task that has sent us to look
 	.long	0
 next_task:				# where ring 0's task jumps

@@ -20,6 +20,7 @@ static struct descriptor *row_of(uint32_t selector)
 	return (struct descriptor *)(gdt + selector);
 }
 
+/* In: the selector of a proc's TSS; any but A's is taken for B's. */
 struct task *task_of(uint32_t selector)
 {
 	return selector == A_TSS ? &proc_a : &proc_b;
@@ -39,6 +40,7 @@ static void set_busy(uint32_t selector, uint8_t busy)
 	row->access = (row->access & ~ACCESS_BUSY) | busy;
 }
 
+/* From: the panel.  In: the selector of a TSS. */
 bool task_is_busy(uint32_t selector)
 {
 	return row_of(selector)->access & ACCESS_BUSY;
@@ -46,7 +48,8 @@ bool task_is_busy(uint32_t selector)
 
 /* Behind each task's esp0: the one to jump to.  Nobody can jump to himself, he is busy;
    so one who plays alone jumps to ring 0's task, and that jumps back (HWJUMP).
-   In: one of the living; the one who is alone, if somebody is. */
+   In: one of the living; the one who is alone, if somebody is.  Ring 0's backlink says
+   then that this one is next. */
 static void set_jumps(struct task *from)
 {
 	tss.backlink = from->selector;
@@ -150,6 +153,8 @@ void procs_restart(void)
 {
 	struct task *running = proc_a.ended ? &proc_b : &proc_a;
 
+	if (!ended)			/* the backlink says already who is next */
+		return;
 	while (ended) {
 		struct task *task = ended;
 

@@ -71,7 +71,7 @@ class Attack:
     why: str = ""
     made: dict = dataclasses.field(default_factory=dict)    # changed before: (place, offset, size): value
     bent: dict = dataclasses.field(default_factory=dict)    # while A is out; or a word of the frame: value
-    harmful: bool = False           # not to be run where `why` holds: it would break the guest
+    harmful: bool = False           # not to be run in QEMU, where it would break the guest: `why` says how
     left_out: str = ""              # not to be run at all: the reason
 
     def on(self, emulator):
@@ -429,7 +429,7 @@ TABLE += [
 # ---- bent while A is out
 
 YIELDS = "1: int $0x30; jmp 1b"
-WAIT = "mov $0x3000, %ecx; loop ."  # longer than a turn of 10 ms; no flag changes
+WAIT = "mov $0x8000, %ecx; loop ."  # longer than three turns of 10 ms, of which one ends in a look; no flag changes
 
 
 def bent(name, word, value, expected, *qemu, code=YIELDS):
@@ -612,7 +612,7 @@ DIFFERENT = {   # program: {pattern of names: (fields, or what makes them of the
     "timer": {
         "lock int 0x30": ({"qemu": NO_GATE}, NO_DOOR + ", and TCG does not mind lock there"),
         "15 bytes of int 0x30": ({"code": "9: .fill 13, 1, 0x2e; int $0x30", "expected": NO_GATE}, NO_DOOR),
-        "16 bytes of int 0x30": ({"expected": GP}, ""),     # as everywhere
+        "16 bytes of int 0x30": ({"expected": GP}, ""),     # refused before there is a door or none
         "int 0x30 as the last instruction": ({"expected": NO_GATE, "qemu": None}, NO_DOOR),
         "TF, .*int 0x30": (lambda attack: {"code": attack.code.rpartition("; nop;")[0], "expected": NO_GATE}, NO_DOOR),
         "frame: TF": ({"code": "1: jmp 1b"}, TICK),

@@ -22,9 +22,9 @@ import sys
 LAB = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(LAB))
 import machines  # noqa: E402  (after the line above)
+from debuggers import COM_START  # noqa: E402
 
 PLACE = 0x8000  # offset in the program's segment, beyond all that the program uses
-COM_START = 0x100
 SWITCHES = "switches.S", "hwtask"
 
 
@@ -126,7 +126,7 @@ class Cases(Graft):
                 self.otherwise[name, fields[0]] = tuple(fields[1:])
 
     def record(self, emulator):
-        """From the first instruction in protected mode that is ours to the end of the cases."""
+        """From ckpt_tss, where the program's own start ends, to the end of the cases."""
         return recorder().record(emulator, self.program, start="ckpt_tss", steps=5000, until=("the_end",),
                                  elf=self.elf, image=self.image)
 

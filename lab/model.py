@@ -46,8 +46,9 @@ def interrupt(cpu, vector, back, software=False, error=None, fault=False, hardwa
     if software:
         cpu.need("gate-dpl", gate.dpl_at_least(ring), bad_gate, f"DPL {gate.raw >> 45 & 3} >= CPL {ring}")
     cpu.need("gate-present", gate.present(), Fault(NP, gate_error(vector, external)), "P = 1")
+    told = 0 if hardware else RF  # by a rule; else it is as it was
     if kind == TASK_GATE:
-        flags = cpu.get("eflags", 0xFFFFFFFF & ~RF) | (RF if fault else 0)
+        flags = cpu.get("eflags", 0xFFFFFFFF & ~told) | (RF if fault else 0)
         tasks.through_gate(cpu, gate, back, flags, external, error)
         return
 
@@ -77,7 +78,6 @@ def interrupt(cpu, vector, back, software=False, error=None, fault=False, hardwa
     offset = gate.gate_offset(size)
     cpu.need("handler-offset", offset <= code.limit(), Fault(GP, external), f"{offset:#x} <= {code.limit():#x}")
 
-    told = 0 if hardware else RF  # whatever it was
     flags = cpu.get("eflags", (1 << 8 * size) - 1 & ~told) | (RF if fault else 0)
     words = [(flags, [(told, "push-rf"), (ALL, "push-eflags")]),
              (cpu.get("cs.selector"), [(ALL, "push-cs")]),
@@ -123,7 +123,8 @@ def ring_stack(cpu, ring, external):
 
 
 def hardware_interrupt(cpu, vector, behind):
-    """Vol. 3A, 6.3.1: in front of an instruction, and behind that one, if that is known."""
+    """Vol. 3A, 6.3.1. behind: the instruction before, if it is known. What is not modelled is an
+    interrupt in the midst of a repeated instruction, where RF is pushed as 1 (vol. 3B, 17.3.1.1)."""
     if not cpu.protected():
         raise Stuck("modelled", "an interrupt in real mode")
     shadow = behind and (behind.name in ("load segment", "pop segment") and behind.register == "ss"
@@ -146,7 +147,7 @@ def deliver(cpu, fault):
         cpu.lost = cpu.layout.emulator in LOST
     else:
         cpu.forget()
-    to_handler(cpu, fault, cpu.now("eip"), fault=True)
+    to_handler(cpu, fault, cpu.now("eip"), fault=fault.vector != DB)
 
 
 def single_step(cpu, back):

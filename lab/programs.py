@@ -30,7 +30,7 @@ class Program:
     # needs; those that all programs have are in SCENERY.
     scenery: tuple = ()
     scenery_functions: tuple = ()
-    clock: str = ""         # the function that sets the clock which ends a turn, if one does: eax times a second
+    clock: str = ""         # the function that sets the clock which ends each turn, if nobody yields: eax times a second
     full_speed: tuple = ("gate", 8192)  # where it is recorded from, after so many switches
 
     # For lab/attack. Segments by the names that reports have for them, beyond ring 0's.
@@ -46,7 +46,6 @@ class Program:
     asked: int = 0          # where A is asked for things, in its data
     ended: dict = dataclasses.field(default_factory=dict)   # a byte of A's, and of B's,
     ended_is: int = 1       # which says that it has ended
-    ticks: bool = False     # nobody yields: a clock takes each turn away
     pushed: dict = dataclasses.field(default_factory=dict)  # what int has pushed (PUSHED), if it is not in `saved`
     spoilt: tuple = ()      # word of A's that, with that value, ends it at its next turn
     b_count: str = ""       # of B's turns: 64 bits; edi:esi unless given
@@ -54,6 +53,11 @@ class Program:
     untouched: dict = dataclasses.field(default_factory=dict)   # by nobody while they play: from, to
     late: tuple = ()        # descriptors that TCG only marks as accessed when an exception comes
     shared: tuple = ()      # of these, what A may touch after all, and by it end B
+
+    @property
+    def ticks(self):
+        """Nobody yields: a clock takes each turn away."""
+        return bool(self.clock)
 
     @property
     def elf(self):
@@ -216,7 +220,6 @@ PROGRAMS = {program.name: program for program in (
         scenery_functions=("watch_start", "ask_count"),
         clock="clock_set",
         full_speed=("ckpt_switched", 512),
-        ticks=True,
     ),
     Program(
         "hwtask", **TASKS | {"spoilt": ("eip", "code_bytes + 8")},

@@ -69,7 +69,7 @@ STATE_KEYS = {*NUMBERS, *SELECTORS, "gdtr", "idtr", "gdt", "idt", "ldt", "tss", 
 STEP_KEYS = {"bytes", "text", "symbol", "source", "accesses", "changes"}
 STEP_OPTIONS = {"repeats", "folded", "interrupt"}
 HEAD_KEYS = {"format", "version", "emulator", "program", "base", "symbols", "frames", "state", "steps"}
-FRAME_WORDS = ("gs", "fs", "es", "ds", "edi", "esi", "ebp", "esp_", "ebx", "edx", "ecx", "eax",
+FRAME_WORDS = ("gs", "fs", "es", "ds", "edi", "esi", "ebp", "pusha_esp", "ebx", "edx", "ecx", "eax",
                "eip", "cs", "eflags", "esp", "ss")
 TSS_WORDS = ("backlink", "esp0", "ss0", "esp1", "ss1", "esp2", "ss2", "cr3", "eip", "eflags", *GENERAL,
              "es", "cs", "ss", "ds", "fs", "gs", "ldt", "iomap")

@@ -12,7 +12,9 @@ import re
 TABLE = """
 vol. 3A, 6.3.1, external interrupts; 6.3.2, maskable hardware interrupts; 6.8.1
     interrupt-let-in    IF was set: else the hardware has to wait
-    interrupt-vector    the vector is 32 or above: those below are exceptions'
+
+vol. 3A, 6.2, exception and interrupt vectors
+    interrupt-vector    the vector is 32 or above: the hardware can bring any, but those below are reserved
 
 vol. 3A, 6.8.3, masking when switching stacks; vol. 2B, STI
     interrupt-shadow    the instruction before has not loaded ss by mov or pop, nor set IF by sti
@@ -66,7 +68,7 @@ vol. 3A, 6.13, error code
     push-error          last, by the exceptions that have one: the error code
 
 vol. 3B, 17.3.1.1, the resume flag
-    push-rf             RF in the eflags pushed is set by a fault, and by no instruction; by hardware it is as it was
+    push-rf             RF in the eflags pushed is set by a fault, and by no instruction; by the hardware, see push-eflags
     resume-flag         RF is clear after an instruction, but iret
 
 vol. 2A, IRET, Operation: PROTECTED-MODE, TASK-RETURN
@@ -86,7 +88,7 @@ vol. 3A, 7.3, steps 1 to 4; 7.2.2; table 7-1
 
 vol. 3A, 7.3, steps 6 to 8; table 7-2
     task-left           by jmp, iret: the busy bit of the old TSS's descriptor is cleared
-    task-save-eip       eip is saved in the old TSS: of the next instruction; by a fault, of that
+    task-save-eip       eip is saved in the old TSS: of the next instruction; by a fault, of the one that has caused it
     task-save           eflags, general and segment registers are saved there
     task-save-nt        NT in the eflags saved: cleared by iret, else as it was
 

@@ -1,4 +1,4 @@
-"""A game in an emulator, of which proc A is attacked from, again and again.
+"""A game in an emulator, attacked by its own proc A, again and again.
 
     with Siege("bochs", program, codes) as siege:
         siege.attack(attack, number)    what was not as expected of an attack; empty if all was
@@ -330,7 +330,7 @@ class Siege:
             yield f"no fault and end of A, but: {lines}"
             return
         fault = machines.fields(lines[0])
-        name = EXCEPTIONS.get(expected.vector, ("?", "?"))[0]
+        name = EXCEPTIONS[expected.vector][0]
         for key, value in (("proc", "A"), ("vector", f"{expected.vector:02x}"), ("name", name),
                            ("error", f"{expected.error:04x}"), ("means", means(self.program, expected.vector, expected.error))):
             if fault[key] != value:

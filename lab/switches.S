@@ -1,5 +1,6 @@
 /*
- * Every way in which a CPU switches tasks, or refuses to: for the judge.
+ * Every way in which a CPU switches tasks, and nearly all in which it refuses to: for
+ * the judge.
  *
  * As with crossings.S, which has all about rings: lab/faults.py puts this behind
  * HWTASK on a copy of the floppy and bends four places of it (the hooks, below),

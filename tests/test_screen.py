@@ -231,6 +231,15 @@ def test_windows_and_panel_hold_what_the_frames_say(playing):
         picture = step(playing, picture)
 
 
+def test_the_windows_are_up_to_date_wherever_full_speed_is_held(fast):
+    """Not every look is a picture."""
+    for _ in range(8):
+        picture = hold(fast)
+        for letter in "ab":
+            assert picture.window(letter)[0] == count(picture.frames[letter])
+        press(fast, "f", "full speed")
+
+
 def test_the_panel_shows_every_word_of_a_frame_in_its_place():
     with debuggers.Qemu() as machine:
         for letter in "ab":

@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT / "lab"))
 import recording  # noqa: E402  (after the line above)
 
 STOPS = ["ckpt_frames", "ckpt_tss", "ckpt_iret", "ckpt_int", "ckpt_switched"]
-WORDS = [name.replace("esp_", "(esp)") for name in recording.FRAME_WORDS]
+WORDS = [name.replace("pusha_esp", "(esp)") for name in recording.FRAME_WORDS]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 BLOCK = re.compile(r"<!-- run: .*?<!-- end -->", re.S)
 ROW = re.compile(r"([0-9a-f]{8}) ([│║]) ([0-9a-f]{8}) [│║] (\S+)(?: *◀─ (\S.*?))?(?=  |$)", re.M)

@@ -20,7 +20,7 @@ enum { TICKS_PER_SECOND = 100 };
    A's and B's alike. */
 const struct pace_range pace_range = { 6, "each tick: 100 switches a second", 3 };
 
-/* From: start, look.c and fault.c, before a proc runs. */
+/* From: start, look.c, and fault.c when a proc has ended: before the next one runs. */
 void watchdog_start(void)
 {
 	clock_set(TICKS_PER_SECOND);
