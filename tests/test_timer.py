@@ -353,7 +353,7 @@ def test_a_switch_takes_as_many_instructions_as_the_page_says(floppy):
 
 
 def test_the_page_says_in_how_many_bytes_a_proc_is_kept():
-    frame, headroom = re.search(r"^A proc is kept in (\d+) bytes, the frame, and (\d+) above", PAGE, re.M).groups()
+    frame, headroom = re.search(r"^A proc is kept in (\d+) bytes, the frame. The (\d+) below", PAGE, re.M).groups()
     assert int(frame) == FRAME_BYTES
     assert int(headroom) == SYMBOLS["proc_b"] - SYMBOLS["proc_a_end"] - 20  # struct proc behind the frame
 
