@@ -177,7 +177,7 @@ fncall:
 		-o $B/fncall/fncall fncall/run_fncall.S fncall/proc.S fncall/main.c
 
 # ---- testing and measuring ------------------------------------------------
-#: make attack          whatever ring 3 may try, and codes at random (12 minutes)
+#: make attack          whatever ring 3 may try, and codes at random (9 minutes)
 #: make test            what is promised, on the floppy that ships (4 minutes)
 #: make breakages       what is promised, on guests broken on purpose: must fail
 #: make soak            both emulators at full speed, with mistakes (SECONDS=60 each)

@@ -191,7 +191,7 @@ start:
 	shl	$1, %ch			# OF = bits 14 and 15 differ
 	jo	1f
 	call	complain
-	.asciz	"no 386 for "
+	.asciz	"no 386: "
 
 	# FAT, its copy and the root directory lie in a row and are read as one.
 	# The copy is of no use here, but leaving it out would take seven bytes.
@@ -342,17 +342,18 @@ next:
 	# long division on paper; an odd byte at the end has a 0 to follow on the disk.
 	mov	$PROGRAM, %ax
 	mov	%ax, %es		# not ds: complain wants its texts
-	pop	%di			# words, but for the last one
-	pop	%cx			# sum
-	jcxz	enter			# not to be checked
+	pop	%cx			# words, but for the last one
+	pop	%di			# sum
+	test	%di, %di
+	jz	enter			# not to be checked
+	inc	%cx
 	mov	$PROGRAM_START, %si
 	mov	$SUM_DIVISOR, %bx
 	cwtd				# dx = what is left: 0, so far
 1:	lodsw	%es:(%si), %ax
 	div	%bx			# dx:ax, for dx the remainder
-	dec	%di
-	jns	1b
-	cmp	%cx, %dx
+	loop	1b
+	cmp	%di, %dx
 	je	enter
 bad:
 	call	complain

@@ -242,7 +242,7 @@ def test_refuses_a_cpu_like_the(flags):
         machine.run_to(FLAGS_PUSHED)
         machine.write(machine.values()["esp"] & 0xffff, flags.to_bytes(2, "little"))
         machine.go()
-        assert_says(machine, "no 386 for file")
+        assert_says(machine, "no 386: file")
 
 
 # ---- Shift
