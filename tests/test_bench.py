@@ -183,3 +183,21 @@ def test_a_program_that_is_too_large_is_refused_with_its_size(tmp_path):
 def test_other_complaints_of_the_linker_are_still_told(tmp_path):
     code, said = make_with(tmp_path / "tree", "int nowhere(void), call(void);\nint call(void) { return nowhere(); }")
     assert code and "undefined reference to `nowhere'" in said and "too large" not in said
+
+
+# ---- what a boot takes, and what data with code would cost
+
+def test_a_boot_takes_as_few_instructions_and_calls_as_bench_says(bench, capsys):
+    bench.boot()
+    said = capsys.readouterr().out
+    calls, with_8_kib, limit = (int(re.search(pattern, said)[1]) for pattern in (
+        r"int 13h calls: (\d+) ", r"with 8 KiB: (\d+) ", r"at most (\d+)\)\n  the first drawing"))
+    assert calls <= 5
+    assert with_8_kib <= limit == 20000
+
+
+def test_the_program_for_comparison_has_its_frames_on_the_gates_page(bench, monkeypatch, tmp_path):
+    monkeypatch.setattr(bench, "WORK", tmp_path)
+    floppy, elf = bench.same_page_floppy()  # checks the page
+    with machines.Qemu(floppy) as qemu:
+        qemu.wait_log("^switch n=2 ")
