@@ -25,7 +25,7 @@ endif
 
 # No library, no position-independent code, nothing that a bare i386 lacks.  The
 # first three arguments of a function go in eax, edx and ecx (-mregparm).
-CPPFLAGS = -Icommon -I$B
+CPPFLAGS = -I. -I$B
 CFLAGS   = $(TARGET) -march=i386 -mregparm=3 -std=gnu11 -Os -g \
 	-ffreestanding -fomit-frame-pointer -fno-pic -fno-pie -fno-stack-protector \
 	-fcf-protection=none -fno-asynchronous-unwind-tables \
@@ -34,19 +34,22 @@ CFLAGS   = $(TARGET) -march=i386 -mregparm=3 -std=gnu11 -Os -g \
 IMAGE  = $B/floppy.img
 # A program is its own sources, and what it shares with others.  (FRAMES: with those
 # whose procs live in frames.)
-COMMON = $(addprefix common/, cause.c clocks.c enter.S explain.c leave.S look.c machine.c \
-	pace.c panic.S panic.c report.c screen.c stop.S text.c watchdog.c window.c words.c)
-FRAMES = $(addprefix common/, fault.S fault.c panel.c procs.c watch.c)
+COMMON = ring0/cause.c show/clocks.c ring0/enter.S show/explain.c ring0/leave.S show/look.c \
+	ring0/machine.c show/pace.c ring0/panic.S ring0/panic.c show/report.c show/screen.c \
+	ring0/stop.S show/text.c ring0/watchdog.c show/window.c show/words.c
+FRAMES = $(addprefix procs/, fault.S fault.c panel.c procs.c watch.c)
 
 p_proc = p_proc.S switch.c $(FRAMES) $(COMMON)
-kstack = $(addprefix kstack/, kstack.S schedule.c check.c stacks.c threads.c) $(COMMON)
-userctx = $(addprefix userctx/, userctx.S run.S main.c check.c contexts.c) $(COMMON)
-timer  = timer/timer.S timer/clock.c switch.c $(FRAMES) $(filter-out common/watchdog.c, $(COMMON))
-HWTASK = $(addprefix hwtask/, tasks.S tasks.c watch.c panel.c) $(filter-out common/words.c, $(COMMON))
-hwtask = hwtask/hwtask.S $(HWTASK)
-hwjump = hwtask/hwjump.S $(HWTASK)
+kstack = $(addprefix programs/kstack/, kstack.S schedule.c check.c stacks.c threads.c) $(COMMON)
+userctx = $(addprefix programs/userctx/, userctx.S run.S main.c check.c contexts.c) $(COMMON)
+timer  = programs/timer/timer.S programs/timer/clock.c switch.c $(FRAMES) \
+	$(filter-out ring0/watchdog.c, $(COMMON))
+HWTASK = $(addprefix programs/hwtask/, tasks.S tasks.c watch.c panel.c) \
+	$(filter-out show/words.c, $(COMMON))
+hwtask = programs/hwtask/hwtask.S $(HWTASK)
+hwjump = programs/hwtask/hwjump.S $(HWTASK)
 
-menu = menu/menu.S common/stop.S
+menu = programs/menu/menu.S ring0/stop.S
 
 PROGRAMS = p_proc kstack userctx timer hwtask hwjump menu
 
@@ -70,10 +73,10 @@ $B/boot.bin: $B/boot.S.o
 # Where the boot sector has the name of the file to start: MENU writes there.
 $B/boot_name.h: $B/boot.bin
 	$(NM) $B/boot.elf | awk '$$3 == "name" { print "#define BOOT_NAME 0x" $$1 }' > $@
-$B/menu/menu.S.o: $B/boot_name.h
+$B/programs/menu/menu.S.o: $B/boot_name.h
 
 define LINK
-$B/$(program).elf: common/program.ld $($(program):%=$B/%.o)
+$B/$(program).elf: ring0/program.ld $($(program):%=$B/%.o)
 	scripts/link $$@ $$(NM) $$(LD) -m elf_i386 -T $$^
 endef
 $(foreach program,$(PROGRAMS),$(eval $(LINK)))
@@ -100,7 +103,7 @@ $B/how: ask | tools
 tools:
 	@scripts/need $(firstword $(CC)) $(LD) $(OBJCOPY) $(OBJDUMP) $(NM) mformat mcopy
 
--include $(wildcard $B/*.d $B/*/*.d)
+-include $(wildcard $B/*.d $B/*/*.d $B/*/*/*.d)
 
 # ---- running it -----------------------------------------------------------
 #: make run             play, in QEMU (WINDOW=1: in a window of its own)
@@ -174,7 +177,7 @@ fncall:
 	@scripts/need $(firstword $(FNCALL_CC))
 	@mkdir -p $B/fncall
 	$(FNCALL_CC) -std=gnu11 -O2 -g -fcf-protection=none -Wall -Wextra -Werror \
-		-o $B/fncall/fncall fncall/run_fncall.S fncall/proc.S fncall/main.c
+		-o $B/fncall/fncall programs/fncall/run_fncall.S programs/fncall/proc.S programs/fncall/main.c
 
 # ---- testing and measuring ------------------------------------------------
 #: make attack          whatever ring 3 may try, and codes at random (9 minutes)

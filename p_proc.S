@@ -9,7 +9,7 @@
  *	the tables	GDT, LDTs, IDT, TSS: what the CPU looks up by itself
  *	the frames	what the two procs have in their registers at first
  *	the gate	int 0x30, the way from one proc to the other
- *	the procs	common/proc.h, once for each
+ *	the procs	ring3/proc.h, once for each
  *
  * and then switch.c, which says who is next.
  *
@@ -17,10 +17,10 @@
  * SEG:0000.  Wherever xchg %bx,%bx stands, Bochs stops when it is told to
  * (magic breakpoint); the label after it names the place.
  */
-#include "common/first_frame.h"
-#include "common/proc_segments.h"
-#include "common/procs.h"
-#include "common/tables.h"
+#include "procs/first_frame.h"
+#include "procs/proc_segments.h"
+#include "procs/procs.h"
+#include "ring0/tables.h"
 
 
 /* ---- start ------------------------------------------------------------- */
@@ -37,14 +37,14 @@
 	.code16
 	.global	start
 start:
-	call	enter_protected_mode	# common/enter.S; if it can't, it says why
+	call	enter_protected_mode	# ring0/enter.S; if it can't, it says why
 	.code32
 
 /*
  * Ring 0: ds, es, ss hold RING0_DATA, gs RING0_SCREEN, esp ring0_stack.  GDTR
  * and IDTR are loaded, TR is not: from ring 3 there would be no way back.
  */
-	call	watch_start		# common/watch.c: first lines of screen and log
+	call	watch_start		# procs/watch.c: first lines of screen and log
 
 	xchg	%bx, %bx
 	.global	ckpt_frames
@@ -156,7 +156,7 @@ program_name:
 
 /* ---- the frames -------------------------------------------------------- */
 
-/* In struct proc's order (common/first_frame.h): a frame, filled in, and what else
+/* In struct proc's order (procs/first_frame.h): a frame, filled in, and what else
    ring 0 knows of a proc. */
 	.balign	4
 	proc	a, A, A_CODE, A_DATA, A_SCREEN, A_LDT, b, 0
@@ -209,7 +209,7 @@ gate:
 
 1:	mov	$RING0_SCREEN, %ecx
 	mov	%ecx, %gs
-	call	watched_switch		# common/watch.c: the same, for all to see
+	call	watched_switch		# procs/watch.c: the same, for all to see
 	lldt	PROC_LDT(%eax)
 	mov	%eax, %esp
 	cmpw	$gate_with_stop, idt_gate
@@ -233,11 +233,11 @@ tss_pointer:
 /* ---- the procs --------------------------------------------------------- */
 
 #define PROC(name) proc_a_##name
-#include "common/proc.h"
+#include "ring3/proc.h"
 #undef PROC
 
 #define PROC(name) proc_b_##name
-#include "common/proc.h"
+#include "ring3/proc.h"
 #undef PROC
 
 	.section .note.GNU-stack, "", @progbits

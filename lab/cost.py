@@ -82,19 +82,19 @@ DESIGNS = (
     Design("6: general registers", "floors", INTS, None, lambda *_: 4 * (5 + 8), ("lab/floors.S",), "floor_general"),
     Design("14: and segment registers", "floors", INTS, None, proc_state("frame"), ("lab/floors.S",), "floor_segments"),
     Design("P_PROC", "p_proc", INTS, None, proc_state("frame"),
-           ("p_proc.S", "switch.c", "common/frame.h", "common/first_frame.h")),
+           ("p_proc.S", "switch.c", "ring0/frame.h", "procs/first_frame.h")),
     Design("TIMER", "timer", None, by_esp0, proc_state("frame"),
-           ("timer/timer.S", "timer/clock.c", "switch.c", "common/frame.h", "common/first_frame.h")),
+           ("programs/timer/timer.S", "programs/timer/clock.c", "switch.c", "ring0/frame.h", "procs/first_frame.h")),
     Design("HWTASK", "hwtask", INTS, None, proc_state("tss"),
-           ("hwtask/hwtask.S", "hwtask/tasks.S", "hwtask/tasks.c", "hwtask/task.h")),
+           ("programs/hwtask/hwtask.S", "programs/hwtask/tasks.S", "programs/hwtask/tasks.c", "programs/hwtask/task.h")),
     Design("HWJUMP", "hwjump", INTS, None, tss_and_stack,
-           ("hwtask/hwjump.S", "hwtask/tasks.S", "hwtask/tasks.c", "hwtask/task.h")),
+           ("programs/hwtask/hwjump.S", "programs/hwtask/tasks.S", "programs/hwtask/tasks.c", "programs/hwtask/task.h")),
     Design("KSTACK", "kstack", dict.fromkeys("AB", "thread_int"), by_pointer("current", "thread_a"),
-           kept_on_the_stack, ("kstack/kstack.S", "kstack/schedule.c", "kstack/thread.h", "common/frame.h")),
+           kept_on_the_stack, ("programs/kstack/kstack.S", "programs/kstack/schedule.c", "programs/kstack/thread.h", "ring0/frame.h")),
     Design("USERCTX", "userctx", INTS, None, proc_state("user_context"),
-           ("userctx/userctx.S", "userctx/run.S", "userctx/main.c", "userctx/context.h")),
+           ("programs/userctx/userctx.S", "programs/userctx/run.S", "programs/userctx/main.c", "programs/userctx/context.h")),
     Design("FNCALL", "fncall", None, None, proc_state("user_context"),
-           ("fncall/run_fncall.S", "fncall/main.c", "fncall/fncall.h")),
+           ("programs/fncall/run_fncall.S", "programs/fncall/main.c", "programs/fncall/fncall.h")),
 )
 BY_NAME = {design.name: design for design in DESIGNS}
 P_PROC, FNCALL = BY_NAME["P_PROC"], BY_NAME["FNCALL"]
@@ -282,8 +282,8 @@ def counted(design, emulator="Bochs"):
 
 
 def linux_bench():
-    """fncall/bench as a module, for a program that is built as the floppy was."""
-    loader = importlib.machinery.SourceFileLoader("fncall_bench", str(machines.ROOT / "fncall/bench"))
+    """programs/fncall/bench as a module, for a program that is built as the floppy was."""
+    loader = importlib.machinery.SourceFileLoader("fncall_bench", str(machines.ROOT / "programs/fncall/bench"))
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader("fncall_bench", loader))
     loader.exec_module(module)
     module.PROGRAM = fncall_program()

@@ -11,7 +11,7 @@
  * rings, or nothing to speak of.  Where an emulator is known to see it otherwise,
  * a line "else" says what it sees, and why.
  */
-#include "proc_segments.h"
+#include "procs/proc_segments.h"
 
 #define CASE_BYTES	32
 #include "cases.h"

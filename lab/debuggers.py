@@ -36,12 +36,12 @@ ORDER = "eax ecx edx ebx esp ebp esi edi eip eflags cs ss ds es fs gs".split()
 GENERAL = ("eax", "ebx", "ecx", "edx", "esi", "edi", "ebp")
 SEGMENTS = ("cs", "ss", "ds", "es", "fs", "gs")
 
-# common/frame.h, from the lowest address up.
+# ring0/frame.h, from the lowest address up.
 FRAME = "gs fs es ds edi esi ebp pusha_esp ebx edx ecx eax eip cs eflags esp ss".split()
 FRAME_BYTES = 4 * len(FRAME)
 PUSHED_BY_INT = 4 * 5
 
-# enum key of common/machine.h; ASK_MISTAKE of common/procs.h.
+# enum key of ring0/machine.h; ASK_MISTAKE of procs/procs.h.
 KEYS = {key: number for number, key in enumerate(" +-fqr1234567", 1)}
 ASK_MISTAKE = 2
 

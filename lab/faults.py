@@ -59,7 +59,7 @@ class Graft:
         compiler, linker, *flags = (machines.BUILD / "how").read_text().split()
         program = machines.BUILD / f"{self.program}.elf"
         object_file, self.code = self.directory / "graft.o", self.directory / "graft.elf"
-        self._run(compiler, *(f.replace("-Icommon", f"-I{machines.ROOT}/common") for f in flags),
+        self._run(compiler, *(f.replace("-I.", f"-I{machines.ROOT}") for f in flags),
                   "-c", self.source, "-o", object_file)
         symbols = machines.symbols(program)
         hooks = [f"--section-start=.hook.{name}={symbols[name]:#x}" for name in self._hook_names(object_file)]

@@ -20,9 +20,9 @@
  *	a look		nothing is counted, for no log and no screen; nor is there a watchdog
  *	errors		a fault in here finds no room below the frame
  */
-#include "frame.h"
-#include "proc_segments.h"
-#include "procs.h"
+#include "ring0/frame.h"
+#include "procs/proc_segments.h"
+#include "procs/procs.h"
 
 #define FLIP		0x100
 #define TSS_ESP0	4
@@ -42,7 +42,7 @@
  */
 	.global	floors_start, floors_ready
 floors_start:
-	call	alarm_stop		# common/machine.c: no watchdog
+	call	alarm_stop		# ring0/machine.c: no watchdog
 	movl	$ASK_NOTHING, proc_a_data
 	movl	$ASK_NOTHING, proc_b_data
 
@@ -88,7 +88,7 @@ floor_segments:
 	restore_registers
 	iret
 
-/* Some pages away from any code, as all that is written (common/program.ld). */
+/* Some pages away from any code, as all that is written (ring0/program.ld). */
 	.balign	0x1000
 	.space	0x1000
 	.global	floor_a, floor_b

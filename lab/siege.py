@@ -66,8 +66,8 @@ def at_once(program):
 
 
 def keys():
-    """The numbers of the keys, as C counts them (common/machine.h)."""
-    text = (machines.ROOT / "common/machine.h").read_text()
+    """The numbers of the keys, as C counts them (ring0/machine.h)."""
+    text = (machines.ROOT / "ring0/machine.h").read_text()
     names = re.search(r"enum key \{(.*?)\}", text, re.S).group(1)
     return {name: number for number, name in enumerate(re.findall(r"^\s*(KEY_\w+),", names, re.M))}
 

@@ -11,8 +11,8 @@
  * about.  Who gets into A's task all the same, comes back behind what led there; and
  * so does an exception that is A's already.
  */
-#include "proc_segments.h"
-#include "../hwtask/task.h"
+#include "procs/proc_segments.h"
+#include "programs/hwtask/task.h"
 
 #define CASE_BYTES	64
 #include "cases.h"

@@ -228,7 +228,7 @@ def test_the_page_says_how_many_clocks_and_how_many_of_them_are_the_switch(progr
         assert clocks == in_bochs[program][0][0]
 
 
-@pytest.mark.parametrize("page", ["README.md", "kstack/README.md", "userctx/README.md"])
+@pytest.mark.parametrize("page", ["README.md", "programs/kstack/README.md", "programs/userctx/README.md"])
 def test_other_pages_say_the_same(page):
     program = page.partition("/")[0] if "/" in page else "p_proc"
     text = re.sub(r"\s+", " ", (ROOT / page).read_text())

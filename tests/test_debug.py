@@ -287,7 +287,7 @@ def line_of(name, text):
 
 
 def test_code_is_decoded_as_the_processor_takes_it_before_and_after_the_switch(talk):
-    line = line_of("common/enter.S", "mov\t%eax, %cr0")
+    line = line_of("ring0/enter.S", "mov\t%eax, %cr0")
     look = ["x/i $pc", "show architecture", "ring"]
     answers = talk(*to(f"enter.S:{line}"), *look, "stepi", *look, "stepi", *look)[4:]
     codes, architectures, rings = (answers[kind::4] for kind in range(3))
@@ -314,7 +314,7 @@ def test_gdb_steps_over_calls_returns_from_them_and_knows_the_callers(talk):
 def test_gdb_does_not_guess_at_callers_of_assembly_and_wait_for_a_return(talk):
     """In real mode, and in ring 3: `next` at a call stops at the first instruction inside."""
     answers = talk(*to("start"), "next", "backtrace",
-                   *to(f"proc.h:{line_of('common/proc.h', 'call' + chr(9))}"), "next", "backtrace")
+                   *to(f"proc.h:{line_of('ring3/proc.h', 'call' + chr(9))}"), "next", "backtrace")
     for function, stop, callers in (("enter_protected_mode", *answers[4:6]), ("proc_a_draw", *answers[-2:])):
         assert re.search(rf":\w+ {function}\b", stop)
         assert callers.startswith(f"#0  {function} ()") and len(callers.splitlines()) == 1
@@ -351,7 +351,7 @@ def test_crossing_shows_what_the_processor_moved_from_where_to_where(talk):
 
     title, columns, pushed = crossed(way_in)
     eip = SYMBOLS["proc_a_int"] - SYMBOLS["proc_a_code"]
-    assert re.match(r"int 0x30 at proc_a_int common/proc.h:\d+: ring 3 -> ring 0, out of proc A$", title)
+    assert re.match(r"int 0x30 at proc_a_int ring3/proc.h:\d+: ring 3 -> ring 0, out of proc A$", title)
     assert f"0010:{end_of('a'):08x}, the end of proc A's frame, and pushed" in way_in
     assert pushed == as_listed(start, after_int)
     values = {name: value for _, value, name in pushed}
@@ -405,7 +405,7 @@ def test_crossing_shows_an_exception_and_the_error_code_it_pushed(talk, label, b
     *_, shown, truth, who = talk(*to(label), "x/2i $pc", f"set var {{char}}{place} = {cli:#x}", "crossing",
                                  memory("proc_a", 6, FRAME_BYTES - PUSHED_BY_INT - 4), "who")
     title, columns, pushed = crossed(shown)
-    assert re.match(rf"exception 0d at {label}.* common/proc.h:\d+: ring 3 -> ring 0, out of proc A$", title)
+    assert re.match(rf"exception 0d at {label}.* ring3/proc.h:\d+: ring 3 -> ring 0, out of proc A$", title)
     assert pushed == as_listed(end_of("a") - PUSHED_BY_INT - 4, truth, ["error code", *FIVE])
     eip = pushed[1][1]
     assert (eip == SYMBOLS[label] - SYMBOLS["proc_a_code"]) == (behind == "$")

@@ -139,7 +139,7 @@ def test_a_red_line_in_the_window_and_a_red_title_over_the_report(machine):
 
 
 def test_every_sentence_has_room_on_the_screen():
-    text = (ROOT / "common/explain.c").read_text()
+    text = (ROOT / "show/explain.c").read_text()
     sentences = re.findall(r'"([A-Za-z][^"]+\.)"', text)
     titles = re.findall(r'\{ "(#?\w+)", "([^"]+)"', text)
     assert len(sentences) > 20 and len(titles) > 15

@@ -23,10 +23,10 @@ from tracee import Tracee
 pytestmark = pytest.mark.skipif((platform.system(), platform.machine()) != ("Linux", "x86_64"),
                                 reason="FNCALL is a program for Linux on x86-64")
 
-LOADER = importlib.machinery.SourceFileLoader("bench", str(ROOT / "fncall/bench"))
+LOADER = importlib.machinery.SourceFileLoader("bench", str(ROOT / "programs/fncall/bench"))
 BENCH = importlib.util.module_from_spec(importlib.util.spec_from_loader("bench", LOADER))
 LOADER.exec_module(BENCH)
-README = (ROOT / "fncall/README.md").read_text()
+README = (ROOT / "programs/fncall/README.md").read_text()
 
 # struct user_context, in its order.
 NUMBERED = "rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15".split()
@@ -325,7 +325,7 @@ def test_no_wrfsbase_is_told(program):
     assert said == "fncall: this CPU or this Linux has no wrfsbase; try without --wrfsbase\n"
 
 
-# ---- what fncall/README.md says
+# ---- what programs/fncall/README.md says
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_switch_takes_as_many_instructions_as_the_page_says(program, way):
@@ -343,8 +343,8 @@ def test_what_the_page_links_to_is_there(link):
 
 
 def test_the_bench_says_how_it_is_used():
-    asked = subprocess.run([ROOT / "fncall/bench", "--help"], capture_output=True, text=True)
-    assert (asked.returncode, asked.stderr) == (0, "") and "usage: fncall/bench\n" in asked.stdout
+    asked = subprocess.run([ROOT / "programs/fncall/bench", "--help"], capture_output=True, text=True)
+    assert (asked.returncode, asked.stderr) == (0, "") and "usage: programs/fncall/bench\n" in asked.stdout
 
 
 # ---- make fncall

@@ -263,7 +263,7 @@ def test_debug_has_the_names_and_segments_of_that_program(tmp_path):
     commands = tmp_path / "commands"
     commands.write_text("at ckpt_int\ncontinue\ngdt\ntss\nframes\n")
     said = run("scripts/debug", "--start", "kstack", "--commands", commands)
-    assert "kstack/kstack.S" in said.stdout
+    assert "programs/kstack/kstack.S" in said.stdout
     assert re.search(r"^40 +TLS_1 .* the running thread's own: fs$", said.stdout, re.M)
     assert re.search(r"^ports  I/O bitmap at 0068, inside$", said.stdout, re.M)
     assert "KSTACK has no procs in frames" in said.stderr

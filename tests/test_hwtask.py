@@ -11,7 +11,7 @@ from test_registers import (ALWAYS, DF, FLAGS, PLAYER, SELECTORS, back_at_int, d
                             set_selector, start, turn_of)
 
 FORMS = ("hwtask", "hwjump")
-PAGE = (machines.ROOT / "hwtask/README.md").read_text()
+PAGE = (machines.ROOT / "programs/hwtask/README.md").read_text()
 A_LDT, B_LDT, A_TSS, B_TSS, TSS = 0x30, 0x38, 0x40, 0x48, 0x18
 TASK_GATE, INTERRUPT_GATE, RING_3 = 0x85, 0x8e, 0x60
 AVAILABLE, BUSY, NT = 0x89, 0x8b, 0x4000

@@ -13,7 +13,7 @@ import test_registers
 from debuggers import BASE, FRAME_BYTES, GENERAL, NAMES, frame, patched
 
 SYMBOLS = machines.symbols(machines.BUILD / "kstack.elf")
-README = (machines.ROOT / "kstack/README.md").read_text()
+README = (machines.ROOT / "programs/kstack/README.md").read_text()
 
 USER_CODE, USER_DATA, TLS_1, TLS_2 = 0x33, 0x3b, 0x43, 0x4b
 BEYOND_GDT = 0x60
@@ -28,7 +28,7 @@ PORTS = 0x10000
 TSS_BYTES = 104
 IF = 0x200
 
-# struct switched and struct new_stack (kstack/thread.h), from the saved esp up.
+# struct switched and struct new_stack (programs/kstack/thread.h), from the saved esp up.
 SWITCHED = "eflags edi esi ebp pusha_esp ebx edx ecx eax resume".split()
 SWITCHED_BYTES = 4 * len(SWITCHED)
 NEW_STACK_BYTES = SWITCHED_BYTES + 2 * 4 + FRAME_BYTES
@@ -275,7 +275,7 @@ def test_the_two_threads_find_different_words_at_fs_0_and_gs_0(tmp_path, emulato
 def test_a_selector_that_is_not_its_rows_place_is_found_when_the_program_is_built(tmp_path):
     tree = tmp_path / "tree"
     shutil.copytree(machines.ROOT, tree, ignore=shutil.ignore_patterns("build", ".git", "__pycache__"))
-    rows = tree / "kstack/thread_segments.h"
+    rows = tree / "programs/kstack/thread_segments.h"
     rows.write_text(rows.read_text().replace("SEG(0x40,  TLS_1", "SEG(0x48,  TLS_1"))
     run = subprocess.run(["make", "-s", "build/kstack/kstack.S.o"], cwd=tree, text=True,
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -502,7 +502,7 @@ def test_when_both_are_refused_the_game_is_over_before_it_begins(machine):
 
 def test_the_readme_shows_refusals_as_they_are():
     shown = re.findall(r'^ +(refused .*)$', README, re.M)
-    source = (machines.ROOT / "kstack/check.c").read_text()
+    source = (machines.ROOT / "programs/kstack/check.c").read_text()
     assert len(shown) == 3
     for line in shown:
         what, why = re.fullmatch(r'refused thread=[AB] (ports|tls)="(.*)"', line).groups()

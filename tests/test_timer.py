@@ -14,7 +14,7 @@ from debuggers import (FRAME_BYTES, GENERAL, NAMES, ORDER, PUSHED_BY_INT, SEGMEN
 PROGRAM = "timer"
 EMULATORS = knowing(PROGRAM)
 SYMBOLS = EMULATORS[0].symbols
-PAGE = (machines.ROOT / "timer/README.md").read_text()
+PAGE = (machines.ROOT / "programs/timer/README.md").read_text()
 
 # Bochs does not see a breakpoint at the first instruction behind an interrupt. Behind
 # pusha, which is that, all registers are still the proc's.

@@ -17,7 +17,7 @@ from machines import BUILD, ROOT
 ELF, COM = BUILD / "userctx.elf", BUILD / "userctx.com"
 NAMED = machines.symbols(ELF)
 
-# userctx/context.h, from the lowest address up; headroom is below it.
+# programs/userctx/context.h, from the lowest address up; headroom is below it.
 GENERAL = "eax ecx edx ebx esp ebp esi edi".split()
 CONTEXT = ("gs fs es ds edi esi ebp pusha_esp ebx edx ecx eax trap_num error_code "
            "eip cs eflags esp ss fsbase gsbase").split()
@@ -673,7 +673,7 @@ def test_it_works_at_any_segment(tmp_path, segment):
 
 # ---- what its page says
 
-PAGE = (ROOT / "userctx/README.md").read_text()
+PAGE = (ROOT / "programs/userctx/README.md").read_text()
 
 
 def test_every_magic_breakpoint_has_its_name_and_stands_in_the_page():

@@ -142,8 +142,8 @@ def where(address):
 # ---- tables
 
 Row = collections.namedtuple("Row", "name purpose")
-FOLDER = pathlib.Path("common" if PROGRAM == "p_proc" else PROGRAM)
-SEGMENT_HEADERS = ["common/segments.h", *sorted(FOLDER.glob("*_segments.h"))]
+FOLDER = pathlib.Path("procs" if PROGRAM == "p_proc" else f"programs/{PROGRAM}")
+SEGMENT_HEADERS = ["ring0/segments.h", *sorted(FOLDER.glob("*_segments.h"))]
 
 
 def segment_rows():
@@ -205,7 +205,7 @@ def loaded(selector, cpu):
 # ---- procs
 
 class Proc:
-    """A struct proc (common/frame.h)."""
+    """A struct proc (ring0/frame.h)."""
 
     def __init__(self, start):
         value = structure("proc", start)

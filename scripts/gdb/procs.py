@@ -18,7 +18,7 @@ def all_procs():
 class Frames(Command):
     """Both frames word by word: who pushes what, and where esp0 and esp point.
 
-    Drawn like common/frame.h, the end on top. While a proc runs, its registers are in
+    Drawn like ring0/frame.h, the end on top. While a proc runs, its registers are in
     the CPU, and its frame holds what they were when it last lay there.
     """
 

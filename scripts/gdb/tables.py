@@ -12,7 +12,7 @@ from guest import Cpu, protected_cpu
 class Gdt(Command):
     """The GDT, decoded: every segment, and which registers hold it.
 
-    Names and purposes are those of common/segments.h and of the program's own.
+    Names and purposes are those of ring0/segments.h and of the program's own.
     """
 
     name = "gdt"

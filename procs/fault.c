@@ -1,0 +1,32 @@
+/*
+ * What a fault does to the procs (what it is, says cause.c).
+ */
+#include "fault.h"
+#include "ring0/cause.h"
+#include "ring0/machine.h"
+#include "procs.h"
+#include "show/report.h"
+#include "ring0/watchdog.h"
+
+/*
+ * From:	fault_entry (fault.S).
+ * In:		the frame (from ring 0 without esp and ss), vector, error code.
+ * Out:		the proc to go on with; esp0 is at its frame's end.
+ * Stack:	fault_stack.  Interrupts off.  gs: RING0_SCREEN.
+ */
+struct proc *fault(struct frame *frame, uint32_t vector, uint32_t error)
+{
+	struct proc *proc = proc_running();
+	struct cause cause = { .vector = vector, .error = error };
+
+	if (!fault_ends(proc->name, frame, &cause))
+		return proc;
+
+	struct proc *next = proc_end(proc);
+
+	report_end(proc->name, proc->place, &proc->frame, &cause, next ? next->name : 0);
+	if (!next)
+		halt();
+	watchdog_start();		/* the next one's time begins now */
+	return next;
+}

@@ -1,0 +1,74 @@
+/*
+ * The procs' lives: who runs, an end, a new start.  The living are in a ring,
+ * from each to the next; the ended wait in a chain by the same links.
+ *
+ * All functions: ring 0, ring0_stack or fault_stack, interrupts off.
+ */
+#include "procs.h"
+#include "show/pace.h"
+#include "panel.h"
+#include "proc_segments.h"
+#include "show/report.h"
+#include "switch.h"
+
+extern struct proc proc_a;	/* p_proc.S */
+extern struct tss tss;
+
+static struct proc *ended;	/* the last one first */
+
+/* The proc whose frame's end is esp0: the one that runs, or is about to. */
+struct proc *proc_running(void)
+{
+	return (struct proc *)(tss.esp0 - FRAME_BYTES);
+}
+
+/*
+ * Takes the running proc out of the ring.  Nothing of it is lost yet: frame and
+ * data stay for whoever wants to look.
+ * Out: the proc to go on with, esp0 at its frame's end; 0 if none is left.
+ */
+struct proc *proc_end(struct proc *proc)
+{
+	struct proc *next = switch_to_next(proc, &tss);
+	struct proc *before = next;
+
+	while (before->next != proc)
+		before = before->next;
+	before->next = next;
+	proc->ended = true;
+	proc->next = ended;
+	ended = proc;
+	return next == proc ? 0 : next;
+}
+
+/* All that have ended start anew, as if they had never been: behind the one
+   that runs. */
+void procs_restart(void)
+{
+	struct proc *running = proc_running();
+
+	while (ended) {
+		struct proc *proc = ended;
+
+		ended = proc->next;
+		proc->ended = false;
+		proc->frame = *proc->first;
+		for (unsigned i = 0; i < PROC_DATA_BYTES / sizeof *proc->ask; i++)
+			proc->ask[i] = 0;
+		*proc->ask = ASK_COUNT;
+		proc->next = running->next;
+		running->next = proc;
+		panel_proc(proc);
+		report_start(proc->name);
+	}
+}
+
+/* Proc A, started anew if need be, is to make a mistake: 0 to MISTAKES - 1. */
+void proc_ask_mistake(unsigned number)
+{
+	if (number >= MISTAKES)
+		return;
+	if (proc_a.ended)
+		procs_restart();
+	*proc_a.ask = ASK_MISTAKE + number;
+}

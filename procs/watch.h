@@ -1,0 +1,10 @@
+/* The switch with everything one sees around it (watch.c). */
+#ifndef WATCH_H
+#define WATCH_H
+
+#include "ring0/frame.h"
+
+void watch_start(void);
+struct proc *watched_switch(struct proc *from);
+
+#endif

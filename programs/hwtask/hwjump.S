@@ -1,0 +1,137 @@
+/*
+ * HWJUMP: HWTASK without a task gate.  int 0x30 leads into ring 0 as in P_PROC, and
+ * there a far jump names the TSS of the next task.  The proc that is left is saved in
+ * the midst of ring 0, behind its own jump, and goes on there when its turn has come.
+ *
+ * Read HWTASK (hwtask.S) first; then
+ *
+ *	the gate	five instructions from one proc to the other
+ *	ring 0's task	only for looks, and for a proc that plays alone
+ */
+#include "ring0/tables.h"
+#include "task.h"
+
+/* At the gate's first instruction: the five words, and above them, behind esp0, the far
+   pointer to the next task (task.h). */
+#define NEXT_TASK	20(%esp)
+
+
+/* ---- start ------------------------------------------------------------- */
+
+	.section .start, "ax"
+
+/*
+ * start - the program's first byte
+ *
+ * From:	the loader, by a far jump.  Real mode; never comes back.
+ * Stack:	the loader's, then ring0_stack, for good: it is this task's.
+ * Interrupts:	off in ring 0, on in the procs.  A task switch takes IF from the TSS.
+ */
+	.code16
+	.global	start
+start:
+	call	enter_protected_mode	# ring0/enter.S
+	.code32
+	call	tasks_start
+	call	watch_start		# watch.c: first lines of screen and log
+
+	mov	$TSS, %eax
+	ltr	%ax			# this is a task now, and busy
+	xchg	%bx, %bx
+	.global	ckpt_tss
+ckpt_tss:
+
+
+/* ---- ring 0's task ----------------------------------------------------- */
+
+/*
+ * ring0_task - a loop that the procs run through when a look is due
+ *
+ * ljmp:	the CPU saves this task in its TSS (eip: behind the ljmp), marks it
+ *		available, and the other one busy; that one must not be.  NT and
+ *		backlinks play no part: a jump is no call.
+ * Then:	a proc has jumped here, from the gate below.
+ * In:		what this task had in its registers at its ljmp.
+ * Stack:	ring0_stack.
+ * Interrupts:	off.
+ * Intel:	volume 3, section 7.3; volume 2, JMP (TASK-STATE-SEGMENT).
+ */
+	movl	$A_TSS, tss
+ring0_task:
+1:	mov	tss, %eax		# the backlink, where C says who is next
+	mov	%eax, next_task + 4
+	ljmp	*next_task
+	cmpl	$0, switches_left
+	jne	1b			# one plays alone: back to it (tasks.c)
+	mov	looker, %eax
+	call	watched_switch		# watch.c
+	jmp	1b
+
+
+/* ---- the gate ---------------------------------------------------------- */
+
+	.text
+
+/*
+ * gate - int 0x30 of the running proc
+ *
+ * From:	ring 3, through the IDT, still in the proc's task.  The CPU has changed to
+ *		ss0:esp0 of its TSS, and pushed ss, esp, eflags, cs, eip there.  All
+ *		else is still the proc's, and may stay: the jump saves it.
+ * To:		the next task, behind its own jump; at first, at its first instruction.
+ *		The iret is for when we are back.
+ * Stack:	the task's own.
+ * Interrupts:	off.
+ * Intel:	volume 3, sections 6.12.1 and 7.3; volume 2, JMP and IRET.
+ */
+	.global	gate, gate_with_stop, ckpt_int
+gate_with_stop:
+	xchg	%bx, %bx
+ckpt_int:				# first instruction inside: look at ss:esp
+gate:
+	decl	%ss:switches_left	# until someone wants to look
+	jz	1f
+	ljmp	*NEXT_TASK
+2:	iret				# here we are back: the five words lead to ring 3
+	restored_since 2b
+
+1:	str	%ss:looker		# who: a jump leaves no backlink
+	ljmp	*%ss:ring0_pointer
+2:	iret
+	restored_since 2b
+
+	.balign	4
+ring0_pointer:
+	.long	0
+	.word	TSS
+
+
+/* ---- the IDT ----------------------------------------------------------- */
+
+	.data
+	.balign	8
+	.global	idt, idt_gate, idtr
+idt:
+	fault_gates
+idt_gate:
+	interrupt_gate gate_with_stop, 3
+idt_end:
+idtr:
+	base_here
+	.word	idt_end - idt - 1
+	.long	idt
+
+	.balign	4
+looker:					# the task that has sent us to look
+	.long	0
+next_task:				# where ring 0's task jumps
+	.long	0, 0
+
+	.section .rodata
+	.global	program_name, waiting_is_busy
+program_name:
+	.asciz	"hwjump"
+waiting_is_busy:
+	.byte	0
+
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,125 @@
+/*
+ * HWTASK: P_PROC as Intel had meant it.  Each proc is a task with a TSS of its own, and
+ * int 0x30 leads through a task gate: the CPU itself saves all registers, changes the
+ * LDT and the stack, and goes on with another task.  Ring 0 is one, too.
+ *
+ * Read in this order:
+ *
+ *	task.h		what a task is, and what the CPU saves of it
+ *	start		real mode, protected mode, the first task switch
+ *	ring 0's task	it never ends: it goes on behind its own iret
+ *	the IDT		with a task gate at 0x30
+ *	tasks.S, tasks.c	the tables, the TSSs; ends and new starts
+ *
+ * hwjump.S is the same without a gate: from task to task by a far jump.
+ */
+#include "ring0/tables.h"
+#include "task.h"
+
+
+/* ---- start ------------------------------------------------------------- */
+
+	.section .start, "ax"
+
+/*
+ * start - the program's first byte
+ *
+ * From:	the loader, by a far jump.  Real mode; never comes back.
+ * Stack:	the loader's, then ring0_stack, for good: it is this task's.
+ * Interrupts:	off in this task, on in the procs'.  A task switch takes IF from the TSS.
+ */
+	.code16
+	.global	start
+start:
+	call	enter_protected_mode	# ring0/enter.S
+	.code32
+	call	tasks_start		# both procs are busy: they wait for an iret
+	call	watch_start		# watch.c: first lines of screen and log
+
+	mov	$TSS, %eax
+	ltr	%ax			# this is a task now, and busy
+	xchg	%bx, %bx
+	.global	ckpt_tss
+ckpt_tss:
+
+/*
+ * The first way out is every way out: iret, when NT is set, goes to the task that the
+ * backlink names.  Nobody has called us yet, so we write down that A has.
+ */
+	movl	$A_TSS, tss
+	pushf
+	orl	$EFLAGS_NT, (%esp)
+	popf
+
+
+/* ---- ring 0's task ----------------------------------------------------- */
+
+/*
+ * ring0_task - a loop that the procs run through
+ *
+ * iret:	NT is set: the CPU saves this task in its TSS (eip: behind the iret; NT
+ *		clear), marks it available, and loads the one that the backlink names.
+ *		That one must be busy.
+ * gate:	a proc has executed int 0x30.  The CPU has saved it in its TSS, left it
+ *		busy, marked this one busy, loaded it, set NT, and written the proc's
+ *		selector into our backlink.
+ * In:		what this task had in its registers at its iret: DF clear, ds, es, ss
+ *		RING0_DATA, gs RING0_SCREEN.  Nothing is the proc's.  No lldt, no pops.
+ * Stack:	ring0_stack.
+ * Interrupts:	off.
+ * Intel:	volume 3, sections 7.3 and 7.4; volume 2, IRET (TASK-RETURN).
+ *
+ * The other proc gets its turn because we write another selector over the backlink.
+ * The busy bits are right for that once and for all: both procs always look as if they
+ * had called us and waited.  B does so before it has ever run; without, its first iret
+ * would be #TS.
+ */
+	.global	gate, gate_with_stop, ckpt_int, ckpt_switched
+ring0_task:
+1:	iret
+gate:
+	decl	switches_left		# until someone wants to look
+	jz	gate_with_stop
+	mov	$tss, %eax
+	call	switch_to_next		# tasks.c; the backlink is the other proc's
+	jmp	1b
+
+/* All switches that one sees come this way; Bochs stops while each of them is seen. */
+gate_with_stop:
+	cmpw	$gate_with_stop, idt_gate
+	jne	2f
+	xchg	%bx, %bx
+ckpt_int:				# the backlink says who has called: info tss
+2:	mov	tss, %eax
+	call	watched_switch		# watch.c: switch_to_next, for all to see
+	cmpw	$gate_with_stop, idt_gate
+	jne	1b
+	xchg	%bx, %bx
+ckpt_switched:				# the backlink says who is next
+	jmp	1b
+
+
+/* ---- the IDT ----------------------------------------------------------- */
+
+	.data
+	.balign	8
+	.global	idt, idt_gate, idtr
+idt:
+	fault_gates
+idt_gate:
+	.word	gate_with_stop, TSS	# the CPU ignores the first word (look.c does not)
+	.word	(ACCESS_PRESENT | ACCESS_DPL(3) | ACCESS_TASK_GATE) << 8, 0
+idt_end:
+idtr:
+	base_here
+	.word	idt_end - idt - 1
+	.long	idt
+
+	.section .rodata
+	.global	program_name, waiting_is_busy
+program_name:
+	.asciz	"hwtask"
+waiting_is_busy:
+	.byte	ACCESS_BUSY
+
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,171 @@
+/*
+ * What the two forms of HWTASK share: the tables, the tasks, the exceptions, the procs.
+ * How one gets from one task to another is in hwtask.S and in hwjump.S; begin there.
+ */
+#include "procs/procs.h"
+#include "ring0/tables.h"
+#include "task.h"
+
+#define FAULT_STACK_BYTES	2048
+
+
+/* ---- the tables -------------------------------------------------------- */
+
+	.data
+	.balign	8
+	.global	gdt
+#define TABLE gdt
+gdt:
+	base_here
+	.word	gdt_end - gdt - 1
+	.long	gdt
+	.word	0
+	RING0_SEGMENTS(DESCRIPTOR)
+	LDT_SEGMENTS(DESCRIPTOR)
+	TASK_SEGMENTS(DESCRIPTOR)
+gdt_end:
+#undef TABLE
+
+	.global	proc_a_ldt, proc_b_ldt
+#define TABLE proc_a_ldt
+proc_a_ldt:
+	A_SEGMENTS(DESCRIPTOR)
+	.set	proc_a_ldt_bytes, . - proc_a_ldt
+#undef TABLE
+
+#define TABLE proc_b_ldt
+proc_b_ldt:
+	.quad	0, 0, 0			# A's places
+	B_SEGMENTS(DESCRIPTOR)
+	.set	proc_b_ldt_bytes, . - proc_b_ldt
+#undef TABLE
+
+
+/* ---- the tasks --------------------------------------------------------- */
+
+/*
+ * Ring 0's own task.  Nothing need be filled in: the program starts in it, and the CPU
+ * saves it here when it leaves it for the first time.
+ */
+	.balign	4
+	.global	tss
+tss:
+	.rept	TSS_BYTES / 4 - 1
+	.long	0
+	.endr
+	.word	0, TSS_BYTES		# debug trap; I/O bitmap, beyond the limit: no port
+	.set	tss_bytes, . - tss
+
+	double_fault_task
+
+/*
+ * What a proc finds at first: its own data in ds, es and ss, its window in gs, its LDT,
+ * interrupts let in (watchdog.c), all else zero.
+ */
+	.macro	first_tss letter, code, data, screen, ldt
+	.long	0			# backlink
+	.long	proc_\letter\()_end, RING0_DATA, 0, 0, 0, 0	# esp0, ss0
+	.long	0			# cr3
+	.long	0, EFLAGS_ALWAYS | EFLAGS_IF	# eip eflags
+	.long	0, 0, 0, 0		# eax ecx edx ebx
+	.long	PROC_DATA_BYTES, 0, 0, 0	# esp ebp esi edi
+	.long	\data, \code, \data, \data, 0, \screen	# es cs ss ds fs gs
+	.long	\ldt
+	.word	0, TSS_BYTES		# debug trap; I/O bitmap
+	.endm
+
+/* In struct task's order; and the TSS once more, for a new start. */
+	.macro	task letter, name, code, data, screen, ldt, tss, next, place
+	.space	HEADROOM_BYTES
+	.global	proc_\letter, proc_\letter\()_end, proc_\letter\()_tss
+proc_\letter:
+	.space	FRAME_BYTES
+proc_\letter\()_end:
+	.long	0, 0			# jump: tasks.c
+proc_\letter\()_tss:
+	first_tss \letter, \code, \data, \screen, \ldt
+	.if	. - proc_\letter\()_tss != TSS_BYTES
+	.error	"x86.h: TSS_BYTES is not the TSS's size"
+	.endif
+	.long	proc_\next, proc_\letter\()_data	# next, ask
+	.long	proc_\letter\()_first
+	.word	\tss
+	.ascii	"\name"
+	.byte	\place
+	.long	0			# ended
+	.pushsection .rodata
+	.balign	4
+proc_\letter\()_first:
+	first_tss \letter, \code, \data, \screen, \ldt
+	.popsection
+	.endm
+
+	.balign	4
+	task	a, A, A_CODE, A_DATA, A_SCREEN, A_LDT, A_TSS, b, 0
+	task	b, B, B_CODE, B_DATA, B_SCREEN, B_LDT, B_TSS, a, 1
+
+
+/* ---- exceptions and interrupts ----------------------------------------- */
+
+	.text
+	fault_vectors_to fault_entry
+
+/*
+ * fault_entry - the same task, in ring 0
+ *
+ * From:	fault_vectors.  These gates switch no task: each exception would need
+ *		one of its own, since a task is not told the vector that has led to it.
+ * In:		ss:esp: vector, error code, the CPU's words, in the task's own frame.  ds,
+ *		es, fs, gs may be anything.
+ * Stack:	as found, then fault_stack.
+ * To:		where it came from, if fault (tasks.c) comes back; else another task,
+ *		and never back here.
+ * Interrupts:	off.  NT is clear: the CPU has saved the proc's own, so that this iret is
+ *		an ordinary one (Intel, volume 3, section 6.12.1).
+ */
+fault_entry:
+	popl	%ss:fault_vector
+	popl	%ss:fault_error
+	save_registers
+	mov	%esp, %eax		# fault's 1st argument: the frame
+	lds	%cs:fault_stack_pointer, %esp
+	push	%ds
+	pop	%es
+	mov	$RING0_SCREEN, %edx
+	mov	%edx, %gs
+	cld
+	mov	fault_vector, %edx	# 2nd
+	mov	fault_error, %ecx	# 3rd
+	call	fault			# eax: the frame
+	mov	%eax, %esp
+1:	restore_registers
+	iret
+	restored_since 1b
+
+	.balign	4
+fault_stack_pointer:
+	.long	fault_stack_end
+	.word	RING0_DATA
+
+	.bss
+	.balign	4
+fault_vector:
+	.space	4
+fault_error:
+	.space	4
+	.space	FAULT_STACK_BYTES
+	.global	fault_stack_end
+fault_stack_end:
+
+
+/* ---- the procs --------------------------------------------------------- */
+
+#define PROC(name) proc_a_##name
+#include "ring3/proc.h"
+#undef PROC
+
+#define PROC(name) proc_b_##name
+#include "ring3/proc.h"
+#undef PROC
+
+	.section .note.GNU-stack, "", @progbits

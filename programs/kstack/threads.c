@@ -1,0 +1,187 @@
+/*
+ * The two threads and their lives: turns, an end, a new start; and what the keys do.
+ *
+ * All functions: ring 0, interrupts off, the kernel stack of the thread that runs,
+ * unless it says otherwise.
+ */
+#include "ring0/cause.h"
+#include "show/look.h"
+#include "ring0/machine.h"
+#include "show/pace.h"
+#include "procs/procs.h"
+#include "show/report.h"
+#include "show/screen.h"
+#include "show/text.h"
+#include "thread.h"
+#include "thread_segments.h"
+#include "ring0/watchdog.h"
+#include "show/window.h"
+
+static uint8_t stack_a[KSTACK_BYTES] __attribute__((aligned(4)));
+static uint8_t stack_b[KSTACK_BYTES] __attribute__((aligned(4)));
+
+/* What the threads see in ds: a piece for each, with its two TLS at the bottom. */
+uint32_t user_data[USER_DATA_BYTES / sizeof(uint32_t)];
+enum { TLS_WORDS = TLS_BYTES / sizeof(uint32_t), USER_WORDS = USER_BYTES / sizeof(uint32_t) };
+
+static const uint32_t clock_ports[] = { CMOS_INDEX, CMOS_DATA, PORTS_END };
+static const uint32_t no_ports[] = { PORTS_END };
+
+struct thread thread_a = {
+	.stack_end = stack_a + KSTACK_BYTES, .esp = POISON, .ports = clock_ports,
+	.tls = { user_data, user_data + TLS_WORDS },
+	.next_segment = RING0_DATA, .name = 'A', .place = 0, .arguments = { A_SCREEN, true },
+};
+struct thread thread_b = {
+	.stack_end = stack_b + KSTACK_BYTES, .esp = POISON, .ports = no_ports,
+	.tls = { user_data + USER_WORDS, user_data + USER_WORDS + TLS_WORDS },
+	.next_segment = RING0_DATA, .name = 'B', .place = 1, .arguments = { B_SCREEN, false },
+};
+
+static void ask(const struct thread *thread, uint32_t what)
+{
+	thread->tls[0][ASKED / sizeof what] = what;
+}
+
+static void ask_count(const struct thread *thread)
+{
+	if (thread->tls[0][ASKED / sizeof(uint32_t)] == ASK_NOTHING)
+		ask(thread, ASK_COUNT);
+}
+
+/*
+ * Those that play are in a ring, from each to the next: whose turn it is after a
+ * thread's is then known without a question.
+ */
+static void join(struct thread *thread)
+{
+	if (!current)
+		current = thread->next = thread;	/* the first of all */
+	thread->next = current->next;
+	current->next = thread;
+	thread->playing = true;
+}
+
+/* Out: whose turn it is now; 0 if there is no other. */
+static struct thread *leave(struct thread *thread)
+{
+	struct thread *before = thread;
+
+	while (before->next != thread)
+		before = before->next;
+	before->next = thread->next;
+	thread->playing = false;
+	return thread->next == thread ? 0 : thread->next;
+}
+
+/*
+ * Everything that a new thread needs; also for one that has ended.
+ * Errors: what it asks for is refused (check.c): log and screen say so, and it does not
+ * play.
+ */
+static void thread_start(struct thread *thread)
+{
+	const char *what = "ports", *why = ports_error(thread->ports);
+
+	if (!why) {
+		what = "tls";
+		why = tls_error(thread);
+	}
+	if (why) {
+		log_line("refused thread=%c %s=\"%s\"", thread->name, what, why);
+		stacks_refused(thread, what, why);
+		return;
+	}
+	thread_prepare(thread);
+	ask(thread, ASK_COUNT);
+	stacks_start(thread);
+	join(thread);
+}
+
+/*
+ * From: start (kstack.S), once, before ring 3 exists.  Stack: ring0_stack.
+ * Out: who is the first to run.
+ * Errors: nobody is: halt.
+ */
+struct thread *threads_start(void)
+{
+	look_start();
+	screen_box(RING0_ROW, RING0_ROWS, SINGLE, RING0,
+		   " ring 0, int 0x30: a kernel stack for each thread ");
+	screen_put(KEYS_ROW, 2, KEYS,
+	    "space hold  + - pace  f full speed  1-6 A's mistakes  7 B's  r restart  q quit");
+	thread_start(&thread_a);
+	thread_start(&thread_b);
+	if (!current) {
+		log_line("halt reason=\"no thread was started\"");
+		screen_message("No thread was started. The machine stops here.",
+			       "Each window says why.");
+		halt();
+	}
+	return current;
+}
+
+/*
+ * From:	fault_entry (kstack.S).
+ * In:		the frame (from ring 0 without esp and ss), vector, error code.
+ * Out:		comes back if the thread goes on.  If not, its stack is left for good.
+ */
+void fault(const struct frame *frame, uint32_t vector, uint32_t error)
+{
+	struct thread *ending = current;
+	struct cause cause = { .vector = vector, .error = error };
+
+	screen_use();
+	if (!fault_ends(ending->name, frame, &cause))
+		return;
+
+	struct thread *next = leave(ending);
+
+	report_end(ending->name, ending->place, thread_frame(ending), &cause,
+		   next ? next->name : 0);
+	if (!next)
+		halt();
+	watchdog_start();		/* the next one's time begins now */
+	schedule_away(ending, next);
+}
+
+/* From: schedule_in, after a change of threads, when a look is due (show/look.c). */
+void look(struct thread *from, struct thread *to)
+{
+	screen_use();
+
+	uint64_t switches = look_begin(from->name, to->name);
+
+	if (pace_wants_picture())
+		stacks_show(switches, from, to);
+	ask_count(from);
+	ask_count(to);
+	look_end(from->place, to->place);
+}
+
+/* Who has ended starts anew, on the kernel stack that it has left. */
+static void restart(struct thread *thread)
+{
+	if (thread->playing)
+		return;
+	thread_start(thread);
+	if (thread->playing)
+		report_start(thread->name);
+}
+
+void procs_restart(void)
+{
+	restart(&thread_a);
+	restart(&thread_b);
+}
+
+/* In: 0 to MISTAKES - 1: one of A's; MISTAKES: B is to show the time, too. */
+void proc_ask_mistake(unsigned number)
+{
+	const struct thread *thread = number < MISTAKES ? &thread_a : &thread_b;
+
+	if (!thread->playing)
+		procs_restart();
+	if (thread->playing)
+		ask(thread, ASK_MISTAKE + number);
+}

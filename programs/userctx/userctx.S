@@ -1,0 +1,100 @@
+/*
+ * USERCTX: two procs in ring 3, each run by a C function that returns when it traps.
+ *
+ * boot.S (or DOS) loads this file at SEG:0100 and jumps to its first byte in real
+ * mode, as it does with P_PROC.  Here is what must be there before the first run, and
+ * the procs; read context.h, run.S and main.c before.
+ */
+#include "context.h"
+#include "procs/procs.h"
+#include "ring0/tables.h"
+#include "user_segments.h"
+
+/* ---- start ------------------------------------------------------------- */
+
+	.section .start, "ax"
+
+/*
+ * start - the program's first byte
+ *
+ * From:	the loader, by a far jump.  Real mode; never comes back.
+ * Stack:	the loader's, then ring0_stack.
+ * Interrupts:	off from the first moment in protected mode on, but in ring 3.
+ */
+	.code16
+	.global	start
+start:
+	call	enter_protected_mode	# ring0/enter.S; if it can't, it says why
+	.code32
+	mov	$TSS, %eax
+	ltr	%ax
+	xchg	%bx, %bx
+	.global	ckpt_main
+ckpt_main:				# TR is loaded; next: C
+	jmp	main			# main.c
+
+
+/* ---- the tables -------------------------------------------------------- */
+
+	.data
+
+/* The GDT and the procs' LDTs.  The CPU never reads entry 0 of the GDT, so it holds what
+   lgdt wants to know. */
+	.set	tss_bytes, TSS_BYTES	# its size (main.c)
+	.balign	8
+	.global	gdt
+#define TABLE gdt
+gdt:
+	base_here
+	.word	gdt_end - gdt - 1
+	.long	gdt
+	.word	0
+	RING0_SEGMENTS(DESCRIPTOR)
+	USER_SEGMENTS(DESCRIPTOR)
+gdt_end:
+#undef TABLE
+
+	.global	a_ldt, b_ldt
+#define TABLE a_ldt
+a_ldt:
+	A_SEGMENTS(DESCRIPTOR)
+	.set	a_ldt_bytes, . - a_ldt
+#undef TABLE
+
+#define TABLE b_ldt
+b_ldt:
+	B_SEGMENTS(DESCRIPTOR)
+	.set	b_ldt_bytes, . - b_ldt
+#undef TABLE
+
+/* The IDT: exceptions and hardware interrupts, then the call, and the limit is behind
+   that. */
+	.balign	8
+	.global	idt, idt_gate, idtr
+idt:
+	fault_gates
+idt_gate:
+	interrupt_gate gate_with_stop, 3
+idt_end:
+idtr:
+	base_here
+	.word	idt_end - idt - 1
+	.long	idt
+
+	.balign	4
+	double_fault_task
+
+
+/* ---- the procs --------------------------------------------------------- */
+
+#define PROC(name) proc_a_##name
+#include "ring3/proc.h"
+#undef PROC
+
+#define PROC(name) proc_b_##name
+#include "ring3/proc.h"
+#undef PROC
+
+	.global	proc_a_code_bytes, proc_b_code_bytes	# as check.c wants to know
+
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,102 @@
+/*
+ * What becomes of an exception or an interrupt.  A proc's fault ends that proc;
+ * ring 0's own ends the game.
+ *
+ * All functions: ring 0 with gs = RING0_SCREEN, one of its stacks, interrupts off.
+ */
+#include "cause.h"
+#include "show/clocks.h"
+#include "machine.h"
+#include "panic.h"
+#include "show/report.h"
+#include "segments.h"
+#include "show/text.h"
+#include "watchdog.h"
+#include "x86.h"
+
+/* The places where ring 0 gives a proc its registers back (frame.h). */
+extern const struct restore {
+	uint16_t begin, end;
+} restores[], restores_end[];
+
+extern volatile uint32_t nmis;	/* panic.S */
+
+static uint32_t spurious;	/* interrupts that no device has asked for */
+static uint32_t traps;		/* int3 and into */
+
+/* Out: whether the instruction at eip gives a proc something of its own back. */
+bool is_restoring(uint32_t eip)
+{
+	for (const struct restore *r = restores; r < restores_end; r++)
+		if (eip >= r->begin && eip < r->end)
+			return true;
+	return false;
+}
+
+/* int3 and into are the proc's own wish, and it goes on behind them.  Their
+   lines in the log get rarer, as those of the switches do. */
+static void trap(char proc, const struct frame *frame, uint32_t vector)
+{
+	traps++;
+	if (!(traps & (traps - 1)))
+		report_trap(proc, frame, vector, traps);
+}
+
+/* Out: whether it is the alarm, and has come too often. */
+static bool interrupt_ends(uint32_t irq)
+{
+	if (!interrupt_end(irq) || irq != ALARM_IRQ) {
+		spurious++;
+		return false;
+	}
+	return !watchdog_is_patient();
+}
+
+/*
+ * From:	the program's fault.
+ * In:		the name of the proc that runs; the frame (from ring 0 without esp
+ *		and ss); vector and error code, and room for the rest of the cause.
+ * Out:		whether it is the proc's end; if not, it goes on.
+ * Errors:	what ring 0 has done itself is its own end: panic, no way back.
+ */
+bool fault_ends(char proc, const struct frame *frame, struct cause *cause)
+{
+	uint32_t vector = cause->vector;
+
+	clocks_forget();
+	if (frame->cs & SELECTOR_RPL) {
+		if (vector >= IRQ_VECTORS)
+			return interrupt_ends(vector - IRQ_VECTORS);
+		if (vector != VECTOR_BP && vector != VECTOR_OF)
+			return true;
+		trap(proc, frame, vector);
+		return false;
+	}
+
+	/* What the CPU refuses to give back to a proc, the proc has brought in. */
+	if (is_restoring(frame->eip)) {
+		cause->restoring = true;
+		return true;
+	}
+
+	/* From ring 0 the CPU has not pushed esp and ss: the stack goes on there. */
+	struct frame whole;
+
+	for (unsigned i = 0; i < offsetof(struct frame, esp) / sizeof(uint32_t); i++)
+		((uint32_t *)&whole)[i] = ((const uint32_t *)frame)[i];
+	whole.esp = (uint32_t)&frame->esp;
+	whole.ss = RING0_DATA;
+	panic(&whole, vector, cause->error);
+}
+
+/* A line of the log for interrupts that came and did no harm. */
+void log_strays(void)
+{
+	static uint32_t logged_nmis, logged_spurious;
+
+	if (nmis == logged_nmis && spurious == logged_spurious)
+		return;
+	logged_nmis = nmis;
+	logged_spurious = spurious;
+	log_line("stray nmi=%d spurious=%d", (uint64_t)logged_nmis, (uint64_t)logged_spurious);
+}

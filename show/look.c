@@ -1,0 +1,80 @@
+/*
+ * A look at the game: log, screen, pace.  The gate counts switches_left down, and
+ * when it reaches zero the program looks: at a slow pace at every switch, at full
+ * speed some thirty times a second, and always at those switches that the log
+ * wants.  In between, switches cost what they cost and nothing else.
+ *
+ *	look_start	once, before the first iret
+ *	look_begin	the switch is counted, and logged if its number is 1, 2, 4, ...
+ *			(here the program draws what only it knows)
+ *	look_end	time passes, keys are obeyed; then switches_left is set anew
+ *
+ * All functions: ring 0 with gs = RING0_SCREEN, one of its stacks, interrupts off,
+ * no errors.
+ */
+#include "look.h"
+#include "ring0/cause.h"
+#include "clocks.h"
+#include "ring0/machine.h"
+#include "pace.h"
+#include "screen.h"
+#include "text.h"
+#include "ring0/watchdog.h"
+#include "ring0/x86.h"
+
+/* The program's: its name, the tables, the gate's two entry points. */
+extern struct tss tss;
+extern struct gate idt[], idt_gate;
+extern char program_name[], gdt[], gate[], gate_with_stop[];
+extern uint32_t program_base;
+
+uint32_t switches_left = 1;
+static uint32_t switches_asked = 1;	/* what it was set to */
+static uint64_t switches;		/* so far */
+static uint64_t log_next = 1;		/* 1, 2, 4, 8, ... */
+
+void look_start(void)
+{
+	log_line("boot prog=%s base=%8 gdt=%8 idt=%8 tss=%8", program_name, program_base,
+		 (uint32_t)gdt, (uint32_t)idt, (uint32_t)&tss);
+	screen_start();
+	clocks_start();
+	pace_start();
+	watchdog_start();
+}
+
+/* In: the names of who the last switch was from and to.  Out: how many there were. */
+uint64_t look_begin(char from, char to)
+{
+	return look_begin_at(from, to, tss.esp0, "");
+}
+
+/* The same for a program that has more than one TSS.  In: esp0 in the one that is to be
+   used next; what else the log is to say, " key=value". */
+uint64_t look_begin_at(char from, char to, uint32_t esp0, const char *more)
+{
+	clocks_end(switches_asked);
+	watchdog_stop();
+	switches += switches_asked;
+	if (switches == log_next) {
+		log_line("switch n=%d from=%c to=%c esp0=%8%s", switches, from, to, esp0, more);
+		log_next *= 2;
+	}
+	log_strays();
+	return switches;
+}
+
+/* In: their places. */
+void look_end(unsigned from, unsigned to)
+{
+	switches_asked = pace_wait(from, to, switches);
+	if (switches_asked > log_next - switches)
+		switches_asked = log_next - switches;
+	switches_left = switches_asked;
+
+	/* Who sees every switch may want to stop at every one. */
+	idt_gate.offset = (uint16_t)(uint32_t)(pace_is_slow() ? gate_with_stop : gate);
+	watchdog_start();
+	if (pace_is_full())
+		clocks_begin();
+}

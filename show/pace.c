@@ -1,0 +1,203 @@
+/*
+ * How fast the game goes: 2^pace switches a second, or as fast as it can.  Time
+ * is cut into pictures, 32 a second.  Up to that pace each switch has pictures
+ * of its own, beyond it there are several switches from picture to picture; at
+ * full speed nobody waits, and one look in four is a picture.
+ *
+ * All functions: ring 0 with gs = RING0_SCREEN, ring0_stack, interrupts off, no
+ * errors.
+ */
+#include "pace.h"
+#include "ring0/machine.h"
+#include "screen.h"
+#include "ring0/stop.h"
+#include "text.h"
+
+enum {
+	ONE_BY_ONE = 5,			/* 2^5: as many switches as pictures */
+	FULL_SPEED = 16,		/* unless the program says otherwise */
+	DOUBLE_AFTER = 3 * TIMER_HZ,	/* pictures, unless a key has set the pace */
+	LOOKS_PER_PICTURE = 4,		/* at full speed */
+	LARGEST_BATCH = 1 << 26,
+};
+
+__attribute__((weak)) const struct pace_range pace_range = { FULL_SPEED, "full speed", 64 };
+
+static unsigned pace;
+static bool by_hand;		/* a key has set the pace: it stays */
+static bool held;
+static unsigned steps;		/* switches to make while held */
+static unsigned pictures;	/* at this pace so far */
+static unsigned looks;		/* at full speed, since the last picture */
+static uint32_t batch = 1;	/* switches until the next look */
+
+static void show_pace(void)
+{
+	if (held)
+		screen_pace("held", ": space steps, + - f go on");
+	else if (pace == pace_range.full_speed)
+		screen_pace(pace_range.full_speed_text, "");
+	else
+		screen_pace(decimal(1u << pace), pace ? " switches a second" : " switch a second");
+}
+
+static void set_pace(unsigned new)
+{
+	pace = new;
+	pictures = 0;
+	held = false;
+	show_pace();
+}
+
+static void set_pace_by_hand(unsigned new)
+{
+	by_hand = true;
+	set_pace(new);
+}
+
+static void hold(void)
+{
+	if (held) {
+		steps++;
+		return;
+	}
+	held = true;
+	/* Each proc's window shows the count of its last picture.  Two more
+	   switches, and both are up to date. */
+	steps = batch > 1 ? 2 : 0;
+	show_pace();
+}
+
+static void quit(uint64_t switches)
+{
+	log_line("quit n=%d", switches);
+	if (loaded_by_dos()) {
+		bios_devices_restore();
+		back_to_dos();
+	}
+	power_off();
+	screen_message("The game is over, and both procs stay where they are.",
+		       "It is safe to switch the machine off.");
+	halt();
+}
+
+/* Out: whether a key has changed the pace. */
+static bool obey_keys(uint64_t switches)
+{
+	enum key key = key_pressed();
+
+	switch (key) {
+	case KEY_SPACE:
+		hold();
+		return true;
+	case KEY_PLUS:
+		set_pace_by_hand(pace < pace_range.full_speed ? pace + 1 : pace_range.full_speed);
+		return true;
+	case KEY_MINUS:
+		set_pace_by_hand(pace ? pace - 1 : 0);
+		return true;
+	case KEY_F:
+		set_pace_by_hand(pace_range.full_speed);
+		return true;
+	case KEY_Q:
+		quit(switches);
+		return true;
+	case KEY_R:
+		procs_restart();
+		return true;
+	case KEY_1 ... KEY_7:
+		proc_ask_mistake(key - KEY_1);
+		return true;
+	case KEY_NONE:
+		break;
+	}
+	return false;
+}
+
+/* A switch's pictures: the ball flies, or at least it arrives. */
+static void wait_pictures(unsigned from, unsigned to, uint64_t switches)
+{
+	unsigned last = pace < ONE_BY_ONE ? TIMER_HZ >> pace : 1;
+
+	for (unsigned picture = 1; picture <= last; picture++) {
+		screen_ball(from, to, picture, last);
+		timer_start();
+		while (!timer_done())
+			if (obey_keys(switches))
+				return;
+		if (++pictures == DOUBLE_AFTER && !by_hand)
+			set_pace(pace + 1);
+	}
+}
+
+/* At full speed nobody waits: a batch is so large that it takes about a
+   picture's time, and keys are looked at in between.  It grows by half, and not if the
+   log has cut the last one short, so that it never takes as long as the watchdog's
+   alarm. */
+static void adjust_batch(uint64_t switches)
+{
+	static uint64_t begun;		/* at so many switches */
+
+	if (timer_done())
+		batch -= batch / 3;
+	else if (switches - begun >= batch)
+		batch += batch / 2;
+	begun = switches;
+	if (batch < pace_range.smallest_batch)
+		batch = pace_range.smallest_batch;
+	if (batch > LARGEST_BATCH)
+		batch = LARGEST_BATCH;
+	obey_keys(switches);
+	timer_start();
+}
+
+void pace_start(void)
+{
+	show_pace();
+}
+
+/* Whether the screen is to be drawn before the next wait. */
+bool pace_wants_picture(void)
+{
+	return !pace_is_full() || ++looks % LOOKS_PER_PICTURE == 0;
+}
+
+/*
+ * After a switch: lets pass what time there is to pass, and does what keys say.
+ * In: the places of the procs it was from and to, how many switches there were.
+ * Out: how many to make before the next call.
+ */
+uint32_t pace_wait(unsigned from, unsigned to, uint64_t switches)
+{
+	if (!held) {
+		if (pace == pace_range.full_speed) {
+			adjust_batch(switches);
+			screen_ball(from, to, 1, 1);
+		} else {
+			wait_pictures(from, to, switches);
+		}
+	}
+	if (held) {
+		screen_ball(from, to, 1, 1);
+		while (held && !steps)
+			obey_keys(switches);
+		if (held)
+			steps--;
+	}
+	if (held || pace <= ONE_BY_ONE)
+		batch = 1;
+	else if (pace < pace_range.full_speed)
+		batch = 1 << (pace - ONE_BY_ONE);
+	return batch;
+}
+
+bool pace_is_full(void)
+{
+	return !held && pace == pace_range.full_speed;
+}
+
+/* Whether each switch is looked at. */
+bool pace_is_slow(void)
+{
+	return batch == 1;
+}
