@@ -148,23 +148,23 @@ usb: $(IMAGE)
 .PHONY: tour faults debug record check-crossings pictures docs
 tour: $(IMAGE)
 	@scripts/need bochs
-	@lab/tour
+	@scripts/ringside tour
 faults: $(IMAGE)
-	@lab/mistakes
+	@scripts/ringside mistakes
 debug: $(IMAGE)
 	@scripts/debug $(START)
 record: $(IMAGE)
 	@scripts/need bochs
-	lab/record $(PROG:%=--program %)
+	scripts/ringside record $(PROG:%=--program %)
 check-crossings: $(IMAGE)
 	@scripts/need bochs qemu-system-i386
-	lab/check-crossings
+	scripts/ringside judge
 pictures: $(IMAGE)
 	@scripts/need bochs
-	lab/pictures
+	scripts/ringside pictures
 docs: $(IMAGE)
 	@scripts/need bochs
-	lab/docs
+	scripts/ringside docs
 
 # ---- without rings --------------------------------------------------------
 #: make fncall          build/fncall/fncall: ping-pong by ret and call, in Linux
@@ -186,23 +186,23 @@ fncall:
 #: make soak            both emulators at full speed, with mistakes (SECONDS=60 each)
 #: make bench           every design in one table; what a boot takes (2 minutes)
 
-PYTEST = PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider
+PYTEST = PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -q
 
 SECONDS = 60
 
 .PHONY: attack test breakages soak bench
 attack: $(IMAGE)
 	@scripts/need bochs qemu-system-i386
-	@lab/attack $(PROG:%=--program %)
+	@scripts/ringside attack $(PROG:%=--program %)
 test: $(IMAGE)
 	@scripts/need qemu-system-i386 bochs gdb dosbox Xvfb xdotool xorriso
 	$(PYTEST) -n 2 tests
 breakages: $(IMAGE)
 	tests/breakages/run
 soak: $(IMAGE)
-	lab/soak --seconds $(SECONDS)
+	scripts/ringside soak --seconds $(SECONDS)
 bench: $(IMAGE)
-	lab/bench
+	scripts/ringside bench
 
 # ---- the rest -------------------------------------------------------------
 #: make screenshot      docs/screen.png and faults.png, pictures of the screen
@@ -211,7 +211,7 @@ bench: $(IMAGE)
 
 .PHONY: screenshot clean
 screenshot: $(IMAGE)
-	lab/screenshot switch docs/screen.png
-	lab/screenshot fault docs/faults.png
+	scripts/ringside screenshot switch docs/screen.png
+	scripts/ringside screenshot fault docs/faults.png
 clean:
 	rm -rf $B

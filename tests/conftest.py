@@ -1,14 +1,8 @@
 """What all tests share. `make test` builds before it calls pytest; nothing is built here."""
 
-import pathlib
-import sys
-
 import pytest
 
-sys.dont_write_bytecode = True  # no __pycache__
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lab"))
-
-import machines  # noqa: E402  (after the lines above)
+from ringside.emulators import machines
 
 
 def pytest_configure(config):

@@ -7,11 +7,11 @@ import itertools
 import re
 import subprocess
 
-import attacks
-import machines
-import programs
+from ringside.attacks import attacks
+from ringside.emulators import machines
+from ringside import programs
 import pytest
-import siege
+from ringside.attacks import siege
 
 EMULATORS = ("bochs", "qemu")
 P_PROC = programs.named("p_proc")
@@ -85,7 +85,7 @@ def test_what_is_otherwise_has_a_reason(program):
 
 
 def test_make_attack_prints_a_line_for_each_and_ends_well():
-    run = subprocess.run([machines.ROOT / "lab/attack", "--program", "p_proc", "--random", "20", "read cr0", "mov to ds", "lods without"],
+    run = subprocess.run([machines.ROOT / "scripts/ringside", "attack", "--program", "p_proc", "--random", "20", "read cr0", "mov to ds", "lods without"],
                          text=True, capture_output=True, timeout=60)
     assert run.returncode == 0, run.stdout + run.stderr
     lines = run.stdout.splitlines()

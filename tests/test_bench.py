@@ -1,18 +1,17 @@
 """What a switch costs: the table of docs/costs.md, and what makes it.
 
-That its counts are those of a run, test_tour.py says, for every page (lab/docs --check).
+That its counts are those of a run, test_tour.py says, for every page (scripts/ringside docs --check).
 """
 
-import importlib.machinery
-import importlib.util
 import re
 import shutil
 import subprocess
 
-import cost
-import machines
+from ringside.costs import bench as bench_command
+from ringside.costs import cost
+from ringside.emulators import machines
 import pytest
-from machines import ROOT
+from ringside.emulators.machines import ROOT
 
 PAGE = (ROOT / "docs/costs.md").read_text()
 KIB = 1024
@@ -117,16 +116,13 @@ def test_more_procs_find_room_with_their_headroom_and_away_from_code():
 
 @pytest.fixture
 def bench(monkeypatch):
-    """lab/bench, with little to do."""
-    loader = importlib.machinery.SourceFileLoader("lab_bench", str(ROOT / "lab/bench"))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("lab_bench", loader))
-    loader.exec_module(module)
+    """scripts/ringside bench, with little to do."""
     monkeypatch.setattr(cost, "ROUNDS", 1)
     monkeypatch.setattr(cost, "ROUND_SECONDS", 0.02)
     monkeypatch.setattr(cost, "RINGS", (2, 8))
     monkeypatch.setattr(cost, "DESIGNS", (cost.P_PROC,))
-    monkeypatch.setattr(cost, "linux_bench", lambda: (_ for _ in ()).throw(cost.Lacking("not now")))
-    return module
+    monkeypatch.setattr(cost, "fncall_program", lambda: (_ for _ in ()).throw(cost.Lacking("not now")))
+    return bench_command
 
 
 @pytest.mark.parametrize("lacking, known", [

@@ -4,10 +4,10 @@ import random
 import re
 import subprocess
 
-import debuggers
+from ringside.emulators import debuggers
 import pytest
 from fat12 import ARCHIVE, CLUSTERS, DIRECTORY, LABEL, LONG_NAME, READ_ONLY, Floppy, checksum
-from machines import BUILD, FLOPPY, ROOT, Qemu
+from ringside.emulators.machines import BUILD, FLOPPY, ROOT, Qemu
 
 NAME = b"P_PROC  COM"
 NAME_AT = 0x7de5

@@ -5,9 +5,9 @@ import re
 import shutil
 import subprocess
 
-import machines
+from ringside.emulators import machines
 import pytest
-from machines import BUILD, ROOT
+from ringside.emulators.machines import BUILD, ROOT
 
 PAGE = 0x1000
 KIB = 1024

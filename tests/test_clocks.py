@@ -2,12 +2,12 @@
 
 import re
 
-import cost
-import debuggers
-import machines
+from ringside.costs import cost
+from ringside.emulators import debuggers
+from ringside.emulators import machines
 import pytest
-from debuggers import BASE
-from machines import ROOT
+from ringside.emulators.debuggers import BASE
+from ringside.emulators.machines import ROOT
 
 EDGE = 18  # the row of the panel's lower edge
 CPUID, RDTSC, POPF = b"\x0f\xa2", b"\x0f\x31", b"\x9d"
@@ -230,7 +230,7 @@ def test_the_page_says_how_many_clocks_and_how_many_of_them_are_the_switch(progr
 
 @pytest.mark.parametrize("page", ["README.md", "programs/kstack/README.md", "programs/userctx/README.md"])
 def test_other_pages_say_the_same(page):
-    program = page.partition("/")[0] if "/" in page else "p_proc"
+    program = page.split("/")[1] if "/" in page else "p_proc"
     text = re.sub(r"\s+", " ", (ROOT / page).read_text())
     number, = re.findall(r"screen shows (?:what a turn takes.*? in Bochs )?(\d+\.\d)", text)
     assert number == ROWS[program][0]

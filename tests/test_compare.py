@@ -1,15 +1,14 @@
-"""Bochs and QEMU take the same steps, with the same in every field but where lab/compare.py says why not."""
+"""Bochs and QEMU take the same steps, with the same in every field but where ringside/judge/compare.py says why not."""
 
 import copy
 import subprocess
 
-import compare
-import faults
-import mutate
+from ringside.judge import compare
+from ringside.judge import mutate
 import pytest
-import recording
-from cpu import flat
-from machines import ROOT
+from ringside.recorder import record, recording
+from ringside.judge.cpu import flat
+from ringside.emulators.machines import ROOT
 
 STEP_FIELDS = {"symbol": "elsewhere", "bytes": "90", "text": "nop", "source": "none.S:1", "repeats": 7, "folded": "none",
                "interrupt": 0x21}
@@ -18,8 +17,7 @@ STEP_FIELDS = {"symbol": "elsewhere", "bytes": "90", "text": "nop", "source": "n
 @pytest.fixture(scope="module")
 def pair():
     """From the stub's first instruction to the fourth switch."""
-    record = faults.recorder().record
-    return [record(emulator, switches=4) for emulator in ("bochs", "qemu")]
+    return [record.record(emulator, switches=4) for emulator in ("bochs", "qemu")]
 
 
 def compared(pair, number=0, key=None, value=None):
@@ -106,7 +104,7 @@ def test_a_difference_is_told_with_both_values_and_the_state_around(pair, tmp_pa
     paths = tmp_path / "bochs.json", tmp_path / "qemu.json"
     recording.save(pair[0], paths[0])
     recording.save({**pair[1], "steps": steps}, paths[1])
-    run = subprocess.run([ROOT / "lab/check-crossings", "--compare", *paths],
+    run = subprocess.run([ROOT / "scripts/ringside", "judge", "--compare", *paths],
                          text=True, capture_output=True, timeout=60)
     assert run.returncode == 1
     assert f"step {number}, proc_a_int: int $0x30\n    ebp: Bochs {state['ebp']:#x}, QEMU {state['ebp'] ^ 1:#x}" in run.stdout

@@ -6,10 +6,10 @@ import re
 import shutil
 import subprocess
 
-import machines
+from ringside.emulators import machines
 import pytest
-from debuggers import BASE, FRAME, FRAME_BYTES, PUSHED_BY_INT, SYMBOLS
-from machines import ROOT
+from ringside.emulators.debuggers import BASE, FRAME, FRAME_BYTES, PUSHED_BY_INT, SYMBOLS
+from ringside.emulators.machines import ROOT
 
 DEBUG = ROOT / "scripts/debug"
 A_CODE, A_DATA, B_CODE, B_DATA = (f"{SYMBOLS[name]:04x}" for name in ("A_CODE", "A_DATA", "B_CODE", "B_DATA"))

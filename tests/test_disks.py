@@ -4,10 +4,10 @@ import itertools
 import random
 import re
 
-import debuggers
+from ringside.emulators import debuggers
 import pytest
 from fat12 import CLUSTERS, FATS, FILES, NO_FILE, ROOT, SECTOR, Floppy, checksum
-from machines import FLOPPY
+from ringside.emulators.machines import FLOPPY
 
 NAME = b"P_PROC  COM"
 TWIN = b"TWIN    COM"

@@ -11,12 +11,12 @@ import struct
 import subprocess
 import time
 
-import debuggers
-import machines
+from ringside.emulators import debuggers
+from ringside.emulators import machines
 import pytest
-from debuggers import BASE, BOTH, NAMES
+from ringside.emulators.debuggers import BASE, BOTH, NAMES
 from fat12 import Floppy
-from machines import BUILD
+from ringside.emulators.machines import BUILD
 
 PROGRAMS = "p_proc", "kstack", "userctx", "timer", "hwtask", "hwjump"
 ENTRY = BASE + 0x100

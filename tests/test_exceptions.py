@@ -5,9 +5,9 @@ What the exceptions themselves are, one by one: test_attacks.py.
 
 import re
 
-import machines
+from ringside.emulators import machines
 import pytest
-from debuggers import BOTH, GENERAL, NAMES, SEGMENTS, SYMBOLS, Bochs, count, linear, patched
+from ringside.emulators.debuggers import BOTH, GENERAL, NAMES, SEGMENTS, SYMBOLS, Bochs, count, linear, patched
 
 UD2 = b"\x0f\x0b"
 LOOP = b"\xeb\xfe"

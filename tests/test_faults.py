@@ -1,15 +1,14 @@
 """A mistake in ring 3 ends that proc and nothing else, and ring 0 says what it was."""
 
-import importlib.machinery
-import importlib.util
 import re
 import subprocess
 
-import debuggers
-import machines
+from ringside.emulators import debuggers
+from ringside.emulators import machines
 import pytest
-from debuggers import BOTH, COM, COM_START, NAMES, SYMBOLS, count, linear
-from machines import BASE, ROOT
+from ringside.emulators.debuggers import BOTH, COM, COM_START, NAMES, SYMBOLS, count, linear
+from ringside.emulators.machines import BASE, ROOT
+from ringside.pages import docs, mistakes
 
 RED = 0x4f  # white on red
 STACK = 256
@@ -25,16 +24,6 @@ SAID = {
     5: (0x07, "#NM", "device not available", None, "FPU instruction"),
     6: (0x20, "IRQ0", "the alarm", None, "loop without end"),
 }
-
-
-def load(name):
-    loader = importlib.machinery.SourceFileLoader(name, str(ROOT / "lab" / name))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, loader))
-    loader.exec_module(module)
-    return module
-
-
-mistakes = load("mistakes")
 
 
 def run(*command, timeout=60):
@@ -311,10 +300,10 @@ def test_bad_registers_are_their_procs_mistake_and_the_report_says_when(machine)
 # ---- what the page quotes
 
 def test_make_faults_prints_source_log_and_report():
-    out = run("lab/mistakes", "--bochs", "3").stdout
+    out = run("scripts/ringside", "mistakes", "--bochs", "3").stdout
     assert "int     $0x21" in out and "\nfault proc=A vector=0d name=#GP error=010a" in out
     assert "│  error 010a: IDT 0x21" in out and "key 1" not in out
-    wrong = run("lab/mistakes", "7")
+    wrong = run("scripts/ringside", "mistakes", "7")
     assert wrong.returncode == 2 and "1 to 6" in wrong.stderr
 
 
@@ -322,7 +311,6 @@ def test_make_faults_prints_source_log_and_report():
     ("mistake 7 log", "page.md:1: no mistake 7; there are: 1 to 6"),
     ("mistake 3 cause", "page.md:1: of a mistake there is source, log, report, error, found; not cause")])
 def test_a_page_that_asks_for_what_no_mistake_has(what, message):
-    docs = load("docs")
     with pytest.raises(docs.BadPage, match=re.escape(message)):
         docs.produce(list(docs.blocks_of("page.md", f"<!-- run: {what} -->\n<!-- end -->")), docs.Facts())
 
@@ -352,7 +340,7 @@ def test_what_ring_3_may_ask_has_the_same_answers_in_both_emulators(tmp_path):
 
 def test_five_seconds_at_full_speed_with_mistakes():
     """Which ones, and when, is up to a seed that is no one's choice."""
-    soak = run("lab/soak", "--seconds", "5", timeout=100)
+    soak = run("scripts/ringside", "soak", "--seconds", "5", timeout=100)
     assert soak.returncode == 0, soak.stdout + soak.stderr
     for name in NAMES:
         assert f"{name}: all held" in soak.stdout

@@ -4,8 +4,6 @@ The registers are judged from outside, on the program that ships: a debugger (pt
 gives both users and C values at random, and plays the users' part at their call.
 """
 
-import importlib.machinery
-import importlib.util
 import os
 import platform
 import random
@@ -15,17 +13,15 @@ import struct
 import subprocess
 import types
 
-import machines
+from ringside.emulators import machines
 import pytest
-from machines import ROOT
-from tracee import Tracee
+from ringside.emulators.machines import ROOT
+from ringside.costs import fncall as BENCH
+from ringside.costs.tracee import Tracee
 
 pytestmark = pytest.mark.skipif((platform.system(), platform.machine()) != ("Linux", "x86_64"),
                                 reason="FNCALL is a program for Linux on x86-64")
 
-LOADER = importlib.machinery.SourceFileLoader("bench", str(ROOT / "programs/fncall/bench"))
-BENCH = importlib.util.module_from_spec(importlib.util.spec_from_loader("bench", LOADER))
-LOADER.exec_module(BENCH)
 README = (ROOT / "programs/fncall/README.md").read_text()
 
 # struct user_context, in its order.
@@ -339,12 +335,12 @@ def test_a_switch_takes_as_many_instructions_as_the_page_says(program, way):
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)]+)\)", README))
 def test_what_the_page_links_to_is_there(link):
-    assert (ROOT / "fncall" / link).exists()
+    assert (ROOT / "programs/fncall" / link).exists()
 
 
 def test_the_bench_says_how_it_is_used():
-    asked = subprocess.run([ROOT / "programs/fncall/bench", "--help"], capture_output=True, text=True)
-    assert (asked.returncode, asked.stderr) == (0, "") and "usage: programs/fncall/bench\n" in asked.stdout
+    asked = subprocess.run([ROOT / "scripts/ringside", "fncall", "--help"], capture_output=True, text=True)
+    assert (asked.returncode, asked.stderr) == (0, "") and "usage: scripts/ringside fncall\n" in asked.stdout
 
 
 # ---- make fncall

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-import machines
-from machines import FLOPPY, ROOT
+from ringside.emulators import machines
+from ringside.emulators.machines import FLOPPY, ROOT
 
 DESCRIPTION = ROOT / "floppy.img.in"
 SCRIPTS = sorted(path for path in (ROOT / "scripts").iterdir() if path.is_file() and os.access(path, os.X_OK))
@@ -287,10 +287,10 @@ def test_so_it_is_by_what_looks_from_outside(target):
 
 def test_make_record_takes_the_program_that_is_named(tmp_path):
     made = tmp_path / "made.json"
-    recorded = run("lab/record", "--program", "KSTACK.COM", "--steps", "2", "--output", made)
+    recorded = run("scripts/ringside", "record", "--program", "KSTACK.COM", "--steps", "2", "--output", made)
     assert recorded.returncode == 0, recorded.stderr
     assert '"program":"kstack"' in made.read_text()
-    assert "lab/record --program kstack" in make("--dry-run", "record", "PROG=kstack").stdout
+    assert "scripts/ringside record --program kstack" in make("--dry-run", "record", "PROG=kstack").stdout
 
 
 @pytest.mark.parametrize("options, what", [
@@ -298,12 +298,12 @@ def test_make_record_takes_the_program_that_is_named(tmp_path):
     (["--output", "nowhere/made.json"], "--output nowhere/made.json: there is no folder nowhere"),
 ])
 def test_what_cannot_be_recorded_is_said_before_anything_starts(options, what):
-    tried = run("lab/record", *options)
+    tried = run("scripts/ringside", "record", *options)
     assert tried.returncode == 2 and what in tried.stderr
 
 
 def test_an_attack_that_does_not_exist_is_no_attack_that_came_to_nothing():
-    tried = run("lab/attack", "--program", "p_proc", "nosuch")
+    tried = run("scripts/ringside", "attack", "--program", "p_proc", "nosuch")
     assert tried.returncode == 2 and "nothing has nosuch in its name" in tried.stderr
 
 

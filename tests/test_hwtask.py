@@ -3,10 +3,10 @@
 import random
 import re
 
-import cost
-import machines
+from ringside.costs import cost
+from ringside.emulators import machines
 import pytest
-from debuggers import BASE, GENERAL, NAMES, count, knowing, patched
+from ringside.emulators.debuggers import BASE, GENERAL, NAMES, count, knowing, patched
 from test_registers import (ALWAYS, DF, FLAGS, PLAYER, SELECTORS, back_at_int, differences, set_flags,
                             set_selector, start, turn_of)
 
@@ -310,4 +310,4 @@ def test_the_page_says_in_how_many_bytes_a_proc_is_kept():
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)]+)\)", PAGE))))
 def test_what_the_page_links_to_is_there(link):
-    assert (machines.ROOT / "hwtask" / link).exists()
+    assert (machines.ROOT / "programs/hwtask" / link).exists()

@@ -1,12 +1,11 @@
 """Interrupts of the hardware's, in recordings of TIMER: a step of their own, judged as Intel says, and the
 same in both emulators."""
 
-import compare
-import faults
-import judge
+from ringside.judge import compare
+from ringside.judge import judge
 import pytest
-import recording
-from cpu import IF, RF, Layout, flat
+from ringside.recorder import record, recording
+from ringside.judge.cpu import IF, RF, Layout, flat
 
 IRQ_0 = 0x20
 FRAME_OF_PUSHA = slice(4, 12)   # words of a frame
@@ -17,16 +16,17 @@ EMULATORS = ("bochs", "qemu")
 @pytest.fixture(scope="module")
 def pair():
     """From the stub's first instruction to the third tick: the handler begins with xchg %bx, %bx."""
-    return list(faults.recorder().record_both("timer", switches=3))
+    return list(record.record_both("timer", switches=3))
 
 
 @pytest.fixture(scope="module")
 def fast():
     """From A's first instruction on, at full speed: from the second tick on, it begins with pusha."""
-    recorder = faults.recorder()
-    recorder.EMULATORS = {name: type(name, (emulator,), {"skip_switches": to_full_speed})
-                          for name, emulator in recorder.EMULATORS.items()}
-    return list(recorder.record_both("timer", start="proc_a_code", after=1, switches=8))
+    hurried = {name: type(name, (emulator,), {"skip_switches": to_full_speed})
+               for name, emulator in record.EMULATORS.items()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(record, "EMULATORS", hurried)
+        return list(record.record_both("timer", start="proc_a_code", after=1, switches=8))
 
 
 def to_full_speed(machine, _):
@@ -86,13 +86,12 @@ def test_bochs_which_does_not_stop_behind_an_interrupt_has_the_same_there_as_qem
 @pytest.mark.parametrize("emulator", EMULATORS)
 def test_equal_runs_give_equal_recordings(pair, emulator):
     made = pair[EMULATORS.index(emulator)]
-    assert faults.recorder().record(emulator, "timer", switches=3, turns=recording.turns(pair[0])) == made
+    assert record.record(emulator, "timer", switches=3, turns=recording.turns(pair[0])) == made
 
 
 def test_qemu_alone_takes_turns_that_can_be_recorded():
-    recorder = faults.recorder()
-    made = recorder.record("qemu", "timer", switches=3)
-    assert recording.turns(made) == 3 * [recorder.TURN]
+    made = record.record("qemu", "timer", switches=3)
+    assert recording.turns(made) == 3 * [record.TURN]
 
 
 def test_a_proc_is_interrupted_at_many_an_instruction(pair, fast):

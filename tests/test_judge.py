@@ -2,30 +2,30 @@
 
 import subprocess
 
-import faults
-import judge
-import mutate
+from ringside.judge import judge
+from ringside.judge.cases import SWITCHES, Cases
+from ringside.judge import mutate
 import pytest
-import recording
-from machines import ROOT
+from ringside.recorder import record, recording
+from ringside.emulators.machines import ROOT
 
 EMULATORS = ("bochs", "qemu")
 WAY_IN = "int 0x30, ring 3 to 0"
-ONE_OF = 29  # changes of the cases; all are made by lab/check-crossings --mutate
-SETS = {"crossings": ((), 150, 200), "switches": (faults.SWITCHES, 65, 120)}  # at least so many cases and crossings
+ONE_OF = 29  # changes of the cases; all are made by scripts/ringside judge --mutate
+SETS = {"crossings": ((), 150, 200), "switches": (SWITCHES, 65, 120)}  # at least so many cases and crossings
 
 
 @pytest.fixture(scope="module", params=EMULATORS)
 def start(request):
     """From the stub's first instruction to the fourth switch."""
-    return faults.recorder().record(request.param, switches=4)
+    return record.record(request.param, switches=4)
 
 
 @pytest.fixture(scope="module", params=SETS)
 def cases(request, tmp_path_factory):
     """The cases, their recordings, and how many cases and crossings there must be."""
     words, *least = SETS[request.param]
-    made = faults.Cases(tmp_path_factory.mktemp("cases"), *words)
+    made = Cases(tmp_path_factory.mktemp("cases"), *words)
     return made, {emulator: made.record(emulator) for emulator in EMULATORS}, *least
 
 
@@ -83,7 +83,7 @@ def test_a_spoilt_recording_is_told_with_the_state_around(start, tmp_path):
     start["steps"][number]["changes"]["esp"] += 4
     recording.save(start, tmp_path / "spoilt.json")
     start["steps"][number]["changes"]["esp"] -= 4
-    run = subprocess.run([ROOT / "lab/check-crossings", tmp_path / "spoilt.json"], text=True,
+    run = subprocess.run([ROOT / "scripts/ringside", "judge", tmp_path / "spoilt.json"], text=True,
                          capture_output=True, timeout=60)
     assert run.returncode == 1
     assert f"step {number}, proc_a_int: int $0x30 ({WAY_IN})" in run.stdout
@@ -92,7 +92,7 @@ def test_a_spoilt_recording_is_told_with_the_state_around(start, tmp_path):
 
 def test_a_recording_that_is_cut_short_is_refused(tmp_path):
     (tmp_path / "short.json").write_text('{"format":"ringpong recording","version":3,')
-    run = subprocess.run([ROOT / "lab/check-crossings", tmp_path / "short.json"], text=True,
+    run = subprocess.run([ROOT / "scripts/ringside", "judge", tmp_path / "short.json"], text=True,
                          capture_output=True, timeout=60)
     assert run.returncode == 1
     assert "short.json:1: not a whole recording" in run.stderr

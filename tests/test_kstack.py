@@ -6,11 +6,11 @@ import shutil
 import struct
 import subprocess
 
-import debuggers
-import machines
+from ringside.emulators import debuggers
+from ringside.emulators import machines
 import pytest
 import test_registers
-from debuggers import BASE, FRAME_BYTES, GENERAL, NAMES, frame, patched
+from ringside.emulators.debuggers import BASE, FRAME_BYTES, GENERAL, NAMES, frame, patched
 
 SYMBOLS = machines.symbols(machines.BUILD / "kstack.elf")
 README = (machines.ROOT / "programs/kstack/README.md").read_text()
@@ -277,7 +277,7 @@ def test_a_selector_that_is_not_its_rows_place_is_found_when_the_program_is_buil
     shutil.copytree(machines.ROOT, tree, ignore=shutil.ignore_patterns("build", ".git", "__pycache__"))
     rows = tree / "programs/kstack/thread_segments.h"
     rows.write_text(rows.read_text().replace("SEG(0x40,  TLS_1", "SEG(0x48,  TLS_1"))
-    run = subprocess.run(["make", "-s", "build/kstack/kstack.S.o"], cwd=tree, text=True,
+    run = subprocess.run(["make", "-s", "build/programs/kstack/kstack.S.o"], cwd=tree, text=True,
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert run.returncode != 0
     assert "a segment's row is not at its place" in run.stdout

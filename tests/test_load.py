@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from debuggers import BASE, COM, COM_START, GENERAL, SYMBOLS, Qemu
+from ringside.emulators.debuggers import BASE, COM, COM_START, GENERAL, SYMBOLS, Qemu
 
 ENTRY = BASE + COM_START
 BOOT_SECTOR = 0x7c00

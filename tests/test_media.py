@@ -6,9 +6,9 @@ import re
 import subprocess
 import tempfile
 
-import machines
+from ringside.emulators import machines
 import pytest
-from machines import FLOPPY, ROOT
+from ringside.emulators.machines import FLOPPY, ROOT
 
 IMAGE = FLOPPY.read_bytes()
 MKISO, USB = ROOT / "scripts/mkiso", ROOT / "scripts/usb"

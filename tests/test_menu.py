@@ -2,11 +2,11 @@
 
 import subprocess
 
-import machines
+from ringside.emulators import machines
 import pytest
-from debuggers import BASE, BOTH, NAMES, Qemu
+from ringside.emulators.debuggers import BASE, BOTH, NAMES, Qemu
 from fat12 import DIRECTORY, LABEL, LONG_NAME, Floppy
-from machines import BUILD
+from ringside.emulators.machines import BUILD
 
 NAMED = machines.symbols(BUILD / "menu.elf")
 COM = (BUILD / "menu.com").read_bytes()

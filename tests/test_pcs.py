@@ -1,6 +1,6 @@
 """One floppy, all the PCs that QEMU has: it boots, plays, and obeys."""
 
-import machines
+from ringside.emulators import machines
 import pytest
 
 CPUS = ("486", "pentium", "qemu32", "max")

@@ -8,12 +8,11 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from machines import ROOT
+from ringside.emulators.machines import ROOT
 
-sys.path.insert(0, str(ROOT / "lab"))
-import recording  # noqa: E402  (after the line above)
+from ringside.recorder import recording
 
-PICTURES = ROOT / "lab" / "pictures"
+RINGSIDE = ROOT / "scripts/ringside"
 CROSSINGS = ("1-iret-to-a.svg", "2-int-from-a.svg", "3-iret-to-b.svg", "4-int-from-b.svg", "5-iret-to-a.svg")
 ALL = (*CROSSINGS, "round-trip.svg")
 SVG = "{http://www.w3.org/2000/svg}"
@@ -25,14 +24,14 @@ def run(*command):
 
 
 def record(path, emulator):
-    done = run(ROOT / "lab" / "record", "--emulator", emulator, "--from", "ckpt_tss", "--switches", 2,
+    done = run(RINGSIDE, "record", "--emulator", emulator, "--from", "ckpt_tss", "--switches", 2,
                "--output", path)
     assert done.returncode == 0, done.stderr
     return path
 
 
 def draw(recorded, folder):
-    done = run(PICTURES, "--recording", recorded, "--output", folder)
+    done = run(RINGSIDE, "pictures", "--recording", recorded, "--output", folder)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     return folder
 
@@ -294,7 +293,7 @@ def test_docs_have_no_other_pictures():
 
 
 def test_without_a_recording_it_makes_its_own(drawn, tmp_path):
-    done = run(PICTURES, "--output", tmp_path / "a" / "b")
+    done = run(RINGSIDE, "pictures", "--output", tmp_path / "a" / "b")
     assert done.returncode == 0, done.stderr
     for name in ALL:
         assert (tmp_path / "a" / "b" / name).read_bytes() == (drawn / name).read_bytes()
@@ -303,7 +302,7 @@ def test_without_a_recording_it_makes_its_own(drawn, tmp_path):
 # ---- bad input
 
 def refusal(path, folder):
-    done = run(PICTURES, "--recording", path, "--output", folder / "out")
+    done = run(RINGSIDE, "pictures", "--recording", path, "--output", folder / "out")
     assert done.returncode == 1 and done.stdout == ""
     assert not (folder / "out").exists()
     assert done.stderr.count("\n") == 1, done.stderr
@@ -336,7 +335,7 @@ def with_steps(recorded, path, change):
 def test_a_recording_that_ends_before_the_round_trip_does(recorded, tmp_path):
     path = with_steps(recorded, tmp_path / "short.json", lambda steps: steps[:-1])
     said = refusal(path, tmp_path)
-    assert "4 of its 5 crossings" in said and "lab/record" in said
+    assert "4 of its 5 crossings" in said and "scripts/ringside record" in said
 
 
 def test_a_recording_that_begins_at_the_iret(recorded, tmp_path):
@@ -356,5 +355,5 @@ def test_an_esp0_that_is_not_the_frames_end_is_not_drawn_as_if_it_were(recorded,
 
 
 def test_help_says_what_it_is():
-    done = run(PICTURES, "--help")
-    assert done.returncode == 0 and "usage: lab/pictures" in done.stdout
+    done = run(RINGSIDE, "pictures", "--help")
+    assert done.returncode == 0 and "usage: scripts/ringside pictures" in done.stdout

@@ -1,15 +1,14 @@
 """The programs on the floppy: what all have in common; judged and compared, and the judge tried out on them."""
 
-import attacks
-import compare
-import debuggers
-import faults
-import judge
-import machines
-import mutate
-import programs
+from ringside.attacks import attacks
+from ringside.judge import compare
+from ringside.emulators import debuggers
+from ringside.judge import judge
+from ringside.emulators import machines
+from ringside.judge import mutate
+from ringside import programs
 import pytest
-import recording
+from ringside.recorder import record, recording
 
 ONE_OF = 11  # changes of a recording
 
@@ -17,7 +16,7 @@ ONE_OF = 11  # changes of a recording
 @pytest.fixture(scope="module", params=[name for name in programs.on_the_floppy() if name != "p_proc"])
 def pair(request):
     """From the stub's first instruction to the first switch."""
-    return list(faults.recorder().record_both(request.param, switches=1))
+    return list(record.record_both(request.param, switches=1))
 
 
 def test_what_is_on_the_floppy_is_recorded_and_judged_and_attacked():
@@ -91,7 +90,7 @@ def test_the_frames_are_those_of_who_waits(pair):
 
 def test_a_port_is_open_by_the_map_alone():
     """KSTACK's A reads the clock in ring 3: Bochs shows that the CPU has asked the map."""
-    made = faults.recorder().record("bochs", "kstack", start="thread_clock", steps=3)
+    made = record.record("bochs", "kstack", start="thread_clock", steps=3)
     verdicts = [verdict for _, verdict in judge.verdicts(made)]
     assert [verdict.kind for verdict in verdicts][1:] == ["out", "in"]
     assert [fact for verdict in verdicts for fact in verdict.findings] == []
@@ -100,7 +99,7 @@ def test_a_port_is_open_by_the_map_alone():
 
 
 def test_a_port_whose_bit_is_set_is_a_finding():
-    made = faults.recorder().record("bochs", "kstack", start="thread_clock", steps=3)
+    made = record.record("bochs", "kstack", start="thread_clock", steps=3)
     step = made["steps"][2]
     step["accesses"][-1][3] |= 1 << 0x71 % 8  # the last: the two bytes of the map
     assert "port" in {fact.rule for fact in dict(judge.verdicts(made))[2].findings}

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-import machines
+from ringside.emulators import machines
 
 README = (machines.ROOT / "README.md").read_text()
 

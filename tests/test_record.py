@@ -4,12 +4,12 @@ import json
 import subprocess
 
 import pytest
-import recording
-from machines import ROOT
+from ringside.recorder import recording
+from ringside.emulators.machines import ROOT
 
 
 def record(*options):
-    return subprocess.run([ROOT / "lab/record", *map(str, options)], text=True, capture_output=True,
+    return subprocess.run([ROOT / "scripts/ringside", "record", *map(str, options)], text=True, capture_output=True,
                           stdin=subprocess.DEVNULL, timeout=60)
 
 

@@ -8,7 +8,7 @@ and looks at them again when they come back.
 import random
 
 import pytest
-from debuggers import GENERAL, NAMES, SEGMENTS, SYMBOLS, Bochs, Qemu, patched
+from ringside.emulators.debuggers import GENERAL, NAMES, SEGMENTS, SYMBOLS, Bochs, Qemu, patched
 
 INT, BACK = 0, 2  # offsets in our proc
 PLAYER = bytes.fromhex("cd30 ebfc")  # int $0x30; jmp back to it

@@ -3,10 +3,10 @@
 import re
 import struct
 
-import debuggers
-import machines
+from ringside.emulators import debuggers
+from ringside.emulators import machines
 import pytest
-from debuggers import FRAME_BYTES, GENERAL, SYMBOLS, count, linear
+from ringside.emulators.debuggers import FRAME_BYTES, GENERAL, SYMBOLS, count, linear
 
 WINDOWS = {"a": 2, "b": 20}  # the row that the proc writes
 HALVES = {"a": slice(0, 40), "b": slice(40, 80)}  # of the panel: a frame each

@@ -5,10 +5,10 @@ import random
 import re
 import time
 
-import machines
+from ringside.emulators import machines
 import pytest
-import steady
-from debuggers import (FRAME_BYTES, GENERAL, NAMES, ORDER, PUSHED_BY_INT, SEGMENTS, Bochs, count,
+from ringside.emulators import steady
+from ringside.emulators.debuggers import (FRAME_BYTES, GENERAL, NAMES, ORDER, PUSHED_BY_INT, SEGMENTS, Bochs, count,
                        knowing, patched)
 
 PROGRAM = "timer"
@@ -360,4 +360,4 @@ def test_the_page_says_in_how_many_bytes_a_proc_is_kept():
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)]+)\)", PAGE))))
 def test_what_the_page_links_to_is_there(link):
-    assert (machines.ROOT / "timer" / link).exists()
+    assert (machines.ROOT / "programs/timer" / link).exists()

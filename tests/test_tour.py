@@ -1,23 +1,20 @@
 """The tour shows what was recorded, and docs/tour.md says what runs say."""
 
 import copy
-import importlib.machinery
-import importlib.util
 import json
 import os
 import pathlib
 import pty
 import re
 import subprocess
-import sys
 
 import pytest
 
-import machines
-from machines import BASE, BUILD, ROOT
+from ringside.emulators import machines
+from ringside.emulators.machines import BASE, BUILD, ROOT
 
-sys.path.insert(0, str(ROOT / "lab"))
-import recording  # noqa: E402  (after the line above)
+from ringside.pages import docs, tour
+from ringside.recorder import recording
 
 STOPS = ["ckpt_frames", "ckpt_tss", "ckpt_iret", "ckpt_int", "ckpt_switched"]
 WORDS = [name.replace("pusha_esp", "(esp)") for name in recording.FRAME_WORDS]
@@ -25,16 +22,6 @@ PAGES = sorted((ROOT / "docs").glob("*.md"))
 BLOCK = re.compile(r"<!-- run: .*?<!-- end -->", re.S)
 ROW = re.compile(r"([0-9a-f]{8}) ([│║]) ([0-9a-f]{8}) [│║] (\S+)(?: *◀─ (\S.*?))?(?=  |$)", re.M)
 TOP = re.compile(r"([0-9a-f]{8}) ┌──────────┐ ◀─ (\S.*?)(?=  |$)", re.M)
-
-
-def load(name):
-    loader = importlib.machinery.SourceFileLoader(name, str(ROOT / "lab" / name))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, loader))
-    loader.exec_module(module)
-    return module
-
-
-docs = load("docs")
 
 
 def run(*command, env=None, timeout=60):
@@ -45,7 +32,7 @@ def run(*command, env=None, timeout=60):
 @pytest.fixture(scope="module")
 def recorded():
     """What the tour records."""
-    return load("tour").record()
+    return tour.own_recording()
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +51,7 @@ def recordings(tmp_path_factory):
 @pytest.fixture(scope="module")
 def shown(recorded, recordings):
     """What the tour says to it, stop by stop."""
-    return stops(run("lab/tour", "--recording", recordings(recorded)))
+    return stops(run("scripts/ringside", "tour", "--recording", recordings(recorded)))
 
 
 def stops(tour):
@@ -274,7 +261,7 @@ def test_it_draws_what_was_recorded_and_not_what_it_expects(recorded, recordings
     other = copy.deepcopy(recorded)
     other["state"]["tss"]["esp0"] = recorded["symbols"]["proc_b_end"]
     other["state"]["frames"]["B"][WORDS.index("ebp")] = 0x12345678
-    sections = stops(run("lab/tour", "--recording", recordings(other), "ckpt_frames"))
+    sections = stops(run("scripts/ringside", "tour", "--recording", recordings(other), "ckpt_frames"))
     picture = section(sections["ckpt_frames"], "proc A's frame")
     assert arrows(picture)["esp0"] == recorded["symbols"]["proc_b_end"]
     assert (0x12345678, "ebp") in rows(picture).values()
@@ -285,13 +272,13 @@ def test_it_makes_do_without_accesses(recorded, recordings):
     other["emulator"] = "qemu"
     for step in other["steps"]:
         step["accesses"] = None
-    sections = stops(run("lab/tour", "--recording", recordings(other)))
+    sections = stops(run("scripts/ringside", "tour", "--recording", recordings(other)))
     assert list(sections) == STOPS
     assert "qemu does not tell" in section(sections["ckpt_int"], "what the CPU did")
 
 
 def test_by_itself_it_shows_the_floppy_in_bochs_and_80_columns_and_no_colour(shown):
-    tour = run("lab/tour")
+    tour = run("scripts/ringside", "tour")
     assert stops(tour) == shown
     assert not tour.stderr
     assert "\x1b" not in tour.stdout and "\t" not in tour.stdout
@@ -301,10 +288,10 @@ def test_by_itself_it_shows_the_floppy_in_bochs_and_80_columns_and_no_colour(sho
 @pytest.mark.parametrize("no_color", [False, True])
 def test_colour_is_for_terminals_and_says_nothing_of_its_own(recorded, recordings, no_color):
     path = recordings(recorded)
-    plain = run("lab/tour", "--recording", path).stdout
+    plain = run("scripts/ringside", "tour", "--recording", path).stdout
     ours, theirs = pty.openpty()
     env = {key: value for key, value in os.environ.items() if key != "NO_COLOR"}
-    tour = subprocess.Popen([ROOT / "lab/tour", "--recording", path], stdin=subprocess.DEVNULL, stdout=theirs,
+    tour = subprocess.Popen([ROOT / "scripts/ringside", "tour", "--recording", path], stdin=subprocess.DEVNULL, stdout=theirs,
                             env={**env, "NO_COLOR": "1"} if no_color else env)
     os.close(theirs)
     seen = b""
@@ -321,7 +308,7 @@ def test_colour_is_for_terminals_and_says_nothing_of_its_own(recorded, recording
 
 
 def complaint(*arguments, env=None):
-    tour = run("lab/tour", *arguments, env=env)
+    tour = run("scripts/ringside", "tour", *arguments, env=env)
     assert tour.returncode == 1 and "Traceback" not in tour.stderr
     return tour.stderr
 
@@ -349,14 +336,14 @@ def test_a_stop_that_does_not_exist():
 
 
 def test_it_ends_in_peace_when_the_reader_has_seen_enough(recorded, recordings):
-    tour = run("sh", "-c", 'lab/tour --recording "$0" | head -1', recordings(recorded))
+    tour = run("sh", "-c", 'scripts/ringside tour --recording "$0" | head -1', recordings(recorded))
     assert not tour.stderr
 
 
 # ---- the pages
 
 def test_the_pages_say_what_runs_say():
-    check = run("lab/docs", "--check", timeout=120)
+    check = run("scripts/ringside", "docs", "--check", timeout=120)
     assert check.returncode == 0, check.stdout + check.stderr
     for page in PAGES:
         assert f"{page}: 0 of " in check.stdout
@@ -401,10 +388,10 @@ def test_a_page_is_refilled_and_nothing_else_in_it_changes(small_page, facts):
 def test_lab_docs_writes_a_page_and_finds_what_is_wrong_in_it(tmp_path, small_page):
     page = tmp_path / "page.md"
     page.write_text(SMALL_PAGE)
-    assert run("lab/docs", page).stdout == f"{page}: 4 blocks, 4 of them changed\n"
+    assert run("scripts/ringside", "docs", page).stdout == f"{page}: 4 blocks, 4 of them changed\n"
     assert page.read_text() == small_page
     page.write_text(small_page.replace("ss:esp", "ss:ebp"))
-    check = run("lab/docs", "--check", page)
+    check = run("scripts/ringside", "docs", "--check", page)
     assert check.returncode == 1
     assert f"{page}:3: tour ckpt_int before and after: the run says something else\n" in check.stdout
     assert check.stdout.endswith("1 of 4 blocks differ: refill them with: make docs\n")

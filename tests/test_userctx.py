@@ -9,10 +9,10 @@ import re
 import struct
 import subprocess
 
-import machines
+from ringside.emulators import machines
 import pytest
-from debuggers import BASE, BOTH, NAMES, Bochs, Qemu, patched
-from machines import BUILD, ROOT
+from ringside.emulators.debuggers import BASE, BOTH, NAMES, Bochs, Qemu, patched
+from ringside.emulators.machines import BUILD, ROOT
 
 ELF, COM = BUILD / "userctx.elf", BUILD / "userctx.com"
 NAMED = machines.symbols(ELF)

@@ -1,0 +1,50 @@
+"""The one command of this package."""
+
+import importlib
+import os
+import sys
+
+COMMANDS = {
+    "record": ("recorder.record", "what the CPU does, step by step, as a recording"),
+    "judge": ("judge.check_crossings", "hold recordings against Intel's rules, and Bochs against QEMU"),
+    "attack": ("attacks.attack", "whatever ring 3 may try, in both emulators"),
+    "soak": ("soak.soak", "both emulators at full speed, with mistakes"),
+    "soak-timer": ("soak.timer", "a million interruptions of procs that watch their registers"),
+    "bench": ("costs.bench", "what a switch and a boot cost"),
+    "fncall": ("costs.fncall", "what a switch without rings costs"),
+    "tour": ("pages.tour", "four looks at a ring transition, and the way out"),
+    "mistakes": ("pages.mistakes", "six famous mistakes, and what ring 0 says to them"),
+    "docs": ("pages.docs", "fill the pages in docs/ from sources and runs"),
+    "pictures": ("pictures.pictures", "draw the crossings of a round trip"),
+    "screenshot": ("pages.screenshot", "a picture of the screen"),
+}
+
+
+USAGE = """usage: scripts/ringside COMMAND [ARGUMENT ...]
+
+All that looks at a run of the floppy from outside:
+
+{commands}
+
+scripts/ringside COMMAND --help says what a command takes.""".format(
+    commands="\n".join(f"  {name:11} {what}" for name, (_, what) in COMMANDS.items()))
+
+
+def main(arguments):
+    """Runs one command; its exit status."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(USAGE, file=sys.stdout if arguments else sys.stderr)
+        return 0 if arguments else 2
+    name, *rest = arguments
+    if name not in COMMANDS:
+        print(f"ringside: no command {name}; there are: {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    try:
+        return importlib.import_module(f"ringside.{COMMANDS[name][0]}").main(rest)
+    except BrokenPipeError:  # a reader who has seen enough, such as head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,286 @@
+"""Both emulators with the same handles: stop, look, change, go on.
+
+Qemu    machines.Qemu, through the GDB stub's own protocol (a stop costs 1 ms)
+Bochs   machines.Bochs
+
+    machine.run_to("proc_a_int", "proc_b_int")   to the first of them; which it was;
+                                                 Missing if the guest halts before
+    machine.step()                               one instruction
+    machine.registers()                          all, in the shape of machines.py
+    machine.set(eax=1)                           general registers, eip
+    machine.read(address, size), write()         memory, linear addresses
+    machine.word("tss", 4)                       a 32-bit number: a name, an offset
+    machine.frame("a")                           proc A's frame, word by word
+    machine.go(), machine.halt()                 on without breakpoints; stop anywhere
+    machine.press("f")                           a key, as if the keyboard had it: stops
+                                                 where the guest learns of it
+    machine.ask("b", 2)                          proc B is to make its mistake 2
+
+patched(path, {offset: bytes}) is the floppy with other bytes in the program; with a
+program's name it is that program, and the floppy boots it.
+
+A machine knows the names of P_PROC. For another program: class K(Qemu): symbols = ...;
+knowing("timer") are both classes for one.
+"""
+
+import socket
+import struct
+
+from ringside.emulators import machines
+from ringside.emulators.machines import BASE
+
+SYMBOLS = machines.symbols()
+
+# In the order of the GDB protocol; QEMU lets all of them be written.
+ORDER = "eax ecx edx ebx esp ebp esi edi eip eflags cs ss ds es fs gs".split()
+GENERAL = ("eax", "ebx", "ecx", "edx", "esi", "edi", "ebp")
+SEGMENTS = ("cs", "ss", "ds", "es", "fs", "gs")
+
+# ring0/frame.h, from the lowest address up.
+FRAME = "gs fs es ds edi esi ebp pusha_esp ebx edx ecx eax eip cs eflags esp ss".split()
+FRAME_BYTES = 4 * len(FRAME)
+PUSHED_BY_INT = 4 * 5
+
+# enum key of ring0/machine.h; ASK_MISTAKE of procs/procs.h.
+KEYS = {key: number for number, key in enumerate(" +-fqr1234567", 1)}
+ASK_MISTAKE = 2
+
+COM = machines.BUILD / "p_proc.com"
+COM_START = 0x100
+ROOT_DIRECTORY = 19 * 512
+ENTRY_SUM = 20  # see boot.S
+
+
+def linear(place):
+    """A name's linear address; a number is one already."""
+    return BASE + SYMBOLS[place] if isinstance(place, str) else place
+
+
+def patched(path, changes, program="p_proc"):
+    """A copy of the floppy that starts a program, with other bytes at offsets of it."""
+    floppy = bytearray(machines.floppy_that_starts(program, path).read_bytes())
+    com = floppy.find((machines.BUILD / f"{program}.com").read_bytes())
+    assert com >= 0, f"{program} does not lie on the floppy in one piece"
+    for offset, data in changes.items():
+        place = com + offset - COM_START
+        floppy[place:place + len(data)] = data
+    entry = floppy.index(f"{program.upper():8}COM".encode(), ROOT_DIRECTORY)
+    floppy[entry + ENTRY_SUM:entry + ENTRY_SUM + 2] = bytes(2)  # not to be checked
+    path.write_bytes(floppy)
+    return path
+
+
+def frame(raw):
+    """A frame's words by name; of a selector's word the lower half counts."""
+    words = dict(zip(FRAME, struct.unpack(f"<{len(FRAME)}I", raw)))
+    return {name: value & 0xffff if name in SEGMENTS else value for name, value in words.items()}
+
+
+def count(values):
+    """What a proc has counted: 64 bits in edi:esi."""
+    return values["edi"] << 32 | values["esi"]
+
+
+class _Handles:
+    """What follows from read, write, set and step, whatever the emulator."""
+
+    symbols = SYMBOLS
+
+    def linear(self, place):
+        """A name's linear address; a number is one already."""
+        return BASE + self.symbols[place] if isinstance(place, str) else place
+
+    def run_to(self, *places, timeout=20):
+        addresses = {self.linear(place): place for place in places}
+        here = self._run_to({*addresses, self.linear("halt")}, timeout)
+        if here not in addresses:
+            raise machines.Missing(f"the guest halted before {places}\n{self._evidence()}")
+        return addresses[here]
+
+    def word(self, place, offset=0, size=4):
+        return int.from_bytes(self.read(self.linear(place) + offset, size), "little")
+
+    def press(self, key):
+        self.run_to("key_pressed")
+        self.run_to(BASE + self.word(BASE + self.values()["esp"]))  # where it was called from
+        self.set(eax=KEYS[key])
+
+    def ask(self, letter, number):
+        self.write(linear(f"proc_{letter}_data"), (ASK_MISTAKE + number - 1).to_bytes(4, "little"))
+
+    def frame(self, letter):
+        return frame(self.read(self.linear("proc_" + letter), FRAME_BYTES))
+
+
+class Qemu(_Handles, machines.Qemu):
+    """Stands still at the first instruction of the BIOS until run_to or go.
+
+    A microsecond of the machine is one instruction, however long it takes, as in
+    Bochs: the pace grows from one switch a second to full speed in no time.
+    """
+
+    CLOCK = ("-icount", "shift=10,sleep=off")
+
+    def __init__(self, *args, extra=(), **options):
+        super().__init__(*args, gdb=True, stopped=True, extra=(*self.CLOCK, *extra), **options)
+        self._breakpoints = set()
+        self._buffer = b""
+        try:
+            self._socket = socket.socket(socket.AF_UNIX)
+            self._socket.connect(str(self.dir / "gdb"))
+            self._socket.settimeout(60)
+            self._ask("qXfer:features:read:target.xml:0,fff")  # else it refuses P
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self):
+        if hasattr(self, "_socket"):
+            self._socket.close()
+        super().close()
+
+    def _send(self, packet):
+        self._socket.sendall(b"$%s#%02x" % (packet.encode(), sum(packet.encode()) & 255))
+
+    def _answer(self):
+        while b"#" not in self._buffer or len(self._buffer) < self._buffer.index(b"#") + 3:
+            try:
+                data = self._socket.recv(65536)
+            except socket.timeout:
+                raise machines.Missing("it did not stop in time\n" + self._evidence()) from None
+            if not data:
+                raise machines.Missing("QEMU hung up\n" + self._evidence())
+            self._buffer += data
+        packet, self._buffer = self._buffer.split(b"#", 1)
+        self._buffer = self._buffer[2:]
+        self._socket.sendall(b"+")
+        return packet.split(b"$", 1)[1].decode()
+
+    def _ask(self, packet):
+        self._send(packet)
+        answer = self._answer()
+        if answer.startswith("E") or not answer:
+            raise RuntimeError(f"QEMU's GDB stub: {packet}: {answer or 'unknown'}")
+        return answer
+
+    def _place(self):
+        registers = self.registers()
+        return registers["cs"].base + registers["eip"]
+
+    def values(self):
+        """Registers as plain numbers: a fifth of the time of registers()."""
+        return dict(zip(ORDER, struct.unpack("<16I", bytes.fromhex(self._ask("g")[:128]))))
+
+    def set(self, **values):
+        for name, value in values.items():
+            self._ask(f"P{ORDER.index(name):x}={struct.pack('<I', value).hex()}")
+
+    def read(self, address, size):
+        pieces = [f"m{place:x},{min(1024, address + size - place):x}"
+                  for place in range(address, address + size, 1024)]
+        return bytes.fromhex("".join(map(self._ask, pieces)))
+
+    def write(self, address, data):
+        for start in range(0, len(data), 1024):
+            piece = data[start:start + 1024]
+            self._ask(f"M{address + start:x},{len(piece):x}:{piece.hex()}")
+
+    def step(self):
+        self._ask("s")
+
+    def _set_breakpoints(self, places):
+        for address in self._breakpoints - places:
+            self._ask(f"z0,{address:x},1")
+        for address in places - self._breakpoints:
+            self._ask(f"Z0,{address:x},1")
+        self._breakpoints = places
+
+    def _run_to(self, places, timeout):
+        self._set_breakpoints(places)
+        here = self._place()
+        if here in places:  # the stub would stop there once more
+            self.step()
+            here = self._place()
+        if here not in places:
+            self._socket.settimeout(timeout)
+            self._ask("c")
+            here = self._place()
+        return here
+
+    def go(self):
+        """Runs on, without breakpoints, until halt()."""
+        self._set_breakpoints(set())
+        self._send("c")
+
+    def halt(self):
+        self._socket.sendall(b"\3")
+        self._answer()
+
+
+class Bochs(_Handles, machines.Bochs):
+    """Stands still at the first instruction of the BIOS until run_to or go."""
+
+    def __init__(self, *args, magic=False, **options):
+        super().__init__(*args, magic=magic, **options)
+        self._breakpoints = set()
+        self._numbers = []
+
+    def values(self):
+        registers = self.regs()
+        segments = self.sreg()
+        return {name: segments[name].selector if name in SEGMENTS else registers[name]
+                for name in ORDER}
+
+    def set(self, **values):
+        for name, value in values.items():
+            self.cmd(f"set {name} = {value:#x}")
+
+    def read(self, address, size):
+        path = self.dir / "read"
+        self.cmd(f'writemem "{path}" {address:#x} {size:#x}')
+        return path.read_bytes()
+
+    def write(self, address, data):
+        whole = len(data) // 4 * 4
+        for offset in (*range(0, whole, 4), *range(whole, len(data))):
+            size = 4 if offset < whole else 1
+            value = int.from_bytes(data[offset:offset + size], "little")
+            self.cmd(f"setpmem {address + offset:#x} {size} {value:#x}")
+
+    def step(self):
+        self.cmd("s")
+
+    def _set_breakpoints(self, places):
+        if places == self._breakpoints:
+            return
+        for number in self._numbers:
+            self.cmd(f"d {number}")
+        for address in places:
+            self.cmd(f"lb {address:#x}")
+        listed = [line.split() for line in self.cmd("blist").splitlines() if "lbreakpoint" in line]
+        self._numbers = [fields[0] for fields in listed]
+        self._breakpoints = places
+
+    def _run_to(self, places, timeout):
+        self._set_breakpoints(places)
+        out = self.cmd("c", timeout)
+        if " Breakpoint " not in out:
+            raise machines.Missing(f"Bochs stopped before it should:\n{out[-2000:]}")
+        return int(out.rpartition(" Breakpoint ")[2].split()[1], 16)
+
+    def go(self):
+        self._set_breakpoints(set())
+        self.send("c")
+
+    def halt(self):
+        self.stop()
+
+
+def knowing(program):
+    """Both emulators, with the names of another program on the floppy (machines.floppy_that_starts)."""
+    names = {"symbols": machines.symbols(machines.BUILD / f"{program}.elf")}
+    return tuple(type(emulator.__name__, (emulator,), names) for emulator in BOTH)
+
+
+BOTH = (Qemu, Bochs)
+NAMES = ("qemu", "bochs")

@@ -1,0 +1,88 @@
+"""Copies of the floppy with code of our own beside P_PROC, or another program.
+
+    graft = Graft(directory, path)
+    graft.image, graft.elf     the floppy, and the names on it
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+
+from ringside.emulators import machines
+from ringside.emulators.debuggers import COM_START
+
+PLACE = 0x8000  # offset in the program's segment, beyond all that the program uses
+
+
+class Graft:
+    """A source at PLACE; what it has in a section .hook.NAME lies at that name of the program."""
+
+    def __init__(self, directory, source, program="p_proc"):
+        self.program = program
+        self.directory = pathlib.Path(directory)
+        self.source = source
+        self.image, self.elf = self.directory / "cases.img", self.directory / "cases.elf"
+        self._assemble()
+        hooks = self._hooks()
+        self._make_elf(hooks)
+        self._make_image(hooks)
+
+    def _run(self, *command):
+        run = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+        if run.returncode:
+            raise SystemExit(f"{command[0]} failed:\n{run.stderr}")
+
+    def _assemble(self):
+        """The source, linked to the names of the program."""
+        compiler, linker, *flags = (machines.BUILD / "how").read_text().split()
+        program = machines.BUILD / f"{self.program}.elf"
+        object_file, self.code = self.directory / "graft.o", self.directory / "graft.elf"
+        self._run(compiler, *(f.replace("-I.", f"-I{machines.ROOT}") for f in flags),
+                  "-c", self.source, "-o", object_file)
+        symbols = machines.symbols(program)
+        hooks = [f"--section-start=.hook.{name}={symbols[name]:#x}" for name in self._hook_names(object_file)]
+        self._run(linker, "-m", "elf_i386", f"-Ttext={PLACE:#x}", "-e", "setup", *hooks,
+                  f"--just-symbols={program}", "-o", self.code, object_file)
+
+    @staticmethod
+    def _hook_names(object_file):
+        listing = subprocess.run(["readelf", "-SW", str(object_file)], check=True, capture_output=True, text=True)
+        return re.findall(r" \.hook\.(\w+) ", listing.stdout)
+
+    def _section(self, elf, name):
+        path = self.directory / "section"
+        self._run("objcopy", f"--dump-section={name}={path}", elf, "/dev/null")
+        return path.read_bytes()
+
+    def _hooks(self):
+        """Offset in the program and bytes of each place that is bent."""
+        symbols = machines.symbols(machines.BUILD / f"{self.program}.elf")
+        return {symbols[name]: self._section(self.code, f".hook.{name}") for name in self._hook_names(self.code)}
+
+    def _make_elf(self, hooks):
+        """The program's ELF file as the floppy has it, for the recorder: code and names."""
+        text = bytearray(self._section(machines.BUILD / f"{self.program}.elf", ".text"))
+        for offset, code in hooks.items():
+            text[offset - COM_START:offset - COM_START + len(code)] = code
+        patched, added = self.directory / "text", self.directory / "added"
+        patched.write_bytes(text)
+        added.write_bytes(self._section(self.code, ".text"))
+        names = [f"--add-symbol={name}=.cases:{offset - PLACE:#x},global,function"
+                 for name, offset in machines.symbols(self.code).items()
+                 if PLACE <= offset < PLACE + added.stat().st_size]
+        self._run("objcopy", "--strip-debug", f"--update-section=.text={patched}", f"--add-section=.cases={added}",
+                  "--set-section-flags=.cases=alloc,code,readonly,contents",
+                  f"--change-section-address=.cases={PLACE:#x}", *names,
+                  machines.BUILD / f"{self.program}.elf", self.elf)
+
+    def _make_image(self, hooks):
+        com = bytearray((machines.BUILD / f"{self.program}.com").read_bytes())
+        for offset, code in hooks.items():
+            com[offset - COM_START:offset - COM_START + len(code)] = code
+        com = com.ljust(PLACE - COM_START, b"\0") + self._section(self.code, ".text")
+        path = self.directory / "cases.com"
+        path.write_bytes(com)
+        machines.floppy_that_starts(self.program, self.image)
+        subprocess.run(["mcopy", "-D", "o", "-o", "-i", str(self.image), str(path), f"::{self.program.upper()}.COM"],
+                       check=True, capture_output=True, env={**os.environ, "MTOOLSRC": "/dev/null"})

@@ -1,0 +1,455 @@
+"""QEMU and Bochs as the tests drive them: from outside, with the image that ships.
+
+Qemu    a running machine: log, screen, keys, memory, registers, GDB
+Bochs   the debugger's prompt: commands, registers, memory, checkpoints
+bochs() one debugger script from beginning to end
+"""
+
+import collections
+import json
+import os
+import pathlib
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build"
+FLOPPY = BUILD / "floppy.img"
+PROGRAM = BUILD / "p_proc.elf"
+BASE = 0x10000  # linear address of a program's offset 0 when the floppy booted it
+
+Segment = collections.namedtuple("Segment", "selector base limit flags")
+
+
+class Missing(AssertionError):
+    """What was waited for did not come. The message says what came instead."""
+
+
+# ---- what a run leaves behind
+
+def fields(line):
+    """The keys of a log line: 'switch n=1 to=B' -> {'n': '1', 'to': 'B'}."""
+    pairs = re.findall(r'(\S+?)=("[^"]*"|\S*)', line)
+    return {key: value.strip('"') for key, value in pairs}
+
+
+def log_lines(text):
+    """The guest's own complete lines, picked out of what a debugger said between them."""
+    pattern = r"^(?:boot|switch|fault|end|panic|quit)\b.*$|^[a-z]+ [a-z][a-z0-9:]*=.*$"
+    complete = text.replace("\r", "").rpartition("\n")[0]
+    return re.findall(pattern, complete, re.M)
+
+
+def symbols(elf=PROGRAM):
+    """Every name of a program and its offset."""
+    listing = subprocess.run(["nm", str(elf)], check=True, capture_output=True, text=True)
+    entries = (line.split() for line in listing.stdout.splitlines())
+    return {entry[2]: int(entry[0], 16) for entry in entries if len(entry) == 3}
+
+
+def sym(name, elf=PROGRAM):
+    """A name's offset in the program; add BASE for its linear address."""
+    return symbols(elf)[name]
+
+
+def floppy_that_starts(program, path):
+    """A copy of the floppy, at path, that starts another of its programs: "kstack"."""
+    subprocess.run([ROOT / "scripts/mkfloppy", "--start", program.upper(), FLOPPY, path], check=True)
+    return path
+
+
+def _tail(text, lines=25):
+    return "\n".join(text.splitlines()[-lines:])
+
+
+def _wait(what, attempt, timeout, evidence, output=None):
+    """The first true result of attempt(), asked again and again; else Missing."""
+    end = time.monotonic() + timeout
+    while not (result := attempt()):
+        if time.monotonic() > end:
+            raise Missing(f"{what} did not come within {timeout} s\n{evidence()}")
+        select.select([output] if output else [], [], [], 0.01)
+    return result
+
+
+# A machine ends with whoever has started it, even if that one is killed.
+TOGETHER = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
+
+
+class _Machine:
+    """A process with a folder of its own, both gone when the `with` ends."""
+
+    def __init__(self):
+        # Short: a unix socket's path has 107 characters at most.
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="rp-"))
+        self.process = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def _start(self, command, **options):
+        self.errors = open(self.dir / "stderr", "w+")
+        self.process = subprocess.Popen([*TOGETHER, *command], stderr=self.errors, start_new_session=True, **options)
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def close(self):
+        # Bochs does not heed SIGTERM.
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.errors.close()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def log(self):
+        """The log's complete lines so far."""
+        return log_lines(self._output())
+
+    def wait_log(self, pattern, timeout=20, since=0):
+        """The match of the first log line, from line `since` on, that has the pattern."""
+        def attempt():
+            alive = self.alive()
+            for line in self.log()[since:]:
+                if match := re.search(pattern, line):
+                    return match
+            if not alive:
+                raise Missing(f"log line /{pattern}/ did not come: {self._evidence()}")
+            return None
+        return _wait(f"log line /{pattern}/", attempt, timeout, self._evidence)
+
+    def _evidence(self):
+        state = "it runs" if self.alive() else f"it ended, rc {self.process.returncode}"
+        parts = [f"{type(self).__name__}: {state}",
+                 "stderr: " + _tail((self.dir / "stderr").read_text(errors="replace"), 10),
+                 "output: " + _tail(self._output())]
+        return "\n".join(parts)
+
+
+# ---- QEMU
+
+_KEYS = {" ": "spc", "+": "shift-equal", "-": "minus", "=": "equal", "?": "shift-slash",
+         ".": "dot", ",": "comma", "/": "slash", "\n": "ret", "\x1b": "esc"}
+
+# What the VGA shows for the codes that are control characters elsewhere.
+_LOW = " ☺☻♥♦♣♠•◘○◙♂♀♪♫☼►◄↕‼¶§▬↨↑↓→←∟↔▲▼"
+CP437 = _LOW + bytes(range(32, 127)).decode("ascii") + "⌂" + bytes(range(128, 256)).decode("cp437")
+
+_DRIVES = {
+    "floppy": "-drive file={image},if=floppy,format=raw,snapshot=on -boot a",
+    "writable": "-drive file={image},if=floppy,format=raw -boot a",
+    "disk": "-drive file={image},if=ide,format=raw,snapshot=on -boot c",
+    "usb": "-drive file={image},if=none,id=stick,format=raw,snapshot=on"
+           " -device qemu-xhci -device usb-storage,drive=stick,bootindex=0",
+    "cd": "-drive file={image},if=ide,media=cdrom,format=raw,readonly=on -boot d",
+}
+
+
+class Qemu(_Machine):
+    """A PC in QEMU's TCG. `extra` are more arguments; stopped=True waits for cont()."""
+
+    def __init__(self, image=FLOPPY, machine="pc", cpu=None, drive="floppy",
+                 extra=(), stopped=False, gdb=False):
+        super().__init__()
+        command = ["qemu-system-i386", "-M", machine, "-accel", "tcg", "-m", "32", "-nic", "none",
+                   "-display", "none", "-no-reboot",
+                   "-qmp", f"unix:{self.dir}/qmp,server=on,wait=off",
+                   "-debugcon", f"file:{self.dir}/log"]
+        command += [word.format(image=str(image).replace(",", ",,")) for word in _DRIVES[drive].split()]
+        command += ["-cpu", cpu] if cpu else []
+        command += ["-S"] if stopped else []
+        command += ["-gdb", f"unix:{self.dir}/gdb,server=on,wait=off"] if gdb else []
+        try:
+            self._start(command + list(extra), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+            self._qmp = _wait("QEMU's monitor", self._connect, 10, self._evidence)
+            self.qmp("qmp_capabilities")
+        except BaseException:
+            self.close()
+            raise
+
+    def _connect(self):
+        if not self.alive():
+            raise Missing("QEMU did not start\n" + self._evidence())
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(str(self.dir / "qmp"))
+        except OSError:
+            connection.close()
+            return None
+        stream = connection.makefile("rw")
+        connection.close()
+        stream.readline()  # the greeting
+        return stream
+
+    def _output(self):
+        log = self.dir / "log"
+        return log.read_text(errors="replace") if log.exists() else ""
+
+    def _evidence(self):
+        screen = ""
+        if self.alive() and hasattr(self, "_qmp"):
+            screen = "\nscreen:\n" + "\n".join(line.rstrip() for line in self.screen()).rstrip()
+        return super()._evidence() + screen
+
+    def close(self):
+        if hasattr(self, "_qmp"):
+            self._qmp.close()
+        super().close()
+
+    def qmp(self, command, **arguments):
+        """One command of QEMU's monitor; returns its answer."""
+        self._qmp.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+        self._qmp.flush()
+        for line in self._qmp:
+            answer = json.loads(line)
+            if "error" in answer:
+                raise RuntimeError(f"{command}: {answer['error']['desc']}")
+            if "return" in answer:
+                return answer["return"]
+        raise Missing(f"QEMU ended during {command}\n" + super()._evidence())
+
+    def hmp(self, line):
+        """One line for the monitor that people use; returns what it prints."""
+        return self.qmp("human-monitor-command", **{"command-line": line})
+
+    def cont(self):
+        self.qmp("cont")
+
+    def stop(self):
+        self.qmp("stop")
+
+    def key(self, *names):
+        """Presses keys one after another: key("f"), key("+"), key("ctrl-alt-delete")."""
+        for name in names:
+            name = _KEYS.get(name, name)
+            if len(name) == 1 and name.isupper():
+                name = "shift-" + name.lower()
+            keys = [{"type": "qcode", "data": part} for part in name.split("-")]
+            self.qmp("send-key", keys=keys, **{"hold-time": 30})
+
+    def memory(self, address, size):
+        """Bytes of physical memory."""
+        path = self.dir / "memory"
+        self.qmp("pmemsave", val=address, size=size, filename=str(path))
+        return path.read_bytes()
+
+    def cells(self):
+        """The text screen: 25 rows of 80 (character, attribute)."""
+        raw = self.memory(0xb8000, 80 * 25 * 2)
+        flat = [(CP437[raw[i]], raw[i + 1]) for i in range(0, len(raw), 2)]
+        return [flat[row * 80:row * 80 + 80] for row in range(25)]
+
+    def screen(self):
+        """The text screen: 25 strings of 80 characters."""
+        return ["".join(char for char, _ in row) for row in self.cells()]
+
+    def wait_screen(self, pattern, timeout=20):
+        """The match of the first screen on which the pattern stands."""
+        return _wait(f"/{pattern}/ on the screen",
+                     lambda: re.search(pattern, "\n".join(self.screen())), timeout, self._evidence)
+
+    def screenshot(self, png):
+        self.qmp("screendump", filename=str(png), format="png")
+
+    def registers(self):
+        """eax … eip, eflags, cpl, cr0 … as numbers; cs … gs, tr, ldtr, gdtr, idtr as Segments."""
+        text = self.hmp("info registers")
+        found = {name.lower(): int(value, 16)
+                 for name, value in re.findall(r"\b(E[A-Z]{2}|CR\d|DR\d|CPL|HLT)=([0-9a-f]+)", text)}
+        found["eflags"] = found.pop("efl")
+        for name, *numbers in re.findall(r"^(\w\w|LDT) *=(\w{4}) (\w{8}) (\w{8}) (\w{8})", text, re.M):
+            selector, base, limit, flags = (int(number, 16) for number in numbers)
+            found[name.lower()] = Segment(selector, base, limit, flags & 0xf0ff00)
+        found["ldtr"] = found.pop("ldt")
+        for name, base, limit in re.findall(r"^(GDT|IDT)= +(\w{8}) (\w{8})", text, re.M):
+            found[name.lower() + "r"] = Segment(None, int(base, 16), int(limit, 16), None)
+        return found
+
+    def wait_exit(self, timeout=20):
+        """Waits until the machine has ended by itself; returns QEMU's exit code."""
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise Missing(f"QEMU did not end within {timeout} s\n{self._evidence()}") from None
+
+    def gdb(self, script, timeout=30, elf=PROGRAM, bits=32):
+        """Runs a GDB script, connected and with the program's symbols; returns what it printed.
+
+        The machine needs gdb=True. $pc is the offset in the code segment, *ADDRESS in
+        a break is linear. bits=16 reads code as real mode does. Lines between `python`
+        and `end` are Python.
+        """
+        prelude = ["set pagination off", "set confirm off", "set width 0", "set osabi none"]
+        if bits == 16:
+            prelude += [f"set tdesc filename {ROOT}/gdb/i8086.xml"]
+        prelude += [f"target remote {self.dir}/gdb", f"add-symbol-file {elf} -o {BASE:#x}"]
+        path = self.dir / "script.gdb"
+        path.write_text("\n".join(prelude) + "\n" + script + "\n")
+        run = subprocess.run(["gdb", "-nx", "-q", "-batch", "-x", str(path)], timeout=timeout, text=True,
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return run.stdout
+
+
+# ---- Bochs
+
+def _bochs_command(directory, script, image, magic, options):
+    """The bochsrc that people use, as fast as the host can and the same at any hour."""
+    return ["bochs", "-q", "-f", str(ROOT / "bochsrc"), *(["-rc", script] if script else []),
+            "display_library: term", "clock: sync=none, time0=1000000000", "cpu: ips=1000000",
+            f"floppya: 1_44={image}, status=inserted, write_protected=1",
+            f"magic_break: enabled={int(magic)}", f"log: {directory}/bochs.log", *options]
+
+
+class _BochsMachine(_Machine):
+    """Bochs with its output gathered in self.text."""
+
+    def __init__(self, image, magic, options, script=None, stdin=subprocess.DEVNULL):
+        super().__init__()
+        self.text = ""
+        # TERM must be one that ncurses knows, though it never gets to a terminal.
+        self._start(_bochs_command(self.dir, script, image, magic, options), stdin=stdin,
+                    stdout=subprocess.PIPE, cwd=ROOT, env={**os.environ, "TERM": "dumb"})
+        os.set_blocking(self.process.stdout.fileno(), False)
+
+    def _output(self):
+        while data := self.process.stdout.read():
+            self.text += data.decode(errors="replace")
+        return self.text
+
+    def close(self):
+        super().close()
+        self.process.stdout.close()
+
+
+class Bochs(_BochsMachine):
+    """The prompt of Bochs' debugger. Names in commands stand in quotes: cmd('x /6wx "tss"')."""
+
+    _PROMPT = re.compile(r"<bochs:\d+> ")
+
+    def __init__(self, image=FLOPPY, magic=True, options=()):
+        super().__init__(image, magic, options, stdin=subprocess.PIPE)
+        try:
+            self._until_prompt(0, "the first", 10)
+        except BaseException:
+            self.close()
+            raise
+
+    def _until_prompt(self, start, after, timeout, prompts=1):
+        """Waits for the last of so many prompts, with nothing behind it."""
+        def attempt():
+            alive = self.alive()
+            found = list(self._PROMPT.finditer(self._output(), start))
+            if len(found) >= prompts and found[-1].end() == len(self.text):
+                return found[-1]
+            if not alive:
+                raise Missing(f"Bochs ended after: {after}\n{self._evidence()}")
+            return None
+        return _wait(f"the prompt after: {after}", attempt, timeout, self._evidence,
+                     output=self.process.stdout)
+
+    def send(self, line):
+        """Sends a line and does not wait; for `c` when wait_log() or stop() follow."""
+        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def cmd(self, line, timeout=20):
+        """One command; returns what Bochs, and the guest, printed up to the next prompt."""
+        start = len(self._output())
+        self.send(line)
+        prompt = self._until_prompt(start, line, timeout)
+        return self.text[start:prompt.start()].removeprefix(line + "\n")
+
+    def stop(self, timeout=10):
+        """Stops a running guest, as Ctrl-C does; returns what was printed."""
+        start = len(self._output())
+        self.process.send_signal(signal.SIGINT)
+        prompt = self._until_prompt(start, "Ctrl-C", timeout)
+        return self.text[start:prompt.start()]
+
+    def run_to(self, where, timeout=20):
+        """Runs to a name or linear address; returns what was printed on the way."""
+        self.cmd("lb " + self._place(where))
+        number = re.findall(r"^ *(\d+) lbreakpoint", self.cmd("blist"), re.M)[-1]
+        out = self.cmd("c", timeout)
+        self.cmd("d " + number)
+        if f"Breakpoint {number}," not in out:
+            raise Missing(f"Bochs stopped before {where}:\n{_tail(out)}")
+        return out
+
+    @staticmethod
+    def _place(where):
+        return f'"{where}"' if isinstance(where, str) else hex(where)
+
+    def x(self, where, count=1, unit="w"):
+        """Numbers in memory, of bytes (b), halfwords (h) or words (w), at a name or linear address."""
+        out = self.cmd(f"x /{count}{unit}x {self._place(where)}")
+        numbers = re.findall(r"\t(0x[0-9a-f]+)", out)
+        if len(numbers) != count:
+            raise Missing(f"x {where}: {out}")
+        return [int(number, 16) for number in numbers]
+
+    def regs(self):
+        """eax … eip, eflags as numbers."""
+        out = self.cmd("r")
+        found = {"e" + name: int(low, 16)
+                 for name, low in re.findall(r"\br([a-z]{2}): *[0-9a-f]{8}_([0-9a-f]{8})", out)}
+        found["eflags"] = int(re.search(r"eflags 0x([0-9a-f]+)", out).group(1), 16)
+        return found
+
+    def sreg(self):
+        """cs … gs, tr, ldtr, gdtr, idtr as Segments."""
+        out = self.cmd("sreg")
+        found = {}
+        for name, *numbers in re.findall(r"^(\w+):0x(\w+), dh=0x(\w+), dl=0x(\w+)", out, re.M):
+            selector, high, low = (int(number, 16) for number in numbers)
+            base = high & 0xff000000 | (high & 0xff) << 16 | low >> 16
+            limit = high & 0xf0000 | low & 0xffff
+            if high & 0x800000:  # counted in pages
+                limit = limit << 12 | 0xfff
+            found[name] = Segment(selector, base, limit, high & 0xf0ff00)
+        for name, base, limit in re.findall(r"^(gdtr|idtr):base=0x(\w+), limit=0x(\w+)", out, re.M):
+            found[name] = Segment(None, int(base, 16), int(limit, 16), None)
+        return found
+
+    def registers(self):
+        """All of them, with the names and in the shape of Qemu.registers()."""
+        controls = {name.lower(): int(value, 16)
+                    for name, value in re.findall(r"^(CR\d)=.*?0x([0-9a-f]+)", self.cmd("creg"), re.M)}
+        found = {**self.regs(), **self.sreg(), **controls}
+        found["cpl"] = found["cs"].selector & 3 if controls["cr0"] & 1 else 0
+        return found
+
+
+Result = collections.namedtuple("Result", "out log")
+
+
+def bochs(commands, image=FLOPPY, timeout=30, until=None, magic=True, options=()):
+    """Runs debugger commands to their end, or until a line of the output has a pattern.
+
+    Returns a result with .out, everything that was printed, and .log, the guest's lines.
+    Bochs' exit code says nothing: judge by these.
+    """
+    with tempfile.NamedTemporaryFile("w", prefix="rp-", suffix=".rc") as script:
+        script.write("\n".join(commands) + "\nq\n")
+        script.flush()
+        with _BochsMachine(image, magic, options, script.name) as machine:
+            def attempt():
+                alive = machine.alive()
+                output = machine._output()
+                # To the line's end and no further, so that no race decides what is seen.
+                seen = until and re.search(f"(?:{until}).*\n", output)
+                if not seen and not alive and until:
+                    raise Missing(f"/{until}/ did not come\n{machine._evidence()}")
+                return output[:seen.end()] if seen else not alive and output
+            what = f"/{until}/" if until else "the end of the script"
+            out = _wait(what, attempt, timeout, machine._evidence)
+    return Result(out, log_lines(out))

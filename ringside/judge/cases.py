@@ -1,0 +1,43 @@
+"""Floppies whose program does whatever crosses a ring or switches a task, one case after the other.
+
+Everything that crossings.S has is done by P_PROC's proc A; what switches.S has, by HWTASK's
+ring 0:
+
+    cases = Cases(directory)                or Cases(directory, *SWITCHES)
+    cases.record("bochs")      a recording of all cases, one after the other
+    cases.expected("bochs")    {case: what its crossing must be}
+"""
+
+import pathlib
+
+from ringside.emulators.graft import Graft
+from ringside.recorder import record
+
+HERE = pathlib.Path(__file__).resolve().parent
+SWITCHES = "switches.S", "hwtask"
+
+
+class Cases(Graft):
+    def __init__(self, directory, source="crossings.S", program="p_proc"):
+        super().__init__(directory, HERE / source, program)
+        self._read_table()
+
+    def _read_table(self):
+        """What each case is to be; and where an emulator is known to see it otherwise."""
+        self.table, self.otherwise = {}, {}
+        name = None
+        for line in self._section(self.code, ".expected").decode().splitlines():
+            fields = line.split("|")
+            if len(fields) == 2:
+                name, self.table[fields[0]] = fields
+            else:
+                self.otherwise[name, fields[0]] = tuple(fields[1:])
+
+    def record(self, emulator):
+        """From ckpt_tss, where the program's own start ends, to the end of the cases."""
+        return record.record(emulator, self.program, start="ckpt_tss", steps=5000, until=("the_end",),
+                                 elf=self.elf, image=self.image)
+
+    def expected(self, emulator):
+        """Case by case, the kind of verdict on it in an emulator; "" if there is none to speak of."""
+        return {name: self.otherwise.get((name, emulator), (what,))[0] for name, what in self.table.items()}

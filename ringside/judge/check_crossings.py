@@ -1,0 +1,184 @@
+"""Holds every crossing between rings against Intel's rules, and Bochs against QEMU.
+
+usage: scripts/ringside judge [--mutate] [RECORDING ...]
+       scripts/ringside judge --compare BOCHS QEMU
+
+Without names it makes its own recordings, in Bochs and in QEMU: of P_PROC 200 switches from
+the stub's first instruction on, 200 at full speed, and proc A doing whatever crosses a ring
+or is refused (ringside/judge/crossings.S); of each other program 12 switches from the first
+instruction on, and 50 at full speed; and of HWTASK every task switch that there is, or that
+is refused (ringside/judge/switches.S). Prints for each how much was checked, and what is not so, with the
+state around it; and compares the two from the first instruction on, field by field. Ends with
+1 if anything is not so.
+
+  --compare   compares two recordings of the same run
+  --mutate    changes the recordings, one thing at a time, and demands that the judge
+              notices each change; its own recordings are of 8 switches then, and of 1 in the
+              other programs (4 minutes)
+"""
+
+import collections
+import sys
+
+from ringside.judge import cases
+from ringside.judge import compare
+from ringside.judge import judge
+from ringside.emulators import machines
+from ringside.judge import mutate
+from ringside import programs
+from ringside.recorder import record
+from ringside.recorder import recording
+
+AROUND = ("cpl", "eip", "esp", "eflags")
+SHOWN = 20  # differences, of one comparison
+EMULATORS = ("bochs", "qemu")
+FROM_THE_STUB_ON = "from the stub on"
+FIRST = "p_proc"
+
+
+# How many are recorded of P_PROC, and of each other program.
+ALL_SWITCHES = {"stub": (200, 12), "full": (200, 50)}
+FEW_SWITCHES = {"stub": (8, 1), "full": (8, 1)}
+
+
+def own_recordings(switches):
+    """Gives (program, what, recording), one by one."""
+    grafted = {}
+    for words in (), cases.SWITCHES:
+        folder = machines.BUILD / "cases" / str(len(grafted))
+        folder.mkdir(parents=True, exist_ok=True)
+        made = cases.Cases(folder, *words)
+        grafted[made.program] = made
+    for program in programs.on_the_floppy():
+        other = program != FIRST
+        for made in record.record_both(program, switches=switches["stub"][other]):
+            yield program, FROM_THE_STUB_ON, made
+        start, after = programs.named(program).full_speed
+        for emulator in EMULATORS:
+            yield program, "at full speed", record.record(emulator, program, start=start, after=after,
+                                                            switches=switches["full"][other])
+            if program in grafted:
+                yield program, "all that may be tried", grafted[program].record(emulator)
+
+
+def named(program, what, made):
+    return f"{program} in {made['emulator']}, {what}"
+
+
+def print_state(what, state):
+    print(f"    {what}: " + " ".join(f"{key}={state[key]:x}" for key in AROUND)
+          + f" cs={state['cs']['selector']:04x} ss={state['ss']['selector']:04x} esp0={state['tss']['esp0']:x}")
+
+
+# ---- against the manual
+
+def check(name, made):
+    """Prints a line on a recording, and its findings; returns how many there are."""
+    crossings = facts = 0
+    findings = []
+    for (number, before, step, after), (_, verdict) in zip(recording.walk(made), judge.verdicts(made)):
+        crossings += verdict.crossing
+        facts += len(verdict.facts)
+        findings += [(number, before, step, after, verdict, fact) for fact in verdict.findings]
+    print(f"{name:40} {len(made['steps']):6} steps {crossings:5} crossings {facts:7} facts "
+          f"{len(findings):4} not so", flush=True)
+    for number, before, step, after, verdict, fact in findings:
+        print(f"  step {number}, {step['symbol']}: {step['text']} ({verdict.kind})\n    {fact}")
+        print_state("before", before)
+        print_state("after", after)
+    return len(findings)
+
+
+def check_all(names):
+    if names:
+        return sum(check(name, recording.load(name)) for name in names)
+    bad, waiting, uses = 0, None, collections.Counter()
+    for program, what, made in own_recordings(ALL_SWITCHES):
+        bad += check(named(program, what, made), made)
+        if what == FROM_THE_STUB_ON:
+            if waiting:
+                bad += check_pair(program, waiting, made, uses)
+            waiting = None if waiting else made
+    print_allowed(uses)
+    dead = [entry.name for entry in compare.ALLOWED if not uses[entry.name]]
+    for name in dead:
+        print(f"  never needed, and so to be removed from ringside/judge/compare.py: {name}")
+    return bad + len(dead)
+
+
+# ---- against each other
+
+def check_pair(program, bochs, qemu, uses):
+    """Prints what two recordings of the same run have in common, and what not; returns how
+    much is wrong. uses: of what is allowed to differ, is added to."""
+    made = compare.Comparison(bochs, qemu)
+    uses.update(made.uses)
+    print(f"{program + ', Bochs against QEMU':40} {made.steps:6} steps {made.fields:9} fields "
+          f"{len(made.differences):4} not the same", flush=True)
+    states = {}
+    shown = made.differences[:SHOWN]
+    for recorded in (bochs, qemu):
+        for number, before, step, after in recording.walk(recorded):
+            if any(number == difference.number for difference in shown):
+                states.setdefault(number, (step, []))[1].append((recorded["emulator"], before, after))
+    for difference in shown:
+        step, around = states.get(difference.number, ({"symbol": "the beginning", "text": ""}, []))
+        print(f"  step {difference.number}, {step['symbol']}: {step['text']}\n    {difference}")
+        for emulator, before, after in around:
+            print_state(f"{emulator}, before", before)
+            print_state(f"{emulator}, after", after)
+    if len(made.differences) > SHOWN:
+        print(f"  and {len(made.differences) - SHOWN} more")
+    return len(made.differences)
+
+
+def print_allowed(uses):
+    print("allowed to differ:")
+    for entry in compare.ALLOWED:
+        print(f"  {uses[entry.name]:8} {entry.name}: {entry.reason}")
+
+
+# ---- against the judge
+
+def check_judge(recordings, complete):
+    """Prints what has become of all changes; returns how many went unnoticed."""
+    report = mutate.Report()
+    for name, made in recordings:
+        before = report.total()
+        mutate.recording(made, report)
+        print(f"{name:40} {report.total() - before:7} changes", flush=True)
+    print(f"{report.total()} changes: {report.caught()} caught, {sum(report.benign.values())} benign, "
+          f"{len(report.unnoticed)} unnoticed")
+    for reason, count in report.benign.most_common():
+        print(f"  {count:6} benign: {reason}")
+    problems = [*(report.problems() if complete else report.unnoticed)]
+    for problem in problems:
+        print(f"  {problem}")
+    return len(problems)
+
+
+def main(words):
+    options = {word for word in words if word.startswith("-")}
+    names = [word for word in words if word not in options]
+    if options & {"-h", "--help"}:
+        print(__doc__)
+        return 0
+    try:
+        if options == {"--compare"} and len(names) == 2:
+            pair, uses = [recording.load(name) for name in names], collections.Counter()
+            bad = check_pair(pair[0]["program"], *pair, uses)
+            print_allowed(uses)
+        elif options == {"--mutate"}:
+            made = ((name, recording.load(name)) for name in names)
+            if not names:
+                made = ((named(*one), one[-1]) for one in own_recordings(FEW_SWITCHES))
+            bad = check_judge(made, complete=not names)
+        elif not options:
+            bad = check_all(names)
+        else:
+            print(f"check-crossings: {' '.join(words)}: see scripts/ringside judge --help", file=sys.stderr)
+            return 2
+    except recording.BadRecording as error:
+        print(f"check-crossings: {error}", file=sys.stderr)
+        return 1
+    return 1 if bad else 0

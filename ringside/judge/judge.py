@@ -1,0 +1,341 @@
+"""The judge: compares what Intel's manual says with what a recording shows.
+
+    for number, verdict in judge.verdicts(made):       made: a recording
+        verdict.kind                                   "int 0x30, ring 3 to 0"
+        verdict.facts                                  all that was checked
+        verdict.findings                               those that are not so
+
+Judged is every step that crosses between rings, or may: interrupts, the hardware's too, and
+exceptions, iret, far transfers, loads of segment registers and of the registers of tables,
+and what not every ring may do. model.py, and for task switches tasks.py, say what must be
+so, given the state before; rules.py has the list of all rules, with the place in the
+manual, and of what emulators are known to do otherwise.
+The judge shares nothing with the program that runs: all it goes by is the recording.
+"""
+
+import dataclasses
+import functools
+import re
+
+from ringside.judge import model
+from ringside.recorder import recording
+from ringside.judge.cpu import ACCESSED, ALL, BIG, BUSY, PE, TF, Cpu, Fact, Layout, Stuck, flat, show
+from ringside.judge.decode import decode
+from ringside.judge.rules import TRAP_LATE, exempt
+
+# No instruction that is not judged may change these.
+PRIVATE = frozenset((*recording.SELECTORS, "cpl", "cr0", "gdtr", "idtr"))
+
+# Registers and numbers in the disassembler's text.
+WORDS = re.compile(r"%(\w+)|(-?0x[0-9a-f]+)|,(\d)\)")
+
+
+@dataclasses.dataclass
+class Verdict:
+    kind: str               # "int 0x30, ring 3 to 0", "#GP(018a), ring 3 to 0", "pop %gs"
+    facts: list
+    cpu: Cpu | None = None  # what the model made of it, if it was asked
+
+    @property
+    def findings(self):
+        return [fact for fact in self.facts if not fact.holds()]
+
+    @property
+    def crossing(self):
+        """cs was loaded: another ring, or another way into the same."""
+        return self.cpu is not None and self.cpu.route is not None
+
+    @property
+    def refused(self):
+        """The rule by which the model expected an exception."""
+        return self.cpu and self.cpu.refused
+
+
+def verdicts(made):
+    """Gives (number, Verdict) for each step of a recording."""
+    layout = Layout(made)
+    state, values, previous = None, None, None
+    for number, before, step, after in recording.walk(made):
+        verdict = None
+        if judged(step, before):
+            old = values if before is state else flat(before)
+            state, values = after, flat(after)
+            verdict = judge(layout, old, step, values, previous)
+        previous = step
+        yield number, verdict or untouched(step)
+
+
+def judged(step, before):
+    """Whether judge() may have something to say: cheaply, for steps are many."""
+    if "folded" in step or "repeats" in step:
+        return False
+    code = decode(step["bytes"], bool(before["cs"]["attributes"] & BIG))
+    return ("interrupt" in step or code.name in model.JUDGED or name_of(step) or not PRIVATE.isdisjoint(step["changes"])
+            or not goes_on(code, step, before["eip"], step["changes"].get("eip", before["eip"])))
+
+
+def untouched(step):
+    """The verdict on a step that has nothing to do with rings: so it must have been."""
+    changed = " ".join(sorted(PRIVATE & step["changes"].keys()))
+    return Verdict("other", [Fact("kept", "segments, CPL, cr0, registers of tables", "", changed)])
+
+
+@functools.lru_cache(None)
+def named(text):
+    """What the disassembler's text stands for, of what is judged."""
+    return next((name for name, pattern in model.NAMES.items() if pattern.match(text)), None)
+
+
+def name_of(step):
+    return named(step["text"])
+
+
+@functools.lru_cache(None)
+def words_of(text):
+    return sorted(register or number or f"*{scale}" for register, number, scale in WORDS.findall(text))
+
+
+def goes_on(code, step, eip, found):
+    """Whether eip is where no exception has led."""
+    return code.name in ("branch", "jmp") or found == eip + len(step["bytes"]) // 2 & 0xFFFFFFFF
+
+
+def judge(layout, before, step, after, previous=None):
+    """The verdict on a step, its states being flat; None if there is nothing to judge. The
+    step before it, if there is one, says whether an interrupt may come now."""
+    cpu = Cpu(layout, before, step["accesses"], after)
+    wide = bool(cpu.get("cs.attributes", BIG))
+    code = decode(step["bytes"], wide)
+    name = code.name if code.name in model.JUDGED else None
+    cpu.check("named", step["text"], name_of(step), name)
+    interrupt = "interrupt" in step
+    if interrupt:
+        cpu.check("named", "bytes, text", ("", f"interrupt {step['interrupt']:#04x}"), (step["bytes"], step["text"]))
+    if name:
+        cpu.check("named", "bytes", len(step["bytes"]) // 2, code.length)
+        if name != "fpu":
+            cpu.check("named", "operands", words_of(step["text"]), code.words)
+    crossed = (any(before[field] != after[field] for field in ("cpl", "cs.selector"))
+               or name is None and entered(layout, before, step, after, code))
+    if not crossed and not interrupt and not (name and (before["cr0"] & PE or name in model.IN_REAL_MODE)):
+        return None if cpu.facts[0].holds() else Verdict("other", cpu.facts)
+
+    for state, name in ((before, "before"), (after, "after")):
+        cpu.check("window", f"stack {name}", window(layout, state), state["stack.linear"])
+    cpu.compared["stack.linear"] = ALL
+    next_eip = before["eip"] + code.length & (0xFFFFFFFF if wide else 0xFFFF)
+    try:
+        if interrupt:
+            model.hardware_interrupt(cpu, step["interrupt"], done(previous, wide))
+        elif before["eflags"] & TF and layout.emulator in TRAP_LATE and gate_to(layout, before, after) == 1:
+            model.single_step(cpu, before["eip"])
+        else:
+            model.execute(cpu, code, next_eip)
+        compare(cpu)
+    except Stuck as why:
+        rule, what = why.args
+        if rule:
+            cpu.check(rule, "", "no such thing", what)
+        elif crossed or not goes_on(code, step, before["eip"], after["eip"]):
+            cpu.check("course", "goes", "on, without an exception", where(cpu, after))
+        cpu.exact.clear()
+    kind = cpu.kind or step["text"]
+    return Verdict(kind + (f", {cpu.route}" if cpu.route else ""), cpu.facts, cpu)
+
+
+def done(step, wide):
+    """The instruction of a step, if it has done something in the segment in which it stood."""
+    if step and "folded" not in step and "cs" not in step["changes"]:
+        code = decode(step["bytes"], wide)
+        return code if code.name != "sti" or "eflags" in step["changes"] else None
+    return None
+
+
+def entered(layout, before, step, after, code):
+    """Whether it seems that there was an exception, in the same ring."""
+    if code.name in ("branch", "jmp"):
+        return before["esp"] - after["esp"] in (12, 16) and gate_to(layout, before, after) is not None
+    return not goes_on(code, step, before["eip"], after["eip"])
+
+
+def gate_to(layout, before, after):
+    """The vector whose gate leads to where the state after is."""
+    for vector, field in enumerate(layout.idt):
+        gate = before[field]
+        offset, selector = gate & 0xFFFF | gate >> 48 << 16, gate >> 16 & 0xFFFF
+        if (after["eip"], after["cs.selector"] & ~3) == (offset, selector & ~3):
+            return vector
+    return None
+
+
+def where(cpu, after):
+    text = f"{after['cs.selector']:04x}:{after['eip']:08x}"
+    vector = gate_to(cpu.layout, cpu.before, after)
+    return text + ("" if vector is None else f", where gate {vector:#04x} leads")
+
+
+# ---- the model against the recording --------------------------------------------------
+
+def compare(cpu):
+    """First whether it went that way at all; then all registers, memory and accesses."""
+    before, after = cpu.before, cpu.after
+    selector, eip = (cpu.expected.get(field, (before[field],))[0] for field in ("cs.selector", "eip"))
+    if (selector, eip) != (after["cs.selector"], after["eip"]):
+        if cpu.refused or gate_to(cpu.layout, before, after) is not None:
+            expected = f"{cpu.fault or cpu.kind}, to {selector:04x}:{eip:08x}"
+            cpu.check(cpu.refused or "course", "goes", expected, where(cpu, after))
+            return
+    if cpu.lost:
+        compare_lost(cpu)
+        return
+    compare_registers(cpu)
+    compare_memory(cpu, cpu.layout.fixed, cpu.layout.movable(cpu.after))
+    if cpu.accesses is not None:
+        compare_reads(cpu)
+        compare_writes(cpu)
+    for state, name in ((before, "before"), (after, "after")):
+        if state["cr0"] & PE:
+            cpu.check("cpl", f"CPL {name}", state["cs.selector"] & 3, state["cpl"])
+
+
+def compare_lost(cpu):
+    """What can be said of a task that TCG has not got into; see rules.py."""
+    compare_registers(cpu, lambda field: field.startswith(("tr.", "cr0")))
+    compare_memory(cpu, cpu.layout.fixed, movable=())
+    error = next((value for _, value in cpu.memory_after.read(cpu.after["ss.base"] + cpu.after["esp"], 4)), None)
+    cpu.check("push-error", "error code", cpu.fault.error, error)
+
+
+def window(layout, state):
+    """Where the words of the stack begin that a state holds: half of them are below esp."""
+    esp = state["esp"] if state["ss.attributes"] & BIG else state["esp"] & 0xFFFF
+    return max(0, state["ss.base"] + (esp & ~3) - 2 * len(layout.stack_words))
+
+
+def compare_field(cpu, field, expected, parts):
+    """A number of the state after: each rule that says something of it, for its bits."""
+    found, left = cpu.after[field], ALL & ~cpu.unspecified.get(field, 0)
+    for mask, rule in parts:
+        mask &= left
+        left &= ~mask
+        mask &= ~exempt(cpu.layout.emulator, rule, field)
+        if mask:
+            cpu.check(rule, field, expected & mask, found & mask)
+            cpu.compared[field] = cpu.compared.get(field, 0) | mask
+
+
+MEMORY = ("gdt.", "idt.", "ldt.", "tss.", "frames.", "stack.")
+
+
+def compare_registers(cpu, which=lambda field: True):
+    for field, old in cpu.before.items():
+        if not field.startswith(MEMORY) and which(field):
+            value, parts = cpu.expected.get(field, (old, []))
+            whole = parts and field not in ("eflags", "cr0")
+            compare_field(cpu, field, value, parts if whole else [*parts, (ALL, "kept")])
+
+
+def compare_memory(cpu, fixed, movable):
+    """What was pushed lies there, the marks in descriptors are set, all else is as it was."""
+    writes = [*cpu.pushed, *cpu.saved, *((linear, 8, value, [(ACCESSED | BUSY, rule), (ALL, "kept-memory")])
+                             for linear, value, rule in cpu.marked)]
+    for start, unit, fields in fixed:
+        touched = touched_words(start, unit, fields, writes)
+        for place, overlapping in touched.items():
+            compare_word(cpu, fields[place], start + unit * place, unit, cpu.before[fields[place]], overlapping)
+        compare_kept(cpu, {field: cpu.before[field] for place, field in enumerate(fields) if place not in touched})
+    for start, unit, fields in movable:
+        touched = touched_words(start, unit, fields, writes)
+        known = {}
+        for place, field in enumerate(fields):
+            linear = start + unit * place
+            old = cpu.known(linear, unit)
+            if place in touched:
+                compare_word(cpu, field, linear, unit, old, touched[place])
+            elif old is not None:
+                known[field] = old
+        compare_kept(cpu, known)
+
+
+def touched_words(start, unit, fields, writes):
+    """Which words of a region the CPU writes to: {place: the writes}."""
+    touched = {}
+    for write in writes:
+        linear, size = write[:2]
+        for place in range(max(0, (linear - start) // unit), min(len(fields), (linear + size - 1 - start) // unit + 1)):
+            touched.setdefault(place, []).append(write)
+    return touched
+
+
+def compare_word(cpu, field, linear, unit, old, writes):
+    raw = [None] * unit if old is None else list(old.to_bytes(unit, "little"))
+    for start, size, value, _ in writes:
+        for i, byte in enumerate(value.to_bytes(size, "little")):
+            if 0 <= start + i - linear < unit:
+                raw[start + i - linear] = byte
+    if None not in raw:
+        parts = writes[0][3]
+        exactly = len(writes) == 1 and writes[0][:2] == (linear, unit)
+        compare_field(cpu, field, int.from_bytes(bytes(raw), "little"), parts if exactly else [(ALL, parts[-1][1])])
+
+
+def compare_kept(cpu, known):
+    """Words that nothing wrote to: one fact, unless some have changed."""
+    changed = [field for field, old in known.items() if cpu.after[field] != old]
+    for field in changed:
+        cpu.check("kept-memory", field, known[field], cpu.after[field])
+    if known and not changed:
+        cpu.check("kept-memory", next(iter(known)).rpartition(".")[0], "as it was", "as it was")
+    cpu.compared.update(dict.fromkeys(known, ALL))
+
+
+def compare_reads(cpu):
+    """In whatever order: all that had to be read was, and nothing else."""
+    allowed = set()
+    for linear, size, room, value, rule, must in cpu.reads:
+        told = cpu.told(linear, size)
+        if must or told is not None:
+            cpu.check(rule, f"{size} bytes read at {linear:#x}", value, told)
+        allowed.update(range(linear, linear + room))
+    seen = {}
+    for kind, linear, size, value in cpu.accesses:
+        for place, byte in enumerate(value.to_bytes(size, "little"), linear):
+            if kind == "read" and seen.get(place, byte) != byte:
+                cpu.check("agrees", f"read again at {place:#x}", seen[place], byte)
+            seen[place] = byte
+    others = sorted(cpu.read_bytes.keys() - allowed)
+    cpu.check("nothing-else", "read", "", " ".join(map(hex, others)))
+
+
+def compare_writes(cpu):
+    """Words in the order in which they are pushed; marks in descriptors at any time."""
+    found = [access[1:] for access in cpu.accesses if access[0] == "write"]
+    for linear, value, rule in cpu.marked:
+        inside = [write for write in found if linear <= write[0] and write[0] + write[1] <= linear + 8]
+        found = [write for write in found if write not in inside]
+        result = cpu.known(linear, 8)
+        for start, size, new in inside:
+            shift = 8 * (start - linear)
+            result = result & ~((1 << 8 * size) - 1 << shift) | new << shift
+        if not exempt(cpu.layout.emulator, rule, "written"):
+            cpu.check(rule, f"written to the descriptor at {linear:#x}", value, result)
+    for saved in cpu.saved:
+        there = next((write for write in found if write[:2] == [*saved[:2]]), (None, None, None))
+        found = [write for write in found if write is not there]
+        compare_pushed(cpu, "word saved", saved[:3], saved[3], there)
+    if exempt(cpu.layout.emulator, "stack-room", "written"):
+        found = [write for write in found if write[0] not in cpu.refused_words]
+    for number, (linear, size, value, parts) in enumerate(cpu.pushed):
+        there = found[number] if number < len(found) else (None, None, None)
+        compare_pushed(cpu, f"word {number + 1} pushed", (linear, size, value), parts, there)
+    others = found[len(cpu.pushed):]
+    cpu.check("nothing-else", "written", "", " ".join(hex(write[0]) for write in others))
+
+
+def compare_pushed(cpu, what, word, parts, found):
+    rule, left = parts[-1][1], ALL
+    cpu.check(rule, what, f"{word[1]} bytes at {word[0]:#x}", f"{found[1]} bytes at {show(found[0])}")
+    for mask, rule in parts:
+        bits = mask & left & ~exempt(cpu.layout.emulator, rule, what)
+        left &= ~mask
+        cpu.check(rule, what, word[2] & bits, None if found[2] is None else found[2] & bits)

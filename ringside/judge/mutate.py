@@ -1,0 +1,416 @@
+"""A judge that cannot fail is worthless: changes recordings, and sees whether it notices.
+
+    report = mutate.Report()
+    mutate.recording(made, report)
+    report.problems()       what went unnoticed, was never changed, or never found anything
+
+One thing at a time is changed at a step that the judge found nothing at:
+
+    after       each field of the state after it that the judge compared
+    before      each field of the state before it that the model relied on, as if the
+                recording had been like that all along: where the step leaves it alone,
+                it is changed after it, too
+    bound       a limit or a DPL that was merely enough: now it is not
+    access      each part of each memory access; one left out, one more, two swapped
+    bytes       each bit of the instruction
+    twice       memory that the recording holds twice, in one of the two places
+    interrupt   of an interrupt: the vector; what is behind it; that it is one
+
+A change is caught if there is a finding. BENIGN, below, has the changes that no judge can
+find, since the CPU would do the same. Each rule must have found something in the end,
+each field of a state must have been changed, and each entry of BENIGN needed.
+"""
+
+import collections
+import dataclasses
+import typing
+
+from ringside.judge import judge
+from ringside.recorder import recording as recordings
+from ringside.judge.cpu import IF, Layout, PE, flat
+from ringside.judge.decode import SEGMENTS
+from ringside.judge.rules import RULES, exempt, otherwise
+
+# Which bits of a field are changed, of those that count.
+BITS = (0, 1, 2, 5, 7, 12, 15, 16, 22, 31, 40, 43, 44, 45, 47, 54, 55, 63)
+FLAGS = (0, 2, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 17, 18, 19, 20, 21)
+CONTROL = (0, 1, 2, 3, 4, 5, 16, 18, 29, 30, 31)
+KEPT_EVERY = 7  # words of memory that the step leaves alone: each, at one step of so many
+
+# Instead of an interrupt; and in front of one.
+INSTRUCTIONS = {"": "?", "90": "nop", "cd20": "int $0x20", "cf": "iret", "ebfe": "jmp 0"}
+KEEP_AWAY = {"17": "pop %ss", "8ed0": "mov %eax,%ss", "fb": "sti"}
+
+HALF, TOP_BIT, OTHER_VALUE, WRITTEN = "of half the size", "with another top bit", "with another value", "a write"
+
+
+@dataclasses.dataclass
+class Change:
+    kind: str
+    what: str
+    field: str | None = None    # before
+    bit: int = 0
+    access: list | None = None  # as it was
+
+
+# ---- what no judge can find -----------------------------------------------------------
+
+@dataclasses.dataclass(frozen=True)
+class Benign:
+    kinds: tuple
+    holds: typing.Callable  # (the step, the change, the verdict then)
+    reason: str
+
+
+def refused_alike(step, change, verdict):
+    return step.verdict.refused and verdict.kind == step.verdict.kind
+
+
+def read_before_refusal(step, change, verdict):
+    return step.verdict.refused and change.access and change.access[0] == "read"
+
+
+def pushed_before_refusal(step, change, verdict):
+    return (change.access and change.access[0] == "write" and change.access[1] in step.verdict.cpu.refused_words
+            and exempt(step.layout.emulator, "stack-room", "written"))
+
+
+def above_selector(step, change, verdict):
+    return change.what.endswith((HALF, TOP_BIT)) and any(
+        change.access[:3] == ["read", linear, room] and (size, room) == (2, 4)
+        for linear, size, room, *_ in step.verdict.cpu.reads)
+
+
+def mark_in_parts(step, change, verdict):
+    """Half of it at first; or, before it is written, what was there."""
+    in_parts = HALF if change.access and change.access[0] == "write" else WRITTEN
+    return change.what.endswith(in_parts) and any(
+        linear <= change.access[1] < linear + 8 for linear, *_ in step.verdict.cpu.marked)
+
+
+def read_more_than_once(step, change, verdict):
+    def overlap(one, other):
+        return one[1] < other[1] + other[2] and other[1] < one[1] + one[2]
+
+    if not change.access or change.access[0] == "write":
+        return False
+    others = sum(access[0] == "read" and overlap(access, change.access) for access in step.step["accesses"]) - 1
+    return others or any(not must and overlap((0, linear, size), change.access)
+                         for linear, size, *_, must in step.verdict.cpu.reads)
+
+
+def offset_of_a_task(step, change, verdict):
+    place = change.access[1] if change.access else step.linear_of(change.field)[0] if change.field else None
+    return step.verdict.cpu.in_new_task and any(
+        place == linear and rule == "far-operand" for linear, _, _, _, rule, _ in step.verdict.cpu.reads)
+
+
+def saved_in_another_order(step, change, verdict):
+    saved = [linear for linear, *_ in step.verdict.cpu.saved]
+    return change.what.endswith("swapped") and change.access[1] in saved
+
+
+def null_either_way(step, change, verdict):
+    loaded = [name for name in SEGMENTS if f"{name}.selector" in step.verdict.cpu.expected]
+    return change.field == "cr0" and change.bit == PE and [step.after[f"{name}.selector"] for name in loaded] == [0]
+
+
+def ldt_elsewhere(step, change, verdict):
+    return change.field == "ldtr.base" and step.step["accesses"] is None
+
+
+def operand_elsewhere(step, change, verdict):
+    return change.field and change.field.endswith(".base") and verdict.cpu.believed and step.step["accesses"] is None
+
+
+def map_not_shown(step, change, verdict):
+    return verdict.kind in ("in", "out") and change.field == "eflags" and step.step["accesses"] is None
+
+
+def other_ports(step, change, verdict):
+    return verdict.kind in ("in", "out") and change.access and change.what.endswith((OTHER_VALUE, TOP_BIT))
+
+
+def nothing_to_divide(step, change, verdict):
+    return verdict.kind == "div" and step.before["eax"] == step.before["edx"] == 0
+
+
+def lost_alike(step, change, verdict):
+    return step.verdict.cpu.lost and str(verdict.cpu.fault) == str(step.verdict.cpu.fault)
+
+
+def trap_or_interrupt(step, change, verdict):
+    return (change.field in step.layout.idt and change.bit == 1 << 40 and not step.before["eflags"] & IF
+            and step.step["accesses"] is None)
+
+
+BENIGN = (
+    Benign(("before",), trap_or_interrupt,
+           "while IF is clear, a trap gate and an interrupt gate are the same (where no accesses show the gate)"),
+    Benign(("before",), ldt_elsewhere,
+           "where no accesses show its place, an LDT that lay elsewhere all along is the same; lldt finds it out"),
+    Benign(("before",), operand_elsewhere,
+           "where no accesses show its place, what was loaded may have lain elsewhere"),
+    Benign(("bound",), map_not_shown,
+           "where no accesses show the I/O map, a port may be open by it or by IOPL"),
+    Benign(("before",), nothing_to_divide,
+           "0 divided by anything is 0"),
+    Benign(("before",), null_either_way,
+           "a null selector loads alike in real mode and in protected mode, if the base was 0"),
+    Benign(("before", "bound", "bytes"), refused_alike,
+           "it is refused with the same exception: for another reason, or what has changed is not asked for"),
+    Benign(("before", "after", "bytes"), lost_alike,
+           "the registers of a task that QEMU has not got into are nobody's"),
+    Benign(("access",), read_before_refusal,
+           "how much an instruction reads before it is refused is not laid down"),
+    Benign(("access",), pushed_before_refusal,
+           "how much was pushed before there was no room any more is not laid down"),
+    Benign(("access",), other_ports,
+           "the two bytes that are read of the I/O map have bits for other ports, too"),
+    Benign(("access",), above_selector,
+           "no CPU looks at the upper half of the word that a selector is popped from"),
+    Benign(("access",), mark_in_parts,
+           "in how many pieces a descriptor is written to change its accessed or busy bit is not laid down"),
+    Benign(("access",), read_more_than_once,
+           "how often the same memory is read is not laid down, nor whether a busy bit is read to be cleared"),
+    Benign(("access", "before"), offset_of_a_task,
+           "the offset of a far pointer to a task is of no consequence"),
+    Benign(("access",), saved_in_another_order,
+           "in which order a task is saved is not laid down"),
+)
+
+
+# ---- the changes ----------------------------------------------------------------------
+
+class Report:
+    """What has become of the changes; one of so many is made."""
+
+    def __init__(self, one_of=1):
+        self.one_of, self.thought_of = one_of, 0
+        self.checked = collections.Counter()    # rule -> facts
+        self.found = collections.Counter()      # rule -> changes that made it find something
+        self.changed = collections.Counter()    # kind of change -> how many
+        self.benign = collections.Counter()     # reason -> how many
+        self.fields = set()                     # of states, seen
+        self.changed_fields = set()
+        self.unnoticed = []
+
+    def total(self):
+        return sum(self.changed.values())
+
+    def caught(self):
+        return self.total() - sum(self.benign.values()) - len(self.unnoticed)
+
+    def is_due(self, kind):
+        self.thought_of += 1
+        due = self.thought_of % self.one_of == 0
+        self.changed[kind] += due
+        return due
+
+    def problems(self):
+        yield from self.unnoticed
+        for rule in RULES:
+            if not self.found[rule]:
+                yield f"rule {rule} never found anything ({self.checked[rule]} facts)"
+        for field in sorted(self.fields - self.changed_fields):
+            yield f"field {field} was never changed"
+        for entry in BENIGN:
+            if not self.benign[entry.reason]:
+                yield f"nothing is benign because {entry.reason}"
+
+
+def recording(made, report, steps_of_a_kind=1):
+    """Changes the first steps of each kind."""
+    layout = Layout(made)
+    seen = collections.Counter()
+    walk = recordings.walk(made)
+    previous = None
+    for number, verdict in judge.verdicts(made):
+        _, before, step, after = next(walk)
+        for fact in verdict.facts:
+            report.checked[fact.rule] += 1
+        kind = verdict.kind, verdict.refused
+        if seen[kind] < steps_of_a_kind and not verdict.findings:
+            seen[kind] += 1
+            Step(layout, number, before, step, after, verdict, report, previous).change_all()
+        previous = step
+
+
+class Step:
+    def __init__(self, layout, number, before, step, after, verdict, report, previous):
+        self.layout, self.number, self.report, self.previous = layout, number, report, previous
+        self.before, self.step, self.after = flat(before), step, flat(after)
+        self.verdict = verdict
+        self.place = f"{layout.emulator}, step {number}, {step['symbol']}: {step['text']} ({verdict.kind})"
+        report.fields.update(self.before)
+
+    def change_all(self):
+        if self.verdict.cpu is None:
+            self.change_other()
+            return
+        self.change_after()
+        self.change_before()
+        self.change_bounds()
+        if self.verdict.cpu.compared or self.verdict.refused:
+            self.change_accesses()
+        self.change_bytes()
+        self.change_one_of_two()
+        if "interrupt" in self.step:
+            self.change_interrupt()
+
+    def attempt(self, change, before=None, step=None, after=None, previous=None):
+        """Judges the step with a change."""
+        if not self.report.is_due(change.kind):
+            return
+        verdict = judge.judge(self.layout, before or self.before, step or self.step, after or self.after,
+                              previous or self.previous)
+        self.note(change, verdict)
+
+    def note(self, change, verdict):
+        findings = verdict.findings if verdict else []
+        self.report.found.update({finding.rule for finding in findings})
+        if findings:
+            return
+        for entry in BENIGN:
+            if change.kind in entry.kinds and verdict and entry.holds(self, change, verdict):
+                self.report.benign[entry.reason] += 1
+                return
+        self.report.unnoticed.append(f"{self.place}: nobody noticed: {change.kind}: {change.what}")
+
+    # ---- the kinds of change
+
+    def change_other(self):
+        """An instruction that is none of the judge's business, and yet changes a ring."""
+        for name in judge.PRIVATE:
+            if self.report.is_due("after"):
+                step = {**self.step, "changes": {**self.step["changes"], name: None}}
+                self.note(Change("after", f"a new {name}"), judge.untouched(step))
+
+    def change_after(self):
+        kept = 0
+        for field, mask in self.verdict.cpu.compared.items():
+            if field.startswith(judge.MEMORY) and self.before.get(field) == self.after[field]:
+                kept += 1
+                if (kept + self.number) % KEPT_EVERY:
+                    continue
+                mask &= -mask
+            self.report.changed_fields.add(field)
+            for bit in bits_of(field, mask):
+                self.attempt(Change("after", f"{field} ^ {bit:#x}"), after={**self.after, field: self.after[field] ^ bit})
+        self.change_course()
+
+    def change_course(self):
+        """As if some other gate had been gone through."""
+        for vector in (0, 6, 13):
+            gate = self.before[f"idt.{vector}"]
+            offset = gate & 0xFFFF | gate >> 48 << 16
+            if self.verdict.crossing and offset != self.after["eip"]:
+                after = {**self.after, "eip": offset, "cs.selector": gate >> 16 & 0xFFFF}
+                self.attempt(Change("after", f"goes through gate {vector}"), after=after)
+
+    def change_before(self):
+        for field, mask in self.verdict.cpu.exact.items():
+            for bit in bits_of(field, mask):
+                self.attempt(Change("before", f"{field} ^ {bit:#x}", field, bit),
+                             *self.all_along(field, self.before[field] ^ bit))
+
+    def change_bounds(self):
+        for rule, field, mask, wrong in self.verdict.cpu.bounds:
+            if not otherwise(self.layout.emulator, rule):
+                value = self.before[field] & ~mask | wrong
+                self.attempt(Change("bound", f"{field} = {value:#x}, for {rule}", field), *self.all_along(field, value))
+
+    def all_along(self, field, value):
+        """States before and after; the step between them."""
+        before, after = dict(self.before), dict(self.after)
+        for name in self.names_of(field):
+            before[name] = value
+        for name in self.names_of(field, self.after):
+            if self.after[name] == self.before[field]:
+                after[name] = value
+        return before, self.step, after
+
+    def names_of(self, field, state=None):
+        """The fields for the memory of a field, wherever it is recorded with as many bytes."""
+        values = state or self.before
+        linear, unit = self.linear_of(field)
+        if linear is None:
+            return [field]
+        return [fields[(linear - start) // size] for start, size, fields in self.layout.regions(values)
+                if size == unit and start <= linear < start + size * len(fields) and (linear - start) % size == 0]
+
+    def linear_of(self, field):
+        if field.startswith(judge.MEMORY):
+            for start, unit, fields in self.layout.regions(self.before):
+                if field in fields:
+                    return start + unit * fields.index(field), unit
+        return None, None
+
+    def change_accesses(self):
+        if self.step["accesses"] is None:
+            return
+        accesses = self.step["accesses"]
+        for place, access in enumerate(accesses):
+            kind, linear, size, value = access
+            other = "read" if kind == "write" else "write"
+            top = 1 << 8 * size - 1
+            half = [[kind, linear, size // 2, value & (1 << 4 * size) - 1]] if size > 1 else []
+            for what, instead in ((f"a {other}", [[other, linear, size, value]]),
+                                  ("not there", []),
+                                  ("elsewhere", [[kind, linear ^ 8, size, value]]),
+                                  ("one byte on", [[kind, linear + 1, size, value]]),
+                                  (HALF, half),
+                                  (OTHER_VALUE, [[kind, linear, size, value ^ 1]]),
+                                  (TOP_BIT, [[kind, linear, size, value ^ top]])):
+                self.attempt_accesses(f"{kind} of {size} bytes at {linear:#x} {what}",
+                                      accesses[:place] + instead + accesses[place + 1:], access)
+            if kind == "write" and place and accesses[place - 1][0] == "write" and accesses[place - 1][2] == size:
+                self.attempt_accesses(f"writes {place - 1} and {place} swapped",
+                                      accesses[:place - 1] + [access, accesses[place - 1]] + accesses[place + 1:], access)
+        for kind in ("read", "write"):
+            self.attempt_accesses(f"one more {kind}", accesses + [[kind, 0x500, 4, 0]])
+
+    def attempt_accesses(self, what, accesses, was=None):
+        self.attempt(Change("access", what, access=was), step={**self.step, "accesses": accesses})
+
+    def change_bytes(self):
+        code = bytearray.fromhex(self.step["bytes"])
+        for place in range(len(code)):
+            for bit in range(8):
+                changed = bytes(byte ^ (place == i) << bit for i, byte in enumerate(code)).hex()
+                self.attempt(Change("bytes", changed), step={**self.step, "bytes": changed})
+
+    def change_one_of_two(self):
+        for field in self.verdict.cpu.exact:
+            names = self.names_of(field)
+            if len(names) > 1:
+                self.attempt(Change("twice", names[1]), before={**self.before, names[1]: self.before[names[1]] ^ 1})
+
+
+    def change_interrupt(self):
+        for bit in range(8):
+            vector = self.step["interrupt"] ^ 1 << bit
+            for text in (f"interrupt {vector:#04x}", self.step["text"]):
+                self.attempt(Change("interrupt", f"{vector:#x}, {text}"),
+                             step={**self.step, "interrupt": vector, "text": text})
+        told = {key: value for key, value in self.step.items() if key != "interrupt"}
+        for code, text in INSTRUCTIONS.items():
+            self.attempt(Change("interrupt", f"told as {text}"), step={**told, "bytes": code, "text": text})
+        self.attempt(Change("interrupt", "has bytes"), step={**self.step, "bytes": "90"})
+        for code, text in KEEP_AWAY.items():
+            self.attempt(Change("interrupt", f"behind {text}"), previous={"bytes": code, "changes": {"eflags": IF}})
+
+
+def bits_of(field, mask):
+    places = {"eflags": FLAGS, "cr0": CONTROL}.get(field, BITS)
+    return [1 << bit for bit in places if mask >> bit & 1 and bit < width(field)]
+
+
+def width(field):
+    """Bits of a field of a state."""
+    name, _, key = field.rpartition(".")
+    if name in ("gdt", "idt", "ldt"):
+        return 64
+    if name in recordings.SELECTORS:
+        return {"selector": 16, "type": 5, "dpl": 2, "attributes": 16}.get(key, 32)
+    return {"cpl": 2, "limit": 16}.get(field if not name else key, 32) if name in ("", "gdtr", "idtr") else 32

@@ -1,0 +1,198 @@
+"""Task switches, as model.py has all else: Intel's manual (SDM), vol. 3A, chapter 7.
+
+    through_gate()          by an interrupt or exception     \
+    transfer()              by a far jmp or call              > find the task that is meant,
+    return_to_caller()      by iret, NT being set            /
+    switch()                and go there
+
+Once all that the old task has had in its registers is saved, there is no way back: what
+then is refused is an exception of the new task.
+"""
+
+from ringside.recorder.recording import GENERAL
+from ringside.judge.cpu import (ACCESSED, ALL, BUSY, DB, Descriptor, FREE, Fault, GP, IF, INVALID_TSS, IOPL, NP, NT, RF, SS, Stuck, TF,
+                 TS, VIF, VIP, VM)
+from ringside.judge.descriptors import TASK_GATE, TI, TSS_32, TSS_BUSY, TSS_TYPES, descriptor_of, error_code, is_null
+
+# Vol. 3A, 7.2.1: where things are in a TSS.
+LINK, CR3, EIP, EFLAGS, REGISTERS, SELECTORS, LDT, TRAP = 0x00, 0x1C, 0x20, 0x24, 0x28, 0x48, 0x60, 0x64
+LAST = 0x67
+IN_TSS = ("es", "cs", "ss", "ds", "fs", "gs")
+LDT_TYPE = 0x02
+
+
+# ---- the task that is meant -----------------------------------------------------------
+
+def through_gate(cpu, gate, back, flags, external, error):
+    """Vol. 2A, INT n/INTO/INT3, Operation: TASK-GATE. flags: eflags, as they are saved."""
+    selector = gate.gate_selector()
+    task = task_of(cpu, selector, Fault(GP, error_code(selector, external)), busy=False, external=external)
+    switch(cpu, selector, task, back, flags, nests=True, external=external)
+    if error is not None:
+        cpu.stack_takes("task-error", 4, Fault(SS, external))
+        esp = cpu.push(cpu.get("ss.base"), cpu.get("esp"), cpu.stack_mask(), [(error, [(ALL, "task-error")])], 4)
+        cpu.set("esp", esp, "task-error")
+    needs_offset(cpu, external)
+
+
+def transfer(cpu, selector, target, after, calls):
+    """Vol. 2A, JMP and CALL, Operation: TASK-GATE and TASK-STATE-SEGMENT."""
+    cpu.need("task-ring", target.dpl_at_least(max(cpu.cpl, selector & 3)), Fault(GP, error_code(selector)),
+             f"CPL {cpu.cpl}, RPL {selector & 3}, {target}")
+    if target.system_type() == TASK_GATE:
+        cpu.need("task-gate-present", target.present(), Fault(NP, error_code(selector)), "P = 1")
+        selector = target.gate_selector()
+    task = task_of(cpu, selector, Fault(GP, error_code(selector)), busy=False)
+    switch(cpu, selector, task, after, cpu.get("eflags", 0xFFFFFFFF & ~RF), nests=calls)
+    needs_offset(cpu)
+
+
+def return_to_caller(cpu, after):
+    """Vol. 2A, IRET, Operation: TASK-RETURN. A recording without accesses may not show the
+    TSS's link: then no program ever writes one, so that it is taken for 0."""
+    selector = cpu.read(cpu.get("tr.base") + LINK, 2, "task-link", room=4, assumed=0)
+    task = task_of(cpu, selector, Fault(INVALID_TSS, error_code(selector)), busy=True)
+    switch(cpu, selector, task, after, cpu.get("eflags", 0xFFFFFFFF & ~RF & ~NT), nests=False)
+    needs_offset(cpu)
+
+
+def task_of(cpu, selector, bad, busy, external=0):
+    """Vol. 3A, 7.3, steps 3 and 4: the descriptor of a TSS that can be gone to."""
+    cpu.need("task-global", not selector & TI, bad, "TI = 0")
+    cpu.need_within("task-in-gdt", selector | 7, "gdtr.limit", bad)
+    linear = cpu.get("gdtr.base") + (selector & ~7)
+    task = Descriptor(cpu, linear, cpu.read(linear, 8, "task-read", rely=0))
+    kind = task.system_type()
+    cpu.need("task-type", kind in TSS_TYPES and bool(kind & TSS_BUSY) == busy, bad, str(task))
+    cpu.need("task-present", task.present(), Fault(NP, error_code(selector, external)), "P = 1")
+    if not kind & TSS_32:
+        raise Stuck("modelled", "a 16-bit TSS")
+    cpu.need("task-limit", task.limit() >= LAST, Fault(INVALID_TSS, error_code(selector, external)),
+             f"{task.limit():#x} >= {LAST:#x}")
+    return task
+
+
+# ---- the switch -----------------------------------------------------------------------
+
+def switch(cpu, selector, task, back, flags, nests, external=0):
+    """Vol. 3A, 7.3, steps 6 to 13; table 7-2.
+
+    back, flags     eip and eflags, as they are saved
+    nests           as by a call: the old task waits for the new one's iret
+    """
+    ring, old = cpu.cpl, cpu.get("tr.selector", 0xFFFF if nests else 0xFFF8)
+    if cpu.get("eflags", TF) or not cpu.get("tr.type", TSS_32):
+        raise Stuck("modelled", "a task switch with TF set, or from a 16-bit TSS")
+    leave(cpu, old, back, flags, stays_busy=nests)
+    enter(cpu, selector, task, old if nests else None)
+    load(cpu, task.base(), nests, external)
+    cpu.route = f"ring {ring} to {cpu.cpl}, task {old:04x} to {selector:04x}"
+
+
+def leave(cpu, selector, back, flags, stays_busy):
+    """Steps 6 to 8: busy bit and TSS of the old task."""
+    if not stays_busy:
+        linear = cpu.get("gdtr.base") + (selector & ~7)
+        cpu.may_read(linear, 4, "task-left")
+        cpu.may_read(linear + 4, 4, "task-left")
+        row = cpu.known(linear, 8)
+        if row is None:
+            raise Stuck("known", f"8 bytes at {linear:#x}, for task-left")
+        cpu.marked.append((linear, row & ~BUSY, "task-left"))
+    tss = cpu.get("tr.base")
+    cpu.save(tss + EIP, 4, back, (ALL, "task-save-eip"))
+    cpu.save(tss + EFLAGS, 4, flags, (NT, "task-save-nt"), (RF, "push-rf"), (ALL, "task-save"))
+    for number, name in enumerate(GENERAL):
+        cpu.save(tss + REGISTERS + 4 * number, 4, cpu.get(name), (ALL, "task-save"))
+    for number, name in enumerate(IN_TSS):
+        cpu.save(tss + SELECTORS + 4 * number, 2, cpu.get(f"{name}.selector"), (ALL, "task-save"))
+
+
+def enter(cpu, selector, task, caller):
+    """Steps 9 to 11: busy bit and link of the new task, TR, and TS."""
+    cpu.set_segment("tr", selector, task, "task-tr", BUSY, "task-busy")
+    if caller is not None:
+        cpu.save(task.base() + LINK, 2, caller, (ALL, "task-backlink"))
+    cpu.set("cr0", TS, "task-ts", TS)
+
+
+def load(cpu, tss, nested, external):
+    """Steps 12 and 13, of which the last makes exceptions in the new task."""
+    cpu.may_read(tss + CR3, 4, "task-load")     # paging is off
+    cpu.set("eip", cpu.read(tss + EIP, 4, "task-load"), "task-load")
+    taken = FREE | RF | IF | IOPL | VIF | VIP
+    flags = cpu.read(tss + EFLAGS, 4, "task-load", rely=(taken | VM) & ~(NT if nested else 0))
+    if flags & VM:
+        raise Stuck("modelled", "a task in virtual-8086 mode")
+    cpu.set_flags(flags, taken, "task-load")
+    cpu.set_flags(NT if nested else flags, NT, "task-nt")
+    for number, name in enumerate(GENERAL):
+        cpu.set(name, cpu.read(tss + REGISTERS + 4 * number, 4, "task-load"), "task-load")
+    selectors = {name: cpu.read(tss + SELECTORS + 4 * number, 2, "task-load", room=4)
+                 for number, name in enumerate(IN_TSS)}
+    ldt = cpu.read(tss + LDT, 2, "task-load", room=4)
+    trap = cpu.read(tss + TRAP, 2, "task-trap", room=4, rely=1)
+
+    cpu.in_new_task = True
+    for name, selector in {**selectors, "ldtr": ldt}.items():
+        cpu.set_null(name, selector, "task-segment")
+    ring = selectors["cs"] & 3
+    cpu.set("cpl", ring, "task-cpl")
+    load_ldt(cpu, ldt, external)
+    load_stack(cpu, selectors["ss"], ring, external)
+    for name in ("ds", "es", "fs", "gs"):
+        if not is_null(selectors[name]):
+            load_data(cpu, name, selectors[name], ring, external)
+    load_code(cpu, selectors["cs"], ring, external)
+    cpu.need("task-trap", not trap & 1, Fault(DB), "T = 0")
+
+
+def needs_offset(cpu, external=0):
+    eip, limit = cpu.get("eip"), cpu.now("cs.limit")
+    cpu.need("task-offset", eip <= limit, Fault(GP, external), f"{eip:#x} <= {limit:#x}")
+
+
+def load_ldt(cpu, selector, external):
+    if is_null(selector):
+        return
+    bad = Fault(INVALID_TSS, error_code(selector, external))
+    cpu.need("task-ldt", not selector & TI, bad, "TI = 0")
+    table = descriptor_of(cpu, selector, "task-ldt", "task-ldt-read", bad)
+    cpu.need("task-ldt", table.system_type() == LDT_TYPE, bad, str(table))
+    cpu.need("task-ldt-present", table.present(), bad, "P = 1")
+    cpu.set_segment("ldtr", selector, table, "task-segment", mark=0)
+
+
+def load_stack(cpu, selector, ring, external):
+    bad = Fault(INVALID_TSS, error_code(selector, external))
+    cpu.need("task-stack", not is_null(selector), bad, f"{selector:04x}")
+    stack = descriptor_of(cpu, selector, "task-stack", "task-descriptor", bad)
+    cpu.need("task-stack", stack.is_writable_data(), bad, str(stack))
+    fits = stack.dpl() == ring and selector & 3 == ring
+    cpu.need("task-stack", fits, bad, f"CPL {ring}, RPL {selector & 3}, {stack}")
+    cpu.need("task-stack-present", stack.present(), Fault(SS, error_code(selector, external)), "P = 1")
+    cpu.set_segment("ss", selector, stack, "task-segment", ACCESSED, "accessed-task")
+
+
+def load_data(cpu, name, selector, ring, external):
+    bad = Fault(INVALID_TSS, error_code(selector, external))
+    data = descriptor_of(cpu, selector, "task-data", "task-descriptor", bad)
+    cpu.need("task-data", data.is_readable(), bad, str(data))
+    if not data.is_conforming():
+        fits = data.dpl_at_least(max(ring, selector & 3))
+        cpu.need("task-data", fits, bad, f"CPL {ring}, RPL {selector & 3}, {data}")
+    cpu.need("task-data-present", data.present(), Fault(NP, error_code(selector, external)), "P = 1")
+    cpu.set_segment(name, selector, data, "task-segment", ACCESSED, "accessed-task")
+
+
+def load_code(cpu, selector, ring, external):
+    bad = Fault(INVALID_TSS, error_code(selector, external))
+    cpu.need("task-code", not is_null(selector), bad, f"{selector:04x}")
+    code = descriptor_of(cpu, selector, "task-code", "task-descriptor", bad)
+    cpu.need("task-code", code.is_code(), bad, str(code))
+    if code.is_conforming():
+        cpu.need("task-code", code.dpl_at_most(ring), bad, f"RPL {ring}, conforming, {code}")
+    else:
+        cpu.need("task-code", code.dpl() == ring, bad, f"RPL {ring}, {code}")
+    cpu.need("task-code-present", code.present(), Fault(NP, error_code(selector, external)), "P = 1")
+    cpu.set_segment("cs", selector, code, "task-segment", ACCESSED, "accessed-task")
