@@ -33,6 +33,9 @@ A block is what stands between <!-- run: WHAT --> and <!-- end -->; WHAT is one 
 A line "=> TEXT" among commands or changes is what the words of the page count on: the
 answer so far, from the command above it, must contain TEXT, else scripts/ringside docs refuses to go on.
 
+A claim, <!-- holds: EXPRESSION -->words<!-- end -->, says what a value is; ringside/pages/claims.py
+has what an expression may say. One that does not hold is an error, with --check and without.
+
 A page was made with one compiler. With another one it is compared without addresses,
 and with another Bochs without what its debugger says; scripts/ringside docs mentions it.
 """
@@ -52,7 +55,7 @@ import tempfile
 from ringside.costs import cost
 from ringside.emulators import machines
 from ringside.emulators.machines import ROOT
-from ringside.pages import mistakes, tour
+from ringside.pages import claims, mistakes, tour
 
 MARK = re.compile(r"<!-- run: (.*?)-->(.*?)<!-- end -->", re.S)
 INLINE = ("made", "value", "measured", "count")
@@ -87,7 +90,7 @@ def blocks_of(page, text):
         if words[0] in INLINE and text[:match.start()].endswith("\n"):
             raise BadPage(f"{page}:{line}: a line must not begin with this block, Markdown would not look into it")
         yield Block(page, line, words[0], words[1:], [command for command in commands if command], match[2])
-    rest = MARK.sub("", text)
+    rest = claims.HOLDS.sub("", MARK.sub("", text))
     if lost := re.search(r"<!-- (run:|end).*", rest):
         raise BadPage(f"{page}: a block without its other half: {lost[0]}")
 
@@ -350,6 +353,10 @@ class Facts:
         return tour.Run(self.recorded or tour.own_recording())
 
     @functools.cached_property
+    def claimed(self):
+        return claims.names_of(self.run)
+
+    @functools.cached_property
     def reports(self):
         return mistakes.in_bochs()
 
@@ -438,6 +445,17 @@ def refilled(text, blocks, texts):
     return MARK.sub(replace, text)
 
 
+def false_claims(page, text, facts):
+    """What is said of each claim of a page that does not hold."""
+    said = []
+    for claim in claims.claims_of(page, text):
+        try:
+            claims.check(claim, facts.claimed)
+        except claims.Untrue as untrue:
+            said.append(str(untrue))
+    return said
+
+
 def main(arguments):
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--help", "-h", action="store_true")
@@ -462,9 +480,13 @@ def main(arguments):
             blocks = list(blocks_of(page, text))
             if not options.check and any(block.kind == "measured" for block in blocks):
                 facts.speeds = cost.measured()  # before anything else runs
+            untrue = false_claims(page, text, facts)
             texts = produce(blocks, facts)
-        except (BadPage, machines.Missing) as error:
+        except (BadPage, claims.Untrue, machines.Missing) as error:
             raise SystemExit(f"docs: {error}") from None
+        for what in untrue:
+            print(what)
+            code = 1
         if not options.check:
             new = refilled(text, blocks, texts)
             changed = sum(block.text != made for block, made in zip(blocks, texts))

@@ -40,6 +40,7 @@ class Run:
         self.emulator = recorded["emulator"]
         self.base = recorded["base"]
         self.symbols = recorded["symbols"]
+        self.frames = recorded["frames"]
         self.steps = list(recording.walk(recorded))
         self.names = {value: name for name, value in self.symbols.items() if name.isupper()}
         self.found = {}
