@@ -205,14 +205,15 @@ def loaded(selector, cpu):
 # ---- procs
 
 class Proc:
-    """A struct proc (ring0/frame.h)."""
+    """A struct proc (switch.h), and the frame that ends where it begins."""
 
     def __init__(self, start):
-        value = structure("proc", start)
+        frame = structure("frame", start)
         self.start = start
-        self.end = start + value["frame"].type.sizeof
+        self.end = start + frame.type.sizeof
+        value = structure("proc", self.end)
         self.name = chr(int(value["name"]))
-        self.code = int(value["frame"]["cs"])
+        self.code = int(frame["cs"])
         self.next = int(value["next"])
 
 

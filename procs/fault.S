@@ -5,6 +5,7 @@
 #include "ring0/frame.h"
 #include "ring0/segments.h"
 #include "ring0/vectors.h"
+#include "switch.h"
 
 #define FAULT_STACK_BYTES	2048
 
@@ -38,7 +39,7 @@ fault_entry:
 	mov	fault_error, %ecx	# 3rd
 	call	fault			# eax: the proc to go on with
 	lldt	PROC_LDT(%eax)
-	mov	%eax, %esp
+	lea	-FRAME_BYTES(%eax), %esp
 1:	restore_registers
 	iret
 	restored_since 1b

@@ -9,27 +9,28 @@
 #include "panel.h"
 #include "proc_segments.h"
 #include "show/report.h"
+#include "ring3/ask.h"
 #include "switch.h"
 
-extern struct proc proc_a;	/* p_proc.S */
+extern struct proc proc_a_end;	/* p_proc.S: A, at its frame's end */
 extern struct tss tss;
 
 static struct proc *ended;	/* the last one first */
 
-/* The proc whose frame's end is esp0: the one that runs, or is about to. */
+/* The one that runs, or is about to. */
 struct proc *proc_running(void)
 {
-	return (struct proc *)(tss.esp0 - FRAME_BYTES);
+	return (struct proc *)tss.esp0;
 }
 
 /*
  * Takes the running proc out of the ring.  Nothing of it is lost yet: frame and
  * data stay for whoever wants to look.
- * Out: the proc to go on with, esp0 at its frame's end; 0 if none is left.
+ * Out: the proc to go on with, which esp0 names now; 0 if none is left.
  */
 struct proc *proc_end(struct proc *proc)
 {
-	struct proc *next = switch_to_next(proc, &tss);
+	struct proc *next = switch_to_next(proc_frame(proc), &tss);
 	struct proc *before = next;
 
 	while (before->next != proc)
@@ -52,7 +53,7 @@ void procs_restart(void)
 
 		ended = proc->next;
 		proc->ended = false;
-		proc->frame = *proc->first;
+		*proc_frame(proc) = *proc->first;
 		for (unsigned i = 0; i < PROC_DATA_BYTES / sizeof *proc->ask; i++)
 			proc->ask[i] = 0;
 		*proc->ask = ASK_COUNT;
@@ -68,7 +69,7 @@ void proc_ask_mistake(unsigned number)
 {
 	if (number >= MISTAKES)
 		return;
-	if (proc_a.ended)
+	if (proc_a_end.ended)
 		procs_restart();
-	*proc_a.ask = ASK_MISTAKE + number;
+	*proc_a_end.ask = ASK_MISTAKE + number;
 }

@@ -6,10 +6,11 @@
 #include "show/pace.h"
 #include "panel.h"
 #include "procs.h"
+#include "ring3/ask.h"
 #include "switch.h"
 
 /* p_proc.S: the first to run, and the TSS. */
-extern struct proc proc_a;
+extern struct proc proc_a_end;
 extern struct tss tss;
 
 /* In: a proc that is asked for its count, unless it is asked for something else. */
@@ -26,18 +27,18 @@ static void ask_count(const struct proc *proc)
 void watch_start(void)
 {
 	look_start();
-	panel_start(&proc_a);
-	ask_count(&proc_a);
-	ask_count(proc_a.next);
+	panel_start(&proc_a_end);
+	ask_count(&proc_a_end);
+	ask_count(proc_a_end.next);
 }
 
 /*
  * From:	the gate, in place of switch_to_next, with the same in and out.
  * Stack:	ring0_stack.  Interrupts off.  gs: RING0_SCREEN.
  */
-struct proc *watched_switch(struct proc *from)
+struct proc *watched_switch(struct frame *saved)
 {
-	struct proc *to = switch_to_next(from, &tss);
+	struct proc *from = frame_proc(saved), *to = switch_to_next(saved, &tss);
 	uint64_t switches = look_begin(from->name, to->name);
 
 	if (pace_wants_picture())

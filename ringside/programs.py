@@ -111,7 +111,7 @@ PROCS = {
     "writable": ("A_DATA", "A_SCREEN"),
     "code_bytes": "proc_a_code_bytes",
     "ldt": "proc_a_ldt",
-    "ended": {"A": "proc_a + proc.ended", "B": "proc_b + proc.ended"},
+    "ended": {"A": "proc_a_end + proc.ended", "B": "proc_b_end + proc.ended"},
     "spoilt": ("cs", "0"),
     "b_has": B_HAS,
     "untouched": {"GDT": ("gdt", "gdt_end"), **THEIR_OWN, "TSS": ("tss + 8", "tss + 104")},

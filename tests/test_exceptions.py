@@ -13,7 +13,7 @@ UD2 = b"\x0f\x0b"
 LOOP = b"\xeb\xfe"
 ROW = 160
 RING0_DATA, TSS = 0x10, 0x18
-LDT_OF_PROC = 80  # in struct proc
+LDT_OF_PROC = 12  # in struct proc
 SS0 = 8           # in the TSS
 ESP0 = 4
 RF = 0x10000      # QEMU 7.2 leaves it to the guest
@@ -132,7 +132,7 @@ def test_ring_0s_own_fault_is_told_with_all_registers_and_the_stack(emulator):
     with emulator() as machine:
         machine.run_to("proc_a_int")
         machine.write(linear("switches_left"), (9).to_bytes(4, "little"))  # by the usual path
-        machine.write(linear("proc_b") + LDT_OF_PROC, RING0_DATA.to_bytes(2, "little"))
+        machine.write(linear("proc_b_end") + LDT_OF_PROC, RING0_DATA.to_bytes(2, "little"))
         machine.run_to("switch_to_next")
         back = int.from_bytes(machine.read(machines.BASE + machine.values()["esp"], 4), "little")
         machine.run_to(machines.BASE + back)  # lldt

@@ -18,7 +18,7 @@
 
 #include "ring0/frame.h"
 #include "procs/proc_segments.h"
-#include "procs/procs.h"
+#include "ring3/ask.h"
 
 /*  place  selector          base               size               type         DPL  purpose */
 #define TASK_SEGMENTS(SEG) \
@@ -41,7 +41,7 @@ struct task {
 	} jump;
 	struct tss tss;
 	struct task *next;		/* whose turn it is after this one */
-	volatile uint32_t *ask;		/* in its data: what ring 0 wants (procs.h) */
+	volatile uint32_t *ask;		/* in its data: what ring 0 wants (ask.h) */
 	const struct tss *first;	/* what it starts with */
 	uint16_t selector;		/* of its TSS */
 	char name;

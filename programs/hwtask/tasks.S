@@ -2,7 +2,7 @@
  * What the two forms of HWTASK share: the tables, the tasks, the exceptions, the procs.
  * How one gets from one task to another is in hwtask.S and in hwjump.S; begin there.
  */
-#include "procs/procs.h"
+#include "ring3/ask.h"
 #include "ring0/tables.h"
 #include "task.h"
 

@@ -20,7 +20,7 @@
  * breakpoint); the label after it names the place.
  */
 #include "ring0/frame.h"
-#include "procs/procs.h"
+#include "ring3/ask.h"
 #include "ring0/tables.h"
 #include "thread.h"
 #include "thread_segments.h"

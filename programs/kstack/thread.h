@@ -50,7 +50,7 @@
  * USER_DATA, since no instruction says where a segment begins.
  */
 #define TLS_SELF	0
-#define ASKED		4	/* TLS_1: ring 0 asks here (procs/procs.h) ... */
+#define ASKED		4	/* TLS_1: ring 0 asks here (ring3/ask.h) ... */
 #define TURNS		4	/* TLS_2: 64 bits */
 #define CLOCK		12	/* TLS_2: whether the thread shows the time */
 

@@ -8,7 +8,7 @@
 #include "show/look.h"
 #include "ring0/machine.h"
 #include "show/pace.h"
-#include "procs/procs.h"
+#include "ring3/ask.h"
 #include "show/report.h"
 #include "show/screen.h"
 #include "show/text.h"

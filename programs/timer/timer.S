@@ -17,8 +17,9 @@
 #include "procs/first_frame.h"
 #include "ring0/machine.h"
 #include "procs/proc_segments.h"
-#include "procs/procs.h"
+#include "ring3/ask.h"
 #include "ring0/tables.h"
+#include "switch.h"
 
 
 /* ---- start ------------------------------------------------------------- */
@@ -44,9 +45,9 @@ start:
 	mov	$TSS, %eax
 	ltr	%ax
 
-	mov	$proc_a, %eax
+	mov	$proc_a_end, %eax
 	lldt	PROC_LDT(%eax)
-	mov	%eax, %esp
+	lea	-FRAME_BYTES(%eax), %esp
 1:	restore_registers
 	iret				# ring 3, until the first tick
 	restored_since 1b
@@ -152,7 +153,7 @@ tick:
 	save_registers
 	mov	$PIC_END, %al		# until it is told, the interrupt controller holds
 	out	%al, $PIC_1		# the next tick back
-	mov	%esp, %eax		# the frame's start is the proc
+	mov	%esp, %eax		# the frame: C's 1st argument
 
 	lds	%cs:ring0_stack_pointer, %esp
 	les	%cs:tss_pointer, %edx
@@ -162,7 +163,7 @@ tick:
 	jz	1f
 	call	switch_to_next		# switch.c; eax: the proc whose turn it is
 	lldt	PROC_LDT(%eax)
-	mov	%eax, %esp
+	lea	-FRAME_BYTES(%eax), %esp
 2:	restore_registers
 	iret
 	restored_since 2b
@@ -171,7 +172,7 @@ tick:
 	mov	%ecx, %gs
 	call	watched_switch		# procs/watch.c: the same, for all to see
 	lldt	PROC_LDT(%eax)
-	mov	%eax, %esp
+	lea	-FRAME_BYTES(%eax), %esp
 	cmpw	$tick_with_stop, idt_gate
 2:	restore_registers		# pops change no flags
 	jne	3f

@@ -24,7 +24,7 @@ struct player {
 	bool ended;
 	uint16_t ldt;			/* selector of what it may name */
 	uint32_t code_bytes;
-	volatile uint32_t *data;	/* its own; first: what ring 0 asks (procs.h) */
+	volatile uint32_t *data;	/* its own; first: what ring 0 asks (ask.h) */
 };
 
 const char *user_context_error(const struct user_context *context, const struct user_memory *memory);

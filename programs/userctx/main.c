@@ -18,7 +18,7 @@
 #include "ring0/machine.h"
 #include "show/pace.h"
 #include "ring0/panic.h"
-#include "procs/procs.h"
+#include "ring3/ask.h"
 #include "show/report.h"
 #include "show/screen.h"
 #include "show/text.h"

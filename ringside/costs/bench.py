@@ -26,7 +26,6 @@ from ringside.emulators import machines
 
 WORK = machines.BUILD / "bench"
 SUM_STEPS = 3  # of the boot sector, for a word of the file
-FLOOR = 24  # the shortest known to us with everything saved and C in between
 
 # A line of Bochs' trace: cs, eip, disassembly.
 TRACE = re.compile(r"^\(0\)\.\[\d+\] \[\w+\] (\w+):(\w+) \(.*?\): (.*?) *;", re.M)
@@ -62,12 +61,11 @@ def switch():
                 break
             bochs.run_to(b_first)
         steps = trace(bochs, b_first)
-    print(f"From A's int to B's first instruction: {len(steps)} instructions "
-          f"(floor known: {FLOOR})\n")
+    print(f"From A's int to B's first instruction: {len(steps)} instructions\n")
     for cs, eip, text in steps:
         print(f"  {cs}:{eip[-8:]}  {text}")
-    print("\nBeyond the floor: lldt, so that a proc can name no segment of the other. dec and jz\n"
-          "count, for log and screen; lds and les save as many.\n")
+    print("\nlldt is there so that a proc can name no segment of the other; dec and jz count, for log\n"
+          "and screen. docs/costs.md says what less would cost.\n")
 
 
 def bios_calls(elf, base):

@@ -80,6 +80,7 @@ gate     where the gate leads
 DESIGNS = (
     Design("6: general registers", "floors", INTS, None, lambda *_: 4 * (5 + 8), ("ringside/costs/floors.S",), "floor_general"),
     Design("14: and segment registers", "floors", INTS, None, proc_state("frame"), ("ringside/costs/floors.S",), "floor_segments"),
+    Design("21: and C", "floors", INTS, None, proc_state("frame"), ("ringside/costs/floors.S", "switch.c"), "floor_c"),
     Design("P_PROC", "p_proc", INTS, None, proc_state("frame"),
            ("p_proc.S", "switch.c", "ring0/frame.h", "procs/first_frame.h")),
     Design("TIMER", "timer", None, by_esp0, proc_state("frame"),
@@ -302,7 +303,7 @@ def counted_in_linux():
 # ---- more procs
 
 def places(symbols, count, size, headroom):
-    """Offsets for so many struct procs in what P_PROC leaves free of its 64 KiB, away from code."""
+    """Offsets for so many frames and struct procs in what P_PROC leaves free of its 64 KiB, away from code."""
     free = ((symbols["data_in_file"] + 0xfff & ~0xfff, symbols["data_start"]), (symbols["bss_end"], 0x10000))
     for below in range(headroom, -1, -4):  # nothing will fault there: it may be less, if room is scarce
         found = [start + below for first, end in free for start in range(first, end - below - size + 1, below + size)]
@@ -317,12 +318,13 @@ def ring_playing(procs, emulator, kinds=None):
     kind = (kinds or STEPPED)[emulator]
     with kind() as machine:
         machine.run_to("ckpt_frames")
-        symbols, size, frame = machine.symbols, struct_bytes(machines.PROGRAM, "proc"), struct_bytes(machines.PROGRAM, "frame")
+        symbols, frame = machine.symbols, struct_bytes(machines.PROGRAM, "frame")
+        size = frame + struct_bytes(machines.PROGRAM, "proc")
         headroom = symbols["proc_b"] - symbols["proc_a"] - size
         ring = [symbols["proc_a"], symbols["proc_b"], *places(symbols, procs - 2, size, headroom)]
         like = [machine.read(machine.linear(name), size) for name in ("proc_a", "proc_b")]
         for number, place in enumerate(ring):
-            following = struct.pack("<I", ring[(number + 1) % procs])
+            following = struct.pack("<I", ring[(number + 1) % procs] + frame)
             raw = like[number % 2]
             if number < 2:
                 machine.write(machines.BASE + place + frame, following)

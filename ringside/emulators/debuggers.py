@@ -41,7 +41,7 @@ FRAME = "gs fs es ds edi esi ebp pusha_esp ebx edx ecx eax eip cs eflags esp ss"
 FRAME_BYTES = 4 * len(FRAME)
 PUSHED_BY_INT = 4 * 5
 
-# enum key of ring0/machine.h; ASK_MISTAKE of procs/procs.h.
+# enum key of ring0/machine.h; ASK_MISTAKE of ring3/ask.h.
 KEYS = {key: number for number, key in enumerate(" +-fqr1234567", 1)}
 ASK_MISTAKE = 2
 

@@ -24,7 +24,7 @@ WIDTH = 80
 FRAME_NAMES = ["(esp)" if name == "pusha_esp" else name for name in recording.FRAME_WORDS]
 FRAME_BYTES = 4 * len(FRAME_NAMES)
 CPU_BYTES = 4 * 5  # the five words that int pushes and iret pops
-PROC_LDT = FRAME_BYTES + 12  # where a proc's LDT is named, behind its frame
+PROC_LDT = 12  # where a proc's LDT is named, behind its frame's end
 TSS_BYTES = 104
 TSS_NAMES = {4: "esp0", 8: "ss0"}
 BUSY = 2  # of a TSS descriptor's type
@@ -126,7 +126,7 @@ class Run:
         for letter in "AB":
             if 0 <= offset - self.frame(letter) < FRAME_BYTES:
                 return f"{letter}'s frame: {FRAME_NAMES[(offset - self.frame(letter)) // 4]}"
-            if offset - self.frame(letter) == PROC_LDT:
+            if offset - self.end(letter) == PROC_LDT:
                 return f"which LDT is {letter}'s: {self.selector(value)}"
         return ""
 

@@ -43,8 +43,8 @@ OWN = {letter: {"cs": SYMBOLS[f"{letter.upper()}_CODE"], "gs": SYMBOLS[f"{letter
                 **dict.fromkeys(("ss", "ds", "es"), SYMBOLS[f"{letter.upper()}_DATA"])} for letter in "ab"}
 END = {letter: SYMBOLS[f"proc_{letter}_end"] for letter in "ab"}
 STACK = 256  # a proc's esp at its int
-ENDED = FRAME_BYTES + 16  # in struct proc, the last word
-HEADROOM = END["b"] - FRAME_BYTES - (SYMBOLS["proc_a"] + ENDED + 4)
+ENDED = 16  # in struct proc, the last word
+HEADROOM = SYMBOLS["proc_b"] - (END["a"] + ENDED + 4)
 UNTOUCHED = bytes(range(1, HEADROOM + 1))  # what the soak has put there
 
 
@@ -129,7 +129,7 @@ class Soak:
         running = next(letter for letter in "ab" if END[letter] == esp0)
         self.demand(values["esp"] == esp0 - PUSHED_BY_INT, "esp inside the gate", f"{values['esp']:08x}")
 
-        ended = {letter: bool(machine.word(f"proc_{letter}", ENDED)) for letter in "ab"}
+        ended = {letter: bool(machine.word(f"proc_{letter}_end", ENDED)) for letter in "ab"}
         self.demand(not ended[running], f"proc {running} has ended, and runs")
         counts = {}
         for letter in "ab":
@@ -231,7 +231,7 @@ class Soak:
     def await_start(self):
         """The keyboard is read within some looks."""
         for _ in range(100):
-            if not any(self.machine.word(f"proc_{letter}", ENDED) for letter in "ab"):
+            if not any(self.machine.word(f"proc_{letter}_end", ENDED) for letter in "ab"):
                 break
             self.machine.run_for(A_LOOK_OF_RING_0)
         return self.check()
