@@ -24,7 +24,10 @@ struct proc *fault(struct frame *frame, uint32_t vector, uint32_t error)
 
 	struct proc *next = proc_end(proc);
 
-	report_end(proc->name, proc->place, proc_frame(proc), &cause, next ? next->name : 0);
+	/* What it could not get back lies in its frame still; all else, where the CPU and
+	   fault_entry have pushed it. */
+	report_end(proc->name, proc->place, cause.restoring ? proc_frame(proc) : frame,
+		   &cause, next ? next->name : 0);
 	if (!next)
 		halt();
 	watchdog_start();		/* the next one's time begins now */

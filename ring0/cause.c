@@ -64,6 +64,14 @@ bool fault_ends(char proc, const struct frame *frame, struct cause *cause)
 	uint32_t vector = cause->vector;
 
 	clocks_forget();
+	if (frame->eflags & EFLAGS_VM) {
+		/* In virtual-8086 mode cs is no selector and has no RPL: ring 3 all the
+		   same.  Intel lets no iret of ring 3 go there; QEMU does.  The CPU has
+		   pushed four words more, so there is no way back into the frame. */
+		if (vector >= IRQ_VECTORS)
+			interrupt_end(vector - IRQ_VECTORS);
+		return true;
+	}
 	if (frame->cs & SELECTOR_RPL) {
 		if (vector >= IRQ_VECTORS)
 			return interrupt_ends(vector - IRQ_VECTORS);

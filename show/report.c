@@ -32,6 +32,8 @@ static void code_text(char *to, const struct frame *frame)
 	bool valid;
 
 	*to = 0;
+	if (frame->eflags & EFLAGS_VM)	/* cs is no selector */
+		return;
 	__asm__("lar %2, %0" : "=r"(rights), "=@ccz"(valid) : "r"((uint32_t)frame->cs));
 	if (!valid || (rights & readable) != readable)
 		return;

@@ -484,3 +484,21 @@ def test_at_a_dos_prompt_each_program_plays_and_q_goes_back_to_the_prompt(dosbox
         assert after[segment_bytes:] == before[segment_bytes:]      # the PICs' masks, and all vectors
         switches, = struct.unpack_from("<Q", after, machines.sym("switches", BUILD / f"{program}.elf"))
         assert switches > 16, program
+
+
+def test_keys_that_were_let_go_meanwhile_are_not_down_for_dos(dos, tmp_path):
+    """Shift, Ctrl and Alt were held when the program began; nobody has told the BIOS of their end."""
+    flags = {0x417: 0x0f, 0x418: 0x03, 0x496: 0x0f}
+    with boot(debuggers.Qemu, dos, "p_proc", tmp_path) as machine:
+        for place, bits in flags.items():
+            machine.write(place, bytes([machine.read(place, 1)[0] | bits]))
+        machine.press("q")
+        machine.run_to(dos.back)
+        assert {place: machine.read(place, 1)[0] & bits for place, bits in flags.items()} == dict.fromkeys(flags, 0)
+
+
+def test_a_debuggers_breakpoints_are_as_they_were(dos, tmp_path):
+    with boot(debuggers.Bochs, dos, "p_proc", tmp_path) as machine:
+        machine.press("q")
+        machine.run_to(dos.back)
+        assert re.search(r"DR7=0x0*400\b", machine.cmd("dreg"))

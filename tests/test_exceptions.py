@@ -7,7 +7,8 @@ import re
 
 from ringside.emulators import machines
 import pytest
-from ringside.emulators.debuggers import BOTH, GENERAL, NAMES, SEGMENTS, SYMBOLS, Bochs, count, linear, patched
+from ringside.emulators.debuggers import (BASE, BOTH, GENERAL, NAMES, SEGMENTS, SYMBOLS, Bochs, Qemu, count, knowing,
+                                          linear, patched)
 
 UD2 = b"\x0f\x0b"
 LOOP = b"\xeb\xfe"
@@ -186,3 +187,49 @@ def test_without_a_stack_for_ring_0_there_is_a_report_and_no_reboot(emulator, of
         assert "#DF, vector 0x08: double fault" in text
         assert "reboot" not in text
         assert len([line for line in machine.log() if line.startswith("boot")]) == 1
+
+
+# ---- virtual-8086 mode, where cs has no RPL
+
+PROGRAMS = ("p_proc", "kstack", "userctx", "timer", "hwtask", "hwjump")
+VM = 0x20000
+UNUSED = 0xffe0     # in the program's 64 KiB
+PIC_1_DATA = 0x21
+INTO_V86 = (0, 0, 0, 0, BASE >> 4, UNUSED, VM | 0x202, BASE >> 4, UNUSED)   # gs fs ds es ss esp eflags cs eip
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_proc_that_gets_into_virtual_8086_mode_ends_there_and_the_other_plays_on(program, tmp_path):
+    """QEMU's iret sets VM in any ring. cs is 1000 there: a proc's exception must not pass for ring 0's own."""
+    qemu, _ = knowing(program)
+    with qemu(machines.floppy_that_starts(program, tmp_path / "floppy.img")) as machine:
+        code = next(name for name in ("proc_a_code", "thread_code") if name in machine.symbols)
+        machine.run_to(code)
+        iret = b"".join(b"\x68" + word.to_bytes(4, "little") for word in INTO_V86) + b"\xcf"
+        before = machine.read(machine.linear(code), len(iret))
+        machine.write(machine.linear(code), iret)
+        machine.write(BASE + UNUSED, b"\xf4")  # hlt
+        machine.hmp(f"o /b {PIC_1_DATA:#x} 0xff")  # no alarm, no tick: the hlt comes first
+        while not machine.values()["eflags"] & VM:
+            machine.step()
+        machine.write(machine.linear(code), before)  # KSTACK's threads share it
+        machine.go()
+        machine.wait_log("end proc=A alive=B")
+        fault = without_switches(machine)[0]
+        assert fault.startswith("fault proc=A vector=0d name=#GP error=0000 ")
+        assert f"cs:eip={BASE >> 4:04x}:{UNUSED:08x} ss:esp={BASE >> 4:04x}:{UNUSED:08x}" in fault
+        machine.wait_log("switch n=.* from=B to=B")
+        assert not [line for line in machine.log() if line.startswith(("panic", "halt"))]
+
+
+def test_the_report_of_a_broken_stack_segment_names_what_it_can(tmp_path):
+    """HWTASK: a task switch that fails leaves ss half loaded in QEMU; the report is read by ss and ds alike."""
+    qemu, _ = knowing("hwtask")
+    with qemu(machines.floppy_that_starts("hwtask", tmp_path / "floppy.img")) as machine:
+        machine.run_to("proc_a_code")
+        ldt = machine.word("proc_a_tss", 96, 2)
+        machine.write(machine.linear("proc_b_tss") + 96, ldt.to_bytes(2, "little"))
+        machine.go()
+        machine.wait_log("^(panic|fault) ")
+        text = [line for line in machine.log() if line.startswith(("panic", "fault"))][0]
+        assert re.search(r" name=(#?[A-Z0-9]+|unknown) ", text) and text.isascii()

@@ -128,9 +128,10 @@ fault_entry:
 	popl	%ss:fault_error
 	save_registers
 	mov	%esp, %eax		# fault's 1st argument: the frame
-	lds	%cs:fault_stack_pointer, %esp
-	push	%ds
-	pop	%es
+	lss	%cs:fault_stack_pointer, %esp	# ss may be what is broken
+	mov	%ss, %edx
+	mov	%edx, %ds
+	mov	%edx, %es
 	mov	$RING0_SCREEN, %edx
 	mov	%edx, %gs
 	cld

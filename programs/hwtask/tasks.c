@@ -141,7 +141,8 @@ struct frame *fault(struct frame *frame, uint32_t vector, uint32_t error)
 
 	struct task *next = task_end(task);
 
-	report_end(task->name, task->place, &task->frame, &cause, next ? next->name : 0);
+	report_end(task->name, task->place, cause.restoring ? &task->frame : frame, &cause,
+		   next ? next->name : 0);
 	if (!next)
 		halt();
 	watchdog_start();		/* the next one's time begins now */

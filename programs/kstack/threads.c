@@ -137,7 +137,8 @@ void fault(const struct frame *frame, uint32_t vector, uint32_t error)
 
 	struct thread *next = leave(ending);
 
-	report_end(ending->name, ending->place, thread_frame(ending), &cause,
+	report_end(ending->name, ending->place,
+		   cause.restoring ? thread_frame(ending) : frame, &cause,
 		   next ? next->name : 0);
 	if (!next)
 		halt();
