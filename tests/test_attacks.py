@@ -9,7 +9,7 @@ import subprocess
 
 from ringside.attacks import attacks
 from ringside.emulators import machines
-from ringside import programs
+from ringside.recorder import programs
 import pytest
 from ringside.attacks import siege
 

@@ -24,7 +24,7 @@ import sys
 import time
 
 from ringside.attacks import attacks
-from ringside import programs
+from ringside.recorder import programs
 from ringside.attacks import siege
 
 EMULATORS = ("bochs", "qemu")

@@ -29,7 +29,7 @@ import subprocess
 import tempfile
 
 from ringside.emulators import machines
-from ringside import programs
+from ringside.recorder import programs
 from ringside.emulators.debuggers import COM_START
 
 UD2 = b"\x0f\x0b"

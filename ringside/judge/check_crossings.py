@@ -25,7 +25,7 @@ from ringside.judge import compare
 from ringside.judge import judge
 from ringside.emulators import machines
 from ringside.judge import mutate
-from ringside import programs
+from ringside.recorder import programs
 from ringside.recorder import record
 from ringside.recorder import recording
 

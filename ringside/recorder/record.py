@@ -19,7 +19,7 @@ step of its own. In Bochs no recording begins at the first instruction of its ha
 the debugger does not stop.
 
 What a recording is, is said in ringside/recorder/recording.py; what is to be known of each program, in
-ringside/programs.py.
+ringside/recorder/programs.py.
 """
 
 import argparse
@@ -35,7 +35,7 @@ import tempfile
 
 from ringside.emulators import debuggers
 from ringside.emulators import machines
-from ringside import programs
+from ringside.recorder import programs
 from ringside.recorder import recording
 
 STACK_WORDS = 8  # below esp, and from esp on
