@@ -27,13 +27,13 @@
  *
  * Disk:	four ways to it are tried, in this order, until one leads to the
  *		second sector (see Guards), so that a wrong one does no harm:
- *		1. drive dl, with the tracks and heads that the BIOS says it has
- *		   (a stick may call itself a floppy and have 63 and 255), from the
- *		   sector on that the BPB calls hidden: 0, unless MBR or CD say more
- *		2. the same with 18 and 2, from sector 0 on: a 1.44 MB floppy in a
- *		   drive that could do more; or a BPB that is damaged
+ *		1. drive dl.  A floppy has the tracks and heads that the BIOS says
+ *		   (a stick may be called one, with 63 and 255).  A disk is read from
+ *		   the sector on that the BPB counts as hidden (see HIDDEN).
+ *		2. drive dl, with 18 sectors to a track and two heads, from sector 0
+ *		   on: a 1.44 MB floppy in a drive that can do more; a damaged BPB
  *		3. drive 0x80: some BIOSes boot a disk and forget to say so
- *		4. the partition at ds:si
+ *		4. the same from where the partition at ds:si starts
  *
  * Guards:	the words of the first sector's code add up to SECTOR_SUM, and so do
  *		all words of the second sector.  (scripts/mkfloppy sees to it.)  The
@@ -409,21 +409,21 @@ track:
 	mov	$3, %ch			# tries
 try:
 	push	%cx
-	mov	HIDDEN, %ax		# dx:ax, as the drive counts
-	mov	HIDDEN + 2, %dx
+	les	HIDDEN, %ax		# es:ax
+	mov	%es, %dx
 	add	SECTOR(%bp), %ax
 	adc	$0, %dx
 	mov	%ax, PACKET_SECTOR(%bp)
 	mov	%dx, PACKET_SECTOR + 2(%bp)
 
-	xor	%dx, %dx		# a drive with tracks is a small one
+	mov	SECTOR(%bp), %ax	# a floppy has no partitions
+	xor	%dx, %dx
 	mov	TRACK(%bp), %bx
 	div	%bx			# ax = track, dx = sector in it
 	sub	%dx, %bx		# bx = sectors from there to its end,
-	mov	$0, %ch
-	cmp	%cx, %bx
+	cmp	%cl, %bl
 	jb	1f
-	mov	%cx, %bx		# or as many as are wanted
+	mov	%cl, %bl		# or as many as are wanted
 1:	mov	%bx, PACKET_COUNT(%bp)
 	push	%bx
 
