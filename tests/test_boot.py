@@ -150,6 +150,32 @@ def clusters_changed_round(floppy):
     floppy.data[at:at + 1024] = floppy.data[at + 512:at + 1024] + floppy.data[at:at + 512]
 
 
+def word(floppy, number):
+    """The offset of a word of the file, which lies in one piece."""
+    return floppy.place(floppy.chain(NAME)[0]) + 2 * number
+
+
+def words_changed_round(distance):
+    """Two words of the file that are so many apart, the first two that differ."""
+    def damage(floppy):
+        for number in range(2000):
+            one, other = word(floppy, number), word(floppy, number + distance)
+            if floppy.data[one:one + 2] != floppy.data[other:other + 2]:
+                floppy.data[one:one + 2], floppy.data[other:other + 2] = \
+                    floppy.data[other:other + 2], floppy.data[one:one + 2]
+                return
+        raise AssertionError("all words are alike")
+    return damage
+
+
+def zero_to(value):
+    """The file's first word of 0 becomes another."""
+    def damage(floppy):
+        at = next(at for at in range(word(floppy, 0), word(floppy, 4000), 2) if not any(floppy.data[at:at + 2]))
+        floppy.data[at:at + 2] = value.to_bytes(2, "little")
+    return damage
+
+
 def shorter_by_a_cluster(floppy):
     floppy.set(NAME, size=floppy.get(NAME, "size") - 512)
 
@@ -184,6 +210,10 @@ DAMAGED = {
     "a loop of all clusters": (link(-1, 2), "bad file"),
     "damaged by a bit": (another_bit, "bad file"),
     "in the wrong order": (clusters_changed_round, "bad file"),
+    "with two words changed round, 585 apart": (words_changed_round(585), "bad file"),
+    "with two words changed round, 1 apart": (words_changed_round(1), "bad file"),
+    "with fff1 in place of 0000": (zero_to(0xfff1), "bad file"),
+    "with ffff in place of 0000": (zero_to(0xffff), "bad file"),
     "of another sum": (entry(sum=1), "bad file"),
 }
 
@@ -202,6 +232,17 @@ def test_restarts_the_machine_at_a_key(floppy, image):
         assert machine.alive()
         machine.key("\n")
         assert machine.wait_exit() == 0         # QEMU's -no-reboot
+
+
+def test_the_sum_sees_any_two_words_that_have_changed_places():
+    places = [pow(65536, number, 65519) for number in range(0xf000 // 2)]
+    assert len(set(places)) == len(places)
+
+
+def test_what_the_sum_does_not_see_is_what_the_boot_sector_says(floppy, image):
+    zero_to(0xffef)(floppy)
+    with debuggers.Qemu(floppy.save(image)) as machine:
+        machine.run_to(ENTERED)
 
 
 # ---- reading
