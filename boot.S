@@ -35,21 +35,27 @@
  *		3. drive 0x80: some BIOSes boot a disk and forget to say so
  *		4. the same from where the partition at ds:si starts
  *
- * Guards:	the words of the first sector's code add up to SECTOR_SUM, and so do
- *		all words of the second sector.  (scripts/mkfloppy sees to it.)  The
- *		first sector adds itself up before it does anything else.  So a bit
- *		that has changed is found before it does harm, unless it is one of
- *		those that do this: GUARD_BITS_LOST in tests/test_boot.py.
+ * Guards:	the words of the first sector's code (3e-1df) add up to SECTOR_SUM,
+ *		and so do all words of the second sector: scripts/mkfloppy sees to
+ *		it.  The first sector adds itself up before it does anything else,
+ *		and the second one before that runs.  Any single bit that has changed
+ *		is found.  But 117 bytes of the first sector find it and say so: what
+ *		comes before the sum, add_up, complain and say.  Of the 3,344 bits of
+ *		the code 200 have been seen to end in silence when they changed, all
+ *		of them there; as have 9 of the 24 of the jump in front of the BPB.
+ *		The name and the BPB are not added up: others write there.
  *
  * Sum:		a directory entry may hold the sum of its file, as scripts/mkfloppy
  *		writes it there: all its 16-bit words in a row are one long number,
  *		and the sum is what is left when 65519, a prime, divides it.  It
  *		stands where FAT32 has the upper half of the first cluster.
- *		Whoever writes a file anew leaves 0 there: not to be checked.
- *		It sees any two words that have changed places: it would take a file
- *		of 32,759 words for a place to count as much as another.  It does
- *		not see a word of 0000-0010 that becomes ffef-ffff, 65519 more, or
- *		the other way round; and of all other damage one in 65,519.
+ *		DOS, when it writes a file, leaves 0 there: not to be checked.
+ *		Any two words that have changed places are seen: what a place counts
+ *		comes again only after 32,759 words, and a file has 30,720.  (With
+ *		65521 it comes after 585.)  What is not seen: a word of 0000-0010
+ *		that becomes one of ffef-ffff, 65519 more, or the other way round;
+ *		and of larger damage one case in 65,519.  A file whose sum is 0 by
+ *		chance is not checked.
  *
  * Memory:	00500-07bff	stack; on its top the state of the disk; in it,
  *				at 0522, the diskette table, where DOS has its
@@ -274,7 +280,7 @@ start:
 	movw	$DISKETTE_TABLE, DISKETTE_VECTOR
 	mov	%ds, DISKETTE_VECTOR + 2
 
-	# The ways to the disk.  Whichever leads there does not come back from look.
+	# The four ways to the disk.  look does not come back from the right one.
 	call	look
 	push	%ax			# ah = status: it is the first way's that is told
 
