@@ -39,11 +39,11 @@
  *		and so do all words of the second sector: scripts/mkfloppy sees to
  *		it.  The first sector adds itself up before it does anything else,
  *		and the second one before that runs.  Any single bit that has changed
- *		is found.  But 117 bytes of the first sector find it and say so: what
- *		comes before the sum, add_up, complain and say.  Of the 3,344 bits of
- *		the code 200 have been seen to end in silence when they changed, all
- *		of them there; as have 9 of the 24 of the jump in front of the BPB.
- *		The name and the BPB are not added up: others write there.
+ *		is found, but the code that finds it and says so may be the one that
+ *		is damaged: what comes before the sum, add_up, complain and say.  Of
+ *		the 3,344 bits in 3e-1df, changed one by one, 200 end in silence, all
+ *		of them there; so do 9 of the 24 bits of the jump to start.  Name and
+ *		BPB are not added up, because others write there.
  *
  * Sum:		a directory entry may hold the sum of its file, as scripts/mkfloppy
  *		writes it there: all its 16-bit words in a row are one long number,

@@ -259,6 +259,13 @@ def test_it_says_what_will_be_lost_and_writes_the_image_and_no_more(host):
         pc.wait_log("switch n=1 ")
 
 
+def test_the_cds_image_can_be_written_instead(host, cd):
+    assert host.usb("--image", cd, "/dev/sdx").returncode == 0
+    assert host.stick.read_bytes().startswith(cd.read_bytes())
+    with machines.Qemu(host.stick, drive="usb") as pc:
+        pc.wait_log("switch n=1 ")
+
+
 def test_a_link_leads_to_its_stick(host):
     link = host.folder / "dev/disk/by-id/usb-Acme"
     link.parent.mkdir(parents=True)
