@@ -79,7 +79,7 @@
  * No instruction is younger than the 8086: an old CPU must get far enough to
  * say that it is too old.
  */
-	.code16				# first: 32-bit mode is none of an 8086
+	.code16
 #ifndef __clang__
 	.arch	i8086			# clang has no such directive
 #endif
@@ -284,7 +284,7 @@ start:
 	call	look
 	push	%ax			# ah = status: it is the first way's that is told
 
-	xor	%ax, %ax
+	xor	%ax, %ax		# the second
 	mov	%ax, HIDDEN
 	mov	%ax, HIDDEN + 2
 	mov	$HEADS, %al
@@ -293,10 +293,10 @@ start:
 	mov	%ax, TRACK(%bp)
 	call	look
 
-	orb	$FIRST_DISK, DRIVE(%bp)
+	orb	$FIRST_DISK, DRIVE(%bp)	# the third
 	call	look
 
-	les	PARTITION(%bp), %ax	# es:ax
+	les	PARTITION(%bp), %ax	# the fourth; es:ax
 	mov	%ax, HIDDEN
 	mov	%es, HIDDEN + 2
 	call	look
