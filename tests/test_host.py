@@ -151,7 +151,7 @@ def test_shellcheck_has_no_remarks():
 def test_a_missing_tool_is_named_with_its_package(path_without):
     lacking = path_without("mformat", "mcopy", "qemu-system-i386", "bochs", "xorriso")
     for command, package in [(["scripts/mkfloppy", DESCRIPTION, "/dev/null", machines.BUILD], "mtools"),
-                             (["scripts/mkiso", DESCRIPTION, FLOPPY, "/dev/null"], "xorriso"),
+                             (["scripts/mkiso", DESCRIPTION, FLOPPY, "/dev/null", "/dev/null"], "xorriso"),
                              (["scripts/run"], "qemu-system-x86"), (["scripts/bochs"], "bochs")]:
         tried = run(*command, env=lacking)
         assert tried.returncode == 1
