@@ -125,15 +125,18 @@ bochs-headless: $(IMAGE)
 	@scripts/bochs --headless $(START)
 
 # ---- on real machines -----------------------------------------------------
-#: make iso             a CD that boots, build/ringpong.iso
+#: make iso             a CD that boots, and from a stick too: build/ringpong.iso
 #: make usb             how to write a USB stick; DEVICE=/dev/sdX writes it, after it has asked
 
 DEVICE =
 
 .PHONY: iso usb
 iso: $B/ringpong.iso
-$B/ringpong.iso: $(IMAGE) floppy.img.in scripts/mkiso
-	scripts/mkiso floppy.img.in $(IMAGE) $@
+$B/ringpong.iso: $(IMAGE) floppy.img.in scripts/mkiso $B/mbr.bin
+	scripts/mkiso floppy.img.in $(IMAGE) $B/mbr.bin $@
+$B/mbr.bin: $B/scripts/mbr.S.o
+	$(LD) -m elf_i386 -Ttext 0x600 -e _start -o $B/mbr.elf $<
+	$(OBJCOPY) -O binary -j .text $B/mbr.elf $@
 usb: $(IMAGE)
 	@scripts/usb $(if $(DEVICE),'$(DEVICE)')
 
