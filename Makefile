@@ -5,6 +5,12 @@
 
 B = build
 
+# Interpreters are called by name: a checkout may have lost its execute bits.
+PYTHON = /usr/bin/python3
+
+# An exported one would lead the cd of a script elsewhere.
+unexport CDPATH
+
 ifdef CROSS
 CC      = $(CROSS)gcc
 else
@@ -15,10 +21,15 @@ OBJCOPY = $(CROSS)objcopy
 OBJDUMP = $(CROSS)objdump
 NM      = $(CROSS)nm
 
+# Debug information names a source by its place in the tree, not by where the tree was
+# when it was built: a copy of it, built here, is debugged there.
+SAME_NAMES = -ffile-prefix-map="$$PWD"=.
+
 # What gcc and clang spell differently: the target, and the oldest CPU that the
 # assembler is to allow.
 ifneq ($(findstring clang,$(CC)),)
 TARGET = -target i386-none-elf
+SAME_NAMES += -fdebug-compilation-dir=.
 else
 TARGET = -m32 -Wa,-march=i386
 endif
@@ -29,7 +40,12 @@ CPPFLAGS = -Icommon -I$B
 CFLAGS   = $(TARGET) -march=i386 -mregparm=3 -std=gnu11 -Os -g \
 	-ffreestanding -fomit-frame-pointer -fno-pic -fno-pie -fno-stack-protector \
 	-fcf-protection=none -fno-asynchronous-unwind-tables \
-	-mgeneral-regs-only -Wall -Wextra -Werror
+	-mgeneral-regs-only -Wall -Wextra -Werror $(SAME_NAMES)
+
+# What a rule makes appears under its name when it is whole: two makes may run in one
+# tree at once.  NEW is where it is made.
+NEW  = $@.$$$$
+DONE = mv -f $(NEW) $@
 
 IMAGE  = $B/floppy.img
 # A program is its own sources, and what it shares with others.  (FRAMES: with those
@@ -61,44 +77,45 @@ help:
 #: make                 the floppy, build/floppy.img
 
 $(IMAGE): floppy.img.in scripts/mkfloppy $B/boot.bin $(PROGRAMS:%=$B/%.com)
-	scripts/mkfloppy floppy.img.in $@
+	sh scripts/mkfloppy floppy.img.in $@
 
 $B/boot.bin: $B/boot.S.o
-	$(LD) -m elf_i386 -Ttext 0x7c00 -e _start -o $B/boot.elf $<
-	$(OBJCOPY) -O binary -j .text $B/boot.elf $@
+	$(LD) -m elf_i386 -Ttext 0x7c00 -e _start -o $(NEW).elf $< && mv -f $(NEW).elf $B/boot.elf
+	$(OBJCOPY) -O binary -j .text $B/boot.elf $(NEW) && $(DONE)
 
 # Where the boot sector has the name of the file to start: MENU writes there.
 $B/boot_name.h: $B/boot.bin
-	$(NM) $B/boot.elf | awk '$$3 == "name" { print "#define BOOT_NAME 0x" $$1 }' > $@
+	$(NM) $B/boot.elf | awk '$$3 == "name" { print "#define BOOT_NAME 0x" $$1 }' > $(NEW) && $(DONE)
 $B/menu/menu.S.o: $B/boot_name.h
 
 define LINK
 $B/$(program).elf: common/program.ld $($(program):%=$B/%.o)
-	scripts/link $$@ $$(NM) $$(LD) -m elf_i386 -T $$^
+	sh scripts/link $$@ $$(NM) $$(LD) -m elf_i386 -T $$^
 endef
 $(foreach program,$(PROGRAMS),$(eval $(LINK)))
 
 # A program as it goes to the floppy; its names, as Bochs wants them; and what
 # the assembler has made of it, for readers.
 $B/%.com: $B/%.elf
-	$(OBJCOPY) -O binary $< $@
-	$(NM) $< | awk '$$2 ~ /[TtDdBb]/ { print $$1, $$3 }' > $B/$*.sym
-	$(OBJDUMP) -d -M i386 $< > $B/$*.lst
+	$(NM) $< | awk '$$2 ~ /[TtDdBb]/ { print $$1, $$3 }' > $(NEW) && mv -f $(NEW) $B/$*.sym
+	$(OBJDUMP) -d -M i386 $< > $(NEW) && mv -f $(NEW) $B/$*.lst
+	$(OBJCOPY) -O binary $< $(NEW) && $(DONE)
 
 $B/%.o: % $B/how
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MT $@ -MF $(NEW).deps -c $< -o $(NEW) && \
+		mv -f $(NEW).deps $(@:.o=.d) && $(DONE)
 
 # Changes when the compiler or its options do, and everything is made anew.
 .PHONY: ask
 $B/how: ask | tools
 	@mkdir -p $B
 	@echo '$(CC) $(LD) $(CPPFLAGS) $(CFLAGS)' | cmp -s - $@ || \
-		echo '$(CC) $(LD) $(CPPFLAGS) $(CFLAGS)' > $@
+		{ echo '$(CC) $(LD) $(CPPFLAGS) $(CFLAGS)' > $(NEW) && $(DONE); }
 
 .PHONY: tools
 tools:
-	@scripts/need $(firstword $(CC)) $(LD) $(OBJCOPY) $(OBJDUMP) $(NM) mformat mcopy
+	@sh scripts/need $(firstword $(CC)) $(LD) $(OBJCOPY) $(OBJDUMP) $(NM) mformat mcopy
 
 -include $(wildcard $B/*.d $B/*/*.d)
 
@@ -114,11 +131,11 @@ START = $(if $(PROG),--start '$(PROG)')
 
 .PHONY: run bochs bochs-headless
 run: $(IMAGE)
-	@scripts/run $(START)
+	@sh scripts/run $(START)
 bochs: $(IMAGE)
-	@scripts/bochs $(START)
+	@sh scripts/bochs $(START)
 bochs-headless: $(IMAGE)
-	@scripts/bochs --headless $(START)
+	@sh scripts/bochs --headless $(START)
 
 # ---- on real machines -----------------------------------------------------
 #: make iso             a CD that boots, build/ringpong.iso
@@ -129,9 +146,9 @@ DEVICE =
 .PHONY: iso usb
 iso: $B/ringpong.iso
 $B/ringpong.iso: $(IMAGE) floppy.img.in scripts/mkiso
-	scripts/mkiso floppy.img.in $(IMAGE) $@
+	sh scripts/mkiso floppy.img.in $(IMAGE) $@
 usb: $(IMAGE)
-	@scripts/usb $(if $(DEVICE),'$(DEVICE)')
+	@sh scripts/usb $(if $(DEVICE),'$(DEVICE)')
 
 # ---- seeing it ------------------------------------------------------------
 #: make tour            four looks at a ring transition, and the way out
@@ -144,24 +161,24 @@ usb: $(IMAGE)
 
 .PHONY: tour faults debug record check-crossings pictures docs
 tour: $(IMAGE)
-	@scripts/need bochs
-	@lab/tour
+	@sh scripts/need bochs
+	@$(PYTHON) lab/tour
 faults: $(IMAGE)
-	@lab/mistakes
+	@$(PYTHON) lab/mistakes
 debug: $(IMAGE)
-	@scripts/debug $(START)
+	@sh scripts/debug $(START)
 record: $(IMAGE)
-	@scripts/need bochs
-	lab/record $(PROG:%=--program %)
+	@sh scripts/need bochs
+	$(PYTHON) lab/record $(PROG:%=--program %)
 check-crossings: $(IMAGE)
-	@scripts/need bochs qemu-system-i386
-	lab/check-crossings
+	@sh scripts/need bochs qemu-system-i386
+	$(PYTHON) lab/check-crossings
 pictures: $(IMAGE)
-	@scripts/need bochs
-	lab/pictures
+	@sh scripts/need bochs
+	$(PYTHON) lab/pictures
 docs: $(IMAGE)
-	@scripts/need bochs
-	lab/docs
+	@sh scripts/need bochs
+	$(PYTHON) lab/docs
 
 # ---- without rings --------------------------------------------------------
 #: make fncall          build/fncall/fncall: ping-pong by ret and call, in Linux
@@ -171,10 +188,11 @@ fncall: FNCALL_CC = $(if $(CROSS),cc,$(CC))
 fncall:
 	@case "$$(uname -sm)" in "Linux x86_64") ;; *) echo "make fncall: this program is for" \
 		"Linux on x86-64, not for $$(uname -sm): build it there" >&2; exit 1 ;; esac
-	@scripts/need $(firstword $(FNCALL_CC))
+	@sh scripts/need $(firstword $(FNCALL_CC))
 	@mkdir -p $B/fncall
 	$(FNCALL_CC) -std=gnu11 -O2 -g -fcf-protection=none -Wall -Wextra -Werror \
-		-o $B/fncall/fncall fncall/run_fncall.S fncall/proc.S fncall/main.c
+		$(SAME_NAMES) -o $B/fncall/fncall.$$$$ fncall/run_fncall.S fncall/proc.S fncall/main.c && \
+		mv -f $B/fncall/fncall.$$$$ $B/fncall/fncall
 
 # ---- testing and measuring ------------------------------------------------
 #: make attack          whatever ring 3 may try, and codes at random (9 minutes)
@@ -183,23 +201,23 @@ fncall:
 #: make soak            both emulators at full speed, with mistakes (SECONDS=60 each)
 #: make bench           every design in one table; what a boot takes (2 minutes)
 
-PYTEST = PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider
+PYTEST = PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -q -p no:cacheprovider
 
 SECONDS = 60
 
 .PHONY: attack test breakages soak bench
 attack: $(IMAGE)
-	@scripts/need bochs qemu-system-i386
-	@lab/attack $(PROG:%=--program %)
+	@sh scripts/need bochs qemu-system-i386
+	@$(PYTHON) lab/attack $(PROG:%=--program %)
 test: $(IMAGE)
-	@scripts/need qemu-system-i386 bochs gdb dosbox Xvfb xdotool xorriso
+	@sh scripts/need qemu-system-i386 bochs gdb dosbox Xvfb xdotool xorriso
 	$(PYTEST) -n 2 tests
 breakages: $(IMAGE)
-	tests/breakages/run
+	$(PYTHON) tests/breakages/run
 soak: $(IMAGE)
-	lab/soak --seconds $(SECONDS)
+	$(PYTHON) lab/soak --seconds $(SECONDS)
 bench: $(IMAGE)
-	lab/bench
+	$(PYTHON) lab/bench
 
 # ---- the rest -------------------------------------------------------------
 #: make screenshot      docs/screen.png and faults.png, pictures of the screen
@@ -208,7 +226,7 @@ bench: $(IMAGE)
 
 .PHONY: screenshot clean
 screenshot: $(IMAGE)
-	lab/screenshot switch docs/screen.png
-	lab/screenshot fault docs/faults.png
+	$(PYTHON) lab/screenshot switch docs/screen.png
+	$(PYTHON) lab/screenshot fault docs/faults.png
 clean:
 	rm -rf $B
