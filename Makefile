@@ -22,14 +22,14 @@ OBJDUMP = $(CROSS)objdump
 NM      = $(CROSS)nm
 
 # Debug information names a source by its place in the tree, not by where the tree was
-# when it was built: a copy of it, built here, is debugged there.
-SAME_NAMES = -ffile-prefix-map="$$PWD"=.
+# when it was built (/ringpong is nowhere: GDB goes on to look in the folder it is in).
+SAME_NAMES = -ffile-prefix-map="$$PWD"=/ringpong
 
 # What gcc and clang spell differently: the target, and the oldest CPU that the
 # assembler is to allow.
 ifneq ($(findstring clang,$(CC)),)
 TARGET = -target i386-none-elf
-SAME_NAMES += -fdebug-compilation-dir=.
+SAME_NAMES += -fdebug-compilation-dir=/ringpong
 else
 TARGET = -m32 -Wa,-march=i386
 endif
