@@ -125,9 +125,18 @@ tools:
 #: make bochs-headless  play in Bochs without a screen, print the log
 #:      PROG=kstack     with these, debug, record and attack: another program of the floppy
 
-# What the floppy starts, in place of P_PROC.
-PROG  =
-START = $(if $(PROG),--start '$(PROG)')
+# What the floppy starts, in place of P_PROC. Targets that do not take it refuse it: it
+# would be lost without a word.
+PROG    =
+START   = $(if $(PROG),--start '$(PROG)')
+PROGRAM = $(if $(PROG),--program '$(PROG)')
+TAKE_PROG = run bochs bochs-headless tour debug record attack
+ifneq ($(filter-out p_proc P_PROC p_proc.com P_PROC.COM,$(PROG)),)
+REFUSE_PROG = $(filter-out all help clean $(TAKE_PROG),$(MAKECMDGOALS))
+ifneq ($(REFUSE_PROG),)
+$(error make $(firstword $(REFUSE_PROG)) does not take PROG=$(PROG): these do: $(TAKE_PROG))
+endif
+endif
 
 .PHONY: run bochs bochs-headless
 run: $(IMAGE)
@@ -162,14 +171,15 @@ usb: $(IMAGE)
 .PHONY: tour faults debug record check-crossings pictures docs
 tour: $(IMAGE)
 	@sh scripts/need bochs
-	@$(PYTHON) lab/tour
+	@$(PYTHON) lab/tour $(PROGRAM)
 faults: $(IMAGE)
+	@sh scripts/need qemu-system-i386
 	@$(PYTHON) lab/mistakes
 debug: $(IMAGE)
 	@sh scripts/debug $(START)
 record: $(IMAGE)
 	@sh scripts/need bochs
-	$(PYTHON) lab/record $(PROG:%=--program %)
+	$(PYTHON) lab/record $(PROGRAM)
 check-crossings: $(IMAGE)
 	@sh scripts/need bochs qemu-system-i386
 	$(PYTHON) lab/check-crossings
@@ -204,17 +214,20 @@ fncall:
 PYTEST = PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -q -p no:cacheprovider
 
 SECONDS = 60
+TEST_TOOLS = qemu-system-i386 bochs gdb dosbox Xvfb xdotool xorriso tmux
 
 .PHONY: attack test breakages soak bench
 attack: $(IMAGE)
 	@sh scripts/need bochs qemu-system-i386
-	@$(PYTHON) lab/attack $(PROG:%=--program %)
+	@$(PYTHON) lab/attack $(PROGRAM)
 test: $(IMAGE)
-	@sh scripts/need qemu-system-i386 bochs gdb dosbox Xvfb xdotool xorriso
+	@sh scripts/need $(TEST_TOOLS)
 	$(PYTEST) -n 2 tests
 breakages: $(IMAGE)
+	@sh scripts/need $(TEST_TOOLS)
 	$(PYTHON) tests/breakages/run
 soak: $(IMAGE)
+	@sh scripts/need bochs qemu-system-i386
 	$(PYTHON) lab/soak --seconds $(SECONDS)
 bench: $(IMAGE)
 	$(PYTHON) lab/bench
@@ -226,6 +239,7 @@ bench: $(IMAGE)
 
 .PHONY: screenshot clean
 screenshot: $(IMAGE)
+	@sh scripts/need qemu-system-i386
 	$(PYTHON) lab/screenshot switch docs/screen.png
 	$(PYTHON) lab/screenshot fault docs/faults.png
 clean:
