@@ -64,6 +64,14 @@ def floppy_that_starts(program, path):
     return path
 
 
+def by_name(command):
+    """A command, with its interpreter in front if it is a script: a checkout may have lost its execute bits."""
+    path = ROOT / command[0]
+    with path.open("rb") if path.is_file() else open(os.devnull, "rb") as file:
+        first = file.readline()
+    return [*first[2:].decode().split(), *command] if first.startswith(b"#!") else list(command)
+
+
 def _tail(text, lines=25):
     return "\n".join(text.splitlines()[-lines:])
 

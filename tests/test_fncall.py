@@ -343,7 +343,7 @@ def test_what_the_page_links_to_is_there(link):
 
 
 def test_the_bench_says_how_it_is_used():
-    asked = subprocess.run([ROOT / "fncall/bench", "--help"], capture_output=True, text=True)
+    asked = subprocess.run(["/usr/bin/python3", ROOT / "fncall/bench", "--help"], capture_output=True, text=True)
     assert (asked.returncode, asked.stderr) == (0, "") and "usage: fncall/bench\n" in asked.stdout
 
 

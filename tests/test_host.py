@@ -14,11 +14,11 @@ import machines
 from machines import FLOPPY, ROOT
 
 DESCRIPTION = ROOT / "floppy.img.in"
-SCRIPTS = sorted(path for path in (ROOT / "scripts").iterdir() if path.is_file() and os.access(path, os.X_OK))
+SCRIPTS = sorted(path for path in (ROOT / "scripts").iterdir() if path.is_file() and path.read_bytes().startswith(b"#!"))
 
 
 def run(*command, env=None, cwd=ROOT, timeout=60):
-    return subprocess.run([str(word) for word in command], cwd=cwd, env={**os.environ, **(env or {})},
+    return subprocess.run([str(word) for word in machines.by_name(command)], cwd=cwd, env={**os.environ, **(env or {})},
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
 
 
@@ -57,7 +57,7 @@ def test_the_image_is_the_same_wherever_and_whenever(tmp_path):
     for source in elsewhere.iterdir():
         os.utime(source, (0, 0))
     shutil.copy(DESCRIPTION, elsewhere)
-    made = run("sh", "-c", 'umask 077; "$0" floppy.img.in other.img', ROOT / "scripts/mkfloppy",
+    made = run("sh", "-c", 'umask 077; sh "$0" floppy.img.in other.img', ROOT / "scripts/mkfloppy",
                env=surroundings, cwd=elsewhere)
     assert made.returncode == 0, made.stderr
     assert (elsewhere / "other.img").read_bytes() == FLOPPY.read_bytes()

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from machines import ROOT
+from machines import ROOT, by_name
 
 sys.path.insert(0, str(ROOT / "lab"))
 import recording  # noqa: E402  (after the line above)
@@ -20,7 +20,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def run(*command):
-    return subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL,
+    return subprocess.run([str(word) for word in by_name(command)], stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=60)
 
 

@@ -5,11 +5,11 @@ import subprocess
 
 import pytest
 import recording
-from machines import ROOT
+from machines import ROOT, by_name
 
 
 def record(*options):
-    return subprocess.run([ROOT / "lab/record", *map(str, options)], text=True, capture_output=True,
+    return subprocess.run(by_name([ROOT / "lab/record", *map(str, options)]), text=True, capture_output=True,
                           stdin=subprocess.DEVNULL, timeout=60)
 
 
