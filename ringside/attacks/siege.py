@@ -21,7 +21,7 @@ import tempfile
 from ringside.emulators import machines
 from ringside.attacks.attacks import EXCEPTIONS, assembled, layout, means, random_codes, stride
 from ringside.emulators.debuggers import BASE, Bochs, Qemu
-from ringside.programs import PUSHED
+from ringside.recorder.programs import PUSHED
 
 CODES_AT = 0x200000  # linear; the program ends far below
 PIECE = 0x20000  # bytes: Bochs puts no larger image into memory as one, and four of them

@@ -15,6 +15,7 @@ import argparse
 import dataclasses
 import pathlib
 import subprocess
+import sys
 import textwrap
 from xml.sax.saxutils import escape, quoteattr
 
@@ -668,12 +669,12 @@ class Overview:
 
 def own_recording():
     """Of what is needed, and no more: from the last moments before ring 3 to A's second turn."""
-    if subprocess.run([str(ROOT / "scripts" / "need"), "bochs", "nm", "objdump", "addr2line"]).returncode:
+    if subprocess.run(["sh", str(ROOT / "scripts" / "need"), "bochs", "nm", "objdump", "addr2line"]).returncode:
         raise SystemExit(1)
     if not (ROOT / "build" / "floppy.img").exists():
         raise SystemExit("pictures: no build/floppy.img: it is built by: make")
     path = ROOT / "build" / "recording-pictures.json"
-    made = subprocess.run([str(ROOT / "scripts" / "ringside"), "record", "--from", "ckpt_tss", "--switches", "2",
+    made = subprocess.run([sys.executable, str(ROOT / "scripts" / "ringside"), "record", "--from", "ckpt_tss", "--switches", "2",
                            "--output", str(path)], stdout=subprocess.DEVNULL, timeout=120)
     if made.returncode:
         raise SystemExit(1)
