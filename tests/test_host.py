@@ -291,7 +291,7 @@ def test_make_record_takes_the_program_that_is_named(tmp_path):
     recorded = run("scripts/ringside", "record", "--program", "KSTACK.COM", "--steps", "2", "--output", made)
     assert recorded.returncode == 0, recorded.stderr
     assert '"program":"kstack"' in made.read_text()
-    assert "scripts/ringside record --program kstack" in make("--dry-run", "record", "PROG=kstack").stdout
+    assert "scripts/ringside record --program 'kstack'" in make("--dry-run", "record", "PROG=kstack").stdout
 
 
 @pytest.mark.parametrize("options, what", [
