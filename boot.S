@@ -41,10 +41,10 @@
  * No instruction is younger than the 8086: an old CPU must get far enough to
  * say that it is too old.
  */
-#ifndef __clang__
-	.arch	i8086			# clang has no such directive
-#endif
 	.code16
+#ifndef __clang__
+	.arch	i8086			# clang has no such directive; gas wants .code16 before it
+#endif
 
 /*
  * The disk.  These numbers fill the table that DOS reads (the BPB), and the code
