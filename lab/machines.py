@@ -18,6 +18,8 @@ import subprocess
 import tempfile
 import time
 
+import versions
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 FLOPPY = BUILD / "floppy.img"
@@ -303,7 +305,7 @@ class Qemu(_Machine):
 
 def _bochs_command(directory, script, image, magic, options):
     """The bochsrc that people use, as fast as the host can and the same at any hour."""
-    return ["bochs", "-q", "-f", str(ROOT / "bochsrc"), *(["-rc", script] if script else []),
+    return ["bochs", "-q", *versions.bochs_debugger(), "-f", str(ROOT / "bochsrc"), *(["-rc", script] if script else []),
             "display_library: term", "clock: sync=none, time0=1000000000", "cpu: ips=1000000",
             f"floppya: 1_44={image}, status=inserted, write_protected=1",
             f"magic_break: enabled={int(magic)}", f"log: {directory}/bochs.log", *options]
@@ -402,7 +404,7 @@ class Bochs(_BochsMachine):
         out = self.cmd("r")
         found = {"e" + name: int(low, 16)
                  for name, low in re.findall(r"\br([a-z]{2}): *[0-9a-f]{8}_([0-9a-f]{8})", out)}
-        found["eflags"] = int(re.search(r"eflags 0x([0-9a-f]+)", out).group(1), 16)
+        found["eflags"] = int(re.search(r"eflags:? 0x([0-9a-f]+)", out).group(1), 16)
         return found
 
     def sreg(self):

@@ -292,7 +292,7 @@ def main(command):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     ours, its = socket.socketpair()
     command += ["-S", "-gdb", "stdio", "-chardev", f"socket,id=monitor,fd={its.fileno()}",
-                "-mon", "chardev=monitor,mode=control"]
+                "-qmp", "chardev:monitor"]
     qemu = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[its.fileno()])
     its.close()
     try:
