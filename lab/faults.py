@@ -22,6 +22,7 @@ import sys
 LAB = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(LAB))
 import machines  # noqa: E402  (after the line above)
+import versions  # noqa: E402
 from debuggers import COM_START  # noqa: E402
 
 PLACE = 0x8000  # offset in the program's segment, beyond all that the program uses
@@ -123,7 +124,9 @@ class Cases(Graft):
             if len(fields) == 2:
                 name, self.table[fields[0]] = fields
             else:
-                self.otherwise[name, fields[0]] = tuple(fields[1:])
+                emulator, what, why, only = fields
+                if not only or versions.holds(only):
+                    self.otherwise[name, emulator] = what, why
 
     def record(self, emulator):
         """From ckpt_tss, where the program's own start ends, to the end of the cases."""
