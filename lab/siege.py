@@ -26,6 +26,7 @@ from programs import PUSHED
 
 CODES_AT = 0x200000  # linear; the program ends far below
 PIECE = 0x20000  # bytes: Bochs puts no larger image into memory as one, and four of them
+PAGE = 0x1000      # of loadmem: it puts what is behind in the first one's place
 GAME = 500         # attacks at random, until a new game begins
 LOOKS = 4          # of a clock's ring 0, until A goes on for ever
 WHOLE_EVERY = 16   # of them, until all the memory is looked at
@@ -97,11 +98,11 @@ class Siege:
         self.a_code = BASE + program.descriptor("A_CODE")
         self.seen = 0
         with tempfile.TemporaryDirectory(prefix="rp-") as folder:
-            pieces = list(self._pieces(folder))
+            later = emulator == "bochs" and versions.holds("bochs-loadmem")
+            pieces = list(self._pieces(folder, PAGE if later else PIECE))
             image = machines.FLOPPY
             if program.elf != machines.PROGRAM:
                 image = machines.floppy_that_starts(program.name, f"{folder}/floppy.img")
-            later = emulator == "bochs" and versions.holds("bochs-loadmem")
             if emulator == "bochs":
                 options = [] if later else [f"optramimage{n}: file={path}, address={at:#x}" for n, (path, at) in enumerate(pieces, 1)]
                 if model:
@@ -119,14 +120,14 @@ class Siege:
                 self.close()
                 raise
 
-    def _pieces(self, folder):
+    def _pieces(self, folder, size):
         """The codes in files, and where they belong."""
         data = b"".join(code.data for code in self.codes)
         assert len(self.codes) <= at_once(self.program), "more codes than fit into Bochs"
-        for start in range(0, len(data), PIECE):
+        for start in range(0, len(data), size):
             path = f"{folder}/{start:x}"
             with open(path, "wb") as file:
-                file.write(data[start:start + PIECE])
+                file.write(data[start:start + size])
             yield path, CODES_AT + start
 
     def __enter__(self):
