@@ -179,6 +179,7 @@ fncall:
 # ---- testing and measuring ------------------------------------------------
 #: make attack          whatever ring 3 may try, and codes at random (9 minutes)
 #: make test            what is promised, on the floppy that ships (4 minutes)
+#: make systems         all of this on Debian 12, 13 and testing (as root; SYSTEM=trixie takes one)
 #: make breakages       what is promised, on guests broken on purpose: must fail
 #: make soak            both emulators at full speed, with mistakes (SECONDS=60 each)
 #: make bench           every design in one table; what a boot takes (2 minutes)
@@ -186,14 +187,17 @@ fncall:
 PYTEST = PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider
 
 SECONDS = 60
+SYSTEM  =
 
-.PHONY: attack test breakages soak bench
+.PHONY: attack test systems breakages soak bench
 attack: $(IMAGE)
 	@scripts/need bochs qemu-system-i386
 	@lab/attack $(PROG:%=--program %)
 test: $(IMAGE)
 	@scripts/need qemu-system-i386 bochs gdb dosbox Xvfb xdotool xorriso
 	$(PYTEST) -n 2 tests
+systems:
+	@scripts/systems $(SYSTEM)
 breakages: $(IMAGE)
 	tests/breakages/run
 soak: $(IMAGE)

@@ -6,6 +6,7 @@ bochs() one debugger script from beginning to end
 """
 
 import collections
+import functools
 import json
 import os
 import pathlib
@@ -302,6 +303,13 @@ class Qemu(_Machine):
 
 
 # ---- Bochs
+
+@functools.lru_cache(None)
+def bochs_models():
+    """The names of the CPUs that it can be, the oldest first."""
+    run = subprocess.run(["bochs", "--help", "cpu"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    return re.findall(r"^[a-z]\w+$", run.stderr + run.stdout, re.M)
+
 
 def _bochs_command(directory, script, image, magic, options):
     """The bochsrc that people use, as fast as the host can and the same at any hour."""

@@ -310,9 +310,8 @@ EXEMPTIONS = (
     Exemption("qemu", "far-cs", r"cs\.(type|attributes)", 1, CODE),
     Exemption("qemu", "return-cs", r"cs\.(type|attributes)", 1, CODE),
     Exemption("qemu", "outer-ss", r"ss\.(type|attributes)", 1, CODE),
-    Exemption("qemu", "push-rf", ".*", 1 << 16, "TCG left RF to the guest", "qemu-faults-without-rf"),
-    Exemption("qemu", "push-rf", ".*", 1 << 16, "TCG keeps RF up to the next instruction, and leaves it out in task "
-              "switches", "qemu-rf-late"),
+    Exemption("qemu", "push-rf", ".*", 1 << 16, "TCG left RF to the guest; since version 10 faults push it set, but not in "
+              "task switches, and int n right behind an iret pushes it as that iret has set it"),
     Exemption("qemu", "push-eflags", ".*", 1 << 16, "TCG pushes RF set when the hardware interrupts", "qemu-pushes-rf"),
     Exemption("qemu", "push-error", ".*", 1,
               "TCG leaves EXT out of the error code of an exception on the way to a handler"),

@@ -37,7 +37,8 @@ A_CODE_ACCESS = 0xfb  # present, DPL 3, code, readable, accessed
 SEGMENTS = ("cs", "ss", "ds", "es", "fs", "gs")
 ARITHMETIC = 0x8d5  # flags that B's own additions set
 KEY_NONE, KEY_F, KEY_R = "KEY_NONE", "KEY_F", "KEY_R"
-MODELS = ("pentium", "corei7_haswell_4770")  # Bochs' names
+# Bochs' names: the oldest that it has, and a young one.
+MODELS = ("i386" if versions.holds("bochs-old-models") else "pentium", "corei7_haswell_4770")
 ROW = 160
 BOTH = "both end"
 
