@@ -619,7 +619,8 @@ DIFFERENT = {   # program: {pattern of names: (fields, or what makes them of the
         "descriptor: own window absent": ({}, "each turn begins with this descriptor written anew"),
     },
     "timer": {
-        "lock int 0x30": ({"qemu": NO_GATE}, NO_DOOR + ", and TCG does not mind lock there"),
+        "lock int 0x30": ({"qemu": NO_GATE}, NO_DOOR + ", and TCG does not mind lock there")
+        if versions.holds("qemu-lock-int") else ({"qemu": None}, NO_DOOR + ", but lock is looked at first"),
         "15 bytes of int 0x30": ({"code": "9: .fill 13, 1, 0x2e; int $0x30", "expected": NO_GATE}, NO_DOOR),
         "16 bytes of int 0x30": ({"expected": GP}, ""),     # refused before there is a door or none
         "int 0x30 as the last instruction": ({"expected": NO_GATE, "qemu": None}, NO_DOOR),

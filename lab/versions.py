@@ -3,6 +3,7 @@
     version("qemu")             (7, 2, 22): as the tool itself says it
     holds("int-lock")           whether that row of DIFFERENCES holds for the tool at hand
     bochs_debugger()            the arguments that start Bochs' debugger
+    shorter("kstack")           by how many instructions its switch is shorter than on the pages
     one_spelling(text)          an instruction as objdump writes it, in all versions the same
 
 Nothing else asks for a version: programs and tests ask for a row. tests/test_versions.py looks
@@ -102,6 +103,11 @@ def holds(name):
 def one_spelling(text):
     """lldt and ltr take 16 bits, however wide the register is called: %ax."""
     return re.sub(r"^(lldt|ltr) +%e", r"\1 %", text)
+
+
+def shorter(program):
+    """By how many instructions a switch is shorter here than on the pages."""
+    return int(program == "kstack" and holds("gcc-kstack"))
 
 
 def bochs_debugger():
