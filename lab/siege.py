@@ -99,7 +99,7 @@ class Siege:
         self.a_code = BASE + program.descriptor("A_CODE")
         self.seen = 0
         with tempfile.TemporaryDirectory(prefix="rp-") as folder:
-            later = emulator == "bochs" and versions.holds("bochs-loadmem")
+            later = emulator == "bochs" and versions.holds("bochs-no-optramimage")
             pieces = list(self._pieces(folder, PAGE if later else PIECE))
             image = machines.FLOPPY
             if program.elf != machines.PROGRAM:

@@ -48,9 +48,11 @@ def the_bios_loses_edx():
         return machine.values()["edx"] & 0xffff != 0x1234
 
 
-def bochs_loads_memory():
-    with debuggers.Bochs() as machine:
-        return "loadmem" in machine.cmd("help")
+def bochs_forgets_memory(tmp_path):
+    image, place = tmp_path / "image", 0x200000
+    image.write_bytes(b"here")
+    with debuggers.Bochs(options=[f"optramimage1: file={image}, address={place:#x}"]) as machine:
+        return machine.read(place, 4) != b"here"
 
 
 def objdump_says_eax(tmp_path):
@@ -68,7 +70,7 @@ LOOKS = {
     "qemu-no-int1": lambda _: otherwise_in_qemu("int1"),
     "qemu-caches-of-all": lambda _: otherwise_in_qemu("invd"),
     "bochs-bios-edx": lambda _: the_bios_loses_edx(),
-    "bochs-loadmem": lambda _: bochs_loads_memory(),
+    "bochs-no-optramimage": bochs_forgets_memory,
     "bochs-old-models": lambda _: "i386" in machines.bochs_models(),
     "objdump-wide-selectors": objdump_says_eax,
 }
