@@ -28,6 +28,7 @@ import statistics
 import struct
 import subprocess
 import tempfile
+import threading
 import time
 
 import debuggers
@@ -38,6 +39,17 @@ NO_LOOK = 0x7fffffff  # in switches_left: more than anybody waits for
 ROUNDS, ROUND_SECONDS = 7, 0.4
 RINGS = 2, 8, 64, 256  # procs
 EMULATORS = {"QEMU": "qemu-system-i386", "Bochs": "bochs"}
+
+
+def once(function):
+    """Made once, and whole before any thread has it: lab/docs asks from several."""
+    made, lock = functools.lru_cache(None)(function), threading.RLock()
+
+    @functools.wraps(function)
+    def ask(*arguments):
+        with lock:
+            return made(*arguments)
+    return ask
 
 
 # ---- the designs
@@ -140,13 +152,13 @@ def struct_bytes(elf, name):
 
 # ---- a machine in which only switches are left
 
-@functools.lru_cache
+@once
 def own_folder():
     """For what is made here; gone when Python ends."""
     return tempfile.TemporaryDirectory(prefix="rp-")
 
 
-@functools.lru_cache
+@once
 def grafted():
     """A copy of the floppy with the floors on it (lab/floors.S)."""
     return faults.Graft(own_folder().name, "floors.S")
@@ -290,7 +302,7 @@ def linux_bench():
     return module
 
 
-@functools.lru_cache
+@once
 def fncall_program():
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         raise Lacking("it is for Linux on x86-64")
