@@ -4,6 +4,7 @@
     holds("int-lock")           whether that row of DIFFERENCES holds for the tool at hand
     bochs_debugger()            the arguments that start Bochs' debugger
     shorter("kstack")           by how many instructions its switch is shorter than on the pages
+    as_bochs_2_says(text)       what Bochs' debugger prints, in all versions the same
     one_spelling(text)          an instruction as objdump writes it, in all versions the same
 
 Nothing else asks for a version: programs and tests ask for a row. tests/test_versions.py looks
@@ -108,6 +109,11 @@ def one_spelling(text):
 def shorter(program):
     """By how many instructions a switch is shorter here than on the pages."""
     return int(program == "kstack" and holds("gcc-kstack"))
+
+
+def as_bochs_2_says(text):
+    """What Bochs' debugger prints: 3.0 has ldt in small letters, 3.1 offsets of sixteen digits."""
+    return re.sub(r"\+0{15}(?=0\))", "+", re.sub(r"\bldt\[", "LDT[", text))
 
 
 def bochs_debugger():
