@@ -113,7 +113,7 @@ def shorter(program):
 
 def as_bochs_2_says(text):
     """What Bochs' debugger prints: 3.0 has ldt in small letters, 3.1 offsets of sixteen digits."""
-    return re.sub(r"\+0{15}(?=0\))", "+", re.sub(r"\bldt\[", "LDT[", text))
+    return re.sub(r"\+0+(?=[0-9a-f]+\))", "+", re.sub(r"\bldt\[", "LDT[", text))
 
 
 def bochs_debugger():

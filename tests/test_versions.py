@@ -121,6 +121,13 @@ def test_lldt_and_ltr_are_spelled_the_same_in_all_versions():
     assert versions.one_spelling("mov %eax,%ecx") == "mov %eax,%ecx"
 
 
+@pytest.mark.parametrize("here, there", [
+    ("(ckpt_frames+0000000000000000): nop", "(ckpt_frames+0): nop"), ("(v+00000000000000d0)", "(v+d0)"),
+    ("ldt[0x02]=Data", "LDT[0x02]=Data"), ("(ckpt_int+0)", "(ckpt_int+0)"), ("(v+d0)", "(v+d0)")])
+def test_what_bochs_prints_is_read_the_same_in_all_versions(here, there):
+    assert versions.as_bochs_2_says(here) == there
+
+
 def test_all_versions_can_be_printed():
     run = subprocess.run(["/usr/bin/python3", machines.ROOT / "lab/versions.py"], capture_output=True, text=True, check=True)
     for tool in versions.TOOLS:
