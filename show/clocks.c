@@ -1,19 +1,19 @@
 /*
- * What a turn takes, in clocks: the CPU counts them in its time-stamp counter, which
+ * How many clocks a turn takes: the CPU counts them in its time-stamp counter, which
  * rdtsc reads.  A turn is a switch and all that the proc does until the next one.
  *
- * Nobody can read the counter in the midst of a switch without being part of it.  So
- * it is read around many: behind one look, and before the next.
+ * To read the counter during a switch would lengthen the switch.  So it is read
+ * around many switches: after one look, and before the next.
  *
  *	clocks = rest + turns * clocks of a turn
  *
  * The rest is the way out of the one look and into the other, and the counts that the
- * procs draw once in between.  It is the same for few turns and for many, and so the
+ * procs draw once in between.  It is the same for few turns and for many, so the
  * difference of two such stretches is turns and nothing else:
  *
  *	clocks of a turn = (clocks - clocks before) / (turns - turns before)
  *
- * The sum of some such differences goes to the screen, once or twice a second.
+ * The mean of several such differences goes to the screen, once or twice a second.
  *
  * All functions: ring 0 with gs = RING0_SCREEN, one of its stacks, interrupts off, no
  * errors.
@@ -27,12 +27,12 @@
 #include "text.h"
 #include "ring0/x86.h"
 
-/* Younger than the 386, for which the assembler works: by their bytes. */
+/* Younger than the 386 that we assemble for, so written as bytes. */
 #define CPUID	".byte 0x0f, 0xa2"
 #define RDTSC	".byte 0x0f, 0x31"
 
 enum {
-	LONG_ENOUGH = 16384,		/* clocks; shorter stretches are too much rest */
+	LONG_ENOUGH = 16384,		/* clocks; a shorter stretch is mostly rest */
 	DIFFERENCES = 16,		/* in a sum */
 };
 
@@ -41,14 +41,14 @@ struct stretch {
 	uint32_t turns;
 };
 
-static bool counts;			/* the CPU, its clocks */
+static bool counts;			/* the CPU has a time-stamp counter */
 static bool begun;
 static uint64_t begin;
-static struct stretch before;		/* no turns: there was none */
+static struct stretch before;		/* the stretch before; no turns: none so far */
 static struct stretch sum;
-static unsigned differences;		/* in it */
+static unsigned differences;		/* in the sum */
 
-/* A CPU that lets one change EFLAGS.ID has cpuid; and that says what else it has. */
+/* If EFLAGS.ID can be changed, the CPU has cpuid; cpuid then tells whether it has rdtsc. */
 static bool cpu_counts(void)
 {
 	uint32_t flags, changed, leaf = 1, features;
@@ -74,7 +74,7 @@ void clocks_start(void)
 	counts = cpu_counts();
 }
 
-/* From: look.c, when a look is over.  The last that it does. */
+/* From: look.c, as the last thing of a look. */
 void clocks_begin(void)
 {
 	if (!counts)
@@ -100,14 +100,14 @@ static void add_difference(const struct stretch *more, const struct stretch *les
 	sum.turns += more->turns - less->turns;
 	if (++differences < DIFFERENCES)
 		return;
-	if ((int64_t)sum.clocks > 0)	/* else somebody has set the counter */
+	if ((int64_t)sum.clocks > 0)	/* else the counter was written to */
 		show();
 	sum = (struct stretch){ 0 };
 	differences = 0;
 }
 
-/* From: look.c.  The first that a look does.  In: how many turns there were since the
-   last; if that has not called clocks_begin, they do not count. */
+/* From: look.c, as the first thing of a look.  In: how many turns there were since the
+   last look; if that one did not call clocks_begin, they do not count. */
 void clocks_end(uint32_t turns)
 {
 	if (!begun)
@@ -125,8 +125,8 @@ void clocks_end(uint32_t turns)
 	before = here;
 }
 
-/* From: cause.c and report.c.  An exception is no part of a turn, and when others play
-   than before, their turns may be different ones. */
+/* From: cause.c and report.c.  An exception is no part of a turn, and when other procs
+   play than before, their turns may take longer or shorter. */
 void clocks_forget(void)
 {
 	begun = false;

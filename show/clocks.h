@@ -1,4 +1,4 @@
-/* What a turn takes, for the screen (clocks.c). */
+/* How many clocks a turn takes, for the screen (clocks.c). */
 #ifndef CLOCKS_H
 #define CLOCKS_H
 

@@ -1,6 +1,6 @@
 /*
- * Exceptions in words: their names, what is in an error code, and what such a
- * thing usually means.
+ * Exceptions in words: their names, what an error code says, and what usually
+ * causes them.
  *
  * All functions: ring 0, any stack, no errors.
  */
@@ -66,7 +66,7 @@ const char *exception_title(uint32_t vector)
 	return exception(vector)->title;
 }
 
-/* One sentence.  #GP has so many causes that its error code must help. */
+/* One sentence.  #GP has so many causes that the error code must help. */
 const char *exception_usually(uint32_t vector, uint32_t error)
 {
 	if (vector != VECTOR_GP)

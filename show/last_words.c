@@ -1,5 +1,5 @@
 /*
- * Ring 0's last words: all that is known of its failure, on the log and the screen.
+ * Ring 0's last words: all that is known of its failure, in the log and on the screen.
  *
  * All functions: ring 0, a stack that is not the one in trouble, interrupts off.
  */
@@ -17,7 +17,7 @@ enum {
 	WORDS_PER_ROW = 8,
 };
 
-/* Words of ring 0's stack, one after the other, as long as there are some. */
+/* Words of ring 0's stack, up to the end of its segment. */
 static void stack_text(char *to, const struct frame *frame, unsigned first, unsigned count)
 {
 	*to = 0;
@@ -31,8 +31,8 @@ static void stack_text(char *to, const struct frame *frame, unsigned first, unsi
 }
 
 /*
- * Ring 0 has failed.  In: the state it was in.  Of that, nothing is believed:
- * what cannot be read is not shown.
+ * Ring 0 has failed.  In: the state it was in.  None of it is trusted: what cannot
+ * be read is not shown.
  */
 void tell_panic(const struct frame *f, uint32_t vector, uint32_t error)
 {
@@ -71,7 +71,7 @@ void tell_panic(const struct frame *f, uint32_t vector, uint32_t error)
 	}
 }
 
-/* From: panic_because (ring0/panic.c).  In: which check, and what it has found. */
+/* From: panic_because (ring0/panic.c).  In: which check failed, and what it found. */
 void tell_failed_check(const char *what)
 {
 	screen_use();

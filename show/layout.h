@@ -1,7 +1,7 @@
 /*
  * Where things stand on the 80 x 25 text screen, for assembly and C alike.
- * A proc's window is whole rows, one piece of video memory, so that one
- * segment can hold exactly that.
+ * A proc's window is whole rows, and so one piece of video memory that one
+ * segment covers exactly.
  *
  *	row  0		pace, number of switches
  *	rows 1-4	proc A's window			ring 3
@@ -9,7 +9,7 @@
  *	rows 19-22	proc B's window			ring 3
  *	row  23		keys
  *
- * Row 24 stays empty: many terminals have no more than 24.  The ball has columns
+ * Row 24 stays empty: many terminals have only 24 rows.  The ball has columns
  * 38-41 of rows 2-20 to itself.
  */
 #ifndef LAYOUT_H

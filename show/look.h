@@ -1,4 +1,4 @@
-/* The looks at the game that every program takes (look.c). */
+/* Looks at the game, the same in every program (look.c). */
 #ifndef LOOK_H
 #define LOOK_H
 

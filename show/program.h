@@ -1,6 +1,5 @@
 /*
- * What a program tells the show of itself: one row, which each program has.  For
- * assembly and C alike.
+ * What each program tells the show about itself: one row.  For assembly and C alike.
  */
 #ifndef PROGRAM_H
 #define PROGRAM_H
@@ -31,7 +30,7 @@ program:
 struct program {
 	const char *name;		/* in the log */
 	const char *ring0_title;	/* of ring 0's panel: how ring 3 gets in */
-	const char *no_gate;		/* what int n does but for the program's door */
+	const char *no_gate;		/* why int n, other than the program's door, fails */
 	unsigned full_speed;		/* the pace behind the last that is 2^pace */
 	const char *full_speed_text;
 	uint32_t batch_smallest;	/* switches between looks, at full speed; 2 or more */

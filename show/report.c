@@ -1,5 +1,5 @@
 /*
- * The report after a proc's exception: a line for the log, and for the screen what a
+ * The report on a proc's exception: a line for the log, and on the screen what a
  * learner needs to find the mistake.
  *
  * All functions: ring 0 with gs = RING0_SCREEN, any of its stacks, interrupts off, no
@@ -22,10 +22,10 @@ enum {
 };
 
 /*
- * The bytes at a proc's cs:eip, as far as its segment goes.  They are read as the
- * proc itself would read them: by its own selector (in fs), while its LDT is the
- * one in use.  First lar tells whether there is such a segment, that can be read
- * (verr says so of an absent one, too), and lsl where it ends.
+ * The bytes at a proc's cs:eip, up to the end of its segment.  Ring 0 reads them as
+ * the proc would: by the proc's own selector (in fs), while LDTR still holds its LDT.
+ * First lar tells whether the selector names a present, readable segment (verr also
+ * accepts an absent one), and lsl where it ends.
  */
 static void code_text(char *to, const struct frame *frame)
 {
@@ -52,7 +52,7 @@ static void code_text(char *to, const struct frame *frame)
 	}
 }
 
-/* The last has ended: a halt is next. */
+/* The last proc has ended: a halt is next. */
 void report_none_left(void)
 {
 	log_line("halt reason=\"no proc is left\"");
@@ -61,8 +61,8 @@ void report_none_left(void)
 }
 
 /*
- * A proc has ended.  In: its name and place; its frame, still as it was; why; the
- * name of who goes on, 0 if nobody does.
+ * A proc has ended.  In: its name and place; its frame, unchanged; why; the name of
+ * the proc that goes on, 0 if none is left.
  */
 void report_end(char proc, unsigned place, const struct frame *frame,
 		const struct cause *cause, char next)
@@ -105,21 +105,21 @@ void report_end(char proc, unsigned place, const struct frame *frame,
 		report_none_left();
 }
 
-/* Who had ended starts anew. */
+/* A proc that had ended starts again. */
 void report_start(char proc)
 {
 	log_line("start proc=%c", proc);
 	clocks_forget();
 }
 
-/* int3 or into.  In: the proc, which goes on, and its frame; how many there were. */
+/* int3 or into.  In: the proc, which goes on, and its frame; how many traps so far. */
 void tell_trap(char proc, const struct frame *frame, uint32_t vector, uint32_t count)
 {
 	log_line("trap n=%d proc=%c vector=%2 name=%s cs:eip=%4:%8", (uint64_t)count,
 		 proc, vector, exception_name(vector), (uint32_t)frame->cs, frame->eip);
 }
 
-/* A line of the log for interrupts that came and did no harm. */
+/* A line of the log for interrupts that came and did no harm, if there are new ones. */
 void report_strays(void)
 {
 	static uint32_t logged_nmis, logged_spurious;

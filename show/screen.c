@@ -1,5 +1,5 @@
 /*
- * The text screen, drawn from ring 0: the means, and what every program has.  The
+ * The text screen, drawn by ring 0: the primitives, and what every program shows.  The
  * ball crosses all borders, so it is ring 0's.
  *
  * All functions: ring 0 with gs = RING0_SCREEN, ring0_stack or fault_stack,
@@ -34,7 +34,7 @@ void screen_fill(unsigned row, unsigned column, unsigned count, uint16_t value)
 		*c++ = value;
 }
 
-/* A box over the whole width, with its title in the upper edge. */
+/* A box across the whole screen, with its title in the upper edge. */
 void screen_box(unsigned row, unsigned rows, enum box_style style,
 		enum colour colour, const char *title)
 {
@@ -59,7 +59,7 @@ void screen_box(unsigned row, unsigned rows, enum box_style style,
 	screen_put(row, 3, colour, title);
 }
 
-/* What every program has: the title, the rows between, the keys. */
+/* What every program shows: the title row and the keys; the rows between are blank. */
 void screen_start(void)
 {
 	screen_fill(0, 0, ROWS * COLUMNS, LABEL | ' ');
@@ -79,9 +79,9 @@ void screen_switches(uint64_t switches)
 }
 
 /*
- * The ball on its way from one proc's place to another's.  In: how far it is, step
- * of steps.  It goes straight through ring 0, row by row, and a little from side
- * to side.  Who plays alone gets it back from halfway.
+ * The ball on its way from one proc's place to another's.  In: how far it has come, as
+ * step out of steps.  It goes straight through ring 0, row by row, swaying a little
+ * from side to side.  A proc that plays alone gets it back from halfway.
  */
 void screen_ball(unsigned from, unsigned to, unsigned step, unsigned steps)
 {
@@ -107,8 +107,8 @@ void screen_pace(const char *pace, const char *more)
 	screen_put(TITLE_ROW, PACE_COLUMN + text_length(pace), TITLE, more);
 }
 
-/* In the lower edge of ring 0's panel, on the right, as the title on the left of the
-   upper one: what a turn takes. */
+/* How long a turn takes: at the right of the lower edge of ring 0's panel, as the title
+   is at the left of the upper edge. */
 void screen_clocks(const char *text)
 {
 	enum { EDGE_ROW = RING0_ROW + RING0_ROWS - 1, BEGIN = COLUMNS / 2 + 2, END = COLUMNS - 3 };
@@ -118,7 +118,7 @@ void screen_clocks(const char *text)
 	screen_put(EDGE_ROW, END - text_length(text), RING0, text);
 }
 
-/* Last words, in the panel's lowest rows. */
+/* Last words, over the panel's lowest rows. */
 void screen_message(const char *first, const char *second)
 {
 	enum { MESSAGE_ROW = RING0_ROW + RING0_ROWS - 2 };
@@ -128,7 +128,7 @@ void screen_message(const char *first, const char *second)
 	screen_put(MESSAGE_ROW + 1, 4, ALARM, second);
 }
 
-/* A text on several rows, broken between words. */
+/* A text over several rows, broken between words. */
 void screen_wrapped(unsigned row, unsigned column, unsigned columns,
 			enum colour colour, const char *text)
 {
@@ -146,7 +146,7 @@ void screen_wrapped(unsigned row, unsigned column, unsigned columns,
 	}
 }
 
-/* A line of the report on ring 0's own end: the whole panel is its room. */
+/* A line of the report on ring 0's own end, which has the whole panel to itself. */
 void screen_panic(unsigned row, const char *text)
 {
 	screen_fill(RING0_ROW + row, 0, COLUMNS, ALARM | ' ');

@@ -22,7 +22,7 @@ enum colour {
 
 enum box_style { SINGLE, DOUBLE };
 
-/* Puts the screen into gs, for who is not sure that it is there. */
+/* Loads gs with RING0_SCREEN, for callers that cannot assume it. */
 static inline void screen_use(void)
 {
 	__asm__ volatile("mov %0, %%gs" : : "r"(RING0_SCREEN));

@@ -1,6 +1,5 @@
 /*
- * Numbers as text, lines put together, and the log: one line of logfmt for
- * everything that happens.
+ * Numbers as text, formatted lines, and the log: one line of logfmt for each event.
  *
  * All functions: ring 0, ring0_stack or fault_stack, interrupts off, no errors.
  */
@@ -8,7 +7,7 @@
 #include "ring0/machine.h"
 
 enum { LONGEST = 20 };			/* decimal digits of 2^64 - 1 */
-static char digits_end[LONGEST + 1];	/* filled from its end */
+static char digits_end[LONGEST + 1];	/* filled from the end */
 
 const char *hex(uint32_t value, unsigned digits)
 {
@@ -19,7 +18,7 @@ const char *hex(uint32_t value, unsigned digits)
 	return text;
 }
 
-/* In two steps of div: the upper half's remainder goes on into the lower half. */
+/* Two steps of div: the remainder of the upper half goes on into the lower half. */
 uint64_t divided(uint64_t value, uint32_t by, uint32_t *remainder)
 {
 	uint32_t high = value >> 32, low = value;

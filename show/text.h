@@ -1,4 +1,4 @@
-/* Numbers as text, lines put together, and the log (text.c). */
+/* Numbers as text, formatted lines, and the log (text.c). */
 #ifndef TEXT_H
 #define TEXT_H
 
@@ -17,13 +17,13 @@ uint64_t divided(uint64_t value, uint32_t by, uint32_t *remainder);
 unsigned text_length(const char *text);
 
 /*
- * Puts a line together, ended by 0; gives the place of that 0, where more can
- * go.  In how: %s a text, %c a character, %d a uint64_t in decimal, %2 %4 %8 a
- * uint32_t in as many hexadecimal digits.
+ * Formats a line, ended by 0; returns the place of that 0, where more can be
+ * appended.  In how: %s a text, %c a character, %d a uint64_t in decimal, %2 %4 %8 a
+ * uint32_t in that many hexadecimal digits.
  */
 char *format(char *to, const char *how, ...);
 
-/* The same as a line of the log, on port 0xe9. */
+/* The same, as a line of the log on port 0xe9. */
 void log_line(const char *how, ...);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * A proc's window, as ring 0 draws it when the proc starts and when it ends; and the
- * report on its end, in its half of ring 0's panel.  What changes inside a window,
- * the proc writes itself (draw.h).
+ * report on its end, in its half of ring 0's panel.  The proc itself writes what
+ * changes inside its window (draw.h).
  *
  * All functions: ring 0 with gs = RING0_SCREEN, any of its stacks, interrupts off,
  * no errors.
@@ -30,7 +30,7 @@ static void clear_half(unsigned place)
 		screen_fill(HALF_ROW + row, half_column(place), HALF_COLUMNS, LABEL | ' ');
 }
 
-/* The window as it is when its proc starts; the half is empty. */
+/* The window at its proc's start; the half of the panel is empty. */
 void window_start(unsigned place, const char *title)
 {
 	unsigned window = window_row(place);
@@ -43,7 +43,7 @@ void window_start(unsigned place, const char *title)
 	clear_half(place);
 }
 
-/* Its proc has ended: a red line in the window, and the half is for the report. */
+/* The proc has ended: a red line in its window, and its half is free for the report. */
 void window_end(unsigned place, const char *why)
 {
 	unsigned column = half_column(place);
@@ -54,7 +54,7 @@ void window_end(unsigned place, const char *why)
 	screen_put(HALF_ROW, column + 1, ALARM, place ? "proc B has ended" : "proc A has ended");
 }
 
-/* A line of that report, or what follows from there if it is too long for one. */
+/* A row of that report; a text too long for it goes on in the rows below. */
 void window_report(unsigned place, unsigned row, const char *text)
 {
 	screen_wrapped(HALF_ROW + row, half_column(place), HALF_COLUMNS, VALUE, text);

@@ -5,10 +5,10 @@
 #include "layout.h"
 #include "screen.h"
 
-/* A half of the panel; left of it or right of it flies the ball. */
+/* A half of the panel; the ball flies between the two. */
 enum {
 	HALF_ROW = RING0_ROW + 1,
-	HALF_ROWS = RING0_ROWS - 3,	/* the panel's last is the TSS's */
+	HALF_ROWS = RING0_ROWS - 3,	/* the panel's last row is the TSS's */
 	HALF_COLUMNS = 36,
 	HALF_LEFT = 2,
 	HALF_RIGHT = 42,

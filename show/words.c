@@ -49,7 +49,7 @@ static const struct word words[] = {
 };
 enum { WORDS = sizeof words / sizeof words[0] };
 
-/* Their names, and who pushes them. */
+/* The names of the words, and who pushes them. */
 void words_start(unsigned place)
 {
 	unsigned column = half_column(place);
