@@ -15,7 +15,7 @@
 uint32_t spurious;
 static uint32_t traps;		/* int3 and into */
 
-/* Out: whether the instruction at eip gives a proc something of its own back. */
+/* Out: whether the instruction at eip restores a proc's registers. */
 bool is_restoring(uint32_t eip)
 {
 	for (const struct restore *r = restores; r < restores_end; r++)
@@ -24,8 +24,8 @@ bool is_restoring(uint32_t eip)
 	return false;
 }
 
-/* int3 and into are the proc's own wish, and it goes on behind them.  Their
-   lines in the log get rarer, as those of the switches do. */
+/* A proc asks for int3 and into itself, and goes on behind them.  Their lines in the
+   log get rarer, as those of the switches do. */
 static void trap(char proc, const struct frame *frame, uint32_t vector)
 {
 	traps++;
@@ -33,7 +33,7 @@ static void trap(char proc, const struct frame *frame, uint32_t vector)
 		tell_trap(proc, frame, vector, traps);
 }
 
-/* Out: whether it is the alarm, and has come too often. */
+/* Out: whether this is the alarm, and has come too often. */
 static bool interrupt_ends(uint32_t irq)
 {
 	if (!interrupt_end(irq) || irq != ALARM_IRQ) {
@@ -47,8 +47,8 @@ static bool interrupt_ends(uint32_t irq)
  * From:	the program's fault.
  * In:		the name of the proc that runs; the frame (from ring 0 without esp
  *		and ss); vector and error code, and room for the rest of the cause.
- * Out:		whether it is the proc's end; if not, it goes on.
- * Errors:	what ring 0 has done itself is its own end: panic, no way back.
+ * Out:		whether the proc ends; if not, it goes on.
+ * Errors:	a fault of ring 0's own: panic, which does not come back.
  */
 bool fault_ends(char proc, const struct frame *frame, struct cause *cause)
 {
@@ -56,9 +56,10 @@ bool fault_ends(char proc, const struct frame *frame, struct cause *cause)
 
 	tell_way_in();
 	if (frame->eflags & EFLAGS_VM) {
-		/* In virtual-8086 mode cs is no selector and has no RPL: ring 3 all the
-		   same.  Intel lets no iret of ring 3 go there; QEMU does.  The CPU has
-		   pushed four words more, so there is no way back into the frame. */
+		/* In virtual-8086 mode cs is not a selector and has no RPL, but this is
+		   ring 3 all the same.  On Intel's CPUs no iret in ring 3 can go there;
+		   on QEMU it can.  The CPU has pushed four more words, so the proc cannot
+		   be resumed from its frame. */
 		if (vector >= IRQ_VECTORS)
 			interrupt_end(vector - IRQ_VECTORS);
 		return true;
@@ -72,13 +73,13 @@ bool fault_ends(char proc, const struct frame *frame, struct cause *cause)
 		return false;
 	}
 
-	/* What the CPU refuses to give back to a proc, the proc has brought in. */
+	/* If the CPU refuses to restore a value, the proc itself brought it in. */
 	if (is_restoring(frame->eip)) {
 		cause->restoring = true;
 		return true;
 	}
 
-	/* From ring 0 the CPU has not pushed esp and ss: the stack goes on there. */
+	/* From ring 0 the CPU does not push esp and ss: the old stack goes on there. */
 	struct frame whole;
 
 	for (unsigned i = 0; i < offsetof(struct frame, esp) / sizeof(uint32_t); i++)

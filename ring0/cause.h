@@ -1,4 +1,4 @@
-/* What an exception or interrupt means for the proc that it has met (cause.c). */
+/* What an exception or interrupt means for the running proc (cause.c). */
 #ifndef CAUSE_H
 #define CAUSE_H
 
@@ -10,18 +10,18 @@
 /* Why a proc has ended. */
 struct cause {
 	uint32_t vector, error;
-	bool restoring;		/* when ring 0 gave it its registers back */
+	bool restoring;		/* it happened while ring 0 restored the proc's registers */
 };
 
 bool is_restoring(uint32_t eip);
 bool fault_ends(char proc, const struct frame *frame, struct cause *cause);
 
-/* The places where ring 0 gives a proc its registers back (frame.h). */
+/* The places where ring 0 restores a proc's registers (frame.h). */
 struct restore {
 	uint16_t begin, end;
 };
 extern const struct restore restores[], restores_end[];
 
-extern uint32_t spurious;	/* interrupts that no device has asked for */
+extern uint32_t spurious;	/* how many interrupts came that no device had asked for */
 
 #endif

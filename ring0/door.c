@@ -1,7 +1,7 @@
 /*
  * The door: the IDT's entry for ring 3's way in.  It leads to the program's gate, or to
- * the magic breakpoint in front of that, so that a stop costs nothing where none is
- * wanted.
+ * the magic breakpoint in front of the gate, so that stopping costs nothing while it is
+ * off.
  */
 #include "door.h"
 

@@ -11,7 +11,7 @@ extern uint32_t switches_left;	/* until the next look; the gate counts it down *
 
 void door_stops(bool stop);
 
-/* Each program's own (p_proc.S and its like): the IDT's entry, and where it may lead. */
+/* Each program (p_proc.S and its like) defines these: the IDT's entry, where it may lead. */
 extern struct gate idt_gate;
 extern const char gate[], gate_with_stop[];
 

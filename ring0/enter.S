@@ -60,7 +60,7 @@
 	.code16
 	.global	enter_protected_mode
 enter_protected_mode:
-	cli				# the BIOS' interrupts are of no use any more
+	cli				# the BIOS' interrupts are of no more use
 	cld
 
 	# smsw may be executed anywhere and tells the truth even in virtual-8086
@@ -111,7 +111,7 @@ enter_protected_mode:
 	mov	$0x01, %ah
 	int	$0x10
 
-	# Bases in the tables are offsets yet.  One 32-bit addition mends each: it
+	# Bases in the tables are still offsets.  One 32-bit addition mends each: it
 	# stands at byte 2, in a descriptor as in GDTR and IDTR.  Of a descriptor
 	# these are the lower 24 bits, and the sum stays below 0x110000, so that
 	# nothing carries into the access byte.
@@ -167,7 +167,7 @@ enter_protected_mode:
 	lldt	%ax			# no LDT yet: selectors with TI set fault
 
 	# An iret with NT set would be a return to another task; IOPL above 0 would
-	# open the ports to ring 3.  Who knows what the BIOS has left there.
+	# open the ports to ring 3.  The BIOS may have left either of them set.
 	push	$EFLAGS_ALWAYS
 	popf
 

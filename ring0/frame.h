@@ -1,5 +1,5 @@
 /*
- * The frame: everything a proc has in its registers, while it does not run.
+ * The frame: all of a proc's registers, while it does not run.
  *
  * TSS.esp0 points at the frame's END, so that the CPU itself puts the first
  * five words there when the proc executes int 0x30 (Intel, volume 3, section
@@ -24,12 +24,12 @@
  *	 +4  fs       |
  *	 +0  gs      /  <- esp when all is saved; the frame's start
  *
- * Selectors take a word each, of which the lower half counts: some CPUs leave
- * the upper half of a pushed selector's word as it was.
+ * Each selector takes a word, of which only the lower half counts: some CPUs leave
+ * the upper half unchanged when they push a selector.
  *
- * HEADROOM below each frame: while esp is inside a frame, only the CPU may
- * push there by itself: a fault in the gate (4 words), whose handler then saves
- * 2 + 12 words before it takes a stack of its own (fault.S).
+ * HEADROOM below each frame: while esp is inside a frame, a fault in the gate makes
+ * the CPU push 4 words there, and the handler saves 2 + 12 more before it changes to
+ * a stack of its own (fault.S).
  */
 #ifndef FRAME_H
 #define FRAME_H
@@ -57,7 +57,7 @@
 	.endm
 
 /*
- * From label begin to here a proc gets its registers back, and all of it is the
+ * From label begin to here a proc's registers are restored, and their values are the
  * proc's own: if the CPU refuses a selector, or finds eip outside its segment, the
  * exception comes from ring 0, but it is the proc that ends (cause.c).
  */

@@ -1,6 +1,6 @@
 /*
- * The way back: from ring 0 into real mode, and to DOS, if it was DOS that loaded the
- * program.  What enter.S has changed is as it was found.
+ * The way back: from ring 0 into real mode and to DOS, if DOS loaded the program.
+ * Restores whatever enter.S has changed.
  */
 #include "cmos.h"
 #include "tables.h"
@@ -8,7 +8,7 @@
 #define REAL_CODE		0x08
 #define REAL_DATA		0x10
 
-/* What the BIOS keeps of keys that are held. */
+/* Where the BIOS keeps which keys are held. */
 #define BIOS_KEYS		0x417
 #define BIOS_KEYS_DOWN		0x0f		/* both Shift, Ctrl, Alt */
 #define BIOS_LEFT_KEYS		0x418
@@ -25,8 +25,8 @@
  *
  * From:	ring 0, after bios_devices_restore (machine.c).
  * To:		DOS, by int 0x20, in text mode 80 x 25.
- * Stack:	ring0_stack, from its end: nobody will want what is on it.
- * Interrupts:	off, NMI too, until there are real mode and its vectors again.
+ * Stack:	ring0_stack, from its end: what is on it is no longer needed.
+ * Interrupts:	off, and NMI, until real mode and its vectors are back.
  * Intel:	volume 3, section 10.9.2, switching back to real-address mode.
  */
 	.code32
@@ -40,8 +40,8 @@ back_to_dos:
 	shr	$4, %eax
 	mov	%ax, real_mode + 2
 
-	# Real mode goes on with the limits and sizes that the segment registers have
-	# now.  So they get those that it had at first: 64 KiB, 16 bits.
+	# Real mode keeps the limits and operand sizes that the segment registers have
+	# now.  So load them with those of real mode: 64 KiB, 16 bits.
 	lgdtl	real_gdt
 	ljmp	$REAL_CODE, $1f
 	.code16
@@ -69,10 +69,10 @@ in_real_mode:
 	in	$CMOS_DATA, %al
 
 	pushw	$EFLAGS_ALWAYS | EFLAGS_IF
-	popfw				# NT is clear now: nobody's iret must find it later
+	popfw				# NT is clear, so that no later iret finds it set
 	call	close_a20		# enter.S
 
-	# Keys that were let go while the BIOS did not listen are down to it for ever.
+	# The BIOS would think keys still held that were released while it did not listen.
 	xor	%ax, %ax
 	mov	%ax, %fs
 	andb	$~BIOS_KEYS_DOWN, %fs:BIOS_KEYS
@@ -84,12 +84,12 @@ in_real_mode:
 	mov	%eax, %dr7
 	mov	$0x0003, %ax		# BIOS: text mode 80 x 25, with a cursor
 	int	$0x10
-	int	$0x20			# cs is the segment that DOS knows us by
+	int	$0x20			# DOS knows us by the segment in cs
 
 
 	.data
 
-/* What entry 0 holds is as in every program's gdt. */
+/* Entry 0 holds what lgdt wants, as in every program's gdt. */
 	.balign	8
 real_gdt:
 	base_here

@@ -1,7 +1,7 @@
 /*
- * The few devices that ring 0 talks to.  Keyboard and time are asked, not heard:
- * the one interrupt that is ever let in is that of line 0: the alarm, which only comes
- * to a proc that does not yield (watchdog.c), or in TIMER the clock.
+ * The few devices that ring 0 talks to.  Keyboard and timer are polled.  The only
+ * interrupt that is ever let in is that of line 0: the alarm, which only comes to a
+ * proc that does not yield (watchdog.c), or in TIMER the clock.
  *
  * All functions: ring 0, ring0_stack or fault_stack, interrupts off, no errors
  * but where it says so.
@@ -53,9 +53,8 @@ void debug_out(char c)
 }
 
 /*
- * The two interrupt controllers (8259A), from the beginning: nothing is pending.  Our
- * vectors begin at IRQ_VECTORS, since the BIOS has its own in the midst of the
- * exceptions.
+ * Initialises the two interrupt controllers (8259A): nothing is pending.  Our vectors
+ * begin at IRQ_VECTORS, since the BIOS has its own among the exceptions.
  * In: the first vector of each, and which lines are masked.
  */
 enum {
@@ -82,10 +81,10 @@ static void interrupts_start(uint8_t vector_1, uint8_t vector_2, uint8_t mask_1,
 }
 
 /*
- * An interrupt's end.  A line that was gone when the CPU asked who it was gives
- * the last vector of its controller, and is not in service: it was spurious, and
- * wants no end there (the first controller, if the second lied, does).
- * In: 0-15.  Out: whether it was a true one.
+ * Ends an interrupt.  If the line has fallen by the time the CPU asks for the vector,
+ * the controller gives its last vector, with nothing in service: that is spurious, and
+ * must not be ended there (if the second controller did so, the first must be).
+ * In: 0-15.  Out: whether it was a true interrupt.
  */
 bool interrupt_end(unsigned irq)
 {
@@ -104,8 +103,8 @@ bool interrupt_end(unsigned irq)
 	return true_one;
 }
 
-/* The timer chip's counter 0, which interrupts by line 0.  In: mode; from where it
-   counts down, 0 for 65536. */
+/* The timer chip's counter 0, which interrupts by line 0.  In: mode; the value that it
+   counts down from, 0 for 65536. */
 enum {
 	PIT_HZ = 1193182,
 	PIT_0_MODE_0 = 0x30,	/* counter 0, both bytes, binary; mode 0: once, */
@@ -117,31 +116,31 @@ static void counter_0_set(uint8_t mode, uint16_t count)
 	outb(PIT_CONTROL, mode);
 	outb(PIT_COUNTER_0, count & 0xff);
 	outb(PIT_COUNTER_0, count >> 8);
-	/* This forgets an interrupt that nobody has let in. */
+	/* This drops an interrupt that is pending. */
 	interrupts_start(IRQ_VECTORS, IRQ_VECTORS + 8, (uint8_t)~(1 << ALARM_LINE), 0xff);
 }
 
 /* The alarm counts down once, for as long as it can (55 ms), and then interrupts.
-   Setting it again starts it anew. */
+   Setting it again starts it from the beginning. */
 void alarm_set(void)
 {
 	counter_0_set(PIT_0_MODE_0, 0);
 }
 
-/* The clock interrupts so many times a second.  Its first period begins now. */
+/* The clock interrupts hz times a second.  Its first period begins now. */
 void clock_set(unsigned hz)
 {
 	counter_0_set(PIT_0_MODE_2, PIT_HZ / hz);
 }
 
-/* From here on neither of the two comes. */
+/* From here on neither alarm nor clock interrupts. */
 void alarm_stop(void)
 {
 	outb(PIC_1_DATA, 0xff);
 }
 
 /*
- * The timer chip's counter 2, the one of the loudspeaker, as an egg timer:
+ * The timer chip's counter 2, that of the loudspeaker, as an egg timer:
  * mode 0 counts down once and then holds its output high, which port 0x61 shows.
  */
 enum {
@@ -169,8 +168,8 @@ bool timer_done(void)
 
 /*
  * The key that went down since the last call, if any and if it means something.
- * Keys are known by their place (scan code set 1), so + and - stand there more
- * than once: on US and on German keyboards, and on the numeric pad.
+ * Keys are known by their place (scan code set 1), so + and - are listed more than
+ * once: for US and German keyboards, and for the numeric pad.
  */
 enum {
 	STATUS_FULL = 0x01,
@@ -213,16 +212,16 @@ enum key key_pressed(void)
 }
 
 /*
- * The devices as the BIOS counts on them: its vectors, its clock tick, and nobody's
- * interrupt waits for an answer that it never got.  The PICs see a line only when it
- * rises, so they come first, with all masked; then lines fall that were up.
- * Interrupts stay off; what comes from here on, comes when they are let in.
+ * Leaves the devices as the BIOS expects them: its vectors, its clock tick, and no
+ * interrupt that waits for an answer.  The PICs notice a line only when it rises, so
+ * they come first, with all lines masked; then the lines that are up are made to fall.
+ * Interrupts stay off; those that come from here on wait until they are let in.
  */
 enum {
 	BIOS_VECTORS_1 = 0x08,
 	BIOS_VECTORS_2 = 0x70,
 	PIT_0_MODE_3 = 0x36,		/* counter 0, both bytes, square wave */
-	KEYBOARD_BYTES = 32,		/* at most, that wait to be read */
+	KEYBOARD_BYTES = 32,		/* at most, waiting to be read */
 };
 
 void bios_devices_restore(void)
@@ -243,9 +242,9 @@ void bios_devices_restore(void)
 }
 
 /*
- * Switches the machine off, if it is one whose switch we know: the ports are
- * touched only after the machine has said its name.  Comes back if it is not,
- * or if it has not worked.
+ * Switches off the machine, if it is one whose switch we know: the ports are written
+ * only after the machine has identified itself.  Comes back if it is another, or if
+ * that did not work.
  */
 void power_off(void)
 {

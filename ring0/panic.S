@@ -1,6 +1,6 @@
 /*
- * The two ways in that must work whatever state ring 0 is in: NMI, and what is
- * left when an exception cannot be delivered.
+ * The two entry points that must work whatever state ring 0 is in: NMI, and the double
+ * fault, for when an exception cannot be delivered.
  */
 #include "frame.h"
 
@@ -9,12 +9,12 @@
 	.text
 
 /*
- * nmi - counted, and that is all: nobody here knows what a machine means by it
+ * nmi - count it and return; what it signals is machine-specific
  *
  * From:	the IDT, at any instruction, whatever IF says, and even while esp is
- *		inside a frame: its words go where nothing is saved yet, or where
- *		all is popped already.
- * In:		ss is RING0_DATA, by whatever way one came.
+ *		inside a frame: its words go where nothing has been saved so far, or
+ *		where everything has been popped already.
+ * In:		ss is RING0_DATA, whichever ring was interrupted.
  */
 	.global	nmi
 nmi:
@@ -26,8 +26,8 @@ nmi:
  * double_fault - the task behind vector 8
  *
  * From:	a task gate: the CPU could not deliver an exception, most likely
- *		because the stack it should push to is not usable.  It has put all
- *		registers into the TSS that was in use and taken those of
+ *		because the stack it should push to is not usable.  It has saved all
+ *		registers in the TSS that was in use and loaded those of
  *		double_fault_tss, so this stack is good whatever has happened (Intel,
  *		volume 3, section 6.15, interrupt 8).  The error code pushed is zero.
  * Stack:	double_fault_stack.

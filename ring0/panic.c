@@ -1,5 +1,5 @@
 /*
- * Ring 0's own end: what is known of it is told, and the machine halts.
+ * Ring 0's own end: report what is known of it, and halt the machine.
  *
  * All functions: ring 0, a stack that is not the one in trouble, interrupts off.
  */
@@ -11,8 +11,8 @@
 #include "x86.h"
 
 /*
- * In: the state ring 0 was in; ss:esp as they were before the exception.  If even
- * the report fails, that is not reported.
+ * In: the state ring 0 was in; ss:esp as they were before the exception.  If the
+ * report itself fails, it is not reported in turn.
  */
 _Noreturn void panic(const struct frame *frame, uint32_t vector, uint32_t error)
 {
@@ -25,8 +25,8 @@ _Noreturn void panic(const struct frame *frame, uint32_t vector, uint32_t error)
 	halt();
 }
 
-/* A check of ring 0's own has failed.  In: which one, and what it has found.  gs
-   and interrupts may be as they like. */
+/* A check of ring 0's own has failed.  In: which one, and what it found.  gs may hold
+   anything, and interrupts may be on. */
 _Noreturn void panic_because(const char *what)
 {
 	__asm__ volatile("cli");
@@ -34,8 +34,8 @@ _Noreturn void panic_because(const char *what)
 	halt();
 }
 
-/* The TSS that was in use before double_fault's: a program may have several.  One
-   without registers, if TR was not loaded yet. */
+/* The TSS that was in use before double_fault's: a program may have several.  If TR was
+   not loaded, there was none: an empty one. */
 static const struct tss *tss_left(void)
 {
 	static const struct tss none;
@@ -49,7 +49,7 @@ static const struct tss *tss_left(void)
 	return (const struct tss *)(linear - program_base);
 }
 
-/* From: double_fault (panic.S).  The CPU has put the registers into the TSS. */
+/* From: double_fault (panic.S).  The CPU has saved the registers in the TSS. */
 _Noreturn void double_fault_panic(void)
 {
 	const struct tss *tss = tss_left();

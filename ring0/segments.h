@@ -1,12 +1,12 @@
 /*
- * The segments of ring 0, the same in every program, and how a row of such a table
- * is to be read.  What a program has beyond that is in a table of its own, for
- * P_PROC in proc_segments.h.  How long its TSS is, each program says (tss_bytes).
+ * The segments of ring 0, the same in every program, and how to read a row of such
+ * a table.  Each program has its other segments in a table of its own (P_PROC's is
+ * in proc_segments.h), and says how long its TSS is (tss_bytes).
  *
  * A base "in" is an offset in the program, to which the program's own base (cs * 16
- * in real mode) is added at run time; one "at" is a linear address and stays.  The
- * size is exact: a limit is size - 1.  A selector is its place (with TI, 4, in an
- * LDT) and its segment's DPL as RPL.  tables.h makes descriptors of the rows.
+ * in real mode) is added at run time; a base "at" is a linear address and stays.  The
+ * size is exact: the limit is size - 1.  A selector is its place (with TI, 4, in an
+ * LDT), with the segment's DPL as RPL.  tables.h turns the rows into descriptors.
  */
 #ifndef SEGMENTS_H
 #define SEGMENTS_H

@@ -1,5 +1,5 @@
 /*
- * The end of a program that cannot even begin.
+ * The end of a program that cannot even start.
  */
 #include "stop.h"
 
@@ -9,12 +9,12 @@
  * stop_in_real_mode - say why not, and end
  *
  * In:		si: text, ending in 0; ds = SEG.  Real mode or virtual-8086 mode.
- * To:		DOS, if it was DOS that loaded the program; else a key reboots.
+ * To:		DOS, if DOS loaded the program; else a key reboots.
  */
 	.code16
 	.global	stop_in_real_mode
 stop_in_real_mode:
-	sti				# the keyboard's, for one
+	sti				# the BIOS needs the keyboard's interrupt
 1:	lodsb
 	mov	$0x0e, %ah		# BIOS: write in teletype manner
 	xor	%bx, %bx
@@ -25,7 +25,7 @@ stop_in_real_mode:
 	je	1f
 	mov	$0x00, %ah		# BIOS: wait for a key
 	int	$0x16
-	ljmp	$0xffff, $0x0000	# as if it had been switched on
+	ljmp	$0xffff, $0x0000	# where the CPU starts after a reset
 1:	int	$0x20
 
 	.section .note.GNU-stack, "", @progbits

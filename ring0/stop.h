@@ -1,8 +1,8 @@
-/* How a program begins that DOS has loaded, and how it ends (stop.S, leave.S). */
+/* How to recognise a program that DOS has loaded, and how it ends (stop.S, leave.S). */
 #ifndef STOP_H
 #define STOP_H
 
-/* The word at SEG:0000: an "int 0x20", which DOS puts there for programs to end with. */
+/* The word at SEG:0000: an "int 0x20", which DOS puts there for a program to end by. */
 #define INT_20			0x20cd
 
 #ifndef __ASSEMBLER__

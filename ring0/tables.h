@@ -82,7 +82,7 @@
 	.endm
 
 /*
- * The task behind vector 8 (panic.S): where it begins, on a stack that nobody else
+ * The task behind vector 8 (panic.S): where it begins, and a stack that nothing else
  * uses.
  */
 	.macro	double_fault_task

@@ -1,6 +1,6 @@
 /*
- * One entry point for each vector below 0x30: what the exceptions and hardware
- * interrupts find in the IDT.
+ * One entry point for each vector below 0x30: where the IDT sends exceptions and
+ * hardware interrupts.
  */
 #ifndef VECTORS_H
 #define VECTORS_H
@@ -8,7 +8,7 @@
 #include "x86.h"
 
 #define FAULT_VECTORS		(IRQ_VECTORS + IRQS)
-#define FAULT_VECTOR_BYTES	16	/* an entry point every so often */
+#define FAULT_VECTOR_BYTES	16	/* from one entry point to the next */
 
 #ifdef __ASSEMBLER__
 
@@ -19,7 +19,7 @@
  *		words at ss0:esp0; from ring 0 only eflags, cs, eip, on the stack that
  *		was in use.  Then, for some exceptions, an error code (Intel, volume 3,
  *		section 6.13).
- * Does:	puts a zero where the CPU gave no error code, and the vector below,
+ * Does:	pushes a zero where the CPU pushed no error code, and then the vector,
  *		so that all stacks look the same.
  * To:		entry.
  * Interrupts:	off.

@@ -1,6 +1,6 @@
 /*
- * A proc that never executes int 0x30 would stop the game: no rule of the CPU
- * obliges it to.  So there is an alarm, which every look at the game sets anew;
+ * A proc that never executes int 0x30 would stop the game: nothing in the CPU
+ * forces it to.  So there is an alarm, which every look at the game sets again;
  * as long as the procs yield, it never goes off.
  *
  * All functions: ring 0, any stack, interrupts off.
@@ -14,7 +14,7 @@ enum { PATIENCE = 18 };		/* alarms; together a second */
 static unsigned alarms;		/* since the last sign of life */
 static uint32_t switches_seen;
 
-/* From: look.c, and whatever ends a proc, before the next one runs. */
+/* From: look.c, and the code that ends a proc, before the next one runs. */
 void watchdog_start(void)
 {
 	alarms = 0;

@@ -25,9 +25,9 @@
 
 /* CR0, section 2.5. */
 #define CR0_PE			0x00000001	/* protected mode */
-#define CR0_MP			0x00000002	/* with TS: wait faults, too */
+#define CR0_MP			0x00000002	/* with TS: wait also faults */
 #define CR0_EM			0x00000004	/* FPU instructions fault with #NM */
-#define CR0_TS			0x00000008	/* ... and so does what comes after */
+#define CR0_TS			0x00000008	/* ... and so do SSE instructions */
 
 /* The access byte of a descriptor, sections 3.4.5 and 3.5. */
 #define ACCESS_PRESENT		0x80
@@ -65,7 +65,7 @@
 /* The exceptions that push an error code: #DF #TS #NP #SS #GP #PF #AC #CP
    #VC #SX, one bit a vector; and what is in it, section 6.13. */
 #define ERROR_CODE_VECTORS	0x60227d00
-#define ERROR_EXT		1		/* not by the program itself */
+#define ERROR_EXT		1		/* not caused by the program itself */
 #define ERROR_IDT		2		/* the rest is a vector times 8 */
 
 /* The 32-bit TSS, section 7.2.1; an I/O bitmap may follow it. */
