@@ -11,11 +11,11 @@
  *	the gate	int 0x30, the way from one proc to the other
  *	the procs	ring3/proc.h, once for each
  *
- * and then switch.c, which says who is next.
+ * and then switch.c, which chooses the next proc.
  *
  * Addresses are offsets in this program: every segment of ring 0 begins at
- * SEG:0000.  Wherever xchg %bx,%bx stands, Bochs stops when it is told to
- * (magic breakpoint); the label after it names the place.
+ * SEG:0000.  At each xchg %bx,%bx Bochs stops, if it is told to (magic
+ * breakpoint); the label after it names the place.
  */
 #include "procs/first_frame.h"
 #include "procs/proc_segments.h"
@@ -34,7 +34,7 @@
  *
  * From:	the loader, by a far jump.  Real mode; never comes back.
  * Stack:	the loader's, then ring0_stack, then proc A's.
- * Interrupts:	off from the first instruction on; let in again by the iret to ring 3.
+ * Interrupts:	off from the first instruction on, until the iret to ring 3.
  */
 	.code16
 	.global	start
@@ -43,8 +43,8 @@ start:
 	.code32
 
 /*
- * Ring 0: ds, es, ss hold RING0_DATA, gs RING0_SCREEN, esp ring0_stack.  GDTR
- * and IDTR are loaded, TR is not: from ring 3 there would be no way back.
+ * Ring 0: ds, es, ss hold RING0_DATA, gs RING0_SCREEN, esp ring0_stack.  GDTR and
+ * IDTR are loaded.  TR is not; without it there would be no way back from ring 3.
  */
 	call	watch_start		# procs/watch.c: first lines of screen and log
 
@@ -58,10 +58,9 @@ ckpt_frames:				# both frames are filled in: print them
 ckpt_tss:				# TR is loaded: ss0:esp0 is the end of A's frame
 
 /*
- * The first way out is every way out: proc A's frame lies there as if A had
- * once come in by int 0x30.  iret (Intel, volume 2, IRET: return to outer
- * privilege level) pops eip, cs, eflags, and, because the RPL of that cs is 3,
- * esp and ss, too.
+ * The first way out is every way out: proc A's frame looks as if A had once come
+ * in by int 0x30.  iret (Intel, volume 2, IRET: return to outer privilege level)
+ * pops eip, cs, eflags, and, because the RPL of that cs is 3, also esp and ss.
  */
 	mov	$proc_a_end, %eax	# the end of A's frame is A
 	lldt	PROC_LDT(%eax)		# A's segments exist from here on
@@ -79,9 +78,9 @@ ckpt_iret:				# the first iret is next: ring 3
 	.data
 
 /*
- * The GDT and the procs' LDTs (Intel, volume 3, section 3.5.1), one row for each
- * in segments.h and proc_segments.h.  The CPU never reads entry 0 of the GDT, so it holds what lgdt
- * wants to know.
+ * The GDT and the procs' LDTs (Intel, volume 3, section 3.5.1): each row of
+ * segments.h and proc_segments.h makes an entry.  The CPU never reads entry 0 of the
+ * GDT, so it holds what lgdt wants to know.
  */
 	.balign	8
 	.global	gdt
@@ -130,8 +129,8 @@ idtr:
 /*
  * The TSS (Intel, volume 3, section 7.2.1): where the CPU looks for the stack when
  * it comes from ring 3.  The I/O bitmap begins beyond the limit, so every port is
- * closed.  It is left by a task switch only if all else fails, and then the CPU
- * saves its registers here.
+ * closed.  Only a double fault leaves this task by a task switch; then the CPU saves
+ * its registers here.
  */
 	.balign	4
 	.global	tss
@@ -155,7 +154,7 @@ tss:
 
 /* ---- the frames -------------------------------------------------------- */
 
-/* In struct proc's order (procs/first_frame.h): a frame, filled in, and what else
+/* In struct proc's order (procs/first_frame.h): a frame, filled in, and all else that
    ring 0 knows of a proc. */
 	.balign	4
 	proc	a, A, A_CODE, A_DATA, A_SCREEN, A_LDT, b, 0
@@ -179,8 +178,8 @@ tss:
  * Intel:	volume 3, section 6.12.1; volume 2, INT n and IRET.
  *
  * gate_with_stop is the same with a magic breakpoint in front.  The IDT points
- * there as long as every switch is shown, and right behind it when the pace is
- * such that nobody would want to stop (watch.c).
+ * there while every switch is shown, and right behind the breakpoint when the pace
+ * is too fast for stopping at each (look.c).
  */
 	.global	gate_with_stop, ckpt_int, gate
 gate_with_stop:
@@ -197,10 +196,10 @@ gate:
 	les	%cs:tss_pointer, %edx
 	cld				# C counts on it; the gate has not cleared it
 
-	decl	switches_left		# until someone wants to look
+	decl	switches_left		# until the next look
 	jz	1f
 	call	switch_to_next		# switch.c; eax: the proc whose turn it is
-	lldt	PROC_LDT(%eax)		# its segments exist now, the other's no more
+	lldt	PROC_LDT(%eax)		# now its segments exist, and not the other's
 	lea	-FRAME_BYTES(%eax), %esp	# its frame ends where it begins
 2:	restore_registers
 	iret
@@ -208,7 +207,7 @@ gate:
 
 1:	mov	$RING0_SCREEN, %ecx
 	mov	%ecx, %gs
-	call	watched_switch		# procs/watch.c: the same, for all to see
+	call	watched_switch		# procs/watch.c: the same, on show
 	lldt	PROC_LDT(%eax)
 	lea	-FRAME_BYTES(%eax), %esp
 	cmpw	$gate_with_stop, idt_gate

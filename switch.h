@@ -1,7 +1,7 @@
 /*
  * A proc, as ring 0 knows it, and the half of the gate that is written in C.
  *
- * The record of a proc begins where its frame ends.  So one number is all of these:
+ * The record of a proc begins where its frame ends.  So one number is three things:
  * the end of the frame, the proc, and what esp0 must be while it runs.
  *
  *	+16  ended, place, name
@@ -26,7 +26,7 @@
 struct proc {
 	struct proc *next;		/* whose turn it is after this one */
 	uint32_t *ask;			/* in its data: what ring 0 wants (ask.h) */
-	const struct frame *first;	/* what it starts with */
+	const struct frame *first;	/* the frame that it starts with */
 	uint16_t ldt;			/* selector of what it may name */
 	char name;
 	uint8_t place;			/* 0: upper window, left frame; 1: the other */

@@ -1,5 +1,5 @@
 /*
- * Every way into ring 0 but int 0x30: exceptions and interrupts.  (Two of them are
+ * Every way into ring 0 except int 0x30: exceptions and interrupts.  (Two of them are
  * in panic.S.)
  */
 #include "ring0/frame.h"
@@ -13,14 +13,14 @@
 	fault_vectors_to fault_entry
 
 /*
- * fault_entry - the frame, in the shape of frame.h, on to C, and out again
+ * fault_entry - saves the frame of frame.h, calls C, and leaves again
  *
- * In:		ss:esp: vector, error code, the CPU's words.  ss is RING0_DATA, by
- *		whatever way one came; ds, es, fs, gs may be anything.
+ * In:		ss:esp: vector, error code, the CPU's words.  ss is RING0_DATA,
+ *		whichever ring was interrupted; ds, es, fs, gs may be anything.
  * Does:	takes vector and error code off the stack, so that the words below
  *		the CPU's are again those of struct frame (from ring 0, without
- *		esp and ss).  From ring 3 it lies where the gate would have put it:
- *		the proc is saved in its own frame.
+ *		esp and ss).  From ring 3 they lie where the gate would have put
+ *		them: the proc is saved in its own frame.
  * Stack:	as found, then fault_stack: the one in use may be what is broken.
  * To:		ring 3, as from the gate, if fault (fault.c) comes back.
  */

@@ -1,5 +1,5 @@
 /*
- * What a fault does to the procs (what it is, says cause.c).
+ * What a fault does to the procs (cause.c says what it is).
  */
 #include "fault.h"
 #include "ring0/cause.h"
@@ -24,8 +24,8 @@ struct proc *fault(struct frame *frame, uint32_t vector, uint32_t error)
 
 	struct proc *next = proc_end(proc);
 
-	/* What it could not get back lies in its frame still; all else, where the CPU and
-	   fault_entry have pushed it. */
+	/* Values that could not be restored are still in the proc's frame; all others are
+	   where the CPU and fault_entry have pushed them. */
 	report_end(proc->name, proc->place, cause.restoring ? proc_frame(proc) : frame,
 		   &cause, next ? next->name : 0);
 	if (!next)

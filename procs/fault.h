@@ -1,4 +1,4 @@
-/* Every way into ring 0 but int 0x30: fault.S, fault.c. */
+/* Every way into ring 0 except int 0x30: fault.S, fault.c. */
 #ifndef FAULT_H
 #define FAULT_H
 

@@ -1,5 +1,5 @@
 /*
- * A proc before it has ever run: its frame lies there as if it had once come in.  For
+ * A proc before it has ever run: its frame looks as if the proc had come in once.  For
  * assembly.
  */
 #ifndef FIRST_FRAME_H
@@ -9,7 +9,7 @@
 #include "proc_segments.h"
 
 /*
- * What a proc finds at first: its own data in ds, es and ss, its window in gs, all
+ * What a proc finds when it starts: its own data in ds, es and ss, its window in gs, all
  * else zero.  Interrupts are let in (watchdog.c), and nothing that ring 3 may do
  * shuts them out.
  */
@@ -20,8 +20,8 @@
 	.long	PROC_DATA_BYTES, \data			# esp ss
 	.endm
 
-/* A proc: its frame, and behind that struct proc (switch.h); and its first frame once
-   more, for a new start. */
+/* A proc: its frame, and behind that struct proc (switch.h); and a second copy of its
+   first frame, to start it again. */
 	.macro	proc letter, name, code, data, screen, ldt, next, place
 	.space	HEADROOM_BYTES
 	.global	proc_\letter, proc_\letter\()_end

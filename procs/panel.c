@@ -1,6 +1,6 @@
 /*
- * Ring 0's panel, between the procs' windows: both frames and esp0; and in the
- * place of a frame, once its proc has ended, the report on that (window.c).
+ * Ring 0's panel, between the procs' windows: both frames and esp0; and in place of
+ * a frame whose proc has ended, the report on its end (window.c).
  *
  * All functions: ring 0 with gs = RING0_SCREEN, ring0_stack or fault_stack,
  * interrupts off, no errors.
@@ -12,7 +12,7 @@
 #include "show/window.h"
 #include "show/words.h"
 
-/* A proc's window and what stands around its frame, as they are when it starts. */
+/* A proc's window, and the labels around its frame, at the proc's start. */
 void panel_proc(struct proc *proc)
 {
 	unsigned column = half_column(proc->place);
@@ -31,7 +31,7 @@ static void draw_frame(struct proc *proc, const char *what)
 	words_show(proc->place, proc_frame(proc));
 }
 
-/* In: the procs, the one that runs first. */
+/* In: the proc that runs first, which leads to the other. */
 void panel_start(struct proc *first)
 {
 	screen_box(RING0_ROW, RING0_ROWS, SINGLE, RING0, program.ring0_title);
@@ -39,7 +39,7 @@ void panel_start(struct proc *first)
 	panel_proc(first->next);
 }
 
-/* The arrow is where esp0 says, not where we think it should be. */
+/* The arrow stands where esp0 points, not where we think it should. */
 static void draw_frame_end(struct proc *proc, const struct tss *tss)
 {
 	unsigned column = half_column(proc->place);
@@ -51,8 +51,8 @@ static void draw_frame_end(struct proc *proc, const struct tss *tss)
 }
 
 /*
- * What a switch has changed.  In: how many there were, the procs it was from and
- * to (the same, if one plays alone).
+ * What a switch has changed.  In: how many switches there were; the procs it went from
+ * and to (the same one, if it plays alone).
  */
 void panel_switch(uint64_t switches, struct proc *from, struct proc *to,
 		   const struct tss *tss)

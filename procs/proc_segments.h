@@ -1,8 +1,8 @@
 /*
  * The segments of P_PROC, beyond those of ring 0.  What a proc may name is in an
  * LDT of its own, and the gate loads the LDT of the proc that is next: so the
- * segments of the other one have no selector at all (Intel, volume 3, section
- * 2.1.1).  The places in the two LDTs differ, and so a selector tells whose it is:
+ * segments of the other proc have no selector at all (Intel, volume 3, section
+ * 2.1.1).  The two LDTs use different places, so that a selector tells whose it is:
  * A_CODE, 0x00 + TI + DPL 3, is 0x07.
  */
 #ifndef PROC_SEGMENTS_H

@@ -1,6 +1,7 @@
 /*
- * The procs' lives: who runs, an end, a new start.  The living are in a ring,
- * from each to the next; the ended wait in a chain by the same links.
+ * The procs' lives: which one runs, an end, a new start.  The procs that play are in
+ * the turn list, a circle by their links next; by the same links, those that have
+ * ended wait in a chain.
  *
  * All functions: ring 0, ring0_stack or fault_stack, interrupts off.
  */
@@ -15,15 +16,15 @@
 
 static struct proc *ended;	/* the last one first */
 
-/* The one that runs, or is about to. */
+/* The proc that runs, or is about to. */
 struct proc *proc_running(void)
 {
 	return (struct proc *)tss.esp0;
 }
 
 /*
- * Takes the running proc out of the ring.  Nothing of it is lost yet: frame and
- * data stay for whoever wants to look.
+ * Takes the running proc out of the turn list.  Its frame and data stay as they are,
+ * for a debugger to read.
  * Out: the proc to go on with, which esp0 names now; 0 if none is left.
  */
 struct proc *proc_end(struct proc *proc)
@@ -40,8 +41,8 @@ struct proc *proc_end(struct proc *proc)
 	return next == proc ? 0 : next;
 }
 
-/* All that have ended start anew, as if they had never been: behind the one
-   that runs. */
+/* Restarts all procs that have ended, as if they had never run.  Their turns come after
+   that of the running proc. */
 void procs_restart(void)
 {
 	struct proc *running = proc_running();
@@ -62,7 +63,7 @@ void procs_restart(void)
 	}
 }
 
-/* Proc A, started anew if need be, is to make a mistake: 0 to MISTAKES - 1. */
+/* Asks proc A for a mistake, after restarting it if it has ended.  In: 0 to MISTAKES - 1. */
 void proc_ask_mistake(unsigned number)
 {
 	if (number >= MISTAKES)

@@ -4,7 +4,7 @@
 
 #include "switch.h"
 
-extern struct proc proc_a_end;	/* A, which its frame's end names; the first to run */
+extern struct proc proc_a_end;	/* A, named by its frame's end; the first to run */
 
 struct proc *proc_running(void);
 struct proc *proc_end(struct proc *proc);

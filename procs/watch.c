@@ -1,5 +1,5 @@
 /*
- * The switch for all to see: the gate comes here when a look is due (look.c).
+ * The switch, on show: the gate comes here when a look is due (look.c).
  */
 #include "watch.h"
 #include "ring0/tables.h"

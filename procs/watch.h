@@ -1,4 +1,4 @@
-/* The switch with everything one sees around it (watch.c). */
+/* The switch, and everything that is shown of it (watch.c). */
 #ifndef WATCH_H
 #define WATCH_H
 

@@ -27,7 +27,7 @@
 #define CR0_PE			0x00000001	/* protected mode */
 #define CR0_MP			0x00000002	/* with TS: wait also faults */
 #define CR0_EM			0x00000004	/* FPU instructions fault with #NM */
-#define CR0_TS			0x00000008	/* ... and so do SSE instructions */
+#define CR0_TS			0x00000008	/* ... and so do MMX and SSE instructions */
 
 /* The access byte of a descriptor, sections 3.4.5 and 3.5. */
 #define ACCESS_PRESENT		0x80

@@ -1,6 +1,6 @@
 /*
  * What ring 0 may ask of a proc.  It writes the question to the first word of the
- * proc's data, and the proc looks there once a turn: ring 0 can ask, and force nothing.
+ * proc's data, and the proc looks there once a turn: ring 0 can ask, but force nothing.
  */
 #ifndef ASK_H
 #define ASK_H
@@ -15,8 +15,8 @@
 
 #include <stdint.h>
 
-/* From: ring 0, after a look.  In: the word of a proc that is asked for its count, unless
-   it is asked for something else. */
+/* Asks a proc for its count, unless it is being asked for something else.  From: ring 0,
+   after a look.  In: the proc's word. */
 static inline void ask_count(uint32_t *ask)
 {
 	if (*ask == ASK_NOTHING)

@@ -33,7 +33,7 @@ PROC(draw):
 	mov	$8, %ecx
 	mov	$CELL(WINDOW_TEXT_ROW, STACK_COLUMN + 12), %ebx
 
-/* eax in ecx hexadecimal digits, the last one at WINDOW:ebx.  Clobbers them and dl. */
+/* Writes eax as ecx hexadecimal digits, the last at WINDOW:ebx.  Clobbers these and dl. */
 PROC(hex):
 	mov	%al, %dl
 	and	$0xf, %dl

@@ -1,8 +1,8 @@
 /*
  * Six famous mistakes, for a proc to make when it is asked to (keys 1 to 6).
- * Included in each proc's code, mistake n at PROC(mistakes) + (n - 1) *
- * MISTAKE_BYTES.  The labels name the instruction that ring 0's report will show;
- * int3 behind it, so that its bytes are easy to tell from what follows.
+ * Included in each proc's code, with mistake n at PROC(mistakes) + (n - 1) *
+ * MISTAKE_BYTES.  The labels name the instruction that ring 0's report will show; it
+ * is followed by int3, so that its bytes are easy to tell from the next.
  *
  * From:	PROC(mistake), with the mistake's number, from 0, in eax.  There is no
  *		way back.

@@ -1,5 +1,5 @@
 /*
- * A proc: what runs in ring 3.  Included once for each, with PROC(name) naming
+ * A proc: what runs in ring 3.  Included once for each proc, with PROC(name) naming
  * its labels, so that each has code of its own.
  *
  * From:	iret, at offset 0 of its code segment; later behind its int 0x30.
@@ -7,7 +7,7 @@
  *		all else zero.
  * Stack:	its own; the same esp at every int 0x30.
  *
- * It counts its turns in edi:esi (64 bits: at full speed 32 are gone within
+ * It counts its turns in edi:esi (64 bits: at full speed 32 would overflow within
  * minutes) and shows the count in its window whenever ring 0 has asked for it
  * (ask.h), or for a mistake.  Addresses are offsets in its own segments, so this
  * code knows only its own world; it has no name for anything else.
@@ -21,12 +21,12 @@ PROC(code):
 	cmpl	$ASK_NOTHING, ASKED
 	jne	PROC(asked)
 PROC(int):
-	int	$0x30			# the other one's turn; we'll be back right here
+	int	$0x30			# the other proc's turn; we'll be back right here
 	jmp	PROC(code)
 
 PROC(asked):
-	pusha				# whatever it is: the count first
-	lea	32(%esp), %eax		# before pusha: what it is at int 0x30
+	pusha				# whatever was asked: the count first
+	lea	32(%esp), %eax		# esp before pusha, as it is at int 0x30
 	call	PROC(draw)
 	popa
 	cmpl	$ASK_MISTAKE, ASKED
