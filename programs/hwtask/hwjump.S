@@ -1,7 +1,7 @@
 /*
  * HWJUMP: HWTASK without a task gate.  int 0x30 leads into ring 0 as in P_PROC, and
- * there a far jump names the TSS of the next task.  The proc that is left is saved in
- * the midst of ring 0, behind its own jump, and goes on there when its turn has come.
+ * there a far jump names the TSS of the next task.  The proc is saved while it is in
+ * ring 0, behind its own jump, and goes on there when its turn comes.
  *
  * Read HWTASK (hwtask.S) first; then
  *
@@ -25,7 +25,7 @@
  * start - the program's first byte
  *
  * From:	the loader, by a far jump.  Real mode; never comes back.
- * Stack:	the loader's, then ring0_stack, for good: it is this task's.
+ * Stack:	the loader's, then ring0_stack, which stays this task's.
  * Interrupts:	off in ring 0, on in the procs.  A task switch takes IF from the TSS.
  */
 	.code16
@@ -49,8 +49,8 @@ ckpt_tss:
  * ring0_task - a loop that the procs run through when a look is due
  *
  * ljmp:	the CPU saves this task in its TSS (eip: behind the ljmp), marks it
- *		available, and the other one busy; that one must not be.  NT and
- *		backlinks play no part: a jump is no call.
+ *		available, and the other task, which must not be busy, busy.  NT and
+ *		backlinks play no part: a jump is not a call.
  * Then:	a proc has jumped here, from the gate below.
  * In:		what this task had in its registers at its ljmp.
  * Stack:	ring0_stack.
@@ -59,11 +59,11 @@ ckpt_tss:
  */
 	movl	$A_TSS, tss
 ring0_task:
-1:	mov	tss, %eax		# the backlink, where C says who is next
+1:	mov	tss, %eax		# the backlink, where C writes the next task
 	mov	%eax, next_task + 4
 	ljmp	*next_task
 	cmpl	$0, switches_left
-	jne	1b			# one plays alone: back to it (tasks.c)
+	jne	1b			# a proc plays alone: back to it (tasks.c)
 	mov	looker, %eax
 	call	watched_switch		# watch.c
 	jmp	1b
@@ -79,8 +79,8 @@ ring0_task:
  * From:	ring 3, through the IDT, still in the proc's task.  The CPU has changed to
  *		ss0:esp0 of its TSS, and pushed ss, esp, eflags, cs, eip there.  All
  *		else is still the proc's, and may stay: the jump saves it.
- * To:		the next task, behind its own jump; at first, at its first instruction.
- *		The iret is for when we are back.
+ * To:		the next task, behind its own jump; the first time, at its first
+ *		instruction.  When the proc's turn comes again, iret leads to ring 3.
  * Stack:	the task's own.
  * Interrupts:	off.
  * Intel:	volume 3, sections 6.12.1 and 7.3; volume 2, JMP and IRET.
@@ -90,13 +90,13 @@ gate_with_stop:
 	xchg	%bx, %bx
 ckpt_int:				# first instruction inside: look at ss:esp
 gate:
-	decl	%ss:switches_left	# until someone wants to look
+	decl	%ss:switches_left	# until the next look
 	jz	1f
 	ljmp	*NEXT_TASK
 2:	iret				# here we are back: the five words lead to ring 3
 	restored_since 2b
 
-1:	str	%ss:looker		# who: a jump leaves no backlink
+1:	str	%ss:looker		# which proc: a jump leaves no backlink
 	ljmp	*%ss:ring0_pointer
 2:	iret
 	restored_since 2b
@@ -123,7 +123,7 @@ idtr:
 	.long	idt
 
 	.balign	4
-looker:					# the task that has sent us to look
+looker:					# the task that called for a look
 	.long	0
 next_task:				# where ring 0's task jumps
 	.long	0, 0

@@ -1,7 +1,7 @@
 /*
- * HWTASK: P_PROC as Intel had meant it.  Each proc is a task with a TSS of its own, and
+ * HWTASK: P_PROC as Intel meant it.  Each proc is a task with a TSS of its own, and
  * int 0x30 leads through a task gate: the CPU itself saves all registers, changes the
- * LDT and the stack, and goes on with another task.  Ring 0 is one, too.
+ * LDT and the stack, and goes on with another task.  Ring 0 is also a task.
  *
  * Read in this order:
  *
@@ -26,7 +26,7 @@
  * start - the program's first byte
  *
  * From:	the loader, by a far jump.  Real mode; never comes back.
- * Stack:	the loader's, then ring0_stack, for good: it is this task's.
+ * Stack:	the loader's, then ring0_stack, which stays this task's.
  * Interrupts:	off in this task, on in the procs'.  A task switch takes IF from the TSS.
  */
 	.code16
@@ -45,7 +45,7 @@ ckpt_tss:
 
 /*
  * The first way out is every way out: iret, when NT is set, goes to the task that the
- * backlink names.  Nobody has called us yet, so we write down that A has.
+ * backlink names.  No task has called us so far, so we write down that A has.
  */
 	movl	$A_TSS, tss
 	pushf
@@ -65,43 +65,43 @@ ckpt_tss:
  *		busy, marked this one busy, loaded it, set NT, and written the proc's
  *		selector into our backlink.
  * In:		what this task had in its registers at its iret: DF clear, ds, es, ss
- *		RING0_DATA, gs RING0_SCREEN.  Nothing is the proc's.  No lldt, no pops.
+ *		RING0_DATA, gs RING0_SCREEN; nothing of the proc's.  No lldt, no pops.
  * Stack:	ring0_stack.
  * Interrupts:	off.
  * Intel:	volume 3, sections 7.3 and 7.4; volume 2, IRET (TASK-RETURN).
  *
  * The other proc gets its turn because we write another selector over the backlink.
- * The busy bits are right for that once and for all: both procs always look as if they
- * had called us and waited.  B does so before it has ever run; without, its first iret
- * would be #TS.
+ * For that, the busy bits never need to change: both procs always look as if they had
+ * called us and waited, B even before it has ever run; without its busy bit, the first
+ * iret to it would be #TS.
  */
 	.global	gate, gate_with_stop, ckpt_int, ckpt_switched
 ring0_task:
 1:	iret
 gate:
-	decl	switches_left		# until someone wants to look
+	decl	switches_left		# until the next look
 	jz	gate_with_stop
 	mov	$tss, %eax
 	call	switch_to_next		# tasks.c; the backlink is the other proc's
 	jmp	1b
 
-/* All switches that one sees come this way; Bochs stops while each of them is seen. */
+/* All switches that are shown come this way; Bochs stops while each of them is shown. */
 gate_with_stop:
 	cmpb	$0, stops
 	je	2f
 	xchg	%bx, %bx
 ckpt_int:				# the backlink says who has called: info tss
 2:	mov	tss, %eax
-	call	watched_switch		# watch.c: switch_to_next, for all to see
+	call	watched_switch		# watch.c: switch_to_next, on show
 	cmpb	$0, stops
 	je	1b
 	xchg	%bx, %bx
-ckpt_switched:				# the backlink says who is next
+ckpt_switched:				# the backlink names the next task
 	jmp	1b
 
 
 /*
- * door_stops - a task gate leads past no breakpoint, so ring 0's task asks by itself
+ * door_stops - no breakpoint stands in front of a task gate, so ring 0's task has a flag
  *
  *	void door_stops(bool stop)
  *
@@ -134,7 +134,7 @@ idtr:
 	.global	switches_left
 switches_left:				# until the next look
 	.long	1
-stops:					# whether Bochs is to stop at each switch
+stops:					# whether Bochs should stop at each switch
 	.byte	1
 
 	program	hwtask, " ring 0, int 0x30 "

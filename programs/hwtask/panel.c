@@ -1,6 +1,6 @@
 /*
- * Ring 0's panel: both procs' TSSs, and ring 0's own link; and in the place of a TSS,
- * once its proc has ended, the report on that (window.c).
+ * Ring 0's panel: both procs' TSSs, and ring 0's own link; and in place of a TSS whose
+ * proc has ended, the report on its end (window.c).
  *
  * All functions: ring 0 with gs = RING0_SCREEN, a stack of ring 0's, interrupts off, no
  * errors.
@@ -23,7 +23,7 @@ enum {
 	RIGHT = 29,
 };
 
-/* The words of a TSS.  Faint are those that the CPU only reads. */
+/* The words of a TSS; those that the CPU only reads are faint. */
 static const struct word {
 	const char *name;
 	uint8_t offset;		/* in struct tss */
@@ -56,7 +56,7 @@ static const struct word {
 };
 enum { WORDS = sizeof words / sizeof words[0] };
 
-/* A proc's window, and the names around its TSS, as they are when it starts. */
+/* A proc's window, and the labels around its TSS, at the proc's start. */
 void panel_task(const struct task *task)
 {
 	unsigned column = half_column(task->place);
@@ -72,7 +72,7 @@ void panel_task(const struct task *task)
 	screen_put(STATE_LINE, column + 11, LABEL, hex(task->selector, 4));
 }
 
-/* In: the tasks, the one that runs first. */
+/* In: the task that runs first, which leads to the other. */
 void panel_start(const struct task *first)
 {
 	screen_box(RING0_ROW, RING0_ROWS, SINGLE, RING0, program.ring0_title);
@@ -94,8 +94,8 @@ static void draw_task(const struct task *task, const char *what)
 	screen_put(STATE_LINE, column + 17, BALL, task_is_busy(task->selector) ? "busy     " : "available");
 }
 
-/* What a switch has changed.  In: how many there were, the procs it was from and to (the
-   same, if one plays alone). */
+/* What a switch has changed.  In: how many switches there were; the procs it went from
+   and to (the same one, if it plays alone). */
 void panel_switch(uint64_t switches, const struct task *from, const struct task *to)
 {
 	screen_switches(switches);

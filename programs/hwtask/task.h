@@ -1,5 +1,5 @@
 /*
- * A task: everything that the CPU keeps of a proc, and what ring 0 adds to it.  For
+ * A task: everything that the CPU saves of a proc, and what ring 0 adds to it.  For
  * assembly and C alike.
  *
  *	frame	ring 0's stack while this task's TSS is in use: esp0 is its end, so
@@ -9,9 +9,9 @@
  *		task (HWJUMP)
  *	tss	Intel, volume 3, section 7.2.1.  The CPU saves eip, eflags, the eight
  *		general and the six segment registers there at each switch, and loads
- *		them, LDTR and CR3 from the next one.  LDT, CR3, esp0, the debug trap
- *		and the I/O bitmap it never writes: they stay as they were made.  What
- *		a TSS has no place for is not switched at all: FPU, debug registers.
+ *		them, LDTR and CR3 from the next one.  It never writes LDT, CR3, esp0,
+ *		the debug trap and the I/O bitmap: they stay as they were made.  What a
+ *		TSS has no place for is not switched at all: FPU, debug registers.
  */
 #ifndef TASK_H
 #define TASK_H
@@ -40,9 +40,9 @@ struct task {
 		uint16_t selector, unused;
 	} jump;
 	struct tss tss;
-	struct task *next;		/* whose turn it is after this one */
+	struct task *next;		/* in the turn list */
 	uint32_t *ask;			/* in its data: what ring 0 wants (ask.h) */
-	const struct tss *first;	/* what it starts with */
+	const struct tss *first;	/* the TSS that it starts with */
 	uint16_t selector;		/* of its TSS */
 	char name;
 	uint8_t place;			/* 0: upper window, left half; 1: the other */
@@ -53,7 +53,7 @@ _Static_assert(offsetof(struct task, tss) == FRAME_BYTES + JUMP_BYTES, "task");
 _Static_assert(offsetof(struct task, next) == FRAME_BYTES + JUMP_BYTES + TSS_BYTES, "task");
 _Static_assert(sizeof(struct task) == FRAME_BYTES + JUMP_BYTES + TSS_BYTES + 20, "task");
 
-/* The program's (hwtask.S, hwjump.S). */
+/* hwtask.S, hwjump.S */
 extern const uint8_t waiting_is_busy;	/* ACCESS_BUSY, or 0: what a proc's TSS is, */
 					/* while it waits for its turn */
 extern struct task proc_a, proc_b;

@@ -1,6 +1,6 @@
 /*
  * What the two forms of HWTASK share: the tables, the tasks, the exceptions, the procs.
- * How one gets from one task to another is in hwtask.S and in hwjump.S; begin there.
+ * The way from one task to another is in hwtask.S and in hwjump.S; begin there.
  */
 #include "ring3/ask.h"
 #include "ring0/tables.h"
@@ -59,8 +59,8 @@ tss:
 	double_fault_task
 
 /*
- * What a proc finds at first: its own data in ds, es and ss, its window in gs, its LDT,
- * interrupts let in (watchdog.c), all else zero.
+ * What a proc finds when it starts: its own data in ds, es and ss, its window in gs, its
+ * LDT, interrupts let in (watchdog.c), all else zero.
  */
 	.macro	first_tss letter, code, data, screen, ldt
 	.long	0			# backlink
@@ -74,7 +74,7 @@ tss:
 	.word	0, TSS_BYTES		# debug trap; I/O bitmap
 	.endm
 
-/* In struct task's order; and the TSS once more, for a new start. */
+/* In struct task's order; and a second copy of the TSS, to start the proc again. */
 	.macro	task letter, name, code, data, screen, ldt, tss, next, place
 	.space	HEADROOM_BYTES
 	.global	proc_\letter, proc_\letter\()_end, proc_\letter\()_tss
@@ -113,8 +113,8 @@ proc_\letter\()_first:
 /*
  * fault_entry - the same task, in ring 0
  *
- * From:	fault_vectors.  These gates switch no task: each exception would need
- *		one of its own, since a task is not told the vector that has led to it.
+ * From:	fault_vectors.  These gates do not switch tasks: each exception would need
+ *		a task of its own, since a task is not told the vector that led to it.
  * In:		ss:esp: vector, error code, the CPU's words, in the task's own frame.  ds,
  *		es, fs, gs may be anything.
  * Stack:	as found, then fault_stack.

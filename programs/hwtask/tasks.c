@@ -1,6 +1,7 @@
 /*
- * The tasks: who is next, ends and new starts.  The living are in a ring, from each to
- * the next; the ended wait in a chain by the same links.
+ * The tasks: which one is next, ends and new starts.  The tasks that play are in the turn
+ * list, a circle by their links next; by the same links, those that have ended wait in a
+ * chain.
  *
  * All functions: ring 0, a stack of ring 0's, interrupts off.
  */
@@ -19,18 +20,18 @@ static struct descriptor *row_of(uint32_t selector)
 	return &gdt[selector / DESCRIPTOR_BYTES];
 }
 
-/* In: the selector of a proc's TSS; any but A's is taken for B's. */
+/* In: the selector of a proc's TSS; any other than A's is taken for B's. */
 struct task *task_of(uint32_t selector)
 {
 	return selector == A_TSS ? &proc_a : &proc_b;
 }
 
 /*
- * The busy bit in a TSS's descriptor.  The CPU sets it on the way into a task, by
- * whatever way, and does not go by call, jump or gate into a task that has it; iret, on
- * the contrary, only returns to one that has it (Intel, volume 3, section 7.2.2, table
- * 7-2).  A jump clears it for the task that is left, iret as well; a gate does not,
- * because its caller is not done, but waits.
+ * The busy bit in a TSS's descriptor.  The CPU sets it whenever it enters a task, and
+ * does not enter a busy task by call, jump or gate; iret, on the contrary, only returns
+ * to a busy one (Intel, volume 3, section 7.2.2, table 7-2).  A jump and an iret clear
+ * the bit of the task that they leave; a gate does not, because its caller is not done,
+ * but waits.
  */
 static void set_busy(uint32_t selector, uint8_t busy)
 {
@@ -45,10 +46,10 @@ bool task_is_busy(uint32_t selector)
 	return row_of(selector)->access & ACCESS_BUSY;
 }
 
-/* Behind each task's esp0: the one to jump to.  Nobody can jump to himself, he is busy;
-   so one who plays alone jumps to ring 0's task, and that jumps back (HWJUMP).
-   In: one of the living; the one who is alone, if somebody is.  Ring 0's backlink says
-   then that this one is next. */
+/* Writes behind each task's esp0 the task to jump to.  No task can jump to itself, for it
+   is busy; so a proc that plays alone jumps to ring 0's task, which jumps back (HWJUMP).
+   In: a task that plays (the only one, if it plays alone); ring 0's backlink then names
+   it as the next. */
 static void set_jumps(struct task *from)
 {
 	tss.backlink = from->selector;
@@ -60,8 +61,7 @@ static void set_jumps(struct task *from)
 	} while (task != from);
 }
 
-/* From: start.  All that the tables cannot say, because they are the same for HWTASK
-   and HWJUMP. */
+/* From: start.  What the tables cannot say, because HWTASK and HWJUMP share them. */
 void tasks_start(void)
 {
 	set_busy(A_TSS, waiting_is_busy);
@@ -71,8 +71,8 @@ void tasks_start(void)
 
 /*
  * From:	HWTASK's ring 0, when a proc has come by the task gate.
- * In:		ring 0's TSS; its backlink says who.
- * Out:		the proc to go on with: the backlink says so now, and iret follows it.
+ * In:		ring 0's TSS; its backlink says which proc.
+ * Out:		the proc to go on with: the backlink names it now, and iret follows it.
  * Stack:	ring0_stack.  Interrupts off.
  * Intel:	volume 3, section 7.4, task linking.
  */
@@ -106,7 +106,7 @@ static struct task *task_running(void)
 	return task_of(selector);
 }
 
-/* Takes the running task out of the ring.  Out: the one to go on with; 0 if none is
+/* Takes the running task out of the turn list.  Out: the task to go on with; 0 if none is
    left. */
 static struct task *task_end(struct task *task)
 {
@@ -148,7 +148,7 @@ struct frame *fault(struct frame *frame, uint32_t vector, uint32_t error)
 	task_go(next);
 }
 
-/* Key r: all that have ended start anew, behind the one that runs. */
+/* Key r: restarts all procs that have ended; their turns come after the running one's. */
 void procs_restart(void)
 {
 	struct task *running = proc_a.ended ? &proc_b : &proc_a;
@@ -173,7 +173,7 @@ void procs_restart(void)
 	set_jumps(running);
 }
 
-/* Keys 1 to 6: proc A, started anew if need be, is to make a mistake. */
+/* Keys 1 to 6: asks proc A for a mistake, after restarting it if it has ended. */
 void proc_ask_mistake(unsigned number)
 {
 	if (number >= MISTAKES)

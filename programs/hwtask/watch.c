@@ -1,5 +1,5 @@
 /*
- * The switch for all to see: ring 0's task comes here when a look is due (look.c).
+ * The switch, on show: ring 0's task comes here when a look is due (look.c).
  *
  * All functions: ring 0's task, ring0_stack, interrupts off.  gs: RING0_SCREEN.
  */

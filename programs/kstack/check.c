@@ -1,11 +1,11 @@
 /*
- * What a thread may not ask for.  Ports and TLS are numbers that the switch hands on
- * to the CPU as they are: a port beyond the last would change a bit behind the I/O
- * bitmap, and a TLS in the wrong place would give ring 3 what is not its own.  So they
- * are looked at once, when the thread is made, and never on the way.
+ * What a thread may not ask for.  The switch hands ports and TLS to the CPU unchecked:
+ * a port beyond the last would change a bit behind the I/O bitmap, and a TLS in the
+ * wrong place would give ring 3 what is not its own.  So they are checked once, when
+ * the thread is made, and never during a switch.
  *
  * All functions: ring 0, interrupts off, any stack.
- * Out: what is wrong, in words that last until the next call; 0 if nothing is.
+ * Out: what is wrong, as a text that lasts until the next call; 0 if nothing is.
  */
 #include "show/text.h"
 #include "thread.h"
@@ -14,7 +14,7 @@
 
 static char error[ERROR_BYTES];
 
-/* From: thread_start (threads.c).  In: a list of ports; its end is looked for first. */
+/* From: thread_start (threads.c).  In: a list of ports, which may have no end. */
 const char *ports_error(const uint32_t *ports)
 {
 	unsigned count = 0;
@@ -32,7 +32,7 @@ const char *ports_error(const uint32_t *ports)
 	return 0;
 }
 
-/* From: thread_start (threads.c).  In: a thread; its two TLS are to lie in its data. */
+/* From: thread_start (threads.c).  In: a thread; both its TLS must lie in its data. */
 const char *tls_error(const struct thread *thread)
 {
 	for (unsigned i = 0; i < 2; i++) {

@@ -8,15 +8,15 @@
  *	thread.h	a thread, and the picture of its kernel stack
  *	start		real mode, protected mode, the first thread
  *	the tables	GDT, IDT, TSS with its I/O bitmap
- *	the gate	int 0x30: onto the thread's kernel stack, and off again; and
- *			so do exceptions
+ *	the gate	int 0x30: onto the thread's kernel stack, and off again; the
+ *			same for exceptions
  *	the switch	from one kernel stack to the other
  *	the threads	what runs in ring 3
  *
  * and then schedule.c, which is the rest of the switch; threads.c has their lives.
  *
  * Addresses are offsets in this program: every segment of ring 0 begins at
- * SEG:0000.  Wherever xchg %bx,%bx stands, Bochs stops when it is told to (magic
+ * SEG:0000.  At each xchg %bx,%bx Bochs stops, if it is told to (magic
  * breakpoint); the label after it names the place.
  */
 #include "ring0/frame.h"
@@ -36,7 +36,7 @@
  *
  * From:	the loader, by a far jump.  Real mode; never comes back.
  * Stack:	the loader's, then ring0_stack, then thread A's kernel stack.
- * Interrupts:	off from the first moment in protected mode on, but in ring 3.
+ * Interrupts:	off from the first instruction on, except in ring 3.
  */
 	.code16
 	.global	start
@@ -45,20 +45,20 @@ start:
 	.code32
 
 /*
- * Ring 0: ds, es, ss hold RING0_DATA, gs RING0_SCREEN, esp ring0_stack.  GDTR
- * and IDTR are loaded, TR is not: from ring 3 there would be no way back.
+ * Ring 0: ds, es, ss hold RING0_DATA, gs RING0_SCREEN, esp ring0_stack.  GDTR and
+ * IDTR are loaded.  TR is not; without it there would be no way back from ring 3.
  */
 	call	threads_start		# threads.c: both kernel stacks are prepared; eax:
-					# who begins
+					# the first to run
 	xchg	%bx, %bx
 	.global	ckpt_stacks
 ckpt_stacks:				# x /29wx at each thread's esp
 	mov	$TSS, %edx
-	ltr	%dx			# esp0 is 0 yet: schedule_in writes it
+	ltr	%dx			# esp0 is still 0: schedule_in writes it
 	xchg	%bx, %bx
 	.global	ckpt_tss
 ckpt_tss:
-	mov	%eax, %edx		# from nobody but itself
+	mov	%eax, %edx		# there is no thread to leave: from itself
 	jmp	schedule_away		# schedule.c; this stack is left for good
 
 
@@ -67,9 +67,9 @@ ckpt_tss:
 	.data
 
 /*
- * The GDT (Intel, volume 3, section 3.5.1), one row for each in segments.h and
- * thread_segments.h.  The CPU never reads entry 0, so it holds what lgdt wants to
- * know.
+ * The GDT (Intel, volume 3, section 3.5.1): each row of segments.h and
+ * thread_segments.h makes an entry.  The CPU never reads entry 0, so it holds what
+ * lgdt wants to know.
  */
 	.balign	8
 	.global	gdt
@@ -104,8 +104,8 @@ idtr:
 /*
  * The TSS (Intel, volume 3, section 7.2.1): where the CPU looks for the stack when
  * it comes from ring 3; and, when ring 3 wants a port, for that port's bit.  All
- * 65536 are there, and 1 means closed.  One more byte of ones must follow: the CPU
- * reads two bytes at a time, at the last port, too (volume 1, section 19.5.2).
+ * 65536 are there, and 1 means closed.  One more byte of ones must follow, since the
+ * CPU reads two bytes at a time even at the last port (volume 1, section 19.5.2).
  */
 	.balign	4
 	.global	tss, io_bitmap
@@ -159,7 +159,7 @@ gate:
 	# Until here ds and es were the thread's; ss is not: the CPU has loaded it, with
 	# ss0.  Two far pointers give C its segments and its arguments at once.
 	lds	%ss:current, %eax	# the thread that runs
-	les	THREAD_NEXT(%eax), %edx	# whose turn it is
+	les	THREAD_NEXT(%eax), %edx	# the next one
 	cld				# C counts on it; the gate has not cleared it
 	call	schedule		# schedule.c; time passes
 leave_ring0:
@@ -174,12 +174,12 @@ leave_ring0:
  *
  * From:	the IDT, out of any ring, by way of fault_vectors.
  * In:		ss:esp: vector, error code (vectors.h), the CPU's words.  ss is
- *		RING0_DATA, by whatever way one came; ds, es, fs, gs may be anything.
+ *		RING0_DATA, whichever ring was interrupted; ds, es, fs, gs may be anything.
  * Does:	takes vector and error code off the stack, so that a struct frame lies
  *		there (from ring 0 without esp and ss).
  * To:		ring 3, the same thread, if fault (threads.c) comes back.
- * Stack:	the kernel stack of the thread that runs: from its end on if it was in
- *		ring 3, and further down if it is ring 0 that has failed.
+ * Stack:	the kernel stack of the running thread: from its end on if it was in
+ *		ring 3, and further down if ring 0 itself has failed.
  * Interrupts:	off.
  */
 fault_entry:
@@ -199,7 +199,7 @@ fault_entry:
 	.data
 	.balign	4
 	.global	current
-current:				# a far pointer to the thread that runs: to C it is
+current:				# a far pointer to the thread that runs; C knows only
 	.long	0			# the first word
 	.word	RING0_DATA
 
@@ -220,14 +220,14 @@ fault_error:
  *	struct thread *switch_stacks(struct thread *from, struct thread *to);
  *
  * From:	schedule (schedule.c).  The call has pushed the resume address.
- * In:		eax: the thread that runs; edx: the one whose turn it is.
- * Out:		eax: the thread that runs now.  It was its own eax when it called,
- *		and pusha has kept it: nobody has to tell it who it is.  All other
- *		registers and flags are as they were at its own call.
+ * In:		eax: the thread that runs; edx: the next one.
+ * Out:		eax: the thread that runs now.  It held itself in eax when it called,
+ *		and pusha has kept that, so it need not be told which thread it is.
+ *		All other registers and flags are as they were at its own call.
  * Stack:	from's kernel stack, then to's.
  * Interrupts:	off.
  *
- * enter_stack is the second half alone, for who leaves nothing behind.
+ * enter_stack is the second half alone, for a caller that leaves nothing behind.
  */
 	.global	switch_stacks, enter_stack
 switch_stacks:
@@ -243,7 +243,7 @@ enter_stack:
 /*
  * first_schedule - a new thread's first steps
  *
- * From:	the ret above: thread_prepare has put this address there.
+ * From:	the ret above: thread_prepare has put this address on the stack.
  * In:		eax: the thread; ebp: the end of every backtrace.  The frame above
  *		that is what ring 3 begins with: ds, es its data, fs, gs its TLS, two
  *		arguments in ecx and edx, all other registers zero.
@@ -265,7 +265,7 @@ first_schedule:
  *
  * From:	iret, at offset 0 of USER_CODE; later behind the int 0x30.
  * In:		ds = es = ss = USER_DATA; fs, gs: the thread's own; ecx: its window;
- *		edx: whether it is to show the time; all else zero.
+ *		edx: whether it should show the time; all else zero.
  * Stack:	its own, in USER_DATA; the same esp at every int 0x30.
  *
  * %gs:TURNS is one address in the code and two counts in memory: that is what TLS,
@@ -284,14 +284,14 @@ thread_turn:
 	cmpl	$ASK_NOTHING, %fs:ASKED
 	jne	thread_asked
 thread_int:
-	int	$0x30			# the other one's turn; we'll be back right here
+	int	$0x30			# the other thread's turn; we'll be back right here
 	jmp	thread_turn
 
 thread_asked:
-	pusha				# whatever it is: the count first
+	pusha				# whatever was asked: the count first
 	mov	%gs:TURNS, %esi
 	mov	%gs:TURNS + 4, %edi
-	lea	32(%esp), %eax		# before pusha: what it is at int 0x30
+	lea	32(%esp), %eax		# esp before pusha, as it is at int 0x30
 	call	thread_draw
 	cmpl	$0, %gs:CLOCK
 	je	1f
@@ -311,9 +311,9 @@ thread_asked:
 	jmp	thread_asked
 
 /*
- * The time of day, asked from the clock chip: an index goes out, a number in two
- * decimal digits comes in.  Who has not got the ports gets a #GP(0) at the first
- * out.  Interrupts are on, but none of them touches the clock.
+ * The time of day, from the clock chip: an index goes out, a number in two decimal
+ * digits comes in.  A thread without these ports gets a #GP(0) at the first out.
+ * Interrupts are on, but none of them touches the clock.
  * Clobbers:	eax, ecx, ebx.
  */
 #define CMOS_HOURS		4	/* minutes are 2, seconds 0 */

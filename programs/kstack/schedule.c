@@ -1,6 +1,6 @@
 /*
- * From one thread to the other: one schedules itself out, on its own kernel stack;
- * the other finds itself scheduled in, on its own.
+ * From one thread to the other: one thread schedules itself out, on its own kernel
+ * stack; the other finds itself scheduled in, on its own.
  *
  *	out	interrupts are off: that is checked
  *		fs and gs will find the other's segments: their bases change in the GDT
@@ -11,8 +11,8 @@
  *		esp0 := the end of this thread's stack, where the next int begins
  *		this thread's ports are opened
  *
- * A thread that is scheduled in for the first time finds a stack that was prepared
- * for it, and goes the same way.
+ * A thread that is scheduled in for the first time finds a stack prepared for it,
+ * and goes the same way.
  *
  * All functions: ring 0, interrupts off, the kernel stack of the thread that runs,
  * unless it says otherwise.
@@ -40,7 +40,7 @@ static inline base_and_access *base_in(struct descriptor *descriptor)
 	return (base_and_access *)&descriptor->base_low;
 }
 
-/* fs and gs hold what they held until they are loaded again: the gate's pops do. */
+/* fs and gs keep their old bases until the gate's pops load them again. */
 static inline void take_tls(const struct thread *thread)
 {
 	*base_in(&gdt[TLS_1 / DESCRIPTOR_BYTES]) = thread->tls_base[0];
@@ -49,7 +49,7 @@ static inline void take_tls(const struct thread *thread)
 
 /*
  * The I/O permission bit map: Intel, volume 1, section 19.5.2.  bts sets a bit, btr
- * clears one; which, they count from an address on, over as many bytes as it takes.
+ * clears one; they count bits from an address on, however many bytes that takes.
  */
 static inline void close_ports(const struct thread *thread)
 {
@@ -63,7 +63,7 @@ static inline void open_ports(const struct thread *thread)
 		__asm__("btr %1, %0" : "+m"(io_bitmap) : "r"(*port) : "cc");
 }
 
-/* Of the thread that runs, all that is not registers and stack. */
+/* Leaves the running thread's state, all but registers and stack. */
 static inline __attribute__((always_inline))
 void schedule_out(struct thread *from, struct thread *to)
 {
@@ -79,7 +79,7 @@ void schedule_out(struct thread *from, struct thread *to)
 
 /*
  * From:	the gate (kstack.S), in the running thread's int 0x30.
- * In:		the thread that runs, and whose turn it is: the same, if it plays alone.
+ * In:		the thread that runs, and the next one: the same, if it plays alone.
  * Out:		comes back when it is the caller's turn again.
  * Errors:	interrupts on: panic.
  */
@@ -90,9 +90,9 @@ void schedule(struct thread *from, struct thread *to)
 }
 
 /*
- * The same for who will not come back, and of whom nothing is kept: start, and a
- * thread that has ended.  It has not yielded, so it does not count as a switch.  Any
- * stack.
+ * The same for a caller that will not come back, and of which nothing is kept: start, or
+ * a thread that has ended.  It has not yielded, so this does not count as a switch.
+ * Any stack.
  */
 void schedule_away(struct thread *from, struct thread *to)
 {
@@ -103,9 +103,9 @@ void schedule_away(struct thread *from, struct thread *to)
 
 /*
  * From:	schedule, or first_schedule (kstack.S), right after the change of stacks.
- * In:		who it is that runs now: it has known all the while, in a register
- *		that pusha and popa have carried over.
- * Does:	counts the switch, too, and looks at the game when that is due.
+ * In:		the thread that runs now: it has known all along, in a register that
+ *		pusha and popa have carried over.
+ * Does:	also counts the switch, and looks at the game when that is due.
  */
 void schedule_in(struct thread *self)
 {
@@ -124,9 +124,10 @@ static uint32_t user_address(const uint32_t *offset)
 }
 
 /*
- * Makes a thread new: its data are empty, but for its TLS's own addresses; its
+ * Makes a thread new: its data are empty, except for the addresses of its TLS; its
  * kernel stack looks as if it had been scheduled out just before its first
- * instruction.  Neither may be in use, and check.c has nothing to say.  Any stack.
+ * instruction.  Neither may be in use, and check.c must have found nothing wrong.
+ * Any stack.
  */
 void thread_prepare(struct thread *thread)
 {
@@ -142,7 +143,7 @@ void thread_prepare(struct thread *thread)
 		.switched = {
 			.eflags = EFLAGS_ALWAYS,
 			.ebp = (uint32_t)&stack->end_ebp,
-			.eax = (uint32_t)thread,	/* who it is */
+			.eax = (uint32_t)thread,	/* "self", as switch_stacks returns it */
 			.resume = (uint32_t)first_schedule,
 		},
 		.end_ebp = POISON,

@@ -26,7 +26,7 @@ static void start(const struct thread *thread)
 	    " thread A, ring 3, owner of the clock's ports ");
 }
 
-/* A thread's window, and what stands around its stack, as they are when it starts. */
+/* A thread's window, and the labels around its stack, at the thread's start. */
 void stacks_start(const struct thread *thread)
 {
 	unsigned column = half_column(thread->place);
@@ -43,7 +43,7 @@ void stacks_start(const struct thread *thread)
 	screen_put(SWITCHED_ROW + 2, column + SWITCHED_COLUMN, LABEL, "fl ");
 }
 
-/* A thread that could not be made.  In: what is wrong about it (check.c). */
+/* A thread that could not be made.  In: what is wrong with it (check.c). */
 void stacks_refused(const struct thread *thread, const char *what, const char *why)
 {
 	char line[COLUMNS + 1];
@@ -55,7 +55,7 @@ void stacks_refused(const struct thread *thread, const char *what, const char *w
 		   thread->place ? " thread B was refused " : " thread A was refused ");
 }
 
-/* What lies at the saved esp; nothing does while the thread runs. */
+/* What lies at the saved esp; while the thread runs, there is none. */
 static void show_switched(const struct thread *thread)
 {
 	const struct switched *switched = (const struct switched *)thread->esp;
@@ -71,7 +71,7 @@ static void show_switched(const struct thread *thread)
 	screen_put(SWITCHED_ROW + 2, column, VALUE, hex(switched->eflags, 4));
 }
 
-/* The arrow is where esp0 says, not where we think it should be. */
+/* The arrow stands where esp0 points, not where we think it should. */
 static void show_stack(const struct thread *thread, const char *what)
 {
 	uint32_t end = (uint32_t)thread->stack_end;
@@ -101,8 +101,8 @@ static bool is_open(unsigned port)
 }
 
 /*
- * What a switch has changed.  In: how many there were, the threads it was from and
- * to (the same, if one plays alone).
+ * What a switch has changed.  In: how many switches there were; the threads it went
+ * from and to (the same one, if it plays alone).
  */
 void stacks_show(uint64_t switches, const struct thread *from, const struct thread *to)
 {

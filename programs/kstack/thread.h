@@ -1,7 +1,7 @@
 /*
  * A thread, and the picture of its kernel stack.
  *
- * While a thread waits, all that it is lies on its kernel stack, in two layers:
+ * While a thread waits, all of its state lies on its kernel stack, in two layers:
  *
  *	stack_end  <- esp0 while the thread runs in ring 3
  *	  -4  ss    \
@@ -26,7 +26,7 @@
  *	  +0  eflags    by its pushf  <- esp, as it is kept in struct thread
  *
  * A new thread has never been here, so its stack is made to look as if it had:
- * struct new_stack, with the end of every backtrace in the place of what C keeps.
+ * struct new_stack, with the end of every backtrace in place of what C keeps.
  */
 #ifndef THREAD_H
 #define THREAD_H
@@ -34,12 +34,12 @@
 #define THREAD_ESP	4	/* in struct thread */
 #define THREAD_NEXT	20
 
-/* No address: far beyond ring 0's segments, so that the CPU faults whoever uses it. */
+/* Not an address: far beyond ring 0's segments, so that any use of it faults. */
 #define POISON		0xdefaced0
 
 #define KSTACK_BYTES	1024
 
-/* A list of ports: each costs a switch six instructions, so there are few. */
+/* A list of ports: each costs a switch six instructions, so keep them few. */
 #define PORTS_END	0xffffffff
 #define PORTS_MAX	8
 #define CMOS_INDEX	0x70	/* the clock's two */
@@ -54,7 +54,7 @@
 #define TURNS		4	/* TLS_2: 64 bits */
 #define CLOCK		12	/* TLS_2: whether the thread shows the time */
 
-#define ASK_CLOCK	(ASK_MISTAKE + MISTAKES)	/* ... and for this, too */
+#define ASK_CLOCK	(ASK_MISTAKE + MISTAKES)	/* ... and also for this */
 
 #ifndef __ASSEMBLER__
 
@@ -72,7 +72,7 @@ struct thread {
 	/* Whose turn it is, and what it shows. */
 	struct thread *next;	/* among those that play: a far pointer, for les */
 	uint16_t next_segment;	/* RING0_DATA */
-	bool playing;		/* not yet before it starts, and no more when it has ended */
+	bool playing;		/* from its start to its end */
 	char name;
 	uint8_t place;		/* 0: upper window, left half of the panel; 1: the other */
 
@@ -84,7 +84,7 @@ _Static_assert(offsetof(struct thread, esp) == THREAD_ESP, "thread");
 _Static_assert(offsetof(struct thread, next) == THREAD_NEXT, "thread");
 _Static_assert(offsetof(struct thread, next_segment) == THREAD_NEXT + 4, "thread");
 
-/* What switch_stacks leaves on the stack that it leaves. */
+/* What switch_stacks pushes on the stack that it switches from. */
 struct switched {
 	uint32_t eflags;
 	uint32_t edi, esi, ebp, pusha_esp, ebx, edx, ecx, eax;

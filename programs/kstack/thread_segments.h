@@ -1,6 +1,6 @@
 /*
  * The segments of KSTACK, beyond those of ring 0.  Threads are neighbours in one
- * world: code and data are the same for both.  Two rows are whoever's turn it is:
+ * world: code and data are the same for both.  Two rows belong to the running thread:
  * the switch writes the bases of TLS_1 and TLS_2 (schedule.c).
  */
 #ifndef THREAD_SEGMENTS_H

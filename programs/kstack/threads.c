@@ -46,8 +46,8 @@ static uint32_t *ask_of(const struct thread *thread)
 }
 
 /*
- * Those that play are in a ring, from each to the next: whose turn it is after a
- * thread's is then known without a question.
+ * The threads that play are in the turn list, a circle by their links next: so each
+ * thread's successor is known without searching.
  */
 static void join(struct thread *thread)
 {
@@ -58,7 +58,7 @@ static void join(struct thread *thread)
 	thread->playing = true;
 }
 
-/* Out: whose turn it is now; 0 if there is no other. */
+/* Out: the next thread; 0 if there is no other. */
 static struct thread *leave(struct thread *thread)
 {
 	struct thread *before = thread;
@@ -71,7 +71,7 @@ static struct thread *leave(struct thread *thread)
 }
 
 /*
- * Everything that a new thread needs; also for one that has ended.
+ * Starts a thread, for the first time or again.
  * Errors: what it asks for is refused (check.c): log and screen say so, and it does not
  * play.
  */
@@ -96,8 +96,8 @@ static void thread_start(struct thread *thread)
 
 /*
  * From: start (kstack.S), once, before ring 3 exists.  Stack: ring0_stack.
- * Out: who is the first to run.
- * Errors: nobody is: halt.
+ * Out: the first thread to run.
+ * Errors: there is none: halt.
  */
 struct thread *threads_start(void)
 {
@@ -156,7 +156,7 @@ void look(struct thread *from, struct thread *to)
 	look_end(from->place, to->place);
 }
 
-/* Who has ended starts anew, on the kernel stack that it has left. */
+/* Restarts a thread that has ended, on its old kernel stack. */
 static void restart(struct thread *thread)
 {
 	if (thread->playing)
@@ -172,7 +172,7 @@ void procs_restart(void)
 	restart(&thread_b);
 }
 
-/* In: 0 to MISTAKES - 1: one of A's; MISTAKES: B is to show the time, too. */
+/* In: 0 to MISTAKES - 1: one of A's mistakes; MISTAKES: B tries to show the time as well. */
 void proc_ask_mistake(unsigned number)
 {
 	const struct thread *thread = number < MISTAKES ? &thread_a : &thread_b;
