@@ -21,7 +21,7 @@
  *		vectors, the PICs and text mode back as it got them, writes the
  *		next one's name over the eleven bytes at 0000:7de5 (upper case,
  *		padded with spaces, no dot) and jumps to 0000:7c00 with dl = drive.
- *		Shift still counts; if it is not to, cli and clear bits 0 and 1 of
+ *		Shift still counts; if it must not, cli and clear bits 0 and 1 of
  *		the byte at 0000:0417 first.  But for the name, and for the place of
  *		the disk at 0000:7c1c (HIDDEN), the first sector is as it was.
  *
@@ -216,7 +216,7 @@ _start:
 start:
 	cli				# early 8088s allow an interrupt after mov %ss
 	cld
-	ljmp	$0, $1f			# cs = 0, too
+	ljmp	$0, $1f			# cs = 0
 1:	and	$~1, %si		# a word at ffff would be an exception
 	les	PARTITION_START(%si), %bx	# es:bx, just to have it in registers
 	xor	%ax, %ax
@@ -258,15 +258,15 @@ start:
 	jc	1f
 	and	$0x3f, %cx		# the upper bits are the last cylinder's
 	cmp	$TRACK_SECTORS, %cl
-	jb	1f			# this is no answer: the disk has as many
+	jb	1f			# this is no answer: the disk has at least 18
 	mov	%cx, TRACK(%bp)
 	mov	%dh, %dl		# the last head
 	mov	$0, %dh
 	inc	%dx
 	mov	%dx, SIDES(%bp)
 
-	# Some BIOSes read no farther than to the last sector that their table for
-	# floppies knows, and that may be the 9th.  So they get another table.
+	# Some BIOSes read only up to the last sector that their table for floppies
+	# knows, and that may be the 9th.  So they get another table.
 1:	push	%ds
 	pop	%es
 	lds	DISKETTE_VECTOR, %si
@@ -282,7 +282,7 @@ start:
 
 	# The four ways to the disk.  look does not come back from the right one.
 	call	look
-	push	%ax			# ah = status: it is the first way's that is told
+	push	%ax			# ah = status: that of the first way is reported
 
 	xor	%ax, %ax		# the second
 	mov	%ax, HIDDEN
@@ -314,7 +314,7 @@ disk_error:
  * look - is the disk there?
  *
  * To:		second, if it is; all disk sectors before the files are in memory then.
- * Out:		if not, ah = what the BIOS says, 0 if it has only read something else.
+ * Out:		if not, ah = what the BIOS says, 0 if it has read something else.
  * Clobbers:	everything but bp, sp, ds and ss.
  */
 look:
@@ -434,8 +434,8 @@ try:
 	push	%bx
 
 	# Two calls, one set of registers.  Floppies are read by track, head and
-	# sector.  Sticks and disks, from drive 0x80 on, are not: what they have of
-	# these is made up, differently by each BIOS.
+	# sector.  Sticks and disks, from drive 0x80 on, are not: each BIOS makes up
+	# these numbers for them in its own way.
 	mov	%dx, %cx
 	inc	%cx			# sectors count from 1
 	xor	%dx, %dx
@@ -563,13 +563,13 @@ menu:
  *
  * Clusters that follow each other on the disk are one run, and one read.  The
  * size alone says how many are read; so even a chain that goes round in circles
- * comes to the check that it ends there.  Whether the right clusters were read,
- * and what stands in them, the sum knows.
+ * comes to the check that it ends there.  The sum tells whether the right clusters
+ * were read, and whether they are intact.
  */
 load:
 	push	ENTRY_SUM - NAME_BYTES(%di)
 	mov	ENTRY_SIZE - NAME_BYTES(%di), %ax
-	dec	%ax			# 0 is too large, now
+	dec	%ax			# now 0 is too large
 	cmp	$PROGRAM_BYTES, %ax
 	jae	bad
 	cmp	%cx, ENTRY_SIZE + 2 - NAME_BYTES(%di)

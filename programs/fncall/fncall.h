@@ -1,8 +1,8 @@
 /*
- * A context: everything a user has in its registers, while it does not run.
+ * A context: all of a user's registers, while it does not run.
  *
  * run_fncall(&context) loads it and enters the user; when the user calls
- * fncall_trap, all is stored here again, and run_fncall returns.
+ * fncall_trap, all of it is stored again, and run_fncall returns.
  *
  *	  +0  rax rcx rdx rbx rsp rbp rsi rdi	the general registers, in the
  *	 +64  r8 ... r15			order of the CPU's numbers

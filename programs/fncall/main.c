@@ -48,13 +48,13 @@ static struct player b = { {
 }, 'B' };
 
 static uint64_t switches;		/* so far */
-static uint64_t next_look = 1;		/* the next switch that someone wants to see */
+static uint64_t next_look = 1;		/* the next switch to show */
 static uint64_t last = 65536;
 
-/* What all turns have taken, by the CPU's time-stamp counter: looks take no part. */
+/* What all turns have taken, by the CPU's time-stamp counter, without the looks. */
 static uint64_t clocks, look_ended;
 
-/* Ends the program: its output may have gone nowhere, and that is an error, too. */
+/* Ends the program.  Output that could not be written is also an error. */
 static void quit(void)
 {
 	printf("quit n=%" PRIu64 " clocks=%.1f\n", switches, (double)clocks / switches);
@@ -65,7 +65,7 @@ static void quit(void)
 	exit(0);
 }
 
-/* From look, in a terminal: the ball flies to whose turn it is, in the last line. */
+/* From look, in a terminal: the ball flies to the user whose turn it is, in the last line. */
 static void fly(const struct player *to)
 {
 	for (int flown = 0; flown <= COURT; flown++) {
@@ -115,7 +115,7 @@ static void serve(const struct player *from, const struct player *to)
 	}
 }
 
-/* A mistake in the command line: what was wrong, and where to read on. */
+/* Says what is wrong in the command line, and where to read on. */
 static _Noreturn void wrong(const char *what, const char *argument)
 {
 	fprintf(stderr, "fncall: %s \"%s\"; see fncall --help\n", what, argument);

@@ -1,5 +1,5 @@
 /*
- * The users: one code for both, since each finds its own world through fs, rsp
+ * The users: both run the same code, since each finds its own world through fs, rsp
  * and its registers.
  *
  * From:	run_fncall, by ret; later behind its call.

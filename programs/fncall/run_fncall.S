@@ -4,7 +4,7 @@
  * In ring 0, iret leads into the user and int leads back.  Here ret leads into
  * the user and call leads back:
  *
- *	run_fncall	saves what its caller wants to see again, on its stack;
+ *	run_fncall	saves on its stack what it must give back to its caller;
  *			leaves the stack's place in the user's thread-local
  *			storage; loads the context; returns, but into the user
  *	fncall_trap	changes to that stack; stores the context; restores what
@@ -34,12 +34,12 @@
  * In:		rdi: the context.
  * Out:		to the user, by ret, with every register from the context.
  *		To C, much later: see fncall_trap.
- * Stack:	C's; at last the user's, where rip comes to lie for a moment
- *		just below rsp, where a call would have put it.
- * Errors:	none that it could tell.  A context whose fsbase or rsp leads
- *		nowhere is a SIGSEGV here.  (So arch_prctl needs no check: it
+ * Stack:	C's; at last the user's, where rip lies for a moment just below
+ *		rsp, as if a call had pushed it.
+ * Errors:	none that it could report.  A context whose fsbase or rsp leads
+ *		nowhere causes a SIGSEGV here.  (So arch_prctl needs no check: it
  *		refuses no base that has just been written through.)
- * ABI:		System V for x86-64, 3.2.1: what a function has to give back.
+ * ABI:		System V for x86-64, 3.2.1: what a function must preserve.
  */
 	.global	run_fncall
 run_fncall:
@@ -99,7 +99,7 @@ run_fncall:
  */
 	.global	fncall_trap
 fncall_trap:
-	xchg	%rsp, %fs:TLS_STACK	# no register is free: one for the other
+	xchg	%rsp, %fs:TLS_STACK	# no register is free, so swap the two
 	push	%rbx
 	mov	8 + SAVED_CONTEXT(%rsp), %rbx
 	pop	RBX(%rbx)

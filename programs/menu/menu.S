@@ -4,7 +4,7 @@
  * boot.S loads this file at SEG:0100 and jumps to its first byte.  It stays in real
  * mode and asks the BIOS for everything.  The boot sector is still in memory behind
  * it, and so is the root directory that the boot sector has read: the list comes from
- * there, and whoever is chosen is started by another jump to the boot sector.
+ * there, and another jump to the boot sector starts the program that is chosen.
  */
 #include "boot_name.h"			/* BOOT_NAME: the Makefile asks boot.S */
 #include "show/layout.h"
@@ -143,7 +143,7 @@ home:	xor	%bx, %bx
 end:	mov	%cx, %bx
 choose:
 	mov	%bx, chosen
-	mov	top, %ax		# the list moves as little as it must
+	mov	top, %ax		# the list moves no farther than it must
 	cmp	%bx, %ax
 	jbe	1f
 	mov	%bx, %ax
@@ -159,7 +159,7 @@ choose:
  * start_chosen - the boot sector does the rest
  *
  * To:		0000:7c00, as boot.S wants it: text mode, dl = drive, the name.  If
- *		Shift is still down, it is not to count again.
+ *		Shift is still down, it must not count again.
  */
 start_chosen:
 	shl	$1, %bx
@@ -340,7 +340,7 @@ draw_list:
 draw_program:
 	call	fill_row
 	cmp	$9, %si
-	jae	1f			# there is no key for it
+	jae	1f			# no key starts it
 	mov	%si, %ax
 	add	$'1', %al
 	mov	$NUMBER_COLUMN, %dl

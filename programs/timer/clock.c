@@ -1,10 +1,10 @@
 /*
- * The clock: what TIMER has in place of the watchdog (ring0/watchdog.c).  There, a
- * proc that does not yield is ended after a second; here nobody yields, and what is
- * taken from a proc is its turn.
+ * The clock: what TIMER has in place of the watchdog (ring0/watchdog.c).  The watchdog
+ * ends a proc that does not yield for a second; here no proc ever yields, and the clock
+ * only ends its turn.
  *
- * A turn is one tick, 10 ms.  Ring 0 stops the clock while somebody looks, and starts
- * it anew before a proc goes on: so every turn is a whole one, however slow the pace.
+ * A turn is one tick, 10 ms.  Ring 0 stops the clock during a look, and restarts it
+ * before a proc goes on: so every turn is a whole one, however slow the pace.
  *
  * All functions: ring 0, any stack, interrupts off.
  */
@@ -25,7 +25,7 @@ void watchdog_stop(void)
 	alarm_stop();
 }
 
-/* From: nowhere.  IRQ 0 leads to the tick, and never to cause.c. */
+/* Never called: IRQ 0 leads to the tick, not to cause.c. */
 bool watchdog_is_patient(void)
 {
 	return true;

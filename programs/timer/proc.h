@@ -1,5 +1,5 @@
 /*
- * A proc that never yields.  Included once for each, with PROC(name) naming its
+ * A proc that never yields.  Included once for each proc, with PROC(name) naming its
  * labels, so that each has code of its own.
  *
  * From:	iret, at offset 0 of its code segment; later at any instruction.
@@ -8,8 +8,8 @@
  * Stack:	its own.
  *
  * It counts its laps in edi:esi and shows the count in its window whenever ring 0 has
- * asked for it (ask.h).  It knows nothing of the other proc, nor of the ticks: one
- * may come between add and adc, where CF is all that knows of the 4294967296 laps.
+ * asked for it (ask.h).  It knows nothing of the other proc, nor of the ticks: a tick
+ * may come between add and adc, when 4294967296 laps are held by CF alone.
  */
 #define ASKED		0	/* in its data: the first word */
 
@@ -20,8 +20,8 @@ PROC(code):
 	cmpl	$ASK_NOTHING, ASKED
 	je	PROC(code)
 
-	pusha				# whatever it is: the count first
-	lea	32(%esp), %eax		# before pusha: what it is in the loop
+	pusha				# whatever was asked: the count first
+	lea	32(%esp), %eax		# esp before pusha, as it is in the loop
 	call	PROC(draw)
 	popa
 PROC(answer):

@@ -1,18 +1,18 @@
 /*
- * TIMER: P_PROC without anyone's consent.  The frames are the same, but nobody
- * executes int 0x30: a hundred times a second the timer chip interrupts whoever runs.
+ * TIMER: P_PROC without the procs' consent.  The frames are the same, but no proc
+ * executes int 0x30: a hundred times a second the timer chip interrupts the running one.
  *
- * Read P_PROC (p_proc.S) first.  Here stands all that differs, and the tables, where
+ * Read P_PROC (p_proc.S) first.  This file has all that differs, and the tables, where
  * one gate has moved:
  *
- *	start		as there
+ *	start		as in P_PROC
  *	the tables	vector 0x20, IRQ 0, leads to the tick; no gate is for ring 3
  *			but those of int3 and into
- *	the frames	as there (procs/first_frame.h)
+ *	the frames	as in P_PROC (procs/first_frame.h)
  *	the tick	the way from one proc to the other
  *	the procs	proc.h: they never yield
  *
- * clock.c sets the timer chip.  switch.c says who is next, here as there.
+ * clock.c sets the timer chip.  switch.c chooses the next proc, as in P_PROC.
  */
 #include "procs/first_frame.h"
 #include "ring0/machine.h"
@@ -86,8 +86,8 @@ proc_b_ldt:
 
 /*
  * The IDT: exceptions; IRQ 0; the other hardware interrupts, which are masked, so that
- * what comes by them is spurious (cause.c).  DPL 0 keeps ring 3 from asking for a tick
- * by int 0x20: hardware need not ask (Intel, volume 3, section 6.12.1.2).
+ * any that comes is spurious (cause.c).  DPL 0 keeps ring 3 from asking for a tick by
+ * int 0x20; for hardware, the CPU ignores it (Intel, volume 3, section 6.12.1.2).
  */
 	.balign	8
 	.global	idt, idt_gate, idtr
@@ -133,7 +133,7 @@ tss:
  * From:	ring 3, through the IDT, between any two instructions of the proc.  The
  *		CPU has asked the interrupt controller for the vector, changed to
  *		ss0:esp0, the end of the proc's frame, and pushed ss, esp, eflags, cs,
- *		eip there; eip is that of the instruction which has not begun yet.  It
+ *		eip there; eip is that of the next instruction, not begun so far.  It
  *		has cleared IF and TF.  Nothing of the proc may be lost: it has not
  *		asked for this, and all its registers and flags are in use.
  * To:		ring 3, the other proc, by iret out of its frame; that lets the next
@@ -160,7 +160,7 @@ tick:
 	les	%cs:tss_pointer, %edx
 	cld
 
-	decl	switches_left		# until someone wants to look
+	decl	switches_left		# until the next look
 	jz	1f
 	call	switch_to_next		# switch.c; eax: the proc whose turn it is
 	lldt	PROC_LDT(%eax)
@@ -171,7 +171,7 @@ tick:
 
 1:	mov	$RING0_SCREEN, %ecx
 	mov	%ecx, %gs
-	call	watched_switch		# procs/watch.c: the same, for all to see
+	call	watched_switch		# procs/watch.c: the same, on show
 	lldt	PROC_LDT(%eax)
 	lea	-FRAME_BYTES(%eax), %esp
 	cmpw	$tick_with_stop, idt_gate
@@ -192,7 +192,7 @@ tss_pointer:
 	.word	RING0_DATA
 
 
-/* ---- the procs, and what they are called ------------------------------- */
+/* ---- the procs, and what the program is called ------------------------- */
 
 #define PROC(name) proc_a_##name
 #include "proc.h"
@@ -202,10 +202,10 @@ tss_pointer:
 #include "proc.h"
 #undef PROC
 
-/* Each tick is a switch, and more than 100 a second there are not.  The way back from a
-   look is a little longer than that of other ticks, and goes at the expense of the turn
-   behind it: three turns between looks, or three and four by turns (pace.c), let that be
-   A's and B's alike. */
+/* Each tick is a switch, so there are at most 100 a second.  The way back from a look is
+   a little longer than that of other ticks, and shortens the turn behind it: with three
+   turns between looks, or three and four alternately (pace.c), it shortens A's and B's
+   turns alike. */
 	program	timer, " ring 0, IRQ 0 ", \
 		"int n through a gate that ring 3 may not use, or that does not exist. There is no door here: ring 0 comes by itself.", \
 		6, "each tick: 100 switches a second", 3

@@ -1,8 +1,8 @@
 /*
  * What is wrong with a context that C has written: what would give its user more than
  * a user may have, or what the CPU would refuse.  Not for contexts that a user has come
- * back with: from ring 3 nobody can bring in more than he had (but NT, and an eip that
- * is astray; neither does ring 0 any harm).
+ * back with: from ring 3 no user can bring in more than it had (except NT and a stray
+ * eip; neither does ring 0 any harm).
  *
  * All functions: ring 0, any stack, no errors of their own.
  */
@@ -15,10 +15,10 @@
 
 enum { ERROR_BYTES = 40 };
 
-static char error[ERROR_BYTES];		/* the one that was found last */
+static char error[ERROR_BYTES];		/* the last that was found */
 
-/* With cs or ss of RPL 0, iret would stay in ring 0.  In: the register's name and
-   what is in it; whether it may hold that.  Out: whether it is wrong. */
+/* With cs or ss of RPL 0, iret would stay in ring 0.  In: the register's name and value;
+   whether it may hold that.  Out: whether it is wrong. */
 static bool selector_wrong(const char *name, uint16_t selector, bool allowed)
 {
 	if (allowed)
@@ -39,9 +39,9 @@ static bool data_wrong(const char *name, uint16_t selector)
 }
 
 /*
- * From:	whoever has written a context, before it runs.
+ * From:	the function that has written a context, before it runs.
  * In:		the context; what memory is its user's own.
- * Out:		0, or what is wrong, in words: a text that lasts until the next call.
+ * Out:		0, or what is wrong, as a text that lasts until the next call.
  * Intel:	volume 3, section 2.3 (eflags), 3.4.2 (selectors); volume 2, IRET.
  */
 const char *user_context_error(const struct user_context *context, const struct user_memory *memory)

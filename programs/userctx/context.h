@@ -1,14 +1,14 @@
 /*
- * The context: everything a user has in its registers, while it does not run.
+ * The context: all of a user's registers, while it does not run.
  *
- * run(&context) loads it and enters ring 3; when the user traps, whatever the way,
- * all is stored here again, and run returns.
+ * run(&context) loads it and enters ring 3; when the user traps, for whatever reason,
+ * all of it is stored again, and run returns.
  *
  * The context is itself the stack that this is popped from and pushed on.  While its
  * user runs, TSS.esp0 is the end of its frame, so that the CPU's five words land where
  * they belong (Intel, volume 3, section 6.12.1); everything else is pushed below them.
  *
- *	 +80 gsbase	linear addresses of its two small segments, as one has them
+ *	 +80 gsbase	linear addresses of the user's two small segments, as used
  *	 +76 fsbase	for thread-local storage: 24 bits; only ever loaded, since
  *			ring 3 cannot change them
  *			<- esp0, and the end of the frame
@@ -75,8 +75,8 @@ AT(fsbase, CONTEXT_END); AT(fsbase, FSBASE); AT(gsbase, GSBASE);
 _Static_assert(sizeof(struct user_context) == CONTEXT_BYTES, "context");
 
 /*
- * What ring 0 had in its registers when it trapped itself: a context's frame, but for
- * esp and ss, which the CPU does not push where the ring stays (and so does the stack).
+ * What ring 0 had in its registers when it trapped itself: a context's frame without
+ * esp and ss, which the CPU does not push when the ring (and so the stack) stays.
  */
 struct trap_frame {
 	uint32_t gs, fs, es, ds;
@@ -84,7 +84,7 @@ struct trap_frame {
 	uint32_t trap_num, error_code;
 	uint32_t eip, cs, eflags;
 };
-enum { TRAP_POPPED = 12 };	/* so many words of it are popped before iret: gs to eax */
+enum { TRAP_POPPED = 12 };	/* how many words of it are popped before iret: gs to eax */
 #define SAME(field) \
 	_Static_assert(offsetof(struct trap_frame, field) == \
 		       offsetof(struct user_context, field), #field)

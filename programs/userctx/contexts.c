@@ -19,8 +19,8 @@ enum {
 	BY_PUSH = 29,
 };
 
-/* By who pushed them, each column in the order of the pushes: the highest address is on
-   top.  The esp that pusha saves is faint: it is ring 0's, and popa skips it. */
+/* Three columns by who pushed them, each in the order of the pushes: the highest address
+   is on top.  The esp that pusha saves is faint: it is ring 0's, and popa skips it. */
 static const struct word {
 	const char *name;
 	uint8_t offset;		/* in struct user_context */
@@ -67,7 +67,7 @@ static enum colour word_colour(const struct player *player, const struct word *w
 	}
 }
 
-/* What stands around a context, as it is when its user starts. */
+/* The labels around a context, at its user's start. */
 void contexts_player(const struct player *player)
 {
 	unsigned column = half_column(player->place);
@@ -105,8 +105,8 @@ void contexts_start(void)
 		   "where a trap pushes: the end of a context");
 }
 
-/* What a switch has changed.  In: how many there were, the players it was from and to
-   (the same, if one plays alone). */
+/* What a switch has changed.  In: how many switches there were; the players it went from
+   and to (the same one, if it plays alone). */
 void contexts_switch(uint64_t switches, const struct player *from, const struct player *to)
 {
 	screen_switches(switches);

@@ -1,4 +1,4 @@
-/* The players, what may be in their contexts (check.c), and what ring 0 shows of them
+/* The players, what their contexts may hold (check.c), and what ring 0 shows of them
    (contexts.c). */
 #ifndef CONTEXTS_H
 #define CONTEXTS_H
@@ -8,7 +8,7 @@
 
 #include "context.h"
 
-/* What is a user's own, as its context may have it. */
+/* What memory is a user's own. */
 struct user_memory {
 	uint32_t code_bytes;
 	uint32_t data, window;		/* linear addresses */
@@ -29,7 +29,7 @@ struct player {
 
 /* userctx.S */
 extern uint32_t proc_a_data[], proc_b_data[];
-extern const char proc_a_code_bytes[], proc_b_code_bytes[];	/* no places: numbers */
+extern const char proc_a_code_bytes[], proc_b_code_bytes[];	/* not places but numbers */
 
 const char *user_context_error(const struct user_context *context, const struct user_memory *memory);
 

@@ -47,7 +47,7 @@ struct player player_b = {
 	.code_bytes = (uint32_t)proc_b_code_bytes,
 };
 
-static bool refused;		/* the CPU has, in run, to load what is in the context */
+static bool refused;		/* the CPU refused, in run, to load what is in the context */
 
 /* A context that is not to run (check.c): its player has ended before it has begun. */
 static void refuse(struct player *player, const char *error)
@@ -134,7 +134,7 @@ static inline __attribute__((always_inline)) void turn(struct player *player, st
 	}
 }
 
-/* Until the one that has ended is started anew (procs_restart, from a look). */
+/* Until the player that has ended is restarted (procs_restart, from a look). */
 static void play_alone(struct player *player, struct player *ended)
 {
 	do
@@ -143,15 +143,15 @@ static void play_alone(struct player *player, struct player *ended)
 }
 
 /*
- * A trap that is no call.  What it means is the same in every program (cause.c): int3 and
- * into are the user's own wish, the alarm may have come too early, all else ends it.  If
- * so, the other one plays until this one is anew.
+ * A trap that is not a call.  What it means is the same in every program (cause.c): a user
+ * may ask for int3 and into, the alarm may have come too early, and all else ends the user.
+ * If so, the other player goes on alone until this one is restarted.
  * In: the player, and the other one; gs: anything.
  */
 static __attribute__((noinline)) void trap(struct player *player, struct player *other)
 {
 	const struct user_context *context = &player->context;
-	const struct frame frame = {		/* as reports want to have it */
+	const struct frame frame = {		/* as the report wants it */
 		.eip = context->eip, .cs = context->cs, .eflags = context->eflags,
 		.esp = context->esp, .ss = context->ss,
 	};
@@ -193,9 +193,9 @@ _Noreturn void main(void)
 
 /*
  * The CPU has refused what a context holds, in run or where nmi (panic.S) goes back to
- * ring 3.  What was popped already is in the registers, and what lies there is no longer
- * the context's: the CPU has pushed there, and trap_from_ring0.  So it is put back, and
- * it looks to C as if the user had trapped.
+ * ring 3.  What was popped already is in the registers, and its place in the context has
+ * been overwritten by the pushes of the CPU and of trap_from_ring0.  So it is put back,
+ * and to C it looks as if the user had trapped.
  * In:		the frame, right below the first word that was not popped.
  * To:		the end of run.
  */
@@ -235,7 +235,7 @@ void trap_handler(struct trap_frame *trap)
 	}, trap->trap_num, trap->error_code);
 }
 
-/* Who has ended starts anew, if its context is not refused once more. */
+/* Restarts a player that has ended, unless its context is refused again. */
 static void restart(struct player *player)
 {
 	if (!player->ended)

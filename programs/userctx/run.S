@@ -34,22 +34,22 @@
  * void run(struct user_context *context)
  *
  * From:	C, in ring 0, after it has loaded the user's LDT.
- * In:		eax: the context, with CONTEXT_HEADROOM below it; C answers for what is in
- *		it (check.c).
+ * In:		eax: the context, with CONTEXT_HEADROOM below it; C must have checked what
+ *		is in it (check.c).
  * Out:		to ring 3, by iret, with every register from the context.
  *		To C, when the user has trapped: see trap_from_ring3.
  * Stack:	C's, where C's registers stay; kernel_stack says where.  Then the context,
- *		from which all is popped.  esp0 is the end of its frame, where the CPU
- *		pushes at the trap.
+ *		from which everything is popped.  esp0 is the end of its frame, where the
+ *		CPU pushes at the trap.
  * Interrupts:	off, until iret takes IF from the context.
- * Errors:	a selector that the CPU refuses, or an eip outside the user's code: still
- *		in ring 0, and trap_handler makes of that a trap of the user.
+ * Errors:	a selector that the CPU refuses, or an eip outside the user's code: the
+ *		exception comes in ring 0, and trap_handler turns it into a user's trap.
  * Intel:	volume 2, IRET, return to outer privilege level; volume 3, section
  *		7.2.1 (esp0).
  */
 	.global	run, run_iret
 run:
-	pusha				# what C wants to see again
+	pusha				# what run must give back to C
 	mov	%esp, kernel_stack
 	lea	CONTEXT_END(%eax), %edx
 	mov	%edx, tss + TSS_ESP0
@@ -83,7 +83,7 @@ gate:
 /*
  * trap_from_ring3 - the rest of the registers go into the context, and run returns
  *
- * In:		ss:esp: trap_num in the context that runs; above it all is filled in.
+ * In:		ss:esp: trap_num in the context that runs; all above it is filled in.
  * Out:		as run_return; the context has all that the user had.
  * Stack:	the context, then C's.  The user's own is not touched, wherever its esp
  *		points.
@@ -97,7 +97,7 @@ trap_from_ring3:
 /*
  * run_return - the end of run
  *
- * From:	above; or restore_refused (main.c), in the place of an iret.
+ * From:	above; or restore_refused (main.c), in place of an iret.
  * In:		kernel_stack, as run has left it.  ss: RING0_DATA.
  * Out:		to run's caller: all general registers as they were at run, with the
  *		return address popped; ds = es = RING0_DATA, DF clear; fs and gs are
@@ -108,7 +108,7 @@ trap_from_ring3:
 	.global	run_return
 run_return:
 	lds	%ss:kernel_stack, %esp	# a far pointer: ds:esp
-	les	kernel_stack, %eax	# of this one, es is what is wanted
+	les	kernel_stack, %eax	# for es alone
 	cld				# C counts on it
 	popa
 	ret
@@ -135,7 +135,7 @@ trap_entry:
  *		all other segment registers may be a user's, in run.
  * Does:	makes a struct trap_frame of it, calls trap_handler(&frame), and goes on
  *		as the frame then says, if trap_handler comes back.
- * Stack:	for the frame the one that was in use, which may be a context: there is
+ * Stack:	for the frame, the stack that was in use, which may be a context: there is
  *		headroom below it.  Then trap_stack.
  * Interrupts:	off.
  */
@@ -157,11 +157,11 @@ trap_from_ring0:
 /*
  * trap_from_v86 - a user has got into virtual-8086 mode, and trapped
  *
- * From:	trap_entry.  Intel lets no iret of ring 3 go there; QEMU does.
+ * From:	trap_entry.  On Intel's CPUs no iret in ring 3 goes there; on QEMU it does.
  * In:		ss:esp: trap number, error code, eip, cs, eflags, esp, ss, and above these,
  *		up to esp0, es, ds, fs, gs, which the CPU pushes first.
- * Does:	moves the seven words over those four, to where they belong in a context.
- *		C refuses what eflags says, and the user ends.
+ * Does:	moves the seven words up over those four, to where they belong in a
+ *		context.  C sees VM in eflags, and the user ends.
  */
 trap_from_v86:
 	push	%eax

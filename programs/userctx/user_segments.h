@@ -1,7 +1,7 @@
 /*
  * The segments of USERCTX, beyond those of ring 0 (ring0/segments.h, where it says
- * how to read a row).  Every user has the same selectors.  What they stand for is its
- * own: code and data are in an LDT, and C loads the LDT of the user that it is going
+ * how to read a row).  Every user has the same selectors, but they stand for segments of
+ * its own: code and data are in an LDT, and C loads the LDT of the user that it is going
  * to run; the bases of the other two are in the context, and run puts them into the
  * GDT.
  */

@@ -19,7 +19,7 @@
  *
  * From:	the loader, by a far jump.  Real mode; never comes back.
  * Stack:	the loader's, then ring0_stack.
- * Interrupts:	off from the first moment in protected mode on, but in ring 3.
+ * Interrupts:	off from the first instruction on, except in ring 3.
  */
 	.code16
 	.global	start
@@ -67,7 +67,7 @@ b_ldt:
 	.set	b_ldt_bytes, . - b_ldt
 #undef TABLE
 
-/* The IDT: exceptions and hardware interrupts, then the call, and the limit is behind
+/* The IDT: exceptions and hardware interrupts, then the call; the limit ends behind
    that. */
 	.balign	8
 	.global	idt, idt_gate, idtr
