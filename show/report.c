@@ -98,7 +98,7 @@ void report_end(char proc, unsigned place, const struct frame *frame,
 	else
 		format(line, " error none");
 	window_report(place, 6, line);
-	window_report(place, 7, cause->restoring ? "when ring 0 gave its registers back" : "");
+	window_report(place, 7, cause->restoring ? "while ring 0 restored its registers" : "");
 	window_report(place, 8, exception_usually(cause->vector, cause->error));
 
 	if (!next)

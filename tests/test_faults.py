@@ -22,7 +22,7 @@ SAID = {
     3: (0x0d, "#GP", "general protection", "010a: IDT 0x21", "int n through a gate that ring 3 may not use"),
     4: (0x0d, "#GP", "general protection", "0010: GDT 0x10 (RING0_DATA)", "selector that ring 3 may not load"),
     5: (0x07, "#NM", "device not available", None, "FPU instruction"),
-    6: (0x20, "IRQ0", "the alarm", None, "loop without end"),
+    6: (0x20, "IRQ0", "the alarm", None, "endless loop"),
 }
 
 
@@ -294,7 +294,7 @@ def test_bad_registers_are_their_procs_mistake_and_the_report_says_when(machine)
     report = mistakes.report_on(rows(machine), letter, machine.log())
     assert report.fault.endswith(" while=restore")
     assert report.lines[6] == f" error {BEYOND:04x}: LDT {BEYOND:#x}"
-    assert report.lines[7] == "when ring 0 gave its registers back"
+    assert report.lines[7] == "while ring 0 restored its registers"
 
 
 # ---- what the page quotes

@@ -367,7 +367,7 @@ class Siege:
         error = f"error {expected.error:04x}: {fault['means']}" if fault["means"] else "error none"
         for words in ("proc A has ended", f"{name}: {title}", f"vector 0x{fault['vector']}", f"cs:eip {fault['cs:eip']}",
                       f"ss:esp {fault['ss:esp']}", f"bytes {fault['bytes']}", error,
-                      "when ring 0 gave its registers back" if expected.restoring else ""):
+                      "while ring 0 restored its registers" if expected.restoring else ""):
             if words.replace(" ", "") not in report:
                 yield f"not in the report: {words}"
 
