@@ -14,7 +14,7 @@ class At(Command):
 
     usage: at LABEL|FILE:LINE|*ADDRESS [if CONDITION]
 
-    `break` may choose a place behind the label, where it takes a function to begin.
+    `break` may choose a place behind the label, where it thinks that a function's body begins.
     """
 
     name = "at"
@@ -39,9 +39,9 @@ class At(Command):
             raise gdb.GdbError(f"There is no label {label}" + (f". Near it: {near}" if near else "")) from None
 
 
-# Who comes to GDB's own way of setting a watchpoint, by Python, meets stub.py.
+# A watchpoint that GDB's own Python functions set does not come here: stub.py refuses it.
 WHY_NOT = """QEMU 7.2 aborts when a watchpoint is hit by an access that int itself makes.
-In Bochs one can watch everything: make bochs, then `watch r` or `watch w`."""
+Bochs can watch everything: make bochs, then `watch r` or `watch w`."""
 
 
 class Watch(Command):
@@ -51,7 +51,7 @@ class Watch(Command):
 
     C's own variables, tss, idt_gate and the screen can be watched; the rest of memory,
     and reading (rwatch, awatch), cannot: QEMU 7.2 aborts when a watchpoint is hit by an
-    access that int itself makes. In Bochs one can watch everything: make bochs.
+    access that int itself makes. Bochs can watch everything: make bochs.
     """
 
     name = "watch"
@@ -71,7 +71,7 @@ class Watch(Command):
 
 
 def is_safe(start, size):
-    """Does int never write there? Sure of places where nobody's stack can be."""
+    """Does int never write there? True of places that cannot hold a stack."""
     screen = range(0xb8000, 0xb8fa0)
     if start in screen:
         return start + size <= screen.stop

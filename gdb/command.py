@@ -8,12 +8,12 @@ def say(text=""):
 
 
 def quietly(command):
-    """What GDB would have said."""
+    """Executes a command of GDB's. What it would have printed."""
     return gdb.execute(command, to_string=True)
 
 
 class Command(gdb.Command):
-    """A command's comment is its help; run() gets what is typed behind its name."""
+    """A command's docstring is its help; run() gets what is typed behind its name."""
 
     name = None
     completer = gdb.COMPLETE_NONE
@@ -26,5 +26,5 @@ class Command(gdb.Command):
             raise gdb.GdbError("The machine is off. To start it again: quit, then make debug")
         try:
             self.run(argument.strip())
-        except gdb.error as error:  # without the way it took through Python
+        except gdb.error as error:  # without Python's traceback
             raise gdb.GdbError(str(error)) from None

@@ -1,4 +1,4 @@
-"""What a player has before them: the commands screen and key."""
+"""What a player sees and presses: the commands screen and key."""
 
 import os
 import re
@@ -44,7 +44,7 @@ class Key(Command):
 
     usage: key NAME ...
 
-    A name is what stands on the key: a letter, a digit, space, + or -
+    A name is what is printed on the key: a letter, a digit, space, + or -
     """
 
     name = "key"

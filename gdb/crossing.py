@@ -22,8 +22,8 @@ INT, IRET = 0xcd, 0xcf
 class Crossing(Command):
     """Run to the next change of ring, and show the CPU before and after it.
 
-    Also which words int has pushed, or iret popped. Stops earlier at a breakpoint, at
-    Ctrl-C, and where no crossing will follow: at an exception in ring 0, at the end.
+    Also shows which words int has pushed, or iret popped. Stops earlier at a breakpoint,
+    at Ctrl-C, and where no crossing will follow: at an exception in ring 0, at the end.
     """
 
     name = "crossing"
@@ -53,7 +53,7 @@ class Crossing(Command):
 
 
 def go_on_to(places):
-    """The CPU there, or wherever else it has stopped."""
+    """Runs to one of the places. The CPU there, or wherever else it has stopped."""
     Stop.silent_at = places
     breakpoints = [gdb.Breakpoint(f"*{place:#x}", internal=True) for place in places]
     for breakpoint in breakpoints:
@@ -78,7 +78,7 @@ def doors(cpu):
 
 @functools.cache
 def instructions(opcode):
-    """Where there are such instructions: a line of the source begins with one."""
+    """Where a line of the source begins with such an instruction."""
     found = set()
     address, end = guest.SYMBOLS["start"], guest.SYMBOLS["data_in_file"]
     while address < end:
@@ -90,7 +90,7 @@ def instructions(opcode):
 
 
 def handlers(cpu):
-    """Where the IDT leads to, and with which vector."""
+    """Where the IDT leads, and by which vector."""
     if not (cpu.is_protected and stub.is_in_program(cpu.idtr.base)):
         return {}
     return {gate.offset: gate.place // 8 for gate in guest.descriptors(cpu.idtr)}
@@ -123,7 +123,7 @@ def words(start, names):
 
 
 def as_pushed(after):
-    """The CPU before an exception, as the words tell that it has pushed."""
+    """The CPU before an exception, as told by the words that it has pushed."""
     before = copy.copy(after)
     values = {name: value for _, value, name in pushed(after)}
     before.eip, before.esp, before.eflags = values["eip"], values["esp"], values["eflags"]
@@ -136,7 +136,7 @@ def as_pushed(after):
 
 def report_way_in(before, after):
     moved = pushed(after)
-    # An exception would come back to the same instruction, int to the one behind it.
+    # An exception returns to the same instruction, int to the one behind it.
     is_exception = (before.eip, "eip") in (word[1:] for word in moved)
     how = f"{'exception ' if is_exception else 'int 0x'}{handlers(after)[after.pc]:02x}"
     say(f"{how} at {guest.where(before.pc)}: ring {before.cpl} -> ring {after.cpl}, out of {proc_of(before)}")

@@ -36,7 +36,7 @@ Table = collections.namedtuple("Table", "base limit")
 
 
 class Cpu:
-    """What the CPU holds now. Bases, tables and CPL are known to QEMU's monitor only."""
+    """What the CPU holds now. Only QEMU's monitor knows bases, tables and CPL."""
 
     HOLDERS = "cs ss ds es fs gs ldtr tr".split()  # of selectors
 
@@ -57,7 +57,7 @@ class Cpu:
 
     @property
     def has_selector_in_cs(self):
-        """Not yet between the `mov` to cr0 and the far jump."""
+        """False between the `mov` to cr0 and the far jump."""
         return self.is_protected and self.cs.base != self.cs.selector << 4
 
     @property
@@ -107,7 +107,7 @@ def word(address):
 
 
 def read_symbols():
-    """The program's names and addresses. Not asked of GDB: for it, C's local variables come first."""
+    """The program's names and addresses. Not from GDB, which would find C's local variables first."""
     with open(f"build/{PROGRAM}.sym", encoding="utf-8") as listing:
         return {name: int(address, 16) for address, name in map(str.split, listing)}
 
@@ -126,7 +126,7 @@ def place(address):
 
 
 def stack_place(cpu):
-    """The same for ss:esp. At the end of a segment, the next name is not what is meant."""
+    """The same for ss:esp. At the end of a segment, the next name would mislead."""
     if cpu.esp == cpu.ss.limit + 1:
         return f"the end of {selector(cpu.ss.selector)}"
     return place(cpu.sp)
@@ -147,7 +147,7 @@ SEGMENT_HEADERS = ["ring0/segments.h", *sorted(FOLDER.glob("*_segments.h"))]
 
 
 def segment_rows():
-    """What is in which place of GDT (TI clear) and LDTs (TI set)."""
+    """What stands in each place of GDT (TI clear) and LDTs (TI set)."""
     rows = []
     for header in SEGMENT_HEADERS:
         with open(header, encoding="utf-8") as text:
@@ -222,7 +222,7 @@ def procs():
 
 
 def running_proc(cpu):
-    """The one that the CPU executes in ring 3, or None."""
+    """The proc that the CPU executes in ring 3, or None."""
     return next((proc for proc in procs() if cpu.cpl == 3 and proc.code == cpu.cs.selector), None)
 
 

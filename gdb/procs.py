@@ -19,7 +19,7 @@ class Frames(Command):
     """Both frames word by word: who pushes what, and where esp0 and esp point.
 
     Drawn like ring0/frame.h, the end on top. While a proc runs, its registers are in
-    the CPU, and its frame holds what they were when it last lay there.
+    the CPU, and its frame holds what they were when they were last saved.
     """
 
     name = "frames"
@@ -58,7 +58,7 @@ def layout():
 
 
 class Who(Command):
-    """Which proc runs, which lies saved in its frame, and who is next."""
+    """Which proc runs, which is saved in its frame, and which one is next."""
 
     name = "who"
 
@@ -70,7 +70,7 @@ class Who(Command):
             state = f"saved in its frame, {proc.start:08x}"
             if proc.end == guest.esp0():
                 state = self.state(cpu)
-            say(f"proc {proc.name}: {state}; next after it: {names.get(proc.next, 'nobody')}")
+            say(f"proc {proc.name}: {state}; next after it: {names.get(proc.next, 'none')}")
 
     @staticmethod
     def state(cpu):
@@ -81,7 +81,7 @@ class Who(Command):
         if any(name.startswith("fault") for name in functions):
             return "an exception is being handled"
         if choice_is_ahead(cpu.pc, functions[0]):
-            return "has come in by int; nobody has been chosen yet to go on"
+            return "has come in by int; the next proc has not been chosen yet"
         return "goes on with the next iret"
 
 

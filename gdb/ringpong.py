@@ -35,7 +35,7 @@ set host-charset UTF-8
 set remotetimeout 60
 set architecture i8086
 set disassemble-next-line auto
-# Code comes from the ELF file, so that one sees it before it is loaded, too.
+# GDB reads code from the ELF file, so that it can show it even before it is loaded.
 set trust-readonly-sections on
 file build/{guest.PROGRAM}.elf
 add-symbol-file build/boot.elf
@@ -51,8 +51,8 @@ class Ringpong(Command):
         "What there is besides GDB's own commands; `help NAME` says more.", "",
         *(f"{command.name:10}{first_line(command)}" for command in COMMANDS), "",
         "Addresses below 10000 are offsets in the program, as in the log and on the screen,",
-        "or in the boot sector, at 7c00. All others are linear. $pc and $sp are addresses,",
-        "too; what cs:eip and ss:esp are in the CPU is said at each stop.", "",
+        "or in the boot sector, at 7c00. All others are linear. $pc and $sp are also such",
+        "addresses; each stop shows what cs:eip and ss:esp are in the CPU.", "",
         "`next` goes into calls from assembly to assembly; `advance LINE` goes past them."])
 
     name = "ringpong"
@@ -68,7 +68,7 @@ def start():
     try:
         gdb.execute(f"target remote | /usr/bin/python3 gdb/stub.py {os.environ['QEMU']}")
     except gdb.error:
-        # Since version 14 or so GDB keeps to itself what its other end writes to stderr.
+        # Since version 14 or so GDB does not show what the stub writes to stderr.
         gdb.write(pathlib.Path(os.environ["ERRORS"]).read_text(errors="replace"), gdb.STDERR)
         gdb.write("debug: QEMU has not started, see above\n", gdb.STDERR)
         gdb.execute("quit 1")

@@ -3,7 +3,7 @@
 
 usage, in GDB: target remote | /usr/bin/python3 gdb/stub.py QEMU [ARGUMENT ...]
 
-What QEMU says of itself goes to the file ERRORS of the environment, if there is that.
+QEMU's error messages go to the file that ERRORS in the environment names, if it is set.
 
 QEMU tells GDB eip and esp as they are, offsets in segments, and takes all other
 addresses for linear ones. So GDB would look for proc A's first instruction at
@@ -12,12 +12,12 @@ linear address 0. Here both get what they can use:
 - Below 64 KiB, GDB's addresses are offsets in the program, as in the log, on the
   screen and in C's pointers: linear minus BASE. eip and esp become such addresses,
   whatever segment they are offsets in. In ring 0 that changes nothing.
-- The boot sector and all from 64 KiB on are linear. So is the rest, as long as
+- The boot sector, and everything from 64 KiB on, is linear. So is the rest, while
   neither code nor stack of the program is in use.
 
-It also starts QEMU, up to the boot sector, and ends it when GDB goes; leaves it to GDB whether code is
-16-bit or 32-bit; holds keys back until the machine runs, because QEMU drops them
-while it stands; and refuses the watchpoints at which QEMU 7.2 aborts.
+It also starts QEMU, up to the boot sector, and ends it when GDB goes; leaves it to GDB
+whether code is 16-bit or 32-bit; holds keys back until the machine runs, because a
+stopped QEMU drops them; and refuses the watchpoints at which QEMU 7.2 aborts.
 """
 
 import contextlib
@@ -123,7 +123,7 @@ class Monitor:
         raise EOFError
 
     def say(self, line):
-        """A line as people type it; what the monitor prints."""
+        """Types a line as a person would. What the monitor prints."""
         return self.ask("human-monitor-command", **{"command-line": line}).replace("\r", "")
 
 
@@ -196,7 +196,7 @@ class Stub:
     # -- addresses
 
     def learn_bases(self):
-        """Of the segments that eip and esp are offsets in."""
+        """The bases of the segments that eip and esp are offsets in."""
         if self.bases:
             return
         text = self.monitor.say("info registers")
@@ -243,7 +243,7 @@ class Stub:
             return b"E22"
         if kind == SOFTWARE:
             (self.breakpoints.add if letter == b"Z" else self.breakpoints.discard)(start)
-        # Wherever the CPU is now: when it gets there, it is in the program.
+        # Wherever the CPU is now, it is in the program when it gets there.
         linear = start + BASE if is_offset(start) else start
         return self.qemu.ask(b"%s%s,%x,%s" % (letter, kind, linear, size))
 

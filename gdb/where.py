@@ -1,4 +1,4 @@
-"""Where the CPU is: what is shown at each stop, the command ring, and whom GDB takes for a caller."""
+"""Where the CPU is: what is shown at each stop, the command ring, and what GDB takes for a caller."""
 
 import gdb
 import gdb.unwinder
@@ -45,11 +45,11 @@ class Stop(gdb.Command):
 
 
 class Assembly(gdb.unwinder.Unwinder):
-    """Tells GDB that nobody has called what is written in assembly.
+    """Tells GDB that code written in assembly has no caller.
 
-    Else it guesses at callers, and `next` waits for a return that never comes. A
-    frame that is its own caller is the end. GDB suspects a corrupt stack then, but
-    says so only if there are no frame filters: so this is one, too.
+    Otherwise GDB guesses at callers, and `next` waits for a return that never comes. A
+    frame that is its own caller is the end. GDB then suspects a corrupt stack, but says
+    so only if there are no frame filters: so this class is also one.
     """
 
     priority = 0
@@ -96,7 +96,7 @@ class Ring(Command):
             say(f"  cs       {cpu.cs.selector:04x} {guest.selector(cpu.cs.selector)}: "
                 f"its RPL, {cpu.cs.selector & guest.RPL}, is the CPL")
             say(f"  ss       {cpu.ss.selector:04x} {guest.selector(cpu.ss.selector)}: "
-                f"its DPL, {cpu.ss.dpl}, is always the CPL, too")
+                f"its DPL, {cpu.ss.dpl}, also always equals the CPL")
         say(f"  cs:eip   {cpu.cs_eip}   base {cpu.cs.base:08x}   {guest.where(cpu.pc)}".rstrip())
         say(f"  ss:esp   {cpu.ss_esp}   base {cpu.ss.base:08x}   {guest.stack_place(cpu)}".rstrip())
         say(f"  eflags   {cpu.flags}")

@@ -143,7 +143,7 @@ def test_ring_says_what_qemu_says(seen, label):
         assert f"{name.lower()}:{pointer}   {selector}:{offset}   base {base}" in shown
     if cpl:
         assert re.search(r"cs +\w+ [AB]_CODE: its RPL, 3, is the CPL", shown)
-        assert re.search(r"ss +\w+ [AB]_DATA: its DPL, 3, is always the CPL, too", shown)
+        assert re.search(r"ss +\w+ [AB]_DATA: its DPL, 3, also always equals the CPL", shown)
 
 
 @pytest.mark.parametrize("command", ["gdt", "ldt", "idt", "tss", "frames", "who"])
@@ -269,7 +269,7 @@ def test_frames_shows_where_esp0_and_esp_point(seen, label):
 
 def test_who_follows_a_switch_from_one_proc_to_the_other(seen):
     leaves, runs = "goes on with the next iret", "runs"
-    comes = "has come in by int; nobody has been chosen yet to go on"
+    comes = "has come in by int; the next proc has not been chosen yet"
     a_saved, b_saved = (f"saved in its frame, {SYMBOLS['proc_' + letter]:08x}" for letter in "ab")
     for label, a, b in (
             ("ckpt_frames", leaves, b_saved), ("ckpt_iret", leaves, b_saved),
