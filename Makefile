@@ -1,14 +1,14 @@
-# Ringpong. `make help` says what there is; everything made lies in build/.
+# Ringpong. `make help` lists the targets; everything that is built goes to build/.
 #
 #   make CC=clang                another compiler
-#   make CROSS=i686-linux-gnu-   a cross compiler, on machines that are no PC
+#   make CROSS=i686-linux-gnu-   a cross compiler, on machines that are not PCs
 
 B = build
 
 # Interpreters are called by name: a checkout may have lost its execute bits.
 PYTHON = /usr/bin/python3
 
-# An exported one would lead the cd of a script elsewhere.
+# An exported CDPATH would lead a script's cd elsewhere.
 unexport CDPATH
 
 ifdef CROSS
@@ -22,11 +22,11 @@ OBJDUMP = $(CROSS)objdump
 NM      = $(CROSS)nm
 
 # Debug information names a source by its place in the tree, not by where the tree was
-# when it was built (/ringpong is nowhere: GDB goes on to look in the folder it is in).
+# when it was built (/ringpong does not exist, so GDB looks in its current folder).
 SAME_NAMES = -ffile-prefix-map="$$PWD"=/ringpong
 
-# What gcc and clang spell differently: the target, and the oldest CPU that the
-# assembler is to allow.
+# What gcc and clang spell differently: the target, and the CPU whose instructions the
+# assembler allows.
 ifneq ($(findstring clang,$(CC)),)
 TARGET = -target i386-none-elf
 SAME_NAMES += -fdebug-compilation-dir=/ringpong
@@ -43,14 +43,14 @@ CFLAGS   = $(TARGET) -march=i386 -mregparm=3 -std=gnu11 -Os -g \
 	-mgeneral-regs-only -Wall -Wextra -Wmissing-declarations -Wmissing-prototypes \
 	-Wredundant-decls -Werror $(SAME_NAMES)
 
-# What a rule makes appears under its name when it is whole: two makes may run in one
-# tree at once.  NEW is where it is made.
+# A rule makes its target as NEW and renames it when it is complete, because two makes may
+# run in one tree at once.
 NEW  = $@.$$$$
 DONE = mv -f $(NEW) $@
 
 IMAGE  = $B/floppy.img
-# A program is its own sources, and what it shares with others.  (FRAMES: with those
-# whose procs live in frames.)
+# A program is its own sources and those that it shares with others.  (FRAMES: only with
+# programs whose procs live in frames.)
 COMMON = ring0/cause.c show/clocks.c ring0/door.c ring0/enter.S show/explain.c ring0/leave.S \
 	show/look.c ring0/machine.c show/pace.c ring0/panic.S ring0/panic.c show/last_words.c show/report.c show/screen.c \
 	ring0/stop.S show/text.c ring0/watchdog.c show/window.c show/words.c
@@ -87,7 +87,7 @@ $B/boot.bin: $B/boot.S.o
 	$(LD) -m elf_i386 -Ttext 0x7c00 -e _start -o $(NEW).elf $< && mv -f $(NEW).elf $B/boot.elf
 	$(OBJCOPY) -O binary -j .text $B/boot.elf $(NEW) && $(DONE)
 
-# Where the boot sector has the name of the file to start: MENU writes there.
+# Where the boot sector keeps the name of the file to start: MENU writes there.
 $B/boot_name.h: $B/boot.bin
 	$(NM) $B/boot.elf | awk '$$3 == "name" { print "#define BOOT_NAME 0x" $$1 }' > $(NEW) && $(DONE)
 $B/programs/menu/menu.S.o: $B/boot_name.h
@@ -98,8 +98,8 @@ $B/$(program).elf: ring0/program.ld $($(program):%=$B/%.o)
 endef
 $(foreach program,$(PROGRAMS),$(eval $(LINK)))
 
-# A program as it goes to the floppy; its names, as Bochs wants them; and what
-# the assembler has made of it, for readers.
+# A program as it goes to the floppy; its symbols, as Bochs wants them; and its
+# disassembly, for readers.
 $B/%.com: $B/%.elf
 	$(NM) $< | awk '$$2 ~ /[TtDdBb]/ { print $$1, $$3 }' > $(NEW) && mv -f $(NEW) $B/$*.sym
 	$(OBJDUMP) -d -M i386 $< > $(NEW) && mv -f $(NEW) $B/$*.lst
@@ -110,7 +110,7 @@ $B/%.o: % $B/how
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MT $@ -MF $(NEW).deps -c $< -o $(NEW) && \
 		mv -f $(NEW).deps $(@:.o=.d) && $(DONE)
 
-# Changes when the compiler or its options do, and everything is made anew.
+# Changes when the compiler or its options do, and then everything is rebuilt.
 .PHONY: ask
 $B/how: ask | tools
 	@mkdir -p $B
@@ -126,11 +126,11 @@ tools:
 # ---- running it -----------------------------------------------------------
 #: make run             play, in QEMU (WINDOW=1: in a window of its own)
 #: make bochs           play under Bochs' debugger, with checkpoints (WINDOW=1)
-#: make bochs-headless  play in Bochs without a screen, print the log
+#: make bochs-headless  play in Bochs without a screen, and print the log
 #:      PROG=kstack     with these, debug, record and attack: another program of the floppy
 
-# What the floppy starts, in place of P_PROC. Targets that do not take it refuse it: it
-# would be lost without a word.
+# What the floppy starts, in place of P_PROC. Targets that cannot use it refuse it rather
+# than ignore it silently.
 PROG    =
 START   = $(if $(PROG),--start '$(PROG)')
 PROGRAM = $(if $(PROG),--program '$(PROG)')
@@ -151,7 +151,7 @@ bochs-headless: $(IMAGE)
 	@sh scripts/bochs --headless $(START)
 
 # ---- on real machines -----------------------------------------------------
-#: make iso             a CD that boots, and from a stick too: build/ringpong.iso
+#: make iso             a CD that boots, also from a stick: build/ringpong.iso
 #: make usb             how to write a USB stick; DEVICE=/dev/sdX writes it, after it has asked
 
 DEVICE =
@@ -216,7 +216,7 @@ fncall:
 		mv -f $B/fncall/fncall.$$$$ $B/fncall/fncall
 
 # ---- testing and measuring ------------------------------------------------
-#: make attack          whatever ring 3 may try, and codes at random (9 minutes)
+#: make attack          everything that ring 3 may try, and random codes (9 minutes)
 #: make test            what is promised, on the floppy that ships (4 minutes)
 #: make systems         all of this on Debian 12, 13 and testing (as root; SYSTEM=trixie takes one)
 #: make breakages       what is promised, on guests broken on purpose: must fail

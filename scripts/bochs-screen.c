@@ -4,10 +4,10 @@
  * debugger has its own terminal to itself.
  *
  * Bochs' text display calls initscr(), which is bound to the standard input and
- * output that the debugger uses, too. This one stands before the one of ncurses
+ * output that the debugger also uses. This initscr() comes before that of ncurses
  * and does the same with another terminal. newterm() and stdscr are looked up
- * where the caller, a plugin, would find them: no ncurses headers are needed, and
- * it does not matter which of its libraries Bochs was built with.
+ * where the caller, a plugin, would find them: so no ncurses headers are needed,
+ * and it does not matter which of its libraries Bochs was built with.
  */
 
 #define _GNU_SOURCE

@@ -1,9 +1,9 @@
 /*
- * The first sector of the CD's image, for one that has been written to a USB stick: it
- * loads the partition that scripts/mkiso enters behind it, which is the floppy.
+ * The first sector of the CD's image, for when that is written to a USB stick: it loads
+ * the partition that scripts/mkiso enters behind it, which is the floppy.
  *
- * A PC that boots the CD does not see this: it finds the floppy by El Torito.  A stick
- * it boots by its first sector, and many a BIOS wants a partition table there.
+ * A PC that boots the CD does not see this: it finds the floppy by El Torito.  It boots
+ * a stick by its first sector, and many a BIOS wants a partition table there.
  *
  * From:	the BIOS, in real mode, by a jump to 0000:7c00.
  * In:		dl = drive.  It is a disk, whether the BIOS says so or not.
@@ -21,7 +21,7 @@
 	.arch	i8086			# clang has no such directive
 #endif
 
-#define HERE			0x0600		/* the linker knows it, too */
+#define HERE			0x0600		/* also in the Makefile, for the linker */
 #define BOOT_SECTOR		0x7c00
 #define SECTOR_BYTES		512
 #define TABLE			446		/* in the sector: four partitions */
