@@ -7,7 +7,7 @@
  *	look_start	once, before the first iret
  *	look_begin	the switch is counted, and logged if its number is 1, 2, 4, ...
  *			(here the program draws what only it knows)
- *	look_end	time passes, keys are obeyed; then switches_left is set anew
+ *	look_end	time passes, keys are obeyed; then switches_left is set again
  *
  * All functions: ring 0 with gs = RING0_SCREEN, one of its stacks, interrupts off,
  * no errors.
@@ -38,14 +38,14 @@ void look_start(void)
 	watchdog_start();
 }
 
-/* In: the names of who the last switch was from and to.  Out: how many there were. */
+/* In: the names of the procs that the last switch went from and to.  Out: how many switches. */
 uint64_t look_begin(char from, char to)
 {
 	return look_begin_at(from, to, tss.esp0, "");
 }
 
-/* The same for a program that has more than one TSS.  In: esp0 in the one that is to be
-   used next; what else the log is to say, " key=value". */
+/* The same for a program that has more than one TSS.  In: esp0 in the TSS that will be
+   used next; what else the log should say, " key=value". */
 uint64_t look_begin_at(char from, char to, uint32_t esp0, const char *more)
 {
 	clocks_end(switches_asked);
@@ -59,7 +59,7 @@ uint64_t look_begin_at(char from, char to, uint32_t esp0, const char *more)
 	return switches;
 }
 
-/* In: their places. */
+/* In: the places of these two procs. */
 void look_end(unsigned from, unsigned to)
 {
 	switches_asked = pace_wait(from, to, switches);

@@ -2,7 +2,7 @@
  * How fast the game goes: 2^pace switches a second, or as fast as it can.  Time
  * is cut into pictures, 32 a second.  Up to that pace each switch has pictures
  * of its own, beyond it there are several switches from picture to picture; at
- * full speed nobody waits, and one look in four is a picture.
+ * full speed there is no waiting, and one look in four is a picture.
  *
  * All functions: ring 0 with gs = RING0_SCREEN, ring0_stack, interrupts off, no
  * errors.
@@ -22,7 +22,7 @@ enum {
 };
 
 static unsigned pace;
-static bool by_hand;		/* a key has set the pace: it stays */
+static bool by_hand;		/* a key has set the pace, and it stays */
 static bool held;
 static unsigned steps;		/* switches to make while held */
 static unsigned pictures;	/* at this pace so far */
@@ -128,13 +128,13 @@ static void wait_pictures(unsigned from, unsigned to, uint64_t switches)
 	}
 }
 
-/* At full speed nobody waits: a batch is so large that it takes about a
-   picture's time, and keys are looked at in between.  It grows by half, and not if the
-   log has cut the last one short, so that it never takes as long as the watchdog's
+/* At full speed there is no waiting: a batch is so large that it takes about a
+   picture's time, and keys are looked at in between.  It grows by half, but not if the
+   log has cut the last batch short, so that it never takes as long as the watchdog's
    alarm. */
 static void adjust_batch(uint64_t switches)
 {
-	static uint64_t begun;		/* at so many switches */
+	static uint64_t begun;		/* how many switches there were then */
 
 	if (timer_done())
 		batch -= batch / 3;
@@ -154,15 +154,15 @@ void pace_start(void)
 	show_pace();
 }
 
-/* Whether the screen is to be drawn before the next wait. */
+/* Whether the screen must be drawn before the next wait. */
 bool pace_wants_picture(void)
 {
 	return !pace_is_full() || ++looks % LOOKS_PER_PICTURE == 0;
 }
 
 /*
- * After a switch: lets pass what time there is to pass, and does what keys say.
- * In: the places of the procs it was from and to, how many switches there were.
+ * After a switch: waits as long as the pace demands, and does what keys say.
+ * In: the places of the procs it went from and to; how many switches there were.
  * Out: how many to make before the next call.
  */
 uint32_t pace_wait(unsigned from, unsigned to, uint64_t switches)

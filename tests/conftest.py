@@ -1,4 +1,4 @@
-"""What all tests share. `make test` builds before it calls pytest; nothing is built here."""
+"""What all tests share. `make test` builds before it calls pytest; this builds nothing."""
 
 import pytest
 

@@ -1,6 +1,6 @@
-"""A floppy's FAT and root directory, to be looked at and to be damaged.
+"""A floppy's FAT and root directory, to be read and to be damaged.
 
-Files go by the eleven bytes that stand in their directory entries.
+Files are named by the eleven bytes in their directory entries.
 """
 
 import struct
@@ -40,17 +40,17 @@ class Floppy:
         return range(ROOT * SECTOR, ROOT * SECTOR + ENTRIES * 32, 32)
 
     def entry(self, name):
-        """The offset of a file's entry, or, for b"", of the first that was never used."""
+        """The offset of a file's entry, or, for b"", of the first entry that was never used."""
         return next(at for at in self.entries()
                     if self.data[at:at + 11].rstrip(b"\0") == name and not self.data[at + 11] & NO_FILE)
 
     def get(self, entry, field):
-        """What the entry of a file, or the one at an offset, says."""
+        """Reads the entry of a file, or the one at an offset."""
         code, offset = _FIELDS[field]
         return struct.unpack_from("<" + code, self.data, self._start(entry) + offset)[0]
 
     def set(self, entry, **fields):
-        """Changes what the entry of a file, or the one at an offset, says."""
+        """Changes the entry of a file, or the one at an offset."""
         start = self._start(entry)
         for field, value in fields.items():
             code, offset = _FIELDS[field]
@@ -67,7 +67,7 @@ class Floppy:
         return word >> 4 if cluster % 2 else word & 0xfff
 
     def link(self, cluster, value, fats=FATS):
-        """Makes the FAT, and its copy, say something else behind a cluster."""
+        """Changes what the FAT, and its copy, say behind a cluster."""
         for fat in fats:
             at = fat * SECTOR + cluster * 3 // 2
             word, = struct.unpack_from("<H", self.data, at)
@@ -88,7 +88,7 @@ class Floppy:
         return b"".join(self.data[at:at + SECTOR] for at in sectors)[:self.get(name, "size")]
 
     def write(self, name, content, clusters=None):
-        """Writes a file anew, into the clusters given or into the first free ones.
+        """Writes a file again, into the clusters given or into the first free ones.
 
         A file that was there loses its clusters, but nothing is checked: whatever lies
         in the clusters given is overwritten.

@@ -1,4 +1,4 @@
-"""A terminal of a size and a kind, as tmux makes one, for what people see and type."""
+"""A terminal of a given size and type, in tmux, for what people see and type."""
 
 import os
 import re

@@ -1,6 +1,6 @@
-"""Whatever proc A tries from ring 3, what Intel's manual says comes of it, and nothing else.
+"""Whatever proc A tries from ring 3, the result is what Intel's manual says, and nothing else.
 
-All of it in P_PROC; in other programs the table, and of families and random codes a sample.
+All attacks in P_PROC; in other programs the table, and a sample of families and random codes.
 """
 
 import itertools

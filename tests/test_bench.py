@@ -1,6 +1,6 @@
 """What a switch costs: the table of docs/costs.md, and what makes it.
 
-That its counts are those of a run, test_tour.py says, for every page (scripts/ringside docs --check).
+test_tour.py holds its counts, as those of every page, to a run (scripts/ringside docs --check).
 """
 
 import re

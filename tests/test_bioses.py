@@ -41,7 +41,7 @@ def hook(machine, code):
 
 
 def assert_enters(machine, drive):
-    """It loads the program, whole, and says which drive it has found it on."""
+    """It loads the whole program, and says on which drive it has found it."""
     assert machine.run_to(ENTERED, WAITS_FOR_A_KEY) == ENTERED, machine.screen()
     assert machine.read(ENTERED, len(PROGRAM)) == PROGRAM
     assert machine.values()["edx"] & 0xff == drive

@@ -88,7 +88,7 @@ SOUND = {
     "in the last entry of the directory": in_the_last_entry,
     "that is read-only": lambda floppy: floppy.set(NAME, attributes=READ_ONLY),
     "though the BPB is damaged": without_a_bpb,
-    "whose sum nobody has written": lambda floppy: (another_bit(floppy), floppy.set(NAME, sum=0)),
+    "without a sum": lambda floppy: (another_bit(floppy), floppy.set(NAME, sum=0)),
 }
 
 

@@ -1,4 +1,4 @@
-"""What the build makes: the same bytes everywhere, and things where they may be."""
+"""What the build makes: the same bytes everywhere, and everything where it may be."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""What a page says a value is, it says of the run behind its boxes; and a sentence that is false is found."""
+"""What a page says about a value is true of the run behind its boxes, and a false sentence is found."""
 
 import re
 
@@ -64,7 +64,7 @@ def test_a_claim_without_its_end_is_an_error():
 
 
 def test_a_page_whose_flags_are_told_wrongly_does_not_pass(tmp_path, monkeypatch, capsys):
-    """The sentence that stood in the tour for a long time."""
+    """A false sentence that stood in the tour for a long time."""
     page = tmp_path / "page.md"
     text = "<!-- holds: ckpt_frames.before.A.IF == 0 -->IF is clear<!-- end -->, `gate` is <!-- run: value gate --><!-- end -->.\n"
     page.write_text(text)

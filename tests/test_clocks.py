@@ -55,7 +55,7 @@ def next_number(machine):
 
 
 def counted(machine, design):
-    """Instructions of a turn, on the average of some, in Bochs' count; behind it nobody looks any more."""
+    """Instructions of a turn, on average over some, as Bochs counts them; no look follows."""
     cost.settle(machine, design.gate)
     places = dict.fromkeys(design.leaves.values()) if design.leaves else [machine.linear("tick") + 1]
     for _ in range(4):  # once more they draw their counts
@@ -122,7 +122,7 @@ def test_in_qemu_a_tick_is_as_long_as_the_timer_chip_says(tmp_path):
 
 
 def test_ends_and_new_starts_are_no_part_of_it(tmp_path):
-    """HWJUMP, since a turn there is another one for who plays alone."""
+    """HWJUMP, since a turn there differs for a proc that plays alone."""
     design = DESIGNS["hwjump"]
     with machine_of("hwjump", debuggers.Bochs, tmp_path) as machine:
         machine.press("f")
@@ -139,7 +139,7 @@ def test_ends_and_new_starts_are_no_part_of_it(tmp_path):
 
 @pytest.mark.parametrize("program", BY_INT)
 def test_at_full_speed_the_alarm_never_comes(program, tmp_path):
-    """It would be in the clocks of some turns, and they would be of no use."""
+    """It would be counted in the clocks of some turns and make them useless."""
     with machine_of(program, debuggers.Bochs, tmp_path) as machine:
         machine.press("f")
         machine.run_to("screen_clocks")

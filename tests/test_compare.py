@@ -1,4 +1,4 @@
-"""Bochs and QEMU take the same steps, with the same in every field but where ringside/judge/compare.py says why not."""
+"""Bochs and QEMU take the same steps, with equal fields except where ringside/judge/compare.py says why not."""
 
 import copy
 import subprocess

@@ -1,4 +1,4 @@
-"""make debug: what GDB says is what is so, in real mode, in ring 0 and in ring 3."""
+"""make debug: what GDB says is true, in real mode, in ring 0 and in ring 3."""
 
 import os
 import pathlib
@@ -45,7 +45,7 @@ def talk(tmp_path_factory):
 
 
 def to(place):
-    """Commands that go there. The last one's answer is the stop."""
+    """Commands that go there. The last command's answer is the stop."""
     return ["delete", f"at {place}", "continue", "delete"]
 
 

@@ -1,4 +1,4 @@
-"""The boot sector on damaged disks: it starts the program as it was built, or says why not."""
+"""The boot sector on damaged disks: it starts the program unchanged, or says why not."""
 
 import itertools
 import random

@@ -1,7 +1,7 @@
-"""Under DOS: the programs are loaded by it, and the key q leads back to it, alive.
+"""Under DOS: it loads the programs, and the key q leads back to it, alive.
 
 Once in DOSBox, with its own DOS and a keyboard; and in QEMU and Bochs, where a few
-bytes of our own play DOS and then look what is left of the machine.
+bytes of our own play DOS and then check what is left of the machine.
 """
 
 import os
@@ -218,7 +218,7 @@ class Dos:
         self.back = DOS_SEG * 16 + machines.sym("back", folder / "dos.elf")
 
     def floppy(self, program, path):
-        """The floppy, and what it starts is this, with a program to be started in turn."""
+        """The floppy, which starts this; and this starts a program."""
         floppy = Floppy(machines.FLOPPY)
         floppy.write(b"P_PROC  COM", self.code + (BUILD / f"{program}.com").read_bytes())
         return floppy.save(path)
@@ -291,7 +291,7 @@ def test_nothing_outside_its_64_kib_is_written(dos, tmp_path):
 
 
 def test_a_key_that_waits_in_the_controller_does_not_block_it(dos, tmp_path):
-    """The PIC would wait for the line to rise, which is up; nobody would ever hear a key again."""
+    """The PIC would wait for the line to rise, which is up already; no key would be heard again."""
     with boot(debuggers.Qemu, dos, "p_proc", tmp_path) as machine:
         machine.press("q")
         machine.hmp("o /b 0x64 0xd2")
@@ -404,7 +404,7 @@ dump before.bin
 
 
 class Dosbox:
-    """DOSBox on a screen that nobody sees, and its keyboard."""
+    """DOSBox on a virtual screen, and its keyboard."""
 
     def __init__(self, folder, commands):
         self.drive = folder / "drive"
@@ -487,7 +487,7 @@ def test_at_a_dos_prompt_each_program_plays_and_q_goes_back_to_the_prompt(dosbox
 
 
 def test_keys_that_were_let_go_meanwhile_are_not_down_for_dos(dos, tmp_path):
-    """Shift, Ctrl and Alt were held when the program began; nobody has told the BIOS of their end."""
+    """Shift, Ctrl and Alt were held when the program began; the BIOS was not told of their release."""
     flags = {0x417: 0x0f, 0x418: 0x03, 0x496: 0x0f}
     with boot(debuggers.Qemu, dos, "p_proc", tmp_path) as machine:
         for place, bits in flags.items():

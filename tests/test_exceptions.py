@@ -223,7 +223,7 @@ def test_a_proc_that_gets_into_virtual_8086_mode_ends_there_and_the_other_plays_
 
 
 def test_the_report_of_a_broken_stack_segment_names_what_it_can(tmp_path):
-    """HWTASK: a task switch that fails leaves ss half loaded in QEMU; the report is read by ss and ds alike."""
+    """HWTASK: a failed task switch leaves ss half loaded in QEMU; the report is read by ss and ds alike."""
     qemu, _ = knowing("hwtask")
     with qemu(machines.floppy_that_starts("hwtask", tmp_path / "floppy.img")) as machine:
         machine.run_to("proc_a_code")

@@ -60,7 +60,7 @@ def window_count(machine, letter):
 
 
 def end_of(machine, letter, number):
-    """Proc A by its key, B by the word in its data; to the next one's int."""
+    """Ends proc A by its key, or B by the word in its data; runs to the next proc's int."""
     if letter == "a":
         machine.press(str(number))
     else:
@@ -339,7 +339,7 @@ def test_what_ring_3_may_ask_has_the_same_answers_in_both_emulators(tmp_path):
 # ---- for a long time
 
 def test_five_seconds_at_full_speed_with_mistakes():
-    """Which ones, and when, is up to a seed that is no one's choice."""
+    """Which mistakes, and when, depends on a random seed."""
     soak = run("scripts/ringside", "soak", "--seconds", "5", timeout=100)
     assert soak.returncode == 0, soak.stdout + soak.stderr
     for name in NAMES:

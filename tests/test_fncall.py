@@ -260,7 +260,7 @@ def test_a_game_ends_where_it_is_told_to(program):
 
 
 def test_the_clocks_are_those_of_a_turn_and_looks_take_no_part(program):
-    """Few turns with as many looks, in a terminal, take no more of them than many do."""
+    """Few turns with as many looks, in a terminal, take no more clocks each than many do."""
     if not shutil.which("script"):
         pytest.skip("no script(1) here, which makes a terminal")
 

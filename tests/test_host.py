@@ -1,4 +1,4 @@
-"""The tools around the guest: what they make, say, leave behind, and how they fail."""
+"""The tools around the guest: what they make, say and leave behind, and how they fail."""
 
 import os
 import pathlib

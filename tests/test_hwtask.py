@@ -72,7 +72,7 @@ def test_each_proc_has_a_tss_with_its_own_ldt_and_stack_and_no_port(form, machin
         assert (tss(machine, letter, 4), tss(machine, letter, 8, 2)) == (
             machine.symbols[f"proc_{letter}_end"], 0x10)
         assert tss(machine, letter, 102, 2) == 104, "the I/O bitmap is beyond the limit"
-        assert tss(machine, letter, 0) == 0, "nobody has called this task"
+        assert tss(machine, letter, 0) == 0, "no task has called this one"
     for selector in range(8, 0x50, 8):
         assert access(machine, selector) & RING_3 == 0
 

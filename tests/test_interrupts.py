@@ -1,4 +1,4 @@
-"""Interrupts of the hardware's, in recordings of TIMER: a step of their own, judged as Intel says, and the
+"""Hardware interrupts in recordings of TIMER: each is a step of its own, judged by Intel's rules, and the
 same in both emulators."""
 
 from ringside.judge import compare
@@ -75,7 +75,7 @@ def test_in_bochs_five_words_are_the_interrupts_and_eight_are_the_handlers(fast)
 
 
 def test_bochs_which_does_not_stop_behind_an_interrupt_has_the_same_there_as_qemu_which_does(pair, fast):
-    """But for edx behind a look at full speed, until the proc's own is back: what a clock of the emulator's said."""
+    """Except edx behind a look at full speed, until the proc's own is back: it comes from the emulator's clock."""
     for (bochs, qemu), looks in (pair, ()), (fast, ("edx",)):
         made = compare.Comparison(bochs, qemu)
         steps = bochs["steps"]

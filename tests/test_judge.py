@@ -1,4 +1,4 @@
-"""The judge finds nothing wrong with what both emulators do, and notices when something is."""
+"""The judge finds nothing wrong with what both emulators do, and notices when something is wrong."""
 
 import subprocess
 

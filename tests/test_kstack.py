@@ -76,7 +76,7 @@ class Kstack:
                 for bit in range(8) if not byte >> bit & 1}
 
     def ask(self, letter, number):
-        """A thread is to make its mistake 1 to 6, or to show the time."""
+        """Asks a thread to make its mistake 1 to 6, or to show the time."""
         self.write(BASE + self.thread(letter)["tls"][0] + ASKED,
                    struct.pack("<I", debuggers.ASK_MISTAKE + number - 1))
 

@@ -22,7 +22,7 @@ def entry():
 
 
 def plays_on(machine, base=BASE):
-    """From here on: the log of a program at this base, and over 65536 switches."""
+    """From here on, the log is that of a program at this base, over 65536 switches."""
     machine.go()
     machine.wait_log("n=131072 ")
     boot, *switches = machine.log()
@@ -79,7 +79,7 @@ def test_memory_behind_the_file_may_hold_anything(entry):
     plays_on(entry)
 
 
-# ---- what those who ran before have left on
+# ---- what earlier programs have left on
 
 def test_a_breakpoint_that_a_debugger_has_left_armed_stops_no_one():
     """DR0 at the gate, DR7 with its global enable bit: in ring 0 the #DB would be a panic. In Bochs: QEMU 7.2 aborts."""
@@ -110,7 +110,7 @@ def test_a_bios_that_lets_interrupts_in_does_not_reach_lgdt(entry):
 
 
 def test_the_motor_of_the_floppy_is_off_when_the_game_has_begun(entry):
-    """The BIOS' clock tick would have stopped it, and does not come any more."""
+    """The BIOS' clock tick, which would have stopped it, no longer comes."""
     def control():
         return int(entry.hmp("i /b 0x3f2").split("=")[1], 0)
 

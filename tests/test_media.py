@@ -35,15 +35,15 @@ def cd(tmp_path_factory):
 
 
 def test_the_cd_is_the_same_wherever_and_whenever_and_whoever_makes_it(cd):
-    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-    if run(*nobody, "test", "-r", MKISO).returncode:    # who is not root is another than root
-        nobody = []
+    other_user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    if run(*other_user, "test", "-r", MKISO).returncode:    # we are not root, and so are another user already
+        other_user = []
     with tempfile.TemporaryDirectory(prefix="rp-") as folder:
         os.chmod(folder, 0o777)
         image, other = pathlib.Path(folder) / "floppy.img", pathlib.Path(folder) / "other.iso"
         image.write_bytes(IMAGE)
         os.utime(image, (0, 0))
-        made = run(*nobody, "sh", "-c", 'umask 077; exec sh "$0" "$@"', MKISO, DESCRIPTION, image, MBR, other,
+        made = run(*other_user, "sh", "-c", 'umask 077; exec sh "$0" "$@"', MKISO, DESCRIPTION, image, MBR, other,
                    TZ="Pacific/Chatham", LC_ALL="tr_TR.UTF-8", SOURCE_DATE_EPOCH="1", HOME=folder)
         assert made.returncode == 0, made.stderr
         assert other.read_bytes() == cd.read_bytes()
@@ -103,7 +103,7 @@ def test_the_cds_image_boots_as_a_stick(cd, machine, drive):
 
 
 def test_from_the_cds_image_the_menu_starts_the_others(cd):
-    """What the menu starts is found in the partition, though nothing has been told by an MBR then."""
+    """What the menu starts is found in the partition, though by then no MBR has said where that is."""
     with debuggers.Qemu(cd, drive="usb") as machine:
         machine.run_to(0x7c00)
         machine.run_to(0x7c00)                  # by the MBR
@@ -142,7 +142,7 @@ IDLE = "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
 
 
 class Host:
-    """A folder with as much of a Linux host as scripts/usb asks: the stick sdx, the disk sda."""
+    """A folder with what scripts/usb reads of a Linux host: the stick sdx, the disk sda."""
 
     def __init__(self, folder):
         self.folder = folder

@@ -201,7 +201,7 @@ def test_what_is_chosen_runs(boot, floppy, hello, program, pattern):
     assert start_line == "start file=" + shown(floppy)[place][0]
 
 
-# ---- where, and without whom
+# ---- where, and without what
 
 def test_it_works_at_any_segment(floppy, tmp_path):
     segment = 0x5abc
@@ -239,7 +239,7 @@ def test_without_a_boot_sector_it_says_what_to_do(floppy, tmp_path):
         machine.go()
         machine.wait_screen("not booted from one of Ringpong's")
         machine.key("\n")
-        machine.wait_exit()  # a key starts the machine anew, and here that is the end
+        machine.wait_exit()  # a key restarts the machine, which ends it here
 
 
 def test_windows_may_have_written_its_own_name_into_the_boot_sector(boot, floppy):

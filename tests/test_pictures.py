@@ -1,4 +1,4 @@
-"""The pictures show what was recorded, can be read by everyone, and docs/ has those of today."""
+"""The pictures show what was recorded, are readable for everyone, and those in docs/ are up to date."""
 
 import json
 import re
@@ -284,7 +284,7 @@ def shape(path):
 
 @pytest.mark.parametrize("name", ALL)
 def test_docs_have_the_picture_that_is_drawn_now(name, drawn):
-    assert shape(ROOT / "docs" / "pictures" / name) == shape(drawn / name), "make pictures draws it anew"
+    assert shape(ROOT / "docs" / "pictures" / name) == shape(drawn / name), "make pictures draws it again"
 
 
 def test_docs_have_no_other_pictures():

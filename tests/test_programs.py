@@ -1,4 +1,4 @@
-"""The programs on the floppy: what all have in common; judged and compared, and the judge tried out on them."""
+"""The programs on the floppy: what all have in common; they are judged and compared, and the judge is tested on them."""
 
 from ringside.attacks import attacks
 from ringside.judge import compare
@@ -27,7 +27,7 @@ def test_what_is_on_the_floppy_is_recorded_and_judged_and_attacked():
 
 @pytest.mark.parametrize("program", programs.PROGRAMS)
 def test_whoever_starts_anew_has_a_line_in_the_log(program, tmp_path):
-    """By key r, and when A is to make its next mistake."""
+    """By key r, and when A is asked for its next mistake."""
     *_, bochs = debuggers.knowing(program)
     with bochs(machines.floppy_that_starts(program, tmp_path / "floppy.img")) as machine:
         for key, line in ("3", "end"), ("r", "start"), ("5", "end"), ("3", "end"):

@@ -1,4 +1,4 @@
-"""Recordings: complete, the same each time, and of one shape whichever emulator made them."""
+"""Recordings: complete, reproducible, and of the same shape from each emulator."""
 
 import json
 import subprocess

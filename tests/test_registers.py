@@ -1,8 +1,8 @@
-"""All that a proc has in its registers comes back, and nothing of anyone else's.
+"""A proc gets back all of its registers, and nothing of any other's.
 
-The two procs are replaced by ours, on the floppy that ships: they do int 0x30 for
-ever, and a debugger plays the rest of their part. It gives them values at random,
-and looks at them again when they come back.
+On the floppy that ships, our own code replaces the two procs: it executes int 0x30 for
+ever, and a debugger plays the rest of their part. It gives them random values, and
+compares these when they come back.
 """
 
 import random
@@ -34,7 +34,7 @@ def floppy(tmp_path):
 
 
 def use(machine, tool):
-    """The proc that runs executes one of its tools."""
+    """Lets the running proc execute one of its tools."""
     machine.set(eip=TOOL_PLACES[tool])
     machine.step()
     machine.set(eip=INT)
@@ -61,7 +61,7 @@ def turn_of(machine, letter):
 
 
 def back_at_int(machine):
-    """What a proc will have in its registers when it comes back from the int it is to do."""
+    """What a proc will have in its registers when it comes back from its next int."""
     machine.set(eip=INT)
     return machine.registers() | {"eip": BACK}
 

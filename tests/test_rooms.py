@@ -1,4 +1,4 @@
-"""The rooms hang together by arrows that go down only, and what crosses a file is declared once."""
+"""The rooms depend on each other only downwards, and a name that crosses files is declared once."""
 
 import re
 import subprocess

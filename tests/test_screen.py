@@ -1,4 +1,4 @@
-"""The screen shows what is, and keys do what they say."""
+"""The screen shows the truth, and keys do what they say."""
 
 import re
 import struct
@@ -59,7 +59,7 @@ class Picture:
         return place
 
     def next_proc(self):
-        """The one with "iret next" over its frame; over the other's: "just saved"."""
+        """The proc with "iret next" over its frame; over the other's stands "just saved"."""
         titles = {letter: self.rows[6][HALVES[letter]] for letter in "ab"}
         after, = [letter for letter in "ab" if "iret next" in titles[letter]]
         assert "just saved" in titles["b" if after == "a" else "a"]

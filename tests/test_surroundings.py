@@ -1,4 +1,4 @@
-"""Whatever tree, terminal and settings people have: it runs there, or says what is wrong."""
+"""In any tree, terminal and settings that people have, it runs or says what is wrong."""
 
 import os
 import pathlib

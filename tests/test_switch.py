@@ -94,7 +94,7 @@ def test_the_processor_holds_a_procs_own_segments_and_no_other(machine, letter):
 
 
 def table(machine, register):
-    """selector: (base, size, access byte, flags), without entries that no one can load."""
+    """selector: (base, size, access byte, flags), without entries that cannot be loaded."""
     _, base, limit, _ = machine.registers()[register]
     raw = machine.read(base, limit + 1)
     assert len(raw) % 8 == 0, "the limit is a byte too long or too short"
@@ -273,7 +273,7 @@ def test_an_nmi_at_any_instruction_of_the_way_is_counted_and_does_no_harm():
     with Qemu() as machine:
         machine.run_to("proc_a_int")
         machine.run_to("proc_b_int")
-        machine.write(linear("switches_left"), (1000).to_bytes(4, "little"))  # nobody looks
+        machine.write(linear("switches_left"), (1000).to_bytes(4, "little"))  # no look is due
         instructions = sent = 0
         arrived = False
         while not arrived:

@@ -1,6 +1,6 @@
-"""make systems: what it refuses, that it says so when there is no mirror, and that nothing of it stays.
+"""make systems: it refuses bad arguments, says so when there is no mirror, and leaves nothing behind.
 
-What it does in whole, .ci/run tries on Debian 13.
+.ci/run tries the whole of it on Debian 13.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""TIMER: nobody yields, and nothing is lost: on QEMU and on Bochs."""
+"""TIMER: no proc yields, and nothing is lost: on QEMU and on Bochs."""
 
 import itertools
 import random
@@ -47,7 +47,7 @@ def frame_end(letter):
 
 
 def at_tick(machine):
-    """Who has been interrupted, and all that it had in its registers."""
+    """Which proc was interrupted, and all that it had in its registers."""
     values = machine.values()
     letter = "ab"[values["esp"] != frame_end("a") - PUSHED]
     assert values["esp"] == frame_end(letter) - PUSHED
@@ -212,7 +212,7 @@ def test_a_proc_may_be_interrupted_at_every_instruction_and_finds_all_as_it_was_
 
 def test_a_proc_may_be_interrupted_at_every_instruction_and_finds_all_as_it_was_in_qemu(tmp_path):
     """QEMU lets its clock jump to the next tick whenever GDB stops it: so each stop is an
-    interrupt right there. The look at each switch starts the clock anew."""
+    interrupt right there. The look at each switch restarts the clock."""
     with EMULATORS[0](steady.floppy(PROGRAM, tmp_path / "floppy.img")) as machine:
         missing = at_places_of_a_lap(machine)
         for _ in range(100):
@@ -262,8 +262,8 @@ def test_c_never_sees_a_procs_direction_flag_nor_an_interrupt(emulator, tmp_path
 
 @pytest.mark.parametrize("steps", range(5))
 def test_ring_0_may_ask_at_any_moment_and_is_heard(floppy, steps):
-    """At first a proc is asked for its count. When it has drawn that, it looks what there is
-    to do besides; meanwhile ring 0 asks for a mistake."""
+    """At first a proc is asked for its count. When it has drawn that, it checks for another
+    question; meanwhile ring 0 asks for a mistake."""
     with EMULATORS[1](floppy) as machine:
         machine.run_to("proc_a_answer")
         for _ in range(steps):

@@ -1,4 +1,4 @@
-"""The tour shows what was recorded, and docs/tour.md says what runs say."""
+"""The tour shows what was recorded, and docs/tour.md agrees with runs."""
 
 import copy
 import json

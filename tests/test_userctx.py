@@ -1,7 +1,7 @@
 """USERCTX: ring 3 as a function that C calls: run(&context). On QEMU and on Bochs.
 
-The debugger plays C's part where C has nothing to say: at run it writes into the
-context, and when run is back it looks what stands there.
+The debugger plays C's part: at run it writes into the context, and when run has
+returned it reads what is there.
 """
 
 import random
@@ -398,7 +398,7 @@ def test_what_the_cpu_refuses_in_run_is_a_trap_of_the_user(start, bad, error_cod
     assert not any(line.startswith("panic") for line in pc.log())
 
 
-# ---- contexts that C is not to run
+# ---- contexts that C must not run
 
 # name: what is wrong, and what user_context_error says to it
 ERRORS = {
@@ -552,7 +552,7 @@ def test_without_a_stack_ring_0_panics_in_a_task_of_its_own(start):
     pc.wait_log("panic vector=08 name=#DF .*cs:eip=0008:")
 
 
-# ---- who can reach what
+# ---- what each user can reach
 
 def table(machine, register):
     """selector: (base, size, access byte) of what can be loaded."""

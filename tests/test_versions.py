@@ -1,6 +1,6 @@
-"""Each row of ringside/emulators/versions.py, looked at with the tools at hand: so where it holds, and not so where it does not.
+"""Each row of ringside/emulators/versions.py, tried with the tools at hand: true where it applies, and only there.
 
-So nothing is excused without a need, whatever versions a system has.
+So no divergence is excused without need, whatever versions a system has.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ def an_interrupt_pushes_rf(tmp_path):
 
 
 def otherwise_in_qemu(name):
-    """Something else comes of an attack in QEMU than the manual says."""
+    """In QEMU an attack ends differently from what the manual says."""
     attack, = (attack for attack in attacks.table(P_PROC) if attack.name == name)
     return any(found for _, found in siege.besiege("qemu", P_PROC, [dataclasses.replace(attack, qemu=None)]))
 
