@@ -108,6 +108,7 @@ thread_a:
 	mov	$CALL_GREET, %eax
 	int	$SYSTEM_CALL
 	cld
+	incl	greetings
 	dec	%edi
 	jnz	2b
 	mov	$CALL_YIELD, %eax
@@ -134,6 +135,11 @@ thread_c:
 	.section .rodata
 greeting:
 	.ascii	"greeting"
+
+	.data
+	.balign	4
+greetings:
+	.long	0
 
 	.bss
 	.balign	16

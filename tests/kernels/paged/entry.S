@@ -148,7 +148,7 @@ page_fault:
 	.balign	PAGE
 	.global	user_program
 user_program:
-	mov	$500000, %ecx		# what else a program does
+	mov	$50000, %ecx		# what else a program does
 1:	loop	1b
 	mov	$2, %ebx
 2:	incl	USER_HEAP_PAGE		# a page fault
