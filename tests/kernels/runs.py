@@ -23,7 +23,8 @@ KERNELS = ("flat", "paged", "rings", "sysenter", "disk", "hwtask", "v86")
 
 ENOUGH = 1024  # crossings; a kernel says when it has made 1, 1,024, 2,048, 4,096, ...
 QEMU_SECONDS, BOCHS_SECONDS = 8, 30  # with room for a busy machine
-QUIET_SECONDS = 1.5  # without a word in the emulator's log: nothing more will come
+QUIET_SECONDS = 4  # without a word in the emulator's log: nothing more will come
+LAST_WORDS_SECONDS = 1  # the same, once the guest has complained
 LOG_BYTES = 200 << 20
 
 NAMES = {0: "#DE", 1: "#DB", 2: "NMI", 3: "#BP", 4: "#OF", 5: "#BR", 6: "#UD", 7: "#NM", 8: "#DF", 10: "#TS",
@@ -129,9 +130,9 @@ def _until_clear(command, folder, seconds, outputs, triple, environment=None):
                 if any(int(line.split()[-1], 16) >= ENOUGH for line in said if ": crossings " in line):
                     why = "enough"
                 elif over:
-                    last = _tail(folder / "log") + _tail(folder / "stderr")
-                    why = "triple fault" if re.search(triple, last) else f"ended by itself: {last[-300:]}"
-                elif now - moved > QUIET_SECONDS:
+                    last = "".join(_tail(folder / file) for file in ("log", "stdout", "stderr"))
+                    why = "triple fault" if re.search(triple, last) else f"the emulator ends: {_reason(last)}"
+                elif now - moved > (LAST_WORDS_SECONDS if said and ": crossings " not in said[-1] else QUIET_SECONDS):
                     why = "quiet"
                 elif now - begun > seconds or sizes[1] > LOG_BYTES:
                     why = "time"
@@ -142,6 +143,11 @@ def _until_clear(command, folder, seconds, outputs, triple, environment=None):
                 os.killpg(process.pid, signal.SIGKILL)  # Bochs does not heed SIGTERM
             process.wait()
     return said, why
+
+
+def _reason(text):
+    panic = re.search(r"following message:\n(?:\[CPU0  \] )?(.+)|^qemu: (fatal: .+)", text, re.M)
+    return re.sub(r"[^a-z]*\b0x[0-9a-f]+", "", panic[1] or panic[2]) if panic else " ".join(text.split())[-100:]
 
 
 def _tail(path, count=4000):
@@ -196,6 +202,10 @@ def bochs(built, kernel):
                                    ("stdout", "serial"), r"3rd \(\d+\) exception",
                                    {**os.environ, "TERM": "dumb"})
         exceptions = _exceptions(folder / "log", r"exception\(0x(..)\): error_code=(....)")
+        # Bochs also names what became of #DF, and what made #DF of the one before; QEMU does not.
+        if ended == "triple fault" and (8, 0) in exceptions[-3:]:
+            double = len(exceptions) - 1 - exceptions[::-1].index((8, 0))
+            exceptions = exceptions[:double - 1] + [(8, 0)]
     return Run(kernel, said, exceptions, ended)
 
 

@@ -4,7 +4,7 @@
  *	0x000000	the IDT, over the real mode's vectors
  *	0x007c00	the boot sector, then nothing
  *	0x010000	the kernel: code and data, 64 KiB, which are all it can name
- *	0x100000	task A: 64 KiB, likewise
+ *	0x100000	task A: 64 KiB, likewise; its code begins at offset 0x100
  *	0x120000	task B
  */
 #ifndef DISK_H
@@ -16,6 +16,7 @@
 #define TASK_A_BASE	0x100000
 #define TASK_B_BASE	0x120000
 #define TASK_LIMIT	0xffff
+#define TASK_START	0x100		/* the offset at which a task begins */
 
 #define KERNEL_CODE	0x08
 #define KERNEL_DATA	0x10

@@ -26,11 +26,11 @@ kernel:
 	mov	$TASKS_DATA, %eax
 	mov	%eax, %es
 	mov	$task, %esi
-	mov	$TASK_A_BASE - TASKS_BASE, %edi
+	mov	$TASK_A_BASE - TASKS_BASE + TASK_START, %edi
 	mov	$task_end - task, %ecx
 	rep movsb
 	mov	$task, %esi
-	mov	$TASK_B_BASE - TASKS_BASE, %edi
+	mov	$TASK_B_BASE - TASKS_BASE + TASK_START, %edi
 	mov	$task_end - task, %ecx
 	rep movsb
 	mov	$KERNEL_DATA, %eax
@@ -84,18 +84,19 @@ timer:
 	iret
 
 /*
- * The task, in ring 3: once for A and once for B, at offset 0 of their segments.  It has
- * its number of laps in memory and in a register, and is silent as long as both agree.
+ * The task, in ring 3: once for A and once for B, at TASK_START in their segments.  It
+ * has its number of laps in memory and in a register, and is silent as long as both agree.
  */
 task:
 1:	mov	$20000, %ecx
-2:	mov	%ecx, %edx		# and what it has in edx stays
-	cmp	%ecx, %edx
-	jne	3f
+	mov	%ecx, %edx
+2:	dec	%edx
 	loop	2b
+	test	%edx, %edx		# both have come to zero
+	jnz	3f
 	inc	%edi
-	incl	laps - task
-	cmp	%edi, laps - task
+	incl	laps - task + TASK_START
+	cmp	%edi, laps - task + TASK_START
 	jne	3f
 	int	$YIELD
 	jmp	1b
@@ -141,12 +142,12 @@ tss_esp0:
 	.balign	4
 frame_a:
 	.long	TASK_A_DATA+3, TASK_A_DATA+3, 0, 0, 0, 0, 0, 0, 0, 0
-	.long	0, TASK_A_CODE+3, EFLAGS_ALWAYS + EFLAGS_IF, TASK_LIMIT + 1, TASK_A_DATA+3
+	.long	TASK_START, TASK_A_CODE+3, EFLAGS_ALWAYS + EFLAGS_IF, TASK_LIMIT + 1, TASK_A_DATA+3
 frame_a_end:
 	.long	frame_b
 frame_b:
 	.long	TASK_B_DATA+3, TASK_B_DATA+3, 0, 0, 0, 0, 0, 0, 0, 0
-	.long	0, TASK_B_CODE+3, EFLAGS_ALWAYS + EFLAGS_IF, TASK_LIMIT + 1, TASK_B_DATA+3
+	.long	TASK_START, TASK_B_CODE+3, EFLAGS_ALWAYS + EFLAGS_IF, TASK_LIMIT + 1, TASK_B_DATA+3
 	.long	frame_a
 
 crossings:
