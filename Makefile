@@ -180,6 +180,7 @@ fncall:
 #: make attack          whatever ring 3 may try, and codes at random (9 minutes)
 #: make test            what is promised, on the floppy that ships (4 minutes)
 #: make breakages       what is promised, on guests broken on purpose: must fail
+#: make test-kernels    other kernels than ours, and mistakes that people make (15 minutes)
 #: make soak            both emulators at full speed, with mistakes (SECONDS=60 each)
 #: make bench           every design in one table; what a boot takes (2 minutes)
 
@@ -187,7 +188,7 @@ PYTEST = PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -q -p no:cacheprov
 
 SECONDS = 60
 
-.PHONY: attack test breakages soak bench
+.PHONY: attack test breakages test-kernels soak bench
 attack: $(IMAGE)
 	@scripts/need bochs qemu-system-i386
 	@lab/attack $(PROG:%=--program %)
@@ -196,6 +197,9 @@ test: $(IMAGE)
 	$(PYTEST) -n 2 tests
 breakages: $(IMAGE)
 	tests/breakages/run
+test-kernels: $(IMAGE)
+	@scripts/need qemu-system-i386 bochs grub-mkrescue xorriso mformat
+	ALL_MISTAKES=1 $(PYTEST) -n 2 tests/test_kernels.py
 soak: $(IMAGE)
 	lab/soak --seconds $(SECONDS)
 bench: $(IMAGE)

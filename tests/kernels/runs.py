@@ -166,8 +166,8 @@ def _exceptions(path, pattern):
     return found
 
 
-def qemu(built, kernel, extra=()):
-    """-no-reboot makes a triple fault QEMU's end, and its log says so."""
+def qemu(built, kernel, log=None):
+    """-no-reboot makes a triple fault QEMU's end, and its log says so. `log` gets a copy of it."""
     source = (["-drive", f"file={built / 'disk.img'},format=raw,if=ide,snapshot=on"] if kernel == "disk" else
               ["-kernel", str(built / f"{kernel}.elf")])
     with tempfile.TemporaryDirectory(prefix="kernel-") as folder:
@@ -175,8 +175,10 @@ def qemu(built, kernel, extra=()):
         said, ended = _until_clear(
             ["qemu-system-i386", "-accel", "tcg", "-m", "32", "-nic", "none", "-display", "none", "-no-reboot",
              "-debugcon", "file:debug", "-serial", "file:serial", "-d", "int,cpu_reset", "-D", "log",
-             *source, *extra], folder, QEMU_SECONDS, ("debug", "serial"), r"Triple fault")
+             *source], folder, QEMU_SECONDS, ("debug", "serial"), r"Triple fault")
         # An exception has a line check_exception in front of its own; an interrupt has not.
+        if log:
+            shutil.copy(folder / "log", log)
         exceptions = _exceptions(folder / "log", r"check_exception.*\n +\d+: v=(..) e=(....) i=0")
     return Run(kernel, said, exceptions, ended)
 
