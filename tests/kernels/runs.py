@@ -167,15 +167,18 @@ def _exceptions(path, pattern):
 
 
 def qemu(built, kernel, log=None):
-    """-no-reboot makes a triple fault QEMU's end, and its log says so. `log` gets a copy of it."""
+    """-no-reboot makes a triple fault QEMU's end, and its log says so. `log` gets a copy of it.
+
+    Time goes by instructions (-icount), so that the timer comes at the same ones in each run.
+    """
     source = (["-drive", f"file={built / 'disk.img'},format=raw,if=ide,snapshot=on"] if kernel == "disk" else
               ["-kernel", str(built / f"{kernel}.elf")])
     with tempfile.TemporaryDirectory(prefix="kernel-") as folder:
         folder = pathlib.Path(folder)
         said, ended = _until_clear(
-            ["qemu-system-i386", "-accel", "tcg", "-m", "32", "-nic", "none", "-display", "none", "-no-reboot",
-             "-debugcon", "file:debug", "-serial", "file:serial", "-d", "int,cpu_reset", "-D", "log",
-             *source], folder, QEMU_SECONDS, ("debug", "serial"), r"Triple fault")
+            ["qemu-system-i386", "-accel", "tcg", "-icount", "shift=6,sleep=off", "-m", "32", "-nic", "none",
+             "-display", "none", "-no-reboot", "-debugcon", "file:debug", "-serial", "file:serial",
+             "-d", "int,cpu_reset", "-D", "log", *source], folder, QEMU_SECONDS, ("debug", "serial"), r"Triple fault")
         # An exception has a line check_exception in front of its own; an interrupt has not.
         if log:
             shutil.copy(folder / "log", log)
