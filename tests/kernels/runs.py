@@ -65,7 +65,8 @@ class Broken(Exception):
 
 def build(target=BUILT, source=HERE, kernels=KERNELS):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    run = subprocess.run(["make", "-s", "-C", source, f"B={target}", *kernels], env=environment, text=True,
+    there = os.path.relpath(target, source)  # make does not take a path with a space in it
+    run = subprocess.run(["make", "-s", "-C", source, f"B={there}", *kernels], env=environment, text=True,
                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if run.returncode:
         raise Broken(f"it does not build:\n{run.stdout}")
