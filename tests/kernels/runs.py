@@ -23,7 +23,10 @@ KERNELS = ("flat", "paged", "rings", "sysenter", "disk", "hwtask", "v86")
 
 ENOUGH = 1024  # crossings; a kernel says when it has made 1, 1,024, 2,048, 4,096, ...
 QEMU_SECONDS, BOCHS_SECONDS = 8, 30  # with room for a busy machine
-QUIET_SECONDS = 4  # without a word in the emulator's log: nothing more will come
+# Without a word in the emulator's log: nothing more will come. On a busy machine an emulator
+# may have had no time to say one; so it gets this many of the processor's seconds, or those
+# of the clock if it does not even use the processor.
+QUIET_CPU_SECONDS, QUIET_SECONDS = 2, 10
 LAST_WORDS_SECONDS = 1  # the same, once the guest has complained
 LOG_BYTES = 200 << 20
 
@@ -113,12 +116,22 @@ def _size(path):
     return path.stat().st_size if path.exists() else 0
 
 
+def _cpu_seconds(process):
+    """How long the processor has worked for it; 0 where that cannot be asked."""
+    try:
+        fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _until_clear(command, folder, seconds, outputs, triple, environment=None):
     """Runs it until one of the reasons of Run.ended, then ends it; what the guest has said, and the reason."""
     with open(folder / "stdout", "wb") as out, open(folder / "stderr", "wb") as errors:
         process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=errors,
                                    start_new_session=True, env=environment)
         begun = moved = time.monotonic()
+        used = 0
         before, why = None, None
         try:
             while not why:
@@ -127,13 +140,15 @@ def _until_clear(command, folder, seconds, outputs, triple, environment=None):
                                if (folder / output).exists())
                 said = re.findall(r"^[a-z0-9]+: .+ [0-9a-f]{8}$", text.replace("\r", ""), re.M)
                 sizes, now = (len(text), _size(folder / "log")), time.monotonic()
-                moved, before = (moved, before) if sizes == before else (now, sizes)
+                if sizes != before:
+                    moved, before, used = now, sizes, _cpu_seconds(process)
                 if any(int(line.split()[-1], 16) >= ENOUGH for line in said if ": crossings " in line):
                     why = "enough"
                 elif over:
                     last = "".join(_tail(folder / file) for file in ("log", "stdout", "stderr"))
                     why = "triple fault" if re.search(triple, last) else f"the emulator ends: {_reason(last)}"
-                elif now - moved > (LAST_WORDS_SECONDS if said and ": crossings " not in said[-1] else QUIET_SECONDS):
+                elif (now - moved > (LAST_WORDS_SECONDS if said and ": crossings " not in said[-1] else QUIET_SECONDS)
+                      or _cpu_seconds(process) - used > QUIET_CPU_SECONDS):
                     why = "quiet"
                 elif now - begun > seconds or sizes[1] > LOG_BYTES:
                     why = "time"
