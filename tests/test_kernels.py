@@ -10,7 +10,6 @@ import os
 import pathlib
 import re
 import subprocess
-import sys
 
 from ringside.emulators import machines
 import pytest
@@ -22,7 +21,6 @@ import try_mistakes as mistakes
 KERNELS = ROOT / "tests/kernels"
 MISTAKES = KERNELS / "mistakes"
 ALL = "ALL_MISTAKES" in os.environ
-
 
 needs_grub = pytest.mark.skipif(not runs.has_grub(), reason="no GRUB here to put a kernel on a CD")
 
@@ -84,7 +82,7 @@ def test_the_kernels_know_nothing_of_ringpong_and_use_none_of_its_files():
 # ---- mistakes
 
 def test_every_mistake_still_fits_the_kernels():
-    run = subprocess.run([MISTAKES / "run", "--check"], capture_output=True, text=True)
+    run = subprocess.run([KERNELS / "try_mistakes.py", "--check"], capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
 
 
@@ -134,6 +132,6 @@ HEADER = "# mistake: x\n# kernel: flat\n# cause: a\n# breaks: rule\n# symptom: s
 ], ids=["header", "kernel", "file", "place"])
 def test_a_patch_that_cannot_be_tried_is_refused_with_the_reason(patch, complaint, tmp_path, monkeypatch):
     (tmp_path / "x.patch").write_text(patch)
-    monkeypatch.setattr(mistakes, "HERE", pathlib.Path(tmp_path))
+    monkeypatch.setattr(mistakes, "MISTAKES", pathlib.Path(tmp_path))
     with pytest.raises(mistakes.Wrong, match=complaint):
         mistakes.changed("x")
