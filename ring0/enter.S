@@ -28,7 +28,7 @@
 #define BIOS_MOTORS		0x43f		/* bits 0-3: the motors that run */
 #define BIOS_MOTORS_MASK	0x0f
 
-/* Who has opened A20. */
+/* What has opened A20. */
 #define A20_BY_BIOS		1
 #define A20_BY_KEYBOARD		2
 #define A20_BY_PORT_92		3

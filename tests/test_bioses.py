@@ -60,7 +60,7 @@ LOSES = """
 	pushf
 	lcall	*%cs:bios
 	{loss}
-	lret	$2			# with the flags as they are: IF is clear, too
+	lret	$2			# with the flags as they are, and IF clear
 """
 
 
@@ -143,7 +143,7 @@ IS_A_FLOPPY = """
 	add	%bl, %al
 	dec	%al
 	cmp	$TRACK, %al
-	ja	beyond			# reads no farther than to the track's end
+	ja	beyond			# reads only up to the track's end
 	mov	%dh, %dl
 	mov	$0, %dh
 	cmp	$HEADS, %dx

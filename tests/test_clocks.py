@@ -110,7 +110,7 @@ def test_of_timer_it_is_a_tick(in_bochs):
 def test_in_qemu_it_is_the_same_under_icount(program, emulator, clocks, in_bochs, tmp_path):
     with machine_of(program, emulator, tmp_path) as machine:
         machine.press("f")
-        if clocks > 1:  # while counts are short, what a digit more takes is seen, so many times as large
+        if clocks > 1:  # with short counts, the cost of one more digit shows, so many times as large
             next_number(machine)
         assert f"{float(next_number(machine)) / clocks:.1f}" == in_bochs[program][0][0]
 

@@ -121,7 +121,7 @@ def damaged(seed):
         try:
             damage(dice, floppy)
         except StopIteration:
-            pass            # the program has no directory entry any more
+            pass            # the program no longer has a directory entry
     if not dice.randrange(6):
         truncate(dice, floppy)
     return floppy

@@ -152,7 +152,7 @@ def test_kernel_stacks_lie_apart_and_are_never_used_up(machine):
     machine.wait_log("n=1024 ", 60)
     machine.halt()
     machine.turn_of("a")
-    machine.ask("a", 1)  # a report is written on the stack of whom it is about
+    machine.ask("a", 1)  # a report is written on the stack of the thread that it is about
     machine.run_to("report_end")
     machine.turn_of("b")
     machine.press("r")
@@ -376,7 +376,7 @@ def test_the_time_is_the_time_of_the_clock(floppy):
 
 PORTS_END = 0xffffffff
 PORTS_POINTER, TLS_POINTERS = 16, 32  # in struct thread
-MAKE_THREAD_A = "look_start"  # the first that threads_start calls: no thread is made yet
+MAKE_THREAD_A = "look_start"  # threads_start calls it first, before any thread is made
 
 
 def words(*numbers):

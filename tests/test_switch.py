@@ -138,7 +138,7 @@ def test_no_byte_of_anyone_else_lies_in_a_procs_segments():
     for name, offset in SYMBOLS.items():
         for letter, own in (("a", (A_CODE, A_DATA)), ("b", (B_CODE, B_DATA))):
             for selector in own:
-                # An end is where the next thing starts; bytes and dwords are no places.
+                # An end is where the next thing starts; bytes and dwords are not places.
                 if BASE + offset in ranges[selector] and not name.endswith(("_end", "_bytes", "_dwords")):
                     assert name.startswith(f"proc_{letter}_"), f"{name} lies in {selector:x}"
 

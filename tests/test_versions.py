@@ -74,7 +74,7 @@ LOOKS = {
     "bochs-old-models": lambda _: "i386" in machines.bochs_models(),
     "objdump-wide-selectors": objdump_says_eax,
 }
-# These fail where a row is not so, and where it is so and does not hold.
+# Tests elsewhere, which fail if the row is false where it applies, or true where it does not.
 LOOKED_AT_ELSEWHERE = {
     "bochs-absent-stack-np": "tests/test_judge.py: the case outer_absent",
     "gcc-kstack": "tests/test_kstack.py: a switch takes as many instructions as the readme says",
