@@ -36,7 +36,7 @@ IMAGE  = $B/floppy.img
 # whose procs live in frames.)
 COMMON = ring0/cause.c show/clocks.c ring0/enter.S show/explain.c ring0/leave.S show/look.c \
 	ring0/machine.c show/pace.c ring0/panic.S ring0/panic.c show/report.c show/screen.c \
-	ring0/stop.S show/text.c ring0/watchdog.c show/window.c show/words.c
+	ring0/sleep.S ring0/stop.S show/text.c ring0/watchdog.c show/window.c show/words.c
 FRAMES = $(addprefix procs/, fault.S fault.c panel.c procs.c watch.c)
 
 p_proc = p_proc.S switch.c $(FRAMES) $(COMMON)

@@ -94,7 +94,7 @@ idt:
 	fault_gates 0, IRQ_VECTORS
 idt_gate:
 	interrupt_gate tick_with_stop, 0
-	fault_gates (IRQ_VECTORS + 1), (IRQS - 1)
+	fault_gates (IRQ_VECTORS + 1), (2 * IRQS - 1)
 idt_end:
 idtr:
 	base_here
