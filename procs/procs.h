@@ -6,5 +6,6 @@
 
 struct proc *proc_running(void);
 struct proc *proc_end(struct proc *proc);
+struct proc *procs_wait(void);
 
 #endif

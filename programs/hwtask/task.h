@@ -58,12 +58,14 @@ extern const uint8_t waiting_is_busy;	/* ACCESS_BUSY, or 0: what a proc's TSS is
 					/* while it waits for its turn */
 extern struct task proc_a, proc_b;
 extern struct tss tss;			/* ring 0's own task */
+_Noreturn void leave_task(void);
 
 /* tasks.c */
 void tasks_start(void);
 struct task *task_of(uint32_t selector);
 struct task *switch_to_next(struct tss *tss);
 _Noreturn void task_go(struct task *task);
+void tasks_wait(void);
 bool task_is_busy(uint32_t selector);
 struct frame *fault(struct frame *frame, uint32_t vector, uint32_t error);
 
