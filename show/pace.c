@@ -125,18 +125,20 @@ static bool obey_keys(uint64_t switches)
 	return changed;
 }
 
-/* Once a picture.  A keyboard that was never heard is likely to be one of USB that this
-   BIOS does not translate: without an own driver nothing comes from it. */
+/* Once a picture.  A keyboard that was never heard is likely to be a USB one.  Such a
+   keyboard is only heard here if the BIOS translates it ("legacy support"). */
 static void mind_silence(void)
 {
+	static const char hint[] = "No key has come yet. A USB keyboard needs \"legacy support\" in the BIOS setup.";
 	static unsigned silence;
 
+	_Static_assert(sizeof hint <= COLUMNS, "a row");
 	if (keyboard_heard()) {
 		if (silence >= SILENCE)
 			screen_hint("");
 		silence = 0;
 	} else if (++silence == SILENCE) {
-		screen_hint("No key has come yet. A USB keyboard wants \"USB legacy support\" in the BIOS setup.");
+		screen_hint(hint);
 	}
 }
 

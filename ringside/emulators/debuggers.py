@@ -85,6 +85,7 @@ class _Handles:
     """What follows from read, write, set and step, whatever the emulator."""
 
     symbols = SYMBOLS
+    ENDS = ("halt", "look_while_halted")    # where no proc plays any more
 
     def linear(self, place):
         """A name's linear address; a number is one already."""
@@ -92,7 +93,8 @@ class _Handles:
 
     def run_to(self, *places, timeout=20):
         addresses = {self.linear(place): place for place in places}
-        here = self._run_to({*addresses, self.linear("halt")}, timeout)
+        ends = {self.linear(end) for end in self.ENDS if end in self.symbols}
+        here = self._run_to({*addresses, *ends}, timeout)
         if here not in addresses:
             raise machines.Missing(f"the guest halted before {places}\n{self._evidence()}")
         return addresses[here]
