@@ -103,8 +103,10 @@ class _Handles:
         return int.from_bytes(self.read(self.linear(place) + offset, size), "little")
 
     def press(self, key):
-        self.run_to("key_pressed")
-        self.run_to(BASE + self.word(BASE + self.values()["esp"]))  # where it was called from
+        for place in ("key_pressed", None):  # a halted game hears keys, too
+            place = self.linear(place) if place else BASE + self.word(BASE + self.values()["esp"])  # its caller
+            if self._run_to({place, self.linear("halt")}, 20) != place:
+                raise machines.Missing(f"the guest halted before it asked for a key\n{self._evidence()}")
         self.set(eax=KEYS[key])
 
     def ask(self, letter, number):
