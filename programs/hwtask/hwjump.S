@@ -83,6 +83,9 @@ leave_task:
 	mov	$ring0_stack_end, %esp
 	mov	$TSS, %eax
 	ltr	%ax
+	xor	%eax, %eax		# as this task has begun: nothing of an LDT,
+	mov	%eax, %fs		# that is the last proc's and goes with it
+	lldt	%ax
 	call	tasks_wait		# tasks.c
 	jmp	ring0_begins
 
