@@ -148,17 +148,21 @@ def test_what_plays_after_a_halt_plays_as_from_the_beginning(program, emulator, 
             assert [line for line in news if line.startswith("end")] == ["end proc=A alive=B"]
 
 
-def test_a_message_of_the_halt_leaves_nothing_behind(tmp_path):
-    with machines.Qemu() as pc:
+def test_the_message_of_a_halt_leaves_nothing_behind(tmp_path):
+    """In KSTACK, where the keys 1 and 7 end both."""
+    def edges(pc):
+        return [row[0] + row[-1] for row in pc.screen()] + [pc.screen()[18][:40]]
+
+    with machines.Qemu(floppy_of("kstack", tmp_path)) as pc:
         pc.wait_log("switch n=1 ")
-        pc.key(" ")
-        pc.wait_screen("held")
-        before = [row[0] + row[-1] for row in pc.screen()]
-        pc.key("f", "1")
-        pc.wait_log("end proc=A")
-        pc.key("r", " ")
-        pc.wait_screen("held")
-        assert [row[0] + row[-1] for row in pc.screen()] == before
+        before = edges(pc)
+        pc.key("+", "1", "7")
+        pc.wait_screen("Press r to start again")
+        assert edges(pc) != before
+        pc.key("r")
+        pc.wait_log("start proc=B")
+        pc.wait_log("switch ", since=len(pc.log()))
+        assert edges(pc) == before
 
 
 def test_keys_that_pile_up_while_a_proc_does_not_yield_are_not_lost():
@@ -207,7 +211,7 @@ BEGIN = """
 	jb 1b
 """
 LOOP = BEGIN + "2: mov $TICKS, %ecx; 3: loop 3b; incl COUNT; int $0x30; jmp 2b"
-TRAPS = BEGIN + "2: mov $TICKS / 100, %ecx; 3: int3; loop 3b; incl COUNT; int $0x30; jmp 2b"
+TRAPS = BEGIN + "2: mov $TICKS / 150, %ecx; 3: int3; loop 3b; incl COUNT; int $0x30; jmp 2b"
 SHADOWS = BEGIN + "2: mov $TICKS / 3, %ecx; 3: mov %ss, %eax; mov %eax, %ss; loop 3b; incl COUNT; int $0x30; jmp 2b"
 FLAGS = BEGIN + "2: mov $TICKS / 4, %ecx; 3: pushf; andl $~0x200, (%esp); popf; loop 3b; incl COUNT; int $0x30; jmp 2b"
 NOW_AND_THEN = BEGIN + "xor %esi, %esi; mov $TICKS, %ecx; 3: loop 3b; jmp 1b"
