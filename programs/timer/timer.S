@@ -31,8 +31,8 @@
  *
  * From:	the loader, by a far jump.  Real mode; never comes back.
  * Stack:	the loader's, then ring0_stack, then proc A's.
- * Interrupts:	off in ring 0, always.  On in ring 3, always: the first frame's eflags
- *		say so, and the procs cannot change it.
+ * Interrupts:	off in ring 0, but where it sleeps (ring0/sleep.S).  On in ring 3, always:
+ *		the first frame's eflags say so, and the procs cannot change it.
  */
 	.code16
 	.global	start
