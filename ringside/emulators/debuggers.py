@@ -89,6 +89,7 @@ class _Handles:
 
     symbols = SYMBOLS
     stray_flags = 0     # bits of eflags that an interrupt may set in a proc, which has not
+    ENDS = ("halt", "look_while_halted")    # where no proc plays any more
 
     def linear(self, place):
         """A name's linear address; a number is one already."""
@@ -96,7 +97,8 @@ class _Handles:
 
     def run_to(self, *places, timeout=20):
         addresses = {self.linear(place): place for place in places}
-        here = self._run_to({*addresses, self.linear("halt")}, timeout)
+        ends = {self.linear(end) for end in self.ENDS if end in self.symbols}
+        here = self._run_to({*addresses, *ends}, timeout)
         if here not in addresses:
             raise machines.Missing(f"the guest halted before {places}\n{self._evidence()}")
         return addresses[here]
@@ -105,8 +107,10 @@ class _Handles:
         return int.from_bytes(self.read(self.linear(place) + offset, size), "little")
 
     def press(self, key):
-        self.run_to("key_pressed")
-        self.run_to(BASE + self.word(BASE + self.values()["esp"]))  # where it was called from
+        for place in ("key_pressed", None):  # a halted game hears keys, too
+            place = self.linear(place) if place else BASE + self.word(BASE + self.values()["esp"])  # its caller
+            if self._run_to({place, self.linear("halt")}, 20) != place:
+                raise machines.Missing(f"the guest halted before it asked for a key\n{self._evidence()}")
         self.set(eax=KEYS[key])
 
     def ask(self, letter, number):
