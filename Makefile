@@ -196,7 +196,7 @@ attack: $(IMAGE)
 	@scripts/ringside attack $(PROG:%=--program %)
 test: $(IMAGE)
 	@scripts/need qemu-system-i386 bochs gdb dosbox Xvfb xdotool xorriso
-	$(PYTEST) -n 2 tests
+	$(PYTEST) -n 2 --dist loadgroup tests
 breakages: $(IMAGE)
 	tests/breakages/run
 soak: $(IMAGE)

@@ -24,6 +24,8 @@ from ringside.emulators.debuggers import BASE, Bochs, Qemu
 from ringside.programs import PUSHED
 
 CODES_AT = 0x200000  # linear; the program ends far below
+# All memory below 1 MB but what a graphics card has for pictures: slow to read, and not there in text.
+WHOLE = (0, 0xa0000), (0xb8000, 0x100000)
 PIECE = 0x20000  # bytes: Bochs puts no larger image into memory as one, and four of them
 GAME = 500         # attacks at random, until a new game begins
 LOOKS = 4          # of a clock's ring 0, until A goes on for ever
@@ -202,10 +204,10 @@ class Siege:
         self.machine.write(place, value.to_bytes(4, "little"))
 
     def _memory(self, whole):
-        end = 0x100000 if whole else self.end
-        start = 0 if whole else BASE
         look = self.machine.memory if self.emulator == "qemu" else self.machine.read
-        memory = bytearray(bytes(start) + look(start, end - start))
+        memory = bytearray()
+        for start, end in WHOLE if whole else [(BASE, self.end)]:
+            memory += bytes(start - len(memory)) + look(start, end - start)
         for row in self.late:
             memory[row + BASE_AND_ACCESS + 3] |= ACCESSED
         return memory

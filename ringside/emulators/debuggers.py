@@ -58,7 +58,7 @@ def linear(place):
 
 def patched(path, changes, program="p_proc"):
     """A copy of the floppy that starts a program, with other bytes at offsets of it."""
-    floppy = bytearray(machines.floppy_that_starts(program, path).read_bytes())
+    floppy = bytearray(machines.that_starts(program))
     com = floppy.find((machines.BUILD / f"{program}.com").read_bytes())
     assert com >= 0, f"{program} does not lie on the floppy in one piece"
     for offset, data in changes.items():
@@ -66,7 +66,7 @@ def patched(path, changes, program="p_proc"):
         floppy[place:place + len(data)] = data
     entry = floppy.index(f"{program.upper():8}COM".encode(), ROOT_DIRECTORY)
     floppy[entry + ENTRY_SUM:entry + ENTRY_SUM + 2] = bytes(2)  # not to be checked
-    path.write_bytes(floppy)
+    machines.write_image(path, floppy)
     return path
 
 

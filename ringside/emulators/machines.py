@@ -6,6 +6,7 @@ bochs() one debugger script from beginning to end
 """
 
 import collections
+import functools
 import json
 import os
 import pathlib
@@ -22,7 +23,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 FLOPPY = BUILD / "floppy.img"
 PROGRAM = BUILD / "p_proc.elf"
+FLOPPY_BYTES = 1440 * 1024
 BASE = 0x10000  # linear address of a program's offset 0 when the floppy booted it
+
+# For files that come and go: a folder that costs no disk, where there is one.
+IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 Segment = collections.namedtuple("Segment", "selector base limit flags")
 
@@ -58,9 +63,30 @@ def sym(name, elf=PROGRAM):
     return symbols(elf)[name]
 
 
+@functools.lru_cache(None)
+def _that_starts(program, version):
+    """The bytes of the floppy that starts another of its programs, as scripts/mkfloppy makes it."""
+    with tempfile.TemporaryDirectory(prefix="rp-", dir=IN_MEMORY) as folder:
+        path = pathlib.Path(folder, "floppy.img")
+        subprocess.run([ROOT / "scripts/mkfloppy", "--start", program.upper(), FLOPPY, path], check=True)
+        return path.read_bytes()
+
+
+def that_starts(program):
+    """The bytes of the floppy that starts another of its programs: "kstack"."""
+    return _that_starts(program, FLOPPY.stat().st_mtime_ns)
+
+
+def write_image(path, data):
+    """A file whose zeroes at the end, most of a floppy, take no room."""
+    with open(path, "wb") as file:
+        file.write(data.rstrip(b"\0"))
+        file.truncate(len(data))
+
+
 def floppy_that_starts(program, path):
-    """A copy of the floppy, at path, that starts another of its programs: "kstack"."""
-    subprocess.run([ROOT / "scripts/mkfloppy", "--start", program.upper(), FLOPPY, path], check=True)
+    """A copy of the floppy, at path, that starts another of its programs."""
+    write_image(path, that_starts(program))
     return path
 
 
@@ -87,7 +113,7 @@ class _Machine:
 
     def __init__(self):
         # Short: a unix socket's path has 107 characters at most.
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="rp-"))
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="rp-", dir=IN_MEMORY))
         self.process = None
 
     def __enter__(self):
@@ -154,11 +180,19 @@ _DRIVES = {
 }
 
 
+# Arguments that a machine as usual may have.
+_OF_CLOCKS = {"-icount", "-rtc"}
+
+
 class Qemu(_Machine):
-    """A PC in QEMU's TCG. `extra` are more arguments; stopped=True waits for cont()."""
+    """A PC in QEMU's TCG. `extra` are more arguments; stopped=True waits for cont().
+
+    The usual PC starts where its BIOS is about to boot the floppy (post.py); any other, and
+    with power_on=True this one, at its very first instruction.
+    """
 
     def __init__(self, image=FLOPPY, machine="pc", cpu=None, drive="floppy",
-                 extra=(), stopped=False, gdb=False):
+                 extra=(), stopped=False, gdb=False, power_on=False):
         super().__init__()
         command = ["qemu-system-i386", "-M", machine, "-accel", "tcg", "-m", "32", "-nic", "none",
                    "-display", "none", "-no-reboot",
@@ -168,10 +202,20 @@ class Qemu(_Machine):
         command += ["-cpu", cpu] if cpu else []
         command += ["-S"] if stopped else []
         command += ["-gdb", f"unix:{self.dir}/gdb,server=on,wait=off"] if gdb else []
+        usual = (machine, cpu) == ("pc", None) and drive in ("floppy", "writable") and {*extra[::2]} <= _OF_CLOCKS
         try:
+            kept = None
+            if usual and not power_on and os.path.getsize(image) == FLOPPY_BYTES:
+                from ringside.emulators import post  # it needs us first
+                kept = post.kept({"drive": drive, "extra": tuple(extra)}, image)
+                command += ["-incoming", f"exec:exec cat '{kept}'"]
             self._start(command + list(extra), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
             self._qmp = _wait("QEMU's monitor", self._connect, 10, self._evidence)
             self.qmp("qmp_capabilities")
+            if kept:
+                _wait("QEMU, as it was kept,", self._arrived, 10, self._evidence)
+                if not stopped:
+                    self.cont()
         except BaseException:
             self.close()
             raise
@@ -189,6 +233,9 @@ class Qemu(_Machine):
         connection.close()
         stream.readline()  # the greeting
         return stream
+
+    def _arrived(self):
+        return self.qmp("query-migrate").get("status") == "completed"
 
     def _output(self):
         log = self.dir / "log"
