@@ -2,10 +2,12 @@
 
 import pytest
 
+import tidy  # first: it says where temporary files go
 from ringside.emulators import machines
 
 
 def pytest_configure(config):
+    tidy.pytest_configure(config)
     config.addinivalue_line("markers", "xdist_group(name): one worker runs all tests of a group")
     if not machines.FLOPPY.exists():
         raise pytest.UsageError(f"no {machines.FLOPPY.relative_to(machines.ROOT)}: run: make")

@@ -26,14 +26,19 @@ PROGRAM = BUILD / "p_proc.elf"
 FLOPPY_BYTES = 1440 * 1024
 BASE = 0x10000  # linear address of a program's offset 0 when the floppy booted it
 
-# For files that come and go: a folder that costs no disk, where there is one.
-IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+# For files that come and go, unless the user has a place for them: a folder that costs no disk, where
+# there is one.
+IN_MEMORY = "/dev/shm" if "TMPDIR" not in os.environ and os.access("/dev/shm", os.W_OK) else None
 
 Segment = collections.namedtuple("Segment", "selector base limit flags")
 
 
 class Missing(AssertionError):
     """What was waited for did not come. The message says what came instead."""
+
+
+class CannotStart(Missing):
+    """An emulator did not get as far as its first instruction: that says nothing of the guest."""
 
 
 # ---- what a run leaves behind
@@ -222,7 +227,7 @@ class Qemu(_Machine):
 
     def _connect(self):
         if not self.alive():
-            raise Missing("QEMU did not start\n" + self._evidence())
+            raise CannotStart("QEMU did not start\n" + self._evidence())
         connection = socket.socket(socket.AF_UNIX)
         try:
             connection.connect(str(self.dir / "qmp"))
@@ -386,6 +391,9 @@ class Bochs(_BochsMachine):
         super().__init__(image, magic, options, stdin=subprocess.PIPE)
         try:
             self._until_prompt(0, "the first", 10)
+        except Missing as missing:
+            self.close()
+            raise CannotStart(str(missing)) from None
         except BaseException:
             self.close()
             raise
