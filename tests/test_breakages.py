@@ -30,7 +30,8 @@ ENDS = {
     "no tool": ("import subprocess\n\ndef test_it():\n    if is_broken(): subprocess.run(['none-such'])", "error"),
     "no emulator": ("class CannotStart(AssertionError):\n    pass\n\ndef test_it():\n"
                     "    if is_broken(): raise CannotStart", "error"),
-    "too long": ("import subprocess\n\ndef test_it():\n    if is_broken(): subprocess.run(['sleep', '9'], timeout=0.1)", "timeout"),
+    "too long": ("import subprocess\n\ndef test_it():\n"
+                 "    if is_broken(): subprocess.run(['sleep', '9'], timeout=0.1)", "timeout"),
     "skipped": ("import pytest\n\ndef test_it():\n    if is_broken(): pytest.skip()", "the tests pass"),
     "fails always": ("def test_it():\n    assert 1 == 2", "fails without it, too"),
     "is not there": ("def test_that():\n    pass", "there is no tests/test_is_not_there.py::test_it"),
@@ -86,7 +87,8 @@ def ended(project, tmp_path_factory):
 
 def verdict(ended, what, *ways):
     run = harness()
-    found = [outcome for outcome in ended if outcome.test.startswith((file_of(what), f".py::{file_of(what)[:-3].replace('/', '.')}"))]
+    module = file_of(what)[:-3].replace("/", ".")   # as pytest calls a file that it cannot load
+    found = [outcome for outcome in ended if outcome.test.startswith((file_of(what), f".py::{module}"))]
     assert found, [outcome.test for outcome in ended]
     return run.verdict(run.Breakage("", [], ways, []), found, "")
 

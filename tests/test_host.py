@@ -12,6 +12,7 @@ import pytest
 
 from ringside.emulators import machines
 from ringside.emulators.machines import FLOPPY, ROOT
+from trees import copy_products
 
 DESCRIPTION = ROOT / "floppy.img.in"
 SCRIPTS = sorted(path for path in (ROOT / "scripts").iterdir() if path.is_file() and os.access(path, os.X_OK))
@@ -53,7 +54,7 @@ def test_the_image_is_the_same_wherever_and_whenever(tmp_path):
                     "SOURCE_DATE_EPOCH": "1", "MTOOLS_NO_VFAT": "1", "MTOOLS_LOWER_CASE": "1"}
     (tmp_path / ".mtoolsrc").write_text("MTOOLS_FAT_COMPATIBILITY=1\n")
     elsewhere = tmp_path / "a folder, elsewhere"
-    shutil.copytree(machines.BUILD, elsewhere, ignore=shutil.ignore_patterns("pytest"))
+    copy_products(elsewhere)
     for source in elsewhere.iterdir():
         os.utime(source, (0, 0))
     shutil.copy(DESCRIPTION, elsewhere)
@@ -123,7 +124,7 @@ def test_a_file_twice_and_a_line_missing_are_told(tmp_path):
 
 def test_a_boot_sector_that_is_none_is_told(tmp_path):
     sector = (machines.BUILD / "boot.bin").read_bytes()
-    shutil.copytree(machines.BUILD, tmp_path / "build", ignore=shutil.ignore_patterns("pytest"))
+    copy_products(tmp_path / "build")
     cases = [(sector[:511], "has 511"), (sector[:510] + b"UU", "it ends in 5555"),
              (sector[:24] + b"\x0a" + sector[25:], "offset 24 is 0a, should be 12")]
     for content, message in cases:

@@ -72,7 +72,8 @@ class Tidy:
             return
         told = sorted(pathlib.Path(self.folder).glob(f"{MESSAGES}-*"))
         self.left = running + [line for path in told for line in path.read_text().splitlines()]
-        self.left += [f"a temporary file: {path.name}" for path in sorted(pathlib.Path(self.folder).iterdir()) if path not in told]
+        files = sorted(set(pathlib.Path(self.folder).iterdir()) - set(told))
+        self.left += [f"a temporary file: {path.name}" for path in files]
         self.left += [f"a file outside build/: {path}" for path in sorted(set(_sources()) - self.before)]
         shutil.rmtree(self.folder)
         if self.left and not session.exitstatus:
