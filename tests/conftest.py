@@ -1,9 +1,13 @@
 """What all tests share. `make test` builds before it calls pytest; nothing is built here."""
 
+import fcntl
+import os
+
 import pytest
 
 import tidy  # first: it says where temporary files go
 from ringside.emulators import machines
+from ringside.recorder import record, recording
 
 
 def pytest_configure(config):
@@ -28,6 +32,23 @@ def pytest_collection_modifyitems(items):
             values = [str(parameters.params[name]) for name in sorted(names) if parameters and name in parameters.params]
             item.add_marker(pytest.mark.xdist_group("-".join([item.module.__name__, *values])))
     items.sort(key=lambda item: not shared(item))
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory):
+    """recorded("bochs", switches=4): what record.record gives; made once, whichever worker asks first."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "recordings"
+    folder.mkdir(exist_ok=True)
+
+    def recorded(*which, **options):
+        path = folder / "-".join(map(str, [*which, *sum(sorted(options.items()), ())]))
+        with open(f"{path}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists():
+                recording.save(record.record(*which, **options), path)
+        return recording.load(path)
+    return recorded
 
 
 @pytest.fixture
