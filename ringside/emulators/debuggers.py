@@ -23,6 +23,7 @@ A machine knows the names of P_PROC. For another program: class K(Qemu): symbols
 knowing("timer") are both classes for one.
 """
 
+import re
 import socket
 import struct
 
@@ -61,7 +62,7 @@ def linear(place):
 
 def patched(path, changes, program="p_proc"):
     """A copy of the floppy that starts a program, with other bytes at offsets of it."""
-    floppy = bytearray(machines.floppy_that_starts(program, path).read_bytes())
+    floppy = bytearray(machines.that_starts(program))
     com = floppy.find((machines.BUILD / f"{program}.com").read_bytes())
     assert com >= 0, f"{program} does not lie on the floppy in one piece"
     for offset, data in changes.items():
@@ -69,7 +70,7 @@ def patched(path, changes, program="p_proc"):
         floppy[place:place + len(data)] = data
     entry = floppy.index(f"{program.upper():8}COM".encode(), ROOT_DIRECTORY)
     floppy[entry + ENTRY_SUM:entry + ENTRY_SUM + 2] = bytes(2)  # not to be checked
-    path.write_bytes(floppy)
+    machines.write_image(path, floppy)
     return path
 
 
@@ -173,8 +174,9 @@ class Qemu(_Handles, machines.Qemu):
         return answer
 
     def _place(self):
-        registers = self.registers()
-        return registers["cs"].base + registers["eip"]
+        text = self.hmp("info registers")
+        eip, base = re.search(r"\bEIP=(\w+)", text)[1], re.search(r"^CS *=\w+ (\w+)", text, re.M)[1]
+        return int(eip, 16) + int(base, 16)
 
     def values(self):
         """Registers as plain numbers: a fifth of the time of registers()."""
