@@ -52,8 +52,9 @@ IMAGE  = $B/floppy.img
 # A program is its own sources and those that it shares with others.  (FRAMES: only with
 # programs whose procs live in frames.)
 COMMON = ring0/cause.c show/clocks.c ring0/door.c ring0/enter.S show/explain.c ring0/leave.S \
-	show/look.c ring0/machine.c show/pace.c ring0/panic.S ring0/panic.c show/last_words.c show/report.c show/screen.c \
-	ring0/stop.S show/text.c ring0/watchdog.c show/window.c show/words.c
+	show/look.c ring0/machine.c show/pace.c ring0/panic.S ring0/panic.c show/last_words.c \
+	show/report.c show/screen.c ring0/sleep.S ring0/stop.S show/text.c ring0/watchdog.c \
+	show/window.c show/words.c
 FRAMES = $(addprefix procs/, fault.S fault.c panel.c procs.c watch.c)
 
 p_proc = p_proc.S switch.c $(FRAMES) $(COMMON)
@@ -224,7 +225,8 @@ fncall:
 #: make soak            both emulators at full speed, with mistakes (SECONDS=60 each)
 #: make bench           every design in one table; what a boot takes (2 minutes)
 
-PYTEST = PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -q
+# What Python has compiled lies in build/, too: the tests call it some hundred times.
+PYTEST = PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX='$(CURDIR)/$B/pycache' $(PYTHON) -m pytest -q
 
 SECONDS = 60
 TEST_TOOLS = qemu-system-i386 bochs gdb dosbox Xvfb xdotool xorriso tmux
@@ -235,10 +237,8 @@ attack: $(IMAGE)
 	@sh scripts/need bochs qemu-system-i386
 	@$(PYTHON) scripts/ringside attack $(PROGRAM)
 test: $(IMAGE)
-	@sh scripts/need $(TEST_TOOLS)
-	$(PYTEST) -n 2 tests
-systems:
-	@scripts/systems $(SYSTEM)
+	@scripts/need qemu-system-i386 bochs gdb dosbox Xvfb xdotool xorriso
+	$(PYTEST) -n 2 --dist loadgroup tests
 breakages: $(IMAGE)
 	@sh scripts/need $(TEST_TOOLS)
 	$(PYTHON) tests/breakages/run

@@ -8,5 +8,6 @@ extern struct proc proc_a_end;	/* A, named by its frame's end; the first to run 
 
 struct proc *proc_running(void);
 struct proc *proc_end(struct proc *proc);
+struct proc *procs_wait(void);
 
 #endif

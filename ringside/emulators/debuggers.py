@@ -23,6 +23,7 @@ A machine knows the names of P_PROC. For another program: class K(Qemu): symbols
 knowing("timer") are both classes for one.
 """
 
+import re
 import socket
 import struct
 
@@ -61,7 +62,7 @@ def linear(place):
 
 def patched(path, changes, program="p_proc"):
     """A copy of the floppy that starts a program, with other bytes at offsets of it."""
-    floppy = bytearray(machines.floppy_that_starts(program, path).read_bytes())
+    floppy = bytearray(machines.that_starts(program))
     com = floppy.find((machines.BUILD / f"{program}.com").read_bytes())
     assert com >= 0, f"{program} does not lie on the floppy in one piece"
     for offset, data in changes.items():
@@ -69,7 +70,7 @@ def patched(path, changes, program="p_proc"):
         floppy[place:place + len(data)] = data
     entry = floppy.index(f"{program.upper():8}COM".encode(), ROOT_DIRECTORY)
     floppy[entry + ENTRY_SUM:entry + ENTRY_SUM + 2] = bytes(2)  # not to be checked
-    path.write_bytes(floppy)
+    machines.write_image(path, floppy)
     return path
 
 
@@ -89,6 +90,7 @@ class _Handles:
 
     symbols = SYMBOLS
     stray_flags = 0     # bits of eflags that an interrupt may set in a proc, which has not
+    ENDS = ("halt", "look_while_halted")    # where no proc plays any more
 
     def linear(self, place):
         """A name's linear address; a number is one already."""
@@ -96,7 +98,8 @@ class _Handles:
 
     def run_to(self, *places, timeout=20):
         addresses = {self.linear(place): place for place in places}
-        here = self._run_to({*addresses, self.linear("halt")}, timeout)
+        ends = {self.linear(end) for end in self.ENDS if end in self.symbols}
+        here = self._run_to({*addresses, *ends}, timeout)
         if here not in addresses:
             raise machines.Missing(f"the guest halted before {places}\n{self._evidence()}")
         return addresses[here]
@@ -105,8 +108,10 @@ class _Handles:
         return int.from_bytes(self.read(self.linear(place) + offset, size), "little")
 
     def press(self, key):
-        self.run_to("key_pressed")
-        self.run_to(BASE + self.word(BASE + self.values()["esp"]))  # where it was called from
+        for place in ("key_pressed", None):  # a halted game hears keys, too
+            place = self.linear(place) if place else BASE + self.word(BASE + self.values()["esp"])  # its caller
+            if self._run_to({place, self.linear("halt")}, 20) != place:
+                raise machines.Missing(f"the guest halted before it asked for a key\n{self._evidence()}")
         self.set(eax=KEYS[key])
 
     def ask(self, letter, number):
@@ -169,8 +174,9 @@ class Qemu(_Handles, machines.Qemu):
         return answer
 
     def _place(self):
-        registers = self.registers()
-        return registers["cs"].base + registers["eip"]
+        text = self.hmp("info registers")
+        eip, base = re.search(r"\bEIP=(\w+)", text)[1], re.search(r"^CS *=\w+ (\w+)", text, re.M)[1]
+        return int(eip, 16) + int(base, 16)
 
     def values(self):
         """Registers as plain numbers: a fifth of the time of registers()."""

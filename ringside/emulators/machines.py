@@ -26,13 +26,22 @@ BUILD = ROOT / "build"
 FLOPPY = BUILD / "floppy.img"
 PROGRAM = BUILD / "p_proc.elf"
 VERSION = re.search(r'VERSION\t"(.*)"', (ROOT / "show/version.h").read_text())[1]
+FLOPPY_BYTES = 1440 * 1024
 BASE = 0x10000  # linear address of a program's offset 0 when the floppy booted it
+
+# For files that come and go, unless the user has a place for them: a folder that costs no disk, where
+# there is one.
+IN_MEMORY = "/dev/shm" if "TMPDIR" not in os.environ and os.access("/dev/shm", os.W_OK) else None
 
 Segment = collections.namedtuple("Segment", "selector base limit flags")
 
 
 class Missing(AssertionError):
     """What was waited for did not come. The message says what came instead."""
+
+
+class CannotStart(Missing):
+    """An emulator did not get as far as its first instruction: that says nothing of the guest."""
 
 
 # ---- what a run leaves behind
@@ -62,9 +71,30 @@ def sym(name, elf=PROGRAM):
     return symbols(elf)[name]
 
 
+@functools.lru_cache(None)
+def _that_starts(program, version):
+    """The bytes of the floppy that starts another of its programs, as scripts/mkfloppy makes it."""
+    with tempfile.TemporaryDirectory(prefix="rp-", dir=IN_MEMORY) as folder:
+        path = pathlib.Path(folder, "floppy.img")
+        subprocess.run(["sh", ROOT / "scripts/mkfloppy", "--start", program.upper(), FLOPPY, path], check=True)
+        return path.read_bytes()
+
+
+def that_starts(program):
+    """The bytes of the floppy that starts another of its programs: "kstack"."""
+    return _that_starts(program, FLOPPY.stat().st_mtime_ns)
+
+
+def write_image(path, data):
+    """A file whose zeroes at the end, most of a floppy, take no room."""
+    with open(path, "wb") as file:
+        file.write(data.rstrip(b"\0"))
+        file.truncate(len(data))
+
+
 def floppy_that_starts(program, path):
-    """A copy of the floppy, at path, that starts another of its programs: "kstack"."""
-    subprocess.run(["sh", ROOT / "scripts/mkfloppy", "--start", program.upper(), FLOPPY, path], check=True)
+    """A copy of the floppy, at path, that starts another of its programs."""
+    write_image(path, that_starts(program))
     return path
 
 
@@ -100,8 +130,9 @@ class _Machine:
     def __init__(self):
         # Short: a unix socket's path has 107 characters at most. Plain: Bochs takes a comma for the
         # end of a value, and a dollar for a variable's beginning.
-        plain = re.fullmatch(r"[\w/.-]{1,60}", tempfile.gettempdir(), re.A)
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="rp-", dir=None if plain else "/tmp"))
+        place = IN_MEMORY or tempfile.gettempdir()
+        plain = re.fullmatch(r"[\w/.-]{1,60}", place, re.A)
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="rp-", dir=place if plain else "/tmp"))
         self.process = None
 
     def __enter__(self):
@@ -172,11 +203,19 @@ _DRIVES = {
 }
 
 
+# Arguments that a machine as usual may have.
+_OF_CLOCKS = {"-icount", "-rtc"}
+
+
 class Qemu(_Machine):
-    """A PC in QEMU's TCG. `extra` are more arguments; stopped=True waits for cont()."""
+    """A PC in QEMU's TCG. `extra` are more arguments; stopped=True waits for cont().
+
+    The usual PC starts where its BIOS is about to boot the floppy (post.py); any other, and
+    with power_on=True this one, at its very first instruction.
+    """
 
     def __init__(self, image=FLOPPY, machine="pc", cpu=None, drive="floppy",
-                 extra=(), stopped=False, gdb=False):
+                 extra=(), stopped=False, gdb=False, power_on=False):
         super().__init__()
         command = ["qemu-system-i386", "-M", machine, "-accel", "tcg", "-m", "32", "-nic", "none",
                    "-display", "none", "-no-reboot",
@@ -186,17 +225,27 @@ class Qemu(_Machine):
         command += ["-cpu", cpu] if cpu else []
         command += ["-S"] if stopped else []
         command += ["-gdb", f"unix:{self.dir}/gdb,server=on,wait=off"] if gdb else []
+        usual = (machine, cpu) == ("pc", None) and drive in ("floppy", "writable") and {*extra[::2]} <= _OF_CLOCKS
         try:
+            kept = None
+            if usual and not power_on and os.path.getsize(image) == FLOPPY_BYTES:
+                from ringside.emulators import post  # it needs us first
+                kept = post.kept({"drive": drive, "extra": tuple(extra)}, image)
+                command += ["-incoming", f"exec:exec cat '{kept}'"]
             self._start(command + list(extra), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
             self._qmp = _wait("QEMU's monitor", self._connect, 10, self._evidence)
             self.qmp("qmp_capabilities")
+            if kept:
+                _wait("QEMU, as it was kept,", self._arrived, 10, self._evidence)
+                if not stopped:
+                    self.cont()
         except BaseException:
             self.close()
             raise
 
     def _connect(self):
         if not self.alive():
-            raise Missing("QEMU did not start\n" + self._evidence())
+            raise CannotStart("QEMU did not start\n" + self._evidence())
         connection = socket.socket(socket.AF_UNIX)
         try:
             connection.connect(str(self.dir / "qmp"))
@@ -207,6 +256,9 @@ class Qemu(_Machine):
         connection.close()
         stream.readline()  # the greeting
         return stream
+
+    def _arrived(self):
+        return self.qmp("query-migrate").get("status") == "completed"
 
     def _output(self):
         log = self.dir / "log"
@@ -368,6 +420,9 @@ class Bochs(_BochsMachine):
         super().__init__(image, magic, options, stdin=subprocess.PIPE)
         try:
             self._until_prompt(0, "the first", 10)
+        except Missing as missing:
+            self.close()
+            raise CannotStart(str(missing)) from None
         except BaseException:
             self.close()
             raise
