@@ -29,6 +29,6 @@ struct proc *fault(struct frame *frame, uint32_t vector, uint32_t error)
 		   &cause, next ? next->name : 0);
 	if (!next)
 		next = procs_wait();
-	watchdog_start();		/* the next one's time begins now */
+	watchdog_start();		/* the next proc's time begins now */
 	return next;
 }

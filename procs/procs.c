@@ -42,8 +42,8 @@ struct proc *proc_end(struct proc *proc)
 	return next == proc ? 0 : next;
 }
 
-/* Restarts all procs that have ended, as if they had never been: behind the one that
-   runs.  If none does, the first of them is the one. */
+/* Restarts all procs that have ended, as if they had never run.  Their turns come after
+   that of the running proc; if none runs, the first of them is the running one. */
 void procs_restart(void)
 {
 	while (ended) {
@@ -67,7 +67,7 @@ void procs_restart(void)
 	}
 }
 
-/* No proc is left.  Out: the one that a key has started; esp0 is at its frame's end. */
+/* No proc is left.  Out: the proc that a key has restarted; esp0 is at its frame's end. */
 struct proc *procs_wait(void)
 {
 	while (proc_running()->ended)
@@ -75,7 +75,7 @@ struct proc *procs_wait(void)
 	return proc_running();
 }
 
-/* Proc A, started anew if need be, is to make a mistake: 0 to MISTAKES - 1. */
+/* Asks proc A for a mistake, after restarting it if it has ended.  In: 0 to MISTAKES - 1. */
 void proc_ask_mistake(unsigned number)
 {
 	if (number >= MISTAKES)

@@ -1,8 +1,8 @@
 /*
- * The few devices that ring 0 talks to.  Interrupts come to procs from line 0 alone:
- * the alarm, for a proc that does not yield (watchdog.c), or in TIMER the clock.  While
- * ring 0 sleeps (sleep.S), the lines of timer and keyboard wake it.  They only say that
- * something has happened: what it was, timer and keyboard are asked.
+ * The few devices that ring 0 talks to.  The only interrupt that comes to procs is that
+ * of line 0: the alarm, for a proc that does not yield (watchdog.c), or in TIMER the
+ * clock.  While ring 0 sleeps (sleep.S), the lines of timer and keyboard wake it.  They
+ * only say that something has happened; timer and keyboard are then polled.
  *
  * All functions: ring 0, ring0_stack or fault_stack, interrupts off, no errors
  * but where it says so.
@@ -54,9 +54,9 @@ void debug_out(char c)
 }
 
 /*
- * The two interrupt controllers (8259A), from the beginning: nothing is pending.  Our
- * vectors are IRQ_VECTORS and up, or WAKE_VECTORS and up, since the BIOS has its own in
- * the midst of the exceptions.  All lines of the second controller stay masked.
+ * Initialises the two interrupt controllers (8259A): nothing is pending.  Our vectors are
+ * IRQ_VECTORS and up, or WAKE_VECTORS and up, since the BIOS has its own among the
+ * exceptions.  All lines of the second controller stay masked.
  * In: the first vector of each, and which lines are masked.
  */
 enum {
@@ -85,9 +85,10 @@ static void interrupts_start(uint8_t vector_1, uint8_t vector_2, uint8_t mask_1,
 }
 
 /*
- * An interrupt's end.  A line that was gone when the CPU asked who it was gives the
- * controller's last vector, and is not in service: it was spurious, and wants no end.
- * In: the line.  Out: whether it was a true one.
+ * Ends an interrupt.  If the line has fallen by the time the CPU asks for the vector,
+ * the controller gives its last vector, with nothing in service: that is spurious, and
+ * must not be ended.
+ * In: the line.  Out: whether it was a true interrupt.
  */
 bool interrupt_end(unsigned line)
 {
@@ -115,8 +116,8 @@ static void counter_0_set(uint8_t mode, uint16_t count)
 	outb(PIT_COUNTER_0, count >> 8);
 }
 
-/* Lets lines of the first controller through.  This forgets interrupts that nobody has
-   let in.  In: its first vector, a bit for each line. */
+/* Lets lines of the first controller through, and drops pending interrupts.  In: its first
+   vector, a bit for each line. */
 static void lines_open(uint8_t vector, unsigned lines)
 {
 	interrupts_start(vector, WAKE_VECTORS, (uint8_t)~lines, ALL_LINES);
@@ -143,8 +144,8 @@ void alarm_stop(void)
 	outb(PIC_1_DATA, ALL_LINES);
 }
 
-/* What ends a sleep (sleep.S): 1/TIMER_HZ s from now, and any key.  A key that has come
-   before is no interrupt any more: look for it after this, and then sleep. */
+/* What ends a sleep (sleep.S): 1/TIMER_HZ s from now, and any key.  A key that came before
+   this no longer interrupts: look for it after this, and then sleep. */
 void wakers_set(void)
 {
 	counter_0_set(PIT_0_MODE_0, PIT_HZ / TIMER_HZ);
@@ -179,9 +180,9 @@ bool timer_done(void)
 }
 
 /*
- * Keys are known by their place (scan code set 1), so + and - stand there more than
- * once: on US and on German keyboards, and on the numeric pad.  A code behind 0xe0 is
- * another key, on another place: none of ours.
+ * Keys are known by their place (scan code set 1), so + and - are listed more than once:
+ * for US and German keyboards, and for the numeric pad.  A code behind 0xe0 is another
+ * key, in another place: none of ours.
  */
 enum {
 	STATUS_FULL = 0x01,
@@ -222,8 +223,8 @@ static enum key key_of(uint8_t code)
 }
 
 /*
- * Takes from the keyboard what it has: it keeps no more than 16 bytes, that is eight
- * keys, and loses what comes then.  From: the alarm, and whoever asks for a key.
+ * Takes from the keyboard what it has: it keeps only 16 bytes, which are eight keys, and
+ * loses what comes after that.  From: the alarm, and key_pressed.
  */
 void keys_gather(void)
 {
@@ -248,12 +249,12 @@ void keys_gather(void)
 			continue;
 		if (keys_waiting < KEYS_KEPT)
 			keys_waiting++;
-		/* If there is no room, the last one is lost, not this one. */
+		/* If there is no room, the last key is lost, not this one. */
 		keys[(keys_first + keys_waiting - 1) % KEYS_KEPT] = key;
 	}
 }
 
-/* The next key that went down, if any and if it means something. */
+/* The next key that went down, if there is one that means something. */
 enum key key_pressed(void)
 {
 	keys_gather();
@@ -273,10 +274,10 @@ bool keyboard_heard(void)
 }
 
 /*
- * The devices as the BIOS counts on them: its vectors, its clock tick, and nobody's
- * interrupt waits for an answer that it never got.  The PICs see a line only when it
- * rises, so they come first, with all masked; then lines fall that were up.
- * Interrupts stay off; what comes from here on, comes when they are let in.
+ * Leaves the devices as the BIOS expects them: its vectors, its clock tick, and no
+ * interrupt that waits for an answer.  The PICs notice a line only when it rises, so
+ * they come first, with all lines masked; then the lines that are up are made to fall.
+ * Interrupts stay off; those that come from here on wait until they are let in.
  */
 enum {
 	BIOS_VECTORS_1 = 0x08,

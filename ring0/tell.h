@@ -1,5 +1,5 @@
 /*
- * What ring 0 tells whoever shows it: a program links one show, and that defines these
+ * What ring 0 tells the show: each program links one, and the show defines these
  * (show/report.c, look.c, last_words.c).  So ring 0 knows no screen and no log.
  *
  * All functions: ring 0, one of its stacks, interrupts off, no errors.
@@ -14,10 +14,10 @@
 /* An exception or interrupt has come, whatever follows from it. */
 void tell_way_in(void);
 
-/* A proc has not yielded for a while: the next switch is to be looked at. */
+/* A proc has not yielded for a while: look at the next switch. */
 void look_soon(void);
 
-/* A proc has executed int3 or into, and goes on.  In: its name and frame; how often. */
+/* A proc has executed int3 or into, and goes on.  In: its name and frame; how many so far. */
 void tell_trap(char proc, const struct frame *frame, uint32_t vector, uint32_t count);
 
 /* Ring 0 has failed by an exception.  In: the state it was in. */

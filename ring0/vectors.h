@@ -1,6 +1,6 @@
 /*
- * One entry point for each vector below WAKE_VECTORS: what the exceptions and the
- * interrupts of a proc find in the IDT.
+ * One entry point for each vector below WAKE_VECTORS: where the IDT sends exceptions and
+ * the interrupts of a proc.
  */
 #ifndef VECTORS_H
 #define VECTORS_H

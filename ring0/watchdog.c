@@ -1,9 +1,9 @@
 /*
  * A proc that never executes int 0x30 would stop the game: nothing in the CPU forces it
- * to.  So there is an alarm, which every look at the game sets anew; as long as the
+ * to.  So there is an alarm, which every look at the game sets again; as long as the
  * procs yield quickly, it never goes off.  If it does, the next switch is looked at,
- * however many were to come before that: a proc that yields slowly makes nobody wait for
- * the keys.  If there is no next switch for a second, the proc that runs is ended.
+ * however far off the next look was: so keys are obeyed soon even when a proc yields
+ * slowly.  If there is no next switch for a second, the running proc is ended.
  *
  * All functions: ring 0, any stack, interrupts off.
  */

@@ -9,8 +9,8 @@
  *	rows 19-22	proc B's window			ring 3
  *	row  23		keys
  *
- * Row 24 is for a hint to those whose keyboard is silent: many terminals have no more
- * than 24.  The ball has columns 38-41 of rows 2-20 to itself.
+ * Row 24 is only for a hint, when the keyboard is silent: many terminals have only 24
+ * rows.  The ball has columns 38-41 of rows 2-20 to itself.
  */
 #ifndef LAYOUT_H
 #define LAYOUT_H

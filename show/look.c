@@ -9,7 +9,7 @@
  *			(here the program draws what only it knows)
  *	look_end	time passes, keys are obeyed; then switches_left is set again
  *
- *	look_soon	in between: the next switch is to be looked at
+ *	look_soon	in between: look at the next switch
  *	look_while_halted	no proc is left: keys are obeyed all the same
  *
  * All functions: ring 0 with gs = RING0_SCREEN, one of its stacks, interrupts off,
@@ -78,8 +78,8 @@ void look_end(unsigned from, unsigned to)
 		clocks_begin();
 }
 
-/* From: watchdog.c, between two switches.  The count stays right: what is not asked for
-   any more is not counted, either. */
+/* From: watchdog.c, between two switches.  The count stays right: switches that are no
+   longer asked for are not counted either. */
 void look_soon(void)
 {
 	switches_asked -= switches_left - 1;
@@ -87,8 +87,8 @@ void look_soon(void)
 }
 
 /*
- * No proc is left: sleeps until something has happened, and obeys the keys that make
- * sense then.
+ * No proc is left: sleeps until something has happened, and obeys the keys that still
+ * make sense.
  * From:	the program, again and again until a proc plays.
  * In:		why none does, for the screen.
  */

@@ -2,8 +2,8 @@
  * How fast the game goes: 2^pace switches a second, or as fast as it can.  Time
  * is cut into pictures, 32 a second.  Up to that pace each switch has pictures
  * of its own, beyond it there are several switches from picture to picture; at
- * full speed nobody waits, and one look in four is a picture.  Whoever waits sleeps
- * (ring0/sleep.S): for the next picture, or a key.
+ * full speed there is no waiting, and one look in four is a picture.  To wait is to
+ * sleep (ring0/sleep.S), until the next picture or a key.
  *
  * All functions: ring 0 with gs = RING0_SCREEN, ring0_stack, interrupts off, no
  * errors.
@@ -112,7 +112,7 @@ static bool obey(enum key key, uint64_t switches)
 	return false;
 }
 
-/* All keys that wait.  Out: whether one has changed the pace. */
+/* Obeys all keys that wait.  Out: whether one has changed the pace. */
 static bool obey_keys(uint64_t switches)
 {
 	bool changed = false;
@@ -123,8 +123,8 @@ static bool obey_keys(uint64_t switches)
 	return changed;
 }
 
-/* Once a picture.  A keyboard that was never heard is likely to be a USB one.  Such a
-   keyboard is only heard here if the BIOS translates it ("legacy support"). */
+/* Once a picture.  A keyboard that was never heard is probably a USB keyboard, which is
+   only heard here if the BIOS translates it ("legacy support"). */
 static void mind_silence(void)
 {
 	static const char hint[] = "No key has come yet. A USB keyboard needs \"legacy support\" in the BIOS setup.";
@@ -148,7 +148,7 @@ static void wait_pictures(unsigned from, unsigned to, uint64_t switches)
 	for (unsigned picture = 1; picture <= last; picture++) {
 		screen_ball(from, to, picture, last);
 		timer_start();
-		wakers_set();		/* the later one: when it wakes us, the timer is done */
+		wakers_set();		/* set later: when it wakes us, the timer is done */
 		while (!timer_done()) {
 			if (obey_keys(switches))
 				return;
@@ -238,7 +238,7 @@ bool pace_is_slow(void)
 
 /*
  * From:	look.c, while no proc is left.
- * In:		why, for the screen; how many switches there were.
+ * In:		why none is, for the screen; how many switches there were.
  * Does:	sleeps until a key or a picture's time later; obeys q, r and the mistakes,
  *		which restart.
  */

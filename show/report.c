@@ -52,7 +52,7 @@ static void code_text(char *to, const struct frame *frame)
 	}
 }
 
-/* The last has ended: only keys are obeyed from here on (look_while_halted). */
+/* The last proc has ended: from here on only keys are obeyed (look_while_halted). */
 void report_none_left(void)
 {
 	log_line("halt reason=\"no proc is left\"");

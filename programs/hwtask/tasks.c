@@ -148,7 +148,7 @@ struct frame *fault(struct frame *frame, uint32_t vector, uint32_t error)
 	task_go(next);
 }
 
-/* No task is left: waits until a key has started one; ring 0's backlink says then which.
+/* No task is left: waits until a key has restarted one, which ring 0's backlink then names.
    From: leave_task (hwtask.S, hwjump.S).  Stack: ring0_stack. */
 void tasks_wait(void)
 {
@@ -157,8 +157,8 @@ void tasks_wait(void)
 	watchdog_start();
 }
 
-/* Key r: all that have ended start anew, behind the one that runs; if none does, the
-   first of them is the one. */
+/* Key r: restarts all procs that have ended.  Their turns come after that of the running
+   one; if none runs, the first of them is the running one. */
 void procs_restart(void)
 {
 	struct task *running = proc_a.ended ? &proc_b : &proc_a;

@@ -97,7 +97,7 @@ static void thread_start(struct thread *thread)
 
 /*
  * From: start (kstack.S), once, before ring 3 exists.  Stack: ring0_stack.
- * Out: who is the first to run.
+ * Out: the first thread to run.
  * Errors: all are refused: waits, since key r tries again.
  */
 struct thread *threads_start(void)

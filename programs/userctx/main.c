@@ -141,7 +141,7 @@ static void play_alone(struct player *player, struct player *ended)
 	while (ended->ended);
 }
 
-/* If no proc is left: until a key has started one. */
+/* If no proc is left, waits until a key has restarted one. */
 static void wait_for_start(void)
 {
 	while (player_a.ended && player_b.ended)
@@ -149,9 +149,10 @@ static void wait_for_start(void)
 }
 
 /*
- * A trap that is no call.  What it means is the same in every program (cause.c): int3 and
- * into are the user's own wish, the alarm may have come too early, all else ends it.  If
- * so, the other one plays until this one is anew; if both have ended, keys alone go on.
+ * A trap that is not a call.  What it means is the same in every program (cause.c): a user
+ * may ask for int3 and into, the alarm may have come too early, and all else ends the user.
+ * If so, the other player goes on alone until this one is restarted; if both have ended,
+ * only keys are obeyed.
  * In: the player, and the other one; gs: anything.
  */
 static __attribute__((noinline)) void trap(struct player *player, struct player *other)
