@@ -221,11 +221,11 @@ fncall:
 #: make test            what is promised, on the floppy that ships (4 minutes)
 #: make systems         all of this on Debian 12, 13 and testing (as root; SYSTEM=trixie takes one)
 #: make breakages       what is promised, on guests broken on purpose: must fail
-#: make test-kernels    other kernels than ours, and mistakes that people make (15 minutes)
+#: make test-kernels    kernels that are not ours, and mistakes that people make (15 minutes)
 #: make soak            both emulators at full speed, with mistakes (SECONDS=60 each)
 #: make bench           every design in one table; what a boot takes (2 minutes)
 
-# What Python has compiled lies in build/, too: the tests call it some hundred times.
+# Python's compiled files also go to build/: the tests start Python some hundred times.
 PYTEST = PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX='$(CURDIR)/$B/pycache' $(PYTHON) -m pytest -q
 
 SECONDS = 60

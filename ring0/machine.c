@@ -188,11 +188,11 @@ enum {
 	STATUS_FULL = 0x01,
 	STATUS_MOUSE = 0x20,
 	CODE_PREFIX = 0xe0,
-	KEYBOARD_BYTES = 32,		/* at most, that wait in the keyboard's controller */
+	KEYBOARD_BYTES = 32,		/* at most, waiting in the keyboard's controller */
 	KEYS_KEPT = 32,
 };
 
-/* The keys that went down and were not asked for yet. */
+/* The keys that went down and have not been asked for yet. */
 static enum key keys[KEYS_KEPT];
 static unsigned keys_first, keys_waiting;
 static bool heard;			/* a byte has come from the keyboard, whatever it says */

@@ -118,14 +118,14 @@ void screen_clocks(const char *text)
 	screen_put(EDGE_ROW, END - text_length(text), RING0, text);
 }
 
-/* In the last row, which is empty else.  In: a text; "" takes it away. */
+/* A hint in the last row, which is otherwise empty.  In: a text; "" removes it. */
 void screen_hint(const char *text)
 {
 	screen_fill(HINT_ROW, 0, COLUMNS, LABEL | ' ');
 	screen_put(HINT_ROW, 1, BALL, text);
 }
 
-/* Why nothing goes on, in the panel's lowest rows. */
+/* Why the game does not go on, over the panel's lowest rows. */
 enum { MESSAGE_ROW = RING0_ROW + RING0_ROWS - 2, MESSAGE_CELLS = 2 * COLUMNS };
 static uint16_t under_message[MESSAGE_CELLS];
 static bool message_shown;
@@ -141,7 +141,7 @@ void screen_message(const char *first, const char *second)
 	screen_put(MESSAGE_ROW + 1, 4, ALARM, second);
 }
 
-/* It goes on: what the message has covered is there again. */
+/* The game goes on: restores what the message has covered. */
 void screen_message_over(void)
 {
 	for (unsigned i = 0; message_shown && i < MESSAGE_CELLS; i++)

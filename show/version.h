@@ -1,4 +1,4 @@
-/* The version, as the log and scripts/ringside --version say it; CHANGES.md has what is new. */
+/* The version, as the log and scripts/ringside --version show it; CHANGES.md says what is new. */
 #ifndef VERSION_H
 #define VERSION_H
 

@@ -276,7 +276,7 @@ def test_an_nmi_at_any_instruction_of_the_way_is_counted_and_does_no_harm():
     with Qemu() as machine:
         machine.run_to("proc_a_int")
         machine.run_to("proc_b_int")
-        machine.write(linear("switches_left"), (1000).to_bytes(4, "little"))  # nobody looks,
+        machine.write(linear("switches_left"), (1000).to_bytes(4, "little"))  # no look is due,
         machine.hmp("o /b 0x21 0xff")  # and no alarm asks for a look
         instructions = sent = 0
         arrived = False

@@ -101,11 +101,11 @@ ckpt_switched:				# the backlink names the next task
 	jmp	1b
 
 /*
- * leave_task - no proc is left: ring 0's task begins once more, and waits for keys
+ * leave_task - no proc is left: ring 0's task begins again, and waits for keys
  *
- * From:	fault (tasks.c), in the task of the last one.  No task switch leads away from
- *		it: the CPU would save what is here in its TSS, and that may be made new.
- * To:		ring0_begins, with the proc that a key has started in the backlink.
+ * From:	fault (tasks.c), in the task of the last proc.  Not left by a task switch: the
+ *		CPU would save the present state in its TSS, which a key may have made new.
+ * To:		ring0_begins, with the proc that a key has restarted in the backlink.
  * Stack:	fault_stack, then ring0_stack from its end.
  * Interrupts:	off.
  * Intel:	volume 2, LTR: wants an available TSS, and ring 0's is that while procs run.

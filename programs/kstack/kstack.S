@@ -258,11 +258,11 @@ first_schedule:
 	jmp	leave_ring0
 
 /*
- * leave_kernel_stack - no thread is left, and each may be made new where it has ended
+ * leave_kernel_stack - no thread is left, and each may be made new on its old stack
  *
- * From:	fault (threads.c), on the kernel stack of the last one.
+ * From:	fault (threads.c), on the kernel stack of the last thread.
  * To:		threads_wait (threads.c).
- * Stack:	ring0_stack, from its end: start has left it for good.
+ * Stack:	ring0_stack, from its end: start never returns to it.
  * Interrupts:	off.
  */
 	.global	leave_kernel_stack

@@ -24,7 +24,7 @@ static uint8_t stack_b[KSTACK_BYTES] __attribute__((aligned(4)));
 uint32_t user_data[USER_DATA_BYTES / sizeof(uint32_t)];
 enum { TLS_WORDS = TLS_BYTES / sizeof(uint32_t), USER_WORDS = USER_BYTES / sizeof(uint32_t) };
 
-static struct thread *ended_last;	/* when none is left */
+static struct thread *ended_last;	/* valid when no thread is left */
 
 static const uint32_t clock_ports[] = { CMOS_INDEX, CMOS_DATA, PORTS_END };
 static const uint32_t no_ports[] = { PORTS_END };
@@ -119,7 +119,7 @@ struct thread *threads_start(void)
 }
 
 /*
- * No thread is left: waits until a key has started one, and goes on with that.
+ * No thread is left: waits until a key has restarted one, and goes on with it.
  * From: leave_kernel_stack (kstack.S).  Stack: ring0_stack, from its end.
  */
 _Noreturn void threads_wait(void)

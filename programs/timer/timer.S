@@ -32,7 +32,7 @@
  *
  * From:	the loader, by a far jump.  Real mode; never comes back.
  * Stack:	the loader's, then ring0_stack, then proc A's.
- * Interrupts:	off in ring 0, but where it sleeps (ring0/sleep.S).  On in ring 3, always:
+ * Interrupts:	off in ring 0, except where it sleeps (ring0/sleep.S).  On in ring 3, always:
  *		the first frame's eflags say so, and the procs cannot change it.
  */
 	.code16
