@@ -15,7 +15,7 @@ from ringside.emulators.machines import ROOT
 RUN = ROOT / "tests/breakages/run"
 WHOLE, BROKEN = 'switch = "A to B"\n', 'switch = "A to A"\n'
 
-# What tests may come to when the program is broken, as a file of them, and what is said then.
+# How tests may end when the program is broken: a file of tests, and what is said then.
 ENDS = {
     "passes": ("def test_it():\n    pass", "the tests pass"),
     "an assertion": ("def test_it():\n    if is_broken(): assert 1 == 2", "noticed"),
@@ -33,9 +33,9 @@ ENDS = {
     "too long": ("import subprocess\n\ndef test_it():\n"
                  "    if is_broken(): subprocess.run(['sleep', '9'], timeout=0.1)", "timeout"),
     "skipped": ("import pytest\n\ndef test_it():\n    if is_broken(): pytest.skip()", "the tests pass"),
-    "fails always": ("def test_it():\n    assert 1 == 2", "fails without it, too"),
+    "fails always": ("def test_it():\n    assert 1 == 2", "also fails without it"),
     "is not there": ("def test_that():\n    pass", "there is no tests/test_is_not_there.py::test_it"),
-    "cannot be loaded": ("import none_such\n\ndef test_it():\n    pass", "fails without it, too (collection)"),
+    "cannot be loaded": ("import none_such\n\ndef test_it():\n    pass", "also fails without it (collection)"),
 }
 PREAMBLE = "import pathlib\n\ndef is_broken():\n    return 'A to A' in pathlib.Path('program').read_text()\n\n"
 

@@ -39,7 +39,7 @@ def each(programs):
 @pytest.mark.parametrize("held", [False, True], ids=["one switch a second", "held"])
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_game_that_waits_leaves_the_hosts_processor_alone(program, held, tmp_path):
-    """As make bench measures it, but shorter; a host that is busy with other things makes little of it more."""
+    """As make bench measures it, but shorter; even on a busy host it hardly becomes more."""
     least = min(bench.share_in_qemu(floppy_of(program, tmp_path), held, 1) for _ in range(2))
     assert least <= (bench.MOST_HELD if held else bench.MOST_AT_ONE_A_SECOND)
 
@@ -80,7 +80,7 @@ def test_an_interrupt_of_the_sleeping_ring_0_goes_on_its_stack_and_into_no_frame
 
 
 def test_a_key_ends_the_sleep_by_itself(tmp_path):
-    """With the timer's line shut, it is the keyboard's that wakes: a key need not wait for a picture."""
+    """With the timer's line shut, the keyboard's line wakes it: a key need not wait for a picture."""
     with machines.Qemu() as pc:
         pc.wait_log("switch n=1 ")
         pc.key(" ")
@@ -169,7 +169,7 @@ def test_the_message_of_a_halt_leaves_nothing_behind(tmp_path):
 
 
 def test_keys_that_pile_up_while_a_proc_does_not_yield_are_not_lost():
-    """The keyboard keeps eight; A takes a second for its mistake, and is ended for it."""
+    """The keyboard keeps eight keys; A takes a second for its mistake, and ends by it."""
     with machines.Qemu() as pc:
         pc.wait_log("switch n=1 ")
         pc.key("f", *"666666666666", "q")
@@ -265,7 +265,7 @@ def slow_floppy(program, tmp_path, what):
 @pytest.mark.parametrize("program, what", [
     (program, what) for program in BY_CONSENT for what in (SLOW if program == "p_proc" else IN_OTHERS)])
 def test_however_a_proc_spends_its_time_keys_are_heard_within_a_second_and_the_count_is_right(program, what, tmp_path):
-    """In Bochs, whose ticks tell the time. What a key would have to wait is the time between two looks for one."""
+    """In Bochs, whose ticks tell the time. A key waits at most from one look for keys to the next."""
     image, counts = slow_floppy(program, tmp_path, what)
     with knowing(program)[1](image) as machine:
         for key in SLOW[what][3]:

@@ -1,8 +1,8 @@
-"""A pytest plugin: whatever the tests do, nothing of it is left but what lies in build/.
+"""A pytest plugin: the tests leave nothing behind except in build/.
 
-No process goes on when they have ended, no file is new beside the sources, and none is left
-where temporary files go: for that, all that the tests start has a folder of its own. Else
-the run fails, and says what is left.
+When they have ended, no process of theirs runs, no file is new beside the sources, and none
+is left where temporary files go: for that, everything that the tests start gets a folder of
+its own. Otherwise the run fails, and says what is left.
 """
 
 import ctypes
@@ -37,7 +37,7 @@ def _sources():
 
 
 def _children():
-    """Processes that have lost their parent become ours, too: {id: command line}."""
+    """Processes that are ours, also by adoption from a parent that has ended: {id: command line}."""
     found = {}
     for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
         try:
