@@ -7,7 +7,7 @@ import sys
 COMMANDS = {
     "record": ("recorder.record", "what the CPU does, step by step, as a recording"),
     "judge": ("judge.check_crossings", "hold recordings against Intel's rules, and Bochs against QEMU"),
-    "attack": ("attacks.attack", "whatever ring 3 may try, in both emulators"),
+    "attack": ("attacks.command", "whatever ring 3 may try, in both emulators"),
     "soak": ("soak.soak", "both emulators at full speed, with mistakes"),
     "soak-timer": ("soak.timer", "a million interruptions of procs that watch their registers"),
     "bench": ("costs.bench", "what a switch and a boot cost"),

@@ -1,9 +1,9 @@
 """A game in an emulator, attacked by its own proc A, again and again.
 
-    with Siege("bochs", program, codes) as siege:
-        siege.attack(attack, number)    what was not as expected of an attack; empty if all was
-        siege.random(number)            what it did that no code in proc A may do; how it ended
-    besiege("qemu", program, attacks), at_random(program, seed, 500)    many, one after the other
+    with Game("bochs", program, codes) as game:
+        game.attack(attack, number)    what was not as expected of an attack; empty if all was
+        game.random(number)            what it did that no code in proc A may do; how it ended
+    try_all("qemu", program, attacks), at_random(program, seed, 500)    many, one after the other
 
 The floppy is the one that ships, and nothing of the program is changed. The attacks' code
 lies in memory that the program does not use; a debugger stops whenever ring 0 asks for a
@@ -19,7 +19,9 @@ import struct
 import tempfile
 
 from ringside.emulators import machines
-from ringside.attacks.attacks import EXCEPTIONS, assembled, layout, means, random_codes, stride
+from ringside.attacks.assembler import assembled, layout, stride
+from ringside.attacks.attack import EXCEPTIONS, means
+from ringside.attacks.fuzzer import random_codes
 from ringside.emulators.debuggers import BASE, Bochs, Qemu
 from ringside.programs import PUSHED
 
@@ -79,7 +81,7 @@ def ret_of_key_pressed(program):
     return int(re.search(r"^ *([0-9a-f]+):.*\tret", body, re.M).group(1), 16)
 
 
-class Siege:
+class Game:
     def __init__(self, emulator, program, codes, model=None):
         self.emulator, self.program = emulator, program
         self.codes = codes
@@ -391,7 +393,7 @@ class Siege:
 
 # ---- many attacks, with a new game whenever one is over
 
-def besiege(emulator, program, attacks):
+def try_all(emulator, program, attacks):
     """Gives (attack, what was not as expected of it), None for what is not to be run there."""
     size = at_once(program)
     for start in range(0, len(attacks), size):
@@ -400,37 +402,37 @@ def besiege(emulator, program, attacks):
 
 def _games(emulator, program, attacks):
     codes = assembled(program, attacks)
-    siege = None
+    game = None
     try:
         for number, attack in enumerate(attacks):
             if attack.left_out or attack.harmful and emulator == "qemu":
                 yield attack, None
                 continue
-            siege = siege or Siege(emulator, program, codes)
-            found = siege.attack(attack, number)
+            game = game or Game(emulator, program, codes)
+            found = game.attack(attack, number)
             yield attack, found
             if found:
-                siege.close()
-                siege = None
+                game.close()
+                game = None
     finally:
-        if siege:
-            siege.close()
+        if game:
+            game.close()
 
 
 def at_random(program, seed, count, model=MODELS[0]):
     """Gives (code, how A ended, what was not as it must be) for codes at random, in Bochs."""
     for start in range(0, count, GAME):
         codes = random_codes(program, f"{seed}.{start}", min(GAME, count - start))
-        siege = None
+        game = None
         try:
             for number, code in enumerate(codes):
-                siege = siege or Siege("bochs", program, codes, model)
+                game = game or Game("bochs", program, codes, model)
                 last = number == len(codes) - 1
-                found, end = siege.random(number, whole=last or number % WHOLE_EVERY == 0)
+                found, end = game.random(number, whole=last or number % WHOLE_EVERY == 0)
                 yield code, end, found
                 if found or end == BOTH:
-                    siege.close()
-                    siege = None
+                    game.close()
+                    game = None
         finally:
-            if siege:
-                siege.close()
+            if game:
+                game.close()
