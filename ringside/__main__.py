@@ -15,7 +15,7 @@ COMMANDS = {
     "tour": ("pages.tour", "four looks at a ring transition, and the way out"),
     "mistakes": ("pages.mistakes", "six famous mistakes, and what ring 0 says to them"),
     "docs": ("pages.docs", "fill the pages in docs/ from sources and runs"),
-    "pictures": ("pictures.pictures", "draw the crossings of a round trip"),
+    "pictures": ("pictures.command", "draw the crossings of a round trip"),
     "screenshot": ("pages.screenshot", "a picture of the screen"),
 }
 
