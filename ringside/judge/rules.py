@@ -8,6 +8,7 @@ EXEMPTIONS, at the end, are the bits in which an emulator is known to differ.
 import dataclasses
 import functools
 import re
+from typing import NamedTuple
 
 TABLE = """
 vol. 3A, 6.3.1, external interrupts; 6.3.2, maskable hardware interrupts; 6.8.1
@@ -271,12 +272,18 @@ ringside/recorder/recording.py
 """
 
 
-def _parse(table):
-    found, place = {}, None
+class Rule(NamedTuple):
+    place: str      # in the manual
+    sentence: str
+
+
+def _parse(table: str) -> dict[str, Rule]:
+    found: dict[str, Rule] = {}
+    place = ""
     for line in table.splitlines():
         if line.startswith(" "):
             name, sentence = line.split(maxsplit=1)
-            found[name] = (place, sentence)
+            found[name] = Rule(place, sentence)
         elif line:
             place = line
     return found
@@ -294,8 +301,8 @@ class Exemption:
     mask: int
     reason: str
 
-    def covers(self, emulator, rule, field):
-        return (emulator, rule) == (self.emulator, self.rule) and re.fullmatch(self.field, field)
+    def covers(self, emulator: str, rule: str, field: str) -> bool:
+        return (emulator, rule) == (self.emulator, self.rule) and re.fullmatch(self.field, field) is not None
 
 
 BUSY_LATE = "TCG fills TR's hidden part before it sets the busy bit"
@@ -319,7 +326,7 @@ EXEMPTIONS = (
 
 
 @functools.lru_cache(None)
-def exempt(emulator, rule, field):
+def exempt(emulator: str, rule: str, field: str) -> int:
     """The bits of a field in which an emulator is known to differ."""
     bits = 0
     for exemption in EXEMPTIONS:
@@ -333,7 +340,7 @@ class Otherwise:
     """A rule that is broken leads to something else than the manual's exception."""
     emulator: str
     rule: str
-    does: object    # another exception's vector; "nothing": goes on as if it were not; "something else"
+    does: int | str     # another exception's vector; "nothing": goes on as if it were not; "something else"
     reason: str
 
 
@@ -353,7 +360,7 @@ OTHERWISE = (
 )
 
 
-def otherwise(emulator, rule):
+def otherwise(emulator: str, rule: str) -> Otherwise | None:
     return next((entry for entry in OTHERWISE if (entry.emulator, entry.rule) == (emulator, rule)), None)
 
 
