@@ -53,7 +53,8 @@ class Program:
     pushed: dict[str, str] = dataclasses.field(default_factory=dict)  # what int has pushed (PUSHED), if it is not in `saved`
     spoilt: tuple[str, str] | tuple[()] = ()      # word of A's that, with that value, ends it at its next turn
     b_count: str = ""       # of B's turns: 64 bits; edi:esi unless given
-    b_has: dict[str, str] = dataclasses.field(default_factory=dict)   # in its registers at int 0x30; where nobody yields, in its loop
+    # What B has in its registers at int 0x30; in its loop, where a clock ends each turn.
+    b_has: dict[str, str] = dataclasses.field(default_factory=dict)
     untouched: dict[str, Span] = dataclasses.field(default_factory=dict)   # by nobody while they play: from, to
     late: tuple[str, ...] = ()        # descriptors that TCG only marks as accessed when an exception comes
     shared: tuple[str, ...] = ()      # of these, what A may touch after all, and by it end B

@@ -1,6 +1,7 @@
 """Interrupts of the hardware's, in recordings of TIMER: a step of their own, judged as Intel says, and the
 same in both emulators."""
 
+from ringside.emulators import registers
 from ringside.judge import compare
 from ringside.judge import judge
 import pytest
@@ -65,7 +66,7 @@ def test_in_bochs_five_words_are_the_interrupts_and_eight_are_the_handlers(fast)
     for before, step, after, following in interrupts(fast[0], "pusha"):
         top = fast[0]["base"] + before["tss"]["esp0"]
         pushed = [before["ss"]["selector"], before["esp"], before["eflags"], before["cs"]["selector"], before["eip"]]
-        registers = [before[name] if name != "esp" else after["esp"] for name in recording.GENERAL]
+        registers = [before[name] if name != "esp" else after["esp"] for name in registers.GENERAL]
         assert [access for access in step["accesses"] if access[0] == "write"] == [
             ["write", top - 4 * number, 4, value] for number, value in enumerate(pushed, 1)]
         assert step["accesses"][0][1] == before["idtr"]["base"] + 8 * IRQ_0

@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
+from ringside.emulators import registers
 from ringside.emulators.machines import ROOT
 
 from ringside.recorder import recording
@@ -99,7 +100,7 @@ def test_the_words_of_both_frames_are_the_recordings(told):
     state = told.steps[told.changed][1] if told.into else told.before
     assert tagged(told.picture, "word") == {
         f"{letter}.{name}": f"{value:08x}"
-        for letter in "AB" for name, value in zip(recording.FRAME_WORDS, state["frames"][letter])}
+        for letter in "AB" for name, value in zip(registers.FRAME_WORDS, state["frames"][letter])}
 
 
 def test_the_registers_are_the_recordings(told):

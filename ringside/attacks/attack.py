@@ -16,14 +16,31 @@ program are written as its names for them: "A_DATA", "CODE_BYTES + 8".
 """
 
 import dataclasses
+from typing import NamedTuple
 
 from ringside import programs
 
-EXCEPTIONS = {0: ("#DE", "divide error"), 1: ("#DB", "debug exception"), 3: ("#BP", "breakpoint"),
-              4: ("#OF", "overflow"), 5: ("#BR", "bound range exceeded"), 6: ("#UD", "invalid opcode"),
-              7: ("#NM", "device not available"), 10: ("#TS", "invalid TSS"),
-              11: ("#NP", "segment not present"), 12: ("#SS", "stack fault"),
-              13: ("#GP", "general protection"), 0x20: ("IRQ0", "the alarm")}
+
+class Named(NamedTuple):
+    """An exception or interrupt, in the log and on the screen."""
+    name: str
+    title: str
+
+
+EXCEPTIONS = {
+    0: Named("#DE", "divide error"),
+    1: Named("#DB", "debug exception"),
+    3: Named("#BP", "breakpoint"),
+    4: Named("#OF", "overflow"),
+    5: Named("#BR", "bound range exceeded"),
+    6: Named("#UD", "invalid opcode"),
+    7: Named("#NM", "device not available"),
+    10: Named("#TS", "invalid TSS"),
+    11: Named("#NP", "segment not present"),
+    12: Named("#SS", "stack fault"),
+    13: Named("#GP", "general protection"),
+    0x20: Named("IRQ0", "the alarm"),
+}
 TS, NP, SS, GP_VECTOR = 10, 11, 12, 13
 HERE, END, BEGIN = "here", "end", "begin"
 
@@ -39,7 +56,7 @@ class Expected:
     stray: str = ""         # what ring 0 has counted besides: "nmi", "spurious"
 
     def __str__(self):
-        name = EXCEPTIONS[self.vector][0] if self.vector is not None else "plays on"
+        name = EXCEPTIONS[self.vector].name if self.vector is not None else "plays on"
         text = f"{name}({self.error:04x})" if self.vector in (TS, NP, SS, GP_VECTOR) else name
         if (self.vector, self.at) == (6, END):
             text = "goes on"

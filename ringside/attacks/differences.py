@@ -6,12 +6,16 @@ Where a clock ends each turn, no proc yields: A waits for the clock instead (WAI
 that never yields plays on.
 """
 
+from collections.abc import Callable
 import dataclasses
 import re
+from typing import Any, NamedTuple
 
 from ringside.attacks.assembler import layout
-from ringside.attacks.attack import ALARM, BEGIN, END, Expected, GP, GP_VECTOR, HERE, NP, ON, SS, TS, gp
+from ringside.attacks.attack import ALARM, Attack, BEGIN, END, Expected, GP, GP_VECTOR, HERE, NP, ON, SS, TS, gp
 from ringside.attacks.table import TABLE, WAIT, YIELDS
+
+Changes = dict[str, Any]
 
 OF_RING_0 = "a cs of ring 0 in a context is ring 0's own mistake: a panic"
 NEIGHBOURS = "code and data are both threads': without them both would end"
@@ -41,44 +45,52 @@ def at_the_jump(attack):
     return {"expected": dataclasses.replace(attack.expected, vector=vector), "harmful": True}
 
 
-DIFFERENT = {   # program: {pattern of names: (fields, or what makes them of the attack, reason)}
+class Difference(NamedTuple):
+    """Without changes the attack is left out."""
+    changes: Changes | Callable[[Attack], Changes]     # to fields of the attack; or what makes them of it
+    reason: str
+
+
+DIFFERENT = {   # by program, and by a pattern of names
     "p_proc": {},
     "kstack": {
-        "in: the clock": ({"expected": ON}, OWNER),
-        "out: the clock, behind int 0x30": ({"expected": ON}, OWNER + ", and they are open at each of its turns"),
-        "write B's data": ({"code": "movl $0, 0x180", "expected": ON, "qemu": None, "harmful": False},
-                           "the threads' data are one segment: they are neighbours"),
-        "stos without an end": ({"code": "mov $-1, %ecx; mov $DATA_BYTES - 8, %edi; rep stosb"},
-                                "from the last bytes on, for the rest might be B's; QEMU would write over the guest"),
-        "descriptor: own (data|code) .*": ({}, NEIGHBOURS),
+        "in: the clock": Difference({"expected": ON}, OWNER),
+        "out: the clock, behind int 0x30": Difference({"expected": ON}, OWNER + ", and they are open at each of its turns"),
+        "write B's data": Difference(
+            {"code": "movl $0, 0x180", "expected": ON, "qemu": None, "harmful": False},
+            "the threads' data are one segment: they are neighbours"),
+        "stos without an end": Difference(
+            {"code": "mov $-1, %ecx; mov $DATA_BYTES - 8, %edi; rep stosb"},
+            "from the last bytes on, for the rest might be B's; QEMU would write over the guest"),
+        "descriptor: own (data|code) .*": Difference({}, NEIGHBOURS),
     },
     "userctx": {
-        "frame: cs (null|an LDT)": ({}, OF_RING_0),
-        "descriptor: own window absent": ({}, "each turn begins with this descriptor written anew"),
+        "frame: cs (null|an LDT)": Difference({}, OF_RING_0),
+        "descriptor: own window absent": Difference({}, "each turn begins with this descriptor written anew"),
     },
     "timer": {
-        "lock int 0x30": ({"qemu": NO_GATE}, NO_DOOR + ", and TCG does not mind lock there"),
-        "15 bytes of int 0x30": ({"code": "9: .fill 13, 1, 0x2e; int $0x30", "expected": NO_GATE}, NO_DOOR),
-        "16 bytes of int 0x30": ({"expected": GP}, ""),     # refused before there is a door or none
-        "int 0x30 as the last instruction": ({"expected": NO_GATE, "qemu": None}, NO_DOOR),
-        "TF, .*int 0x30": (lambda attack: {"code": attack.code.rpartition("; nop;")[0], "expected": NO_GATE}, NO_DOOR),
-        "frame: TF": ({"code": "1: jmp 1b"}, TICK),
+        "lock int 0x30": Difference({"qemu": NO_GATE}, NO_DOOR + ", and TCG does not mind lock there"),
+        "15 bytes of int 0x30": Difference({"code": "9: .fill 13, 1, 0x2e; int $0x30", "expected": NO_GATE}, NO_DOOR),
+        "16 bytes of int 0x30": Difference({"expected": GP}, ""),     # refused before there is a door or none
+        "int 0x30 as the last instruction": Difference({"expected": NO_GATE, "qemu": None}, NO_DOOR),
+        "TF, .*int 0x30": Difference(lambda attack: {"code": attack.code.rpartition("; nop;")[0], "expected": NO_GATE}, NO_DOOR),
+        "frame: TF": Difference({"code": "1: jmp 1b"}, TICK),
     },
     "hwtask": {
-        "frame: cs (null|an LDT)": ({}, TASK_OF_RING_0),
-        "frame: [defg]s ring 0's data": ({"code": YIELDS, "expected": Expected(TS, 0x10), "qemu": Expected(TS, 0x10, None)},
-                                         BEFORE),
-        "frame: [defg]s .*": (entered(TS), BEFORE),
-        "frame: [cs]s .*": (entered(TS, in_qemu=False), BETWEEN),
-        "frame: eip .*|int 0x30 as the last instruction": (entered(GP_VECTOR), BEFORE),
-        "descriptor: own window absent": (entered(NP), BEFORE),
-        "descriptor: own data absent": (entered(SS, in_qemu=False), BETWEEN),
-        "descriptor: own code absent": (entered(NP, in_qemu=False), BETWEEN),
-        "descriptor: .*": (entered(TS, in_qemu=False), BETWEEN),
+        "frame: cs (null|an LDT)": Difference({}, TASK_OF_RING_0),
+        "frame: [defg]s ring 0's data": Difference(
+            {"code": YIELDS, "expected": Expected(TS, 0x10), "qemu": Expected(TS, 0x10, None)}, BEFORE),
+        "frame: [defg]s .*": Difference(entered(TS), BEFORE),
+        "frame: [cs]s .*": Difference(entered(TS, in_qemu=False), BETWEEN),
+        "frame: eip .*|int 0x30 as the last instruction": Difference(entered(GP_VECTOR), BEFORE),
+        "descriptor: own window absent": Difference(entered(NP), BEFORE),
+        "descriptor: own data absent": Difference(entered(SS, in_qemu=False), BETWEEN),
+        "descriptor: own code absent": Difference(entered(NP, in_qemu=False), BETWEEN),
+        "descriptor: .*": Difference(entered(TS, in_qemu=False), BETWEEN),
     },
     "hwjump": {
-        "frame: [defg]s (?!ring 0's data$).*": (at_the_jump, AT_THE_JUMP),
-        "descriptor: own (data|window) .*": (at_the_jump, AT_THE_JUMP),
+        "frame: [defg]s (?!ring 0's data$).*": Difference(at_the_jump, AT_THE_JUMP),
+        "descriptor: own (data|window) .*": Difference(at_the_jump, AT_THE_JUMP),
     },
 }
 
@@ -89,9 +101,9 @@ def table(program):
 
 
 def different(program, attack):
-    for pattern, (fields, reason) in DIFFERENT[program.name].items():
+    for pattern, (changes, reason) in DIFFERENT[program.name].items():
         if re.fullmatch(pattern, attack.name):
-            fields = fields(attack) if callable(fields) else fields
+            fields = changes(attack) if callable(changes) else changes
             return dataclasses.replace(attack, **fields or {"left_out": reason}, why=reason)
     return without_yielding(attack) if program.ticks else attack
 

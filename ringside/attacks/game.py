@@ -108,8 +108,8 @@ class Game:
                     options.append(f"cpu: model={model}, ips=1000000")
                 self.machine = Bochs(image, options=options)
             else:
-                self.machine = Qemu(image, extra=[word for path, at in pieces for word in
-                                           ("-device", f"loader,file={path},addr={at:#x},force-raw=on")])
+                loaders = [f"loader,file={path},addr={at:#x},force-raw=on" for path, at in pieces]
+                self.machine = Qemu(image, extra=[word for loader in loaders for word in ("-device", loader)])
             self.machine.symbols = program.symbols
             try:
                 self._start()
@@ -332,7 +332,7 @@ class Game:
             yield f"no fault and end of A, but: {lines}"
             return
         fault = machines.fields(lines[0])
-        name = EXCEPTIONS[expected.vector][0]
+        name = EXCEPTIONS[expected.vector].name
         for key, value in (("proc", "A"), ("vector", f"{expected.vector:02x}"), ("name", name),
                            ("error", f"{expected.error:04x}"), ("means", means(self.program, expected.vector, expected.error))):
             if fault[key] != value:

@@ -78,8 +78,10 @@ sources  what one reads, to know all of the design
 gate     where the gate leads
 """
 DESIGNS = (
-    Design("6: general registers", "floors", INTS, None, lambda *_: 4 * (5 + 8), ("ringside/costs/floors.S",), "floor_general"),
-    Design("14: and segment registers", "floors", INTS, None, proc_state("frame"), ("ringside/costs/floors.S",), "floor_segments"),
+    Design("6: general registers", "floors", INTS, None, lambda *_: 4 * (5 + 8),
+           ("ringside/costs/floors.S",), "floor_general"),
+    Design("14: and segment registers", "floors", INTS, None, proc_state("frame"),
+           ("ringside/costs/floors.S",), "floor_segments"),
     Design("21: and C", "floors", INTS, None, proc_state("frame"), ("ringside/costs/floors.S", "switch.c"), "floor_c"),
     Design("P_PROC", "p_proc", INTS, None, proc_state("frame"),
            ("p_proc.S", "switch.c", "ring0/frame.h", "procs/first_frame.h")),
@@ -90,7 +92,8 @@ DESIGNS = (
     Design("HWJUMP", "hwjump", INTS, None, tss_and_stack,
            ("programs/hwtask/hwjump.S", "programs/hwtask/tasks.S", "programs/hwtask/tasks.c", "programs/hwtask/task.h")),
     Design("KSTACK", "kstack", dict.fromkeys("AB", "thread_int"), by_pointer("current", "thread_a"),
-           kept_on_the_stack, ("programs/kstack/kstack.S", "programs/kstack/schedule.c", "programs/kstack/thread.h", "ring0/frame.h")),
+           kept_on_the_stack,
+           ("programs/kstack/kstack.S", "programs/kstack/schedule.c", "programs/kstack/thread.h", "ring0/frame.h")),
     Design("USERCTX", "userctx", INTS, None, proc_state("user_context"),
            ("programs/userctx/userctx.S", "programs/userctx/run.S", "programs/userctx/main.c", "programs/userctx/context.h")),
     Design("FNCALL", "fncall", None, None, proc_state("user_context"),

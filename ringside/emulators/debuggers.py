@@ -81,7 +81,7 @@ def count(values):
     return values["edi"] << 32 | values["esi"]
 
 
-class _Handles:
+class Handles:
     """What follows from read, write, set and step, whatever the emulator."""
 
     symbols = SYMBOLS
@@ -112,7 +112,7 @@ class _Handles:
         return frame(self.read(self.linear("proc_" + letter), FRAME_BYTES))
 
 
-class Qemu(_Handles, machines.Qemu):
+class Qemu(Handles, machines.Qemu):
     """Stands still at the first instruction of the BIOS until run_to or go.
 
     A microsecond of the machine is one instruction, however long it takes, as in
@@ -217,7 +217,7 @@ class Qemu(_Handles, machines.Qemu):
         self._answer()
 
 
-class Bochs(_Handles, machines.Bochs):
+class Bochs(Handles, machines.Bochs):
     """Stands still at the first instruction of the BIOS until run_to or go."""
 
     def __init__(self, *args, magic=False, **options):

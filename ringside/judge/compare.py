@@ -16,6 +16,7 @@ import functools
 import re
 import typing
 
+from ringside.emulators import registers
 from ringside.recorder import recording
 from ringside.judge.cpu import ACCESSED, AF, ALL, CF, OF, PE, PF, SF, ZF, parts
 
@@ -85,7 +86,7 @@ def row_of(selector):
 
 
 ALLOWED = (
-    Allowed("left by the BIOS", "|".join(recording.GENERAL), lambda pair, field: pair.left.get(field, 0),
+    Allowed("left by the BIOS", "|".join(registers.GENERAL), lambda pair, field: pair.left.get(field, 0),
             "two BIOSes leave different things in registers, and in the masks of the interrupt controllers, until the "
             "program first writes there; or when it has saved them and takes them back"),
     Allowed("saved from the BIOS", r"(stack|frames\.ring 0)\.\d+", lambda pair, field: ALL * pair.is_copy(field),
@@ -125,7 +126,7 @@ def allowed(field):
 class Pair:
     def __init__(self, bochs, qemu):
         self.now = bochs, qemu
-        self.left = {name: bochs[name] ^ qemu[name] for name in recording.GENERAL}
+        self.left = {name: bochs[name] ^ qemu[name] for name in registers.GENERAL}
         self.copies = set()         # what the two had in a register, while it was left over
         self.cr0_read = {}          # general register -> bits that may differ
         self.time = {}              # eax and eflags -> bits that may differ
@@ -149,9 +150,9 @@ class Pair:
         back = re.match(r"pop %(e\w\w)$", step["text"])
         switched = bochs["tr"]["selector"] != old[0]["tr"]["selector"] != 0     # not by ltr
         if switched:
-            self.loaded_by_task.update(row_of(bochs[name]["selector"]) for name in recording.SEGMENTS)
+            self.loaded_by_task.update(row_of(bochs[name]["selector"]) for name in registers.SEGMENTS)
         all_back = switched or step["text"] == "popa"
-        for name in back.groups() if back else recording.GENERAL if all_back else ():
+        for name in back.groups() if back else registers.GENERAL if all_back else ():
             if (bochs[name], qemu[name]) in self.copies:
                 self.left[name] = bochs[name] ^ qemu[name]
         if step["text"] in ("in $0x21,%al", "in $0xa1,%al"):

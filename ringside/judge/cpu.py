@@ -266,7 +266,7 @@ class Descriptor:
 
 class Bound(NamedTuple):
     """A number that is just good enough."""
-    rule: str | None        # None: of the next demand
+    rule: str               # "": of the next demand
     field: str              # of the state before
     mask: int
     wrong: int              # in these bits, it would change the model's mind
@@ -358,7 +358,7 @@ class Cpu:
 
     def bound(self, field: str, mask: int, wrong: int) -> None:
         if 0 <= wrong <= mask and field not in self.expected:
-            self.bounds.append(Bound(None, field, mask, wrong))
+            self.bounds.append(Bound("", field, mask, wrong))
 
     def bound_memory(self, linear: int, first: int, count: int, wrong: int) -> None:
         for fields, unit, skip in self.memory.words(linear, 8):

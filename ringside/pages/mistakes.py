@@ -154,6 +154,7 @@ def answers_table(raw):
     def refused(at):
         return "nothing" if not raw[at] else "an answer"
     rate = number(40, 4) - number(36, 4)
+    told = "two numbers, the second larger" if rate > 0 else "the same number twice"
     return f"""
 | instruction | told A | which is |
 |---|---|---|
@@ -162,7 +163,7 @@ def answers_table(raw):
 | `sldt` | `{number(24, 2):04x}` | the selector of A's LDT |
 | `str` | `{number(28, 2):04x}` | the selector of the TSS |
 | `smsw` | `{number(32, 2):04x}` | the lower half of CR0: PE, and the bits that keep the FPU off |
-| `rdtsc` | {'two numbers, the second larger' if rate > 0 else 'the same number twice'} | a clock that counts the CPU's own ticks |
+| `rdtsc` | {told} | a clock that counts the CPU's own ticks |
 | `lar` of A's data | `{number(44, 4):08x}` | access byte and size bit of the descriptor |
 | `lsl` of A's data | `{number(48, 4):08x}` | the limit of the segment |
 | `lar` of ring 0's data | {refused(52)} | ZF is 0: not for ring 3 |

@@ -7,7 +7,7 @@ import textwrap
 
 from ringside.pictures.crossings import CPU_WORDS, FRAME_BYTES, frame_range
 from ringside.pictures.svg import KEY_WIDTH, Svg
-from ringside.recorder.recording import FRAME_WORDS
+from ringside.emulators.registers import FRAME_WORDS
 
 TITLES = ("Out, for the first time: iret into proc A", "In: proc A's int 0x30", "Out: iret into proc B",
           "In: proc B's int 0x30", "Out: iret back into proc A")

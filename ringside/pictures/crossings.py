@@ -8,7 +8,7 @@
 import dataclasses
 
 from ringside.recorder import recording
-from ringside.recorder.recording import FRAME_WORDS
+from ringside.emulators.registers import FRAME_WORDS
 
 FRAME_BYTES = 4 * len(FRAME_WORDS)
 CPU_WORDS = 5  # of them: what int pushes and iret pops

@@ -2,7 +2,7 @@
 
 from ringside.pictures.crossings import CPU_WORDS
 from ringside.pictures.svg import KEY_WIDTH, Svg
-from ringside.recorder.recording import FRAME_WORDS
+from ringside.emulators.registers import FRAME_WORDS
 
 CAPTION_OVERVIEW = ("Five ring crossings. In each the CPU moves five words by itself, to or from the frame "
                     "at whose end esp0 points.")

@@ -60,9 +60,7 @@ import json
 import os
 from typing import Any, NamedTuple
 
-from ringside.emulators.registers import FRAME_WORDS as FRAME_WORDS, TSS_WORDS as TSS_WORDS
-from ringside.emulators.registers import GENERAL as GENERAL, NUMBERS as NUMBERS
-from ringside.emulators.registers import SEGMENTS as SEGMENTS, SELECTORS as SELECTORS
+from ringside.emulators.registers import NUMBERS, SELECTORS
 
 Path = str | os.PathLike[str]
 

@@ -29,7 +29,7 @@ import time
 from ringside.emulators import debuggers
 from ringside.emulators import machines
 from ringside.emulators.machines import ROOT
-from ringside.emulators.debuggers import FRAME_BYTES, PUSHED_BY_INT, SYMBOLS, linear
+from ringside.emulators.debuggers import PUSHED_BY_INT, SYMBOLS, linear
 
 # What must be in the log for each mistake: exception, error code.
 KINDS = {1: "#DE 0000", 2: "#GP 0000", 3: "#GP 010a", 4: "#GP 0010", 5: "#NM 0000", 6: "IRQ0 0000"}

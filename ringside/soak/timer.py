@@ -18,8 +18,9 @@ from ringside.emulators import steady
 
 WORK = machines.BUILD / "soak"
 FIRST_LOOK, LIMIT = 10, 7200  # 2^10 switches; seconds
-TURNS_APART = 2  # at most, however long it takes; and as many more for each look, whose two stops
-                 # may cut a turn short: QEMU's clock leaps to the next tick then
+# At most, however long it takes; and as many more for each look, whose two stops may cut a turn
+# short: QEMU's clock leaps to the next tick then.
+TURNS_APART = 2
 STACK = {"a": (0x0f, 256), "b": (0x27, 256)}
 PUSHED = debuggers.PUSHED_BY_INT + 8 * 4  # behind pusha, where Bochs sees a breakpoint
 
