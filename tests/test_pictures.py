@@ -71,7 +71,7 @@ class Told:
         direction = 1 if self.into else -1
         self.gate = []
         for number in range(self.place + direction, len(self.steps) if self.into else -1, direction):
-            if re.match("lds|mov .*,%esp$", self.steps[number][2]["text"]):
+            if re.match("lds|(lea|mov) .*,%esp$", self.steps[number][2]["text"]):
                 self.changed = number
                 break
             self.gate.append(self.steps[number])

@@ -82,7 +82,10 @@ DESIGNS = (
            ("ringside/costs/floors.S",), "floor_general"),
     Design("14: and segment registers", "floors", INTS, None, proc_state("frame"),
            ("ringside/costs/floors.S",), "floor_segments"),
-    Design("21: and C", "floors", INTS, None, proc_state("frame"), ("ringside/costs/floors.S", "switch.c"), "floor_c"),
+    Design("20: C that does not return", "floors", INTS, None, proc_state("frame"),
+           ("ringside/costs/floors.S", "ringside/costs/floor_leave.c"), "floor_leaves"),
+    Design("21: C that returns", "floors", INTS, None, proc_state("frame"),
+           ("ringside/costs/floors.S", "switch.c"), "floor_c"),
     Design("P_PROC", "p_proc", INTS, None, proc_state("frame"),
            ("p_proc.S", "switch.c", "ring0/frame.h", "procs/first_frame.h")),
     Design("TIMER", "timer", None, by_esp0, proc_state("frame"),
@@ -152,7 +155,8 @@ def own_folder():
 @functools.lru_cache
 def grafted():
     """A copy of the floppy with the floors on it (ringside/costs/floors.S)."""
-    return graft.Graft(own_folder().name, pathlib.Path(__file__).with_name("floors.S"))
+    here = pathlib.Path(__file__)
+    return graft.Graft(own_folder().name, here.with_name("floors.S"), before=[here.with_name("floor_leave.c")])
 
 
 class FreeQemu(debuggers.Qemu):

@@ -1,6 +1,6 @@
 """Copies of the floppy with code of our own beside P_PROC, or another program.
 
-    graft = Graft(directory, path)
+    graft = Graft(directory, path)          or Graft(directory, path, before=[path, ...])
     graft.image, graft.elf     the floppy, and the names on it
 """
 
@@ -16,12 +16,12 @@ PLACE = 0x8000  # offset in the program's segment, beyond all that the program u
 
 
 class Graft:
-    """A source at PLACE; what it has in a section .hook.NAME lies at that name of the program."""
+    """A source at PLACE, behind those before it; what it has in a section .hook.NAME lies at that name of the program."""
 
-    def __init__(self, directory, source, program="p_proc"):
+    def __init__(self, directory, source, program="p_proc", before=()):
         self.program = program
         self.directory = pathlib.Path(directory)
-        self.source = source
+        self.sources = (*before, source)
         self.image, self.elf = self.directory / "cases.img", self.directory / "cases.elf"
         self._assemble()
         hooks = self._hooks()
@@ -34,16 +34,17 @@ class Graft:
             raise SystemExit(f"{command[0]} failed:\n{run.stderr}")
 
     def _assemble(self):
-        """The source, linked to the names of the program."""
+        """The sources, linked to the names of the program."""
         compiler, linker, *flags = (machines.BUILD / "how").read_text().split()
         program = machines.BUILD / f"{self.program}.elf"
-        object_file, self.code = self.directory / "graft.o", self.directory / "graft.elf"
-        self._run(compiler, *(f.replace("-I.", f"-I{machines.ROOT}") for f in flags),
-                  "-c", self.source, "-o", object_file)
+        objects = [self.directory / f"graft{number}.o" for number in range(len(self.sources))]
+        self.code = self.directory / "graft.elf"
+        for source, made in zip(self.sources, objects):
+            self._run(compiler, *(f.replace("-I.", f"-I{machines.ROOT}") for f in flags), "-c", source, "-o", made)
         symbols = machines.symbols(program)
-        hooks = [f"--section-start=.hook.{name}={symbols[name]:#x}" for name in self._hook_names(object_file)]
+        hooks = [f"--section-start=.hook.{name}={symbols[name]:#x}" for name in self._hook_names(objects[-1])]
         self._run(linker, "-m", "elf_i386", f"-Ttext={PLACE:#x}", "-e", "setup", *hooks,
-                  f"--just-symbols={program}", "-o", self.code, object_file)
+                  f"--just-symbols={program}", "-o", self.code, *objects)
 
     @staticmethod
     def _hook_names(object_file):
