@@ -9,7 +9,7 @@ import subprocess
 
 from ringside.attacks import differences, families, game, table
 from ringside.emulators import machines
-from ringside import programs
+from ringside.recorder import programs
 import pytest
 
 EMULATORS = ("bochs", "qemu")

@@ -6,7 +6,7 @@ from ringside.emulators import debuggers
 from ringside.judge import judge
 from ringside.emulators import machines
 from ringside.judge import mutate
-from ringside import programs
+from ringside.recorder import programs
 import pytest
 from ringside.recorder import record, recording
 

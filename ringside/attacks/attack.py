@@ -18,7 +18,7 @@ program are written as its names for them: "A_DATA", "CODE_BYTES + 8".
 import dataclasses
 from typing import NamedTuple
 
-from ringside import programs
+from ringside.recorder import programs
 
 
 class Named(NamedTuple):

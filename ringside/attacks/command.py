@@ -23,7 +23,7 @@ import collections
 import sys
 import time
 
-from ringside import programs
+from ringside.recorder import programs
 from ringside.attacks import differences
 from ringside.attacks import families
 from ringside.attacks import game

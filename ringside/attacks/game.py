@@ -11,7 +11,7 @@ key. There it ends A if it still lives (what is saved of it gets a cs of zero, o
 beyond its code), points the base of A's code segment at the next attack, and answers with
 the key that starts A anew. When ring 0 asks again, A has had its turn, and many more if it
 wanted them (where a clock takes turns away, that is LOOKS later, unless A has ended). What
-is to be known of the program for that, ringside/programs.py tells.
+is to be known of the program for that, ringside/recorder/programs.py tells.
 """
 
 import re
@@ -23,7 +23,7 @@ from ringside.attacks.assembler import assembled, layout, stride
 from ringside.attacks.attack import EXCEPTIONS, means
 from ringside.attacks.fuzzer import random_codes
 from ringside.emulators.debuggers import BASE, Bochs, Qemu
-from ringside.programs import PUSHED
+from ringside.recorder.programs import PUSHED
 
 CODES_AT = 0x200000  # linear; the program ends far below
 PIECE = 0x20000  # bytes: Bochs puts no larger image into memory as one, and four of them

@@ -28,7 +28,7 @@ from ringside.judge import judge
 from ringside.emulators import machines
 from ringside.judge import mutate
 from ringside.judge.cpu import Fact
-from ringside import programs
+from ringside.recorder import programs
 from ringside.recorder import record
 from ringside.recorder import recording
 from ringside.recorder.recording import Recording, State, Step

@@ -19,7 +19,7 @@ step of its own. In Bochs no recording begins at the first instruction of its ha
 the debugger does not stop.
 
 What a recording is, is said in ringside/recorder/recording.py; what is to be known of each program, in
-ringside/programs.py.
+ringside/recorder/programs.py.
 """
 
 import argparse
@@ -38,7 +38,7 @@ from typing import Any, NamedTuple
 from ringside.emulators import registers
 from ringside.emulators import debuggers
 from ringside.emulators import machines
-from ringside import programs
+from ringside.recorder import programs
 from ringside.recorder import recording
 from ringside.recorder.recording import Access, Recording, State, Step
 
