@@ -18,13 +18,13 @@ import subprocess
 import tempfile
 import time
 
+from ringside.emulators.registers import FLAGS, Segment, Table, of_qemu
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 FLOPPY = BUILD / "floppy.img"
 PROGRAM = BUILD / "p_proc.elf"
 BASE = 0x10000  # linear address of a program's offset 0 when the floppy booted it
-
-Segment = collections.namedtuple("Segment", "selector base limit flags")
 
 
 class Missing(AssertionError):
@@ -261,18 +261,8 @@ class Qemu(_Machine):
         self.qmp("screendump", filename=str(png), format="png")
 
     def registers(self):
-        """eax … eip, eflags, cpl, cr0 … as numbers; cs … gs, tr, ldtr, gdtr, idtr as Segments."""
-        text = self.hmp("info registers")
-        found = {name.lower(): int(value, 16)
-                 for name, value in re.findall(r"\b(E[A-Z]{2}|CR\d|DR\d|CPL|HLT)=([0-9a-f]+)", text)}
-        found["eflags"] = found.pop("efl")
-        for name, *numbers in re.findall(r"^(\w\w|LDT) *=(\w{4}) (\w{8}) (\w{8}) (\w{8})", text, re.M):
-            selector, base, limit, flags = (int(number, 16) for number in numbers)
-            found[name.lower()] = Segment(selector, base, limit, flags & 0xf0ff00)
-        found["ldtr"] = found.pop("ldt")
-        for name, base, limit in re.findall(r"^(GDT|IDT)= +(\w{8}) (\w{8})", text, re.M):
-            found[name.lower() + "r"] = Segment(None, int(base, 16), int(limit, 16), None)
-        return found
+        """eax … eip, eflags, cpl, cr0 … as numbers; cs … gs, tr, ldtr as Segments; gdtr, idtr as Tables."""
+        return of_qemu(self.hmp("info registers"))
 
     def wait_exit(self, timeout=20):
         """Waits until the machine has ended by itself; returns QEMU's exit code."""
@@ -406,7 +396,7 @@ class Bochs(_BochsMachine):
         return found
 
     def sreg(self):
-        """cs … gs, tr, ldtr, gdtr, idtr as Segments."""
+        """cs … gs, tr, ldtr as Segments; gdtr, idtr as Tables."""
         out = self.cmd("sreg")
         found = {}
         for name, *numbers in re.findall(r"^(\w+):0x(\w+), dh=0x(\w+), dl=0x(\w+)", out, re.M):
@@ -415,9 +405,9 @@ class Bochs(_BochsMachine):
             limit = high & 0xf0000 | low & 0xffff
             if high & 0x800000:  # counted in pages
                 limit = limit << 12 | 0xfff
-            found[name] = Segment(selector, base, limit, high & 0xf0ff00)
+            found[name] = Segment(selector, base, limit, high & FLAGS)
         for name, base, limit in re.findall(r"^(gdtr|idtr):base=0x(\w+), limit=0x(\w+)", out, re.M):
-            found[name] = Segment(None, int(base, 16), int(limit, 16), None)
+            found[name] = Table(int(base, 16), int(limit, 16))
         return found
 
     def registers(self):
