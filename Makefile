@@ -29,13 +29,14 @@ CPPFLAGS = -I. -I$B
 CFLAGS   = $(TARGET) -march=i386 -mregparm=3 -std=gnu11 -Os -g \
 	-ffreestanding -fomit-frame-pointer -fno-pic -fno-pie -fno-stack-protector \
 	-fcf-protection=none -fno-asynchronous-unwind-tables \
-	-mgeneral-regs-only -Wall -Wextra -Werror
+	-mgeneral-regs-only -Wall -Wextra -Wmissing-declarations -Wmissing-prototypes \
+	-Wredundant-decls -Werror
 
 IMAGE  = $B/floppy.img
 # A program is its own sources, and what it shares with others.  (FRAMES: with those
 # whose procs live in frames.)
-COMMON = ring0/cause.c show/clocks.c ring0/enter.S show/explain.c ring0/leave.S show/look.c \
-	ring0/machine.c show/pace.c ring0/panic.S ring0/panic.c show/report.c show/screen.c \
+COMMON = ring0/cause.c show/clocks.c ring0/door.c ring0/enter.S show/explain.c ring0/leave.S \
+	show/look.c ring0/machine.c show/pace.c ring0/panic.S ring0/panic.c show/last_words.c show/report.c show/screen.c \
 	ring0/stop.S show/text.c ring0/watchdog.c show/window.c show/words.c
 FRAMES = $(addprefix procs/, fault.S fault.c panel.c procs.c watch.c)
 
@@ -46,7 +47,7 @@ timer  = programs/timer/timer.S programs/timer/clock.c switch.c $(FRAMES) \
 	$(filter-out ring0/watchdog.c, $(COMMON))
 HWTASK = $(addprefix programs/hwtask/, tasks.S tasks.c watch.c panel.c) \
 	$(filter-out show/words.c, $(COMMON))
-hwtask = programs/hwtask/hwtask.S $(HWTASK)
+hwtask = programs/hwtask/hwtask.S $(filter-out ring0/door.c, $(HWTASK))
 hwjump = programs/hwtask/hwjump.S $(HWTASK)
 
 menu = programs/menu/menu.S ring0/stop.S
@@ -124,15 +125,18 @@ bochs-headless: $(IMAGE)
 	@scripts/bochs --headless $(START)
 
 # ---- on real machines -----------------------------------------------------
-#: make iso             a CD that boots, build/ringpong.iso
+#: make iso             a CD that boots, and from a stick too: build/ringpong.iso
 #: make usb             how to write a USB stick; DEVICE=/dev/sdX writes it, after it has asked
 
 DEVICE =
 
 .PHONY: iso usb
 iso: $B/ringpong.iso
-$B/ringpong.iso: $(IMAGE) floppy.img.in scripts/mkiso
-	scripts/mkiso floppy.img.in $(IMAGE) $@
+$B/ringpong.iso: $(IMAGE) floppy.img.in scripts/mkiso $B/mbr.bin
+	scripts/mkiso floppy.img.in $(IMAGE) $B/mbr.bin $@
+$B/mbr.bin: $B/scripts/mbr.S.o
+	$(LD) -m elf_i386 -Ttext 0x600 -e _start -o $B/mbr.elf $<
+	$(OBJCOPY) -O binary -j .text $B/mbr.elf $@
 usb: $(IMAGE)
 	@scripts/usb $(if $(DEVICE),'$(DEVICE)')
 
@@ -143,9 +147,10 @@ usb: $(IMAGE)
 #: make record          what the CPU does, step by step: build/recording-bochs.json
 #: make check-crossings every crossing, held against Intel's rules
 #: make pictures        docs/pictures/, drawn from a recording
+#: make rooms           docs/pictures/rooms.svg: how the rooms of the project hang together
 #: make docs            the numbers and listings in docs/, from runs
 
-.PHONY: tour faults debug record check-crossings pictures docs
+.PHONY: tour faults debug record check-crossings pictures rooms docs
 tour: $(IMAGE)
 	@scripts/need bochs
 	@scripts/ringside tour
@@ -162,6 +167,8 @@ check-crossings: $(IMAGE)
 pictures: $(IMAGE)
 	@scripts/need bochs
 	scripts/ringside pictures
+rooms:
+	scripts/ringside rooms
 docs: $(IMAGE)
 	@scripts/need bochs
 	scripts/ringside docs

@@ -6,7 +6,7 @@
  * All functions: ring 0, any stack, interrupts off.
  */
 #include "watchdog.h"
-#include "show/look.h"
+#include "door.h"
 #include "machine.h"
 
 enum { PATIENCE = 18 };		/* alarms; together a second */

@@ -16,6 +16,7 @@ COMMANDS = {
     "mistakes": ("pages.mistakes", "six famous mistakes, and what ring 0 says to them"),
     "docs": ("pages.docs", "fill the pages in docs/ from sources and runs"),
     "pictures": ("pictures.command", "draw the crossings of a round trip"),
+    "rooms": ("pictures.rooms", "draw how the rooms of the project hang together"),
     "screenshot": ("pages.screenshot", "a picture of the screen"),
 }
 

@@ -89,7 +89,7 @@ TYPOS = [
     ("date", "date 2026-11-20 24:00:00", "date: expected YYYY-MM-DD HH:MM:SS"),
     ("date", "date 1979-12-31 12:00:00", "from 1980 to 2099"),
     ("boot", "boot none.bin", 'no file {build}/none.bin: build it with "make {build}/none.bin"'),
-    ("boot", "boot p_proc.com", "boot: expected a sector of 512 bytes"),
+    ("boot", "boot p_proc.com", "boot: expected two sectors of 512 bytes"),
     ("file", "file p_proc.com p_proc.com", "file: expected an 8.3 name"),
     ("file", "file P_PROC.COMM p_proc.com", "file: expected an 8.3 name"),
     ("file", "file P_PROC.COM", "file: expected an 8.3 name and a source"),
@@ -122,10 +122,10 @@ def test_a_file_twice_and_a_line_missing_are_told(tmp_path):
 
 
 def test_a_boot_sector_that_is_none_is_told(tmp_path):
-    sector = (machines.BUILD / "boot.bin").read_bytes()
+    boot = (machines.BUILD / "boot.bin").read_bytes()
     shutil.copytree(machines.BUILD, tmp_path / "build", ignore=shutil.ignore_patterns("pytest"))
-    cases = [(sector[:511], "has 511"), (sector[:510] + b"UU", "it ends in 5555"),
-             (sector[:24] + b"\x0a" + sector[25:], "offset 24 is 0a, should be 12")]
+    cases = [(boot[:1023], "has 1023 bytes"), (boot[:510] + b"UU" + boot[512:], "there is 5555"),
+             (boot[:24] + b"\x0a" + boot[25:], "offset 24 is 0a, should be 12")]
     for content, message in cases:
         (tmp_path / "build/boot.bin").write_bytes(content)
         made = run("scripts/mkfloppy", DESCRIPTION, tmp_path / "build/new.img")
@@ -151,7 +151,7 @@ def test_shellcheck_has_no_remarks():
 def test_a_missing_tool_is_named_with_its_package(path_without):
     lacking = path_without("mformat", "mcopy", "qemu-system-i386", "bochs", "xorriso")
     for command, package in [(["scripts/mkfloppy", DESCRIPTION, "/dev/null", machines.BUILD], "mtools"),
-                             (["scripts/mkiso", DESCRIPTION, FLOPPY, "/dev/null"], "xorriso"),
+                             (["scripts/mkiso", DESCRIPTION, FLOPPY, "/dev/null", "/dev/null"], "xorriso"),
                              (["scripts/run"], "qemu-system-x86"), (["scripts/bochs"], "bochs")]:
         tried = run(*command, env=lacking)
         assert tried.returncode == 1

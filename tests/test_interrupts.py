@@ -10,7 +10,7 @@ from ringside.judge.cpu import IF, RF, Layout, flat
 
 IRQ_0 = 0x20
 FRAME_OF_PUSHA = slice(4, 12)   # words of a frame
-FULL_SPEED = b"\6"             # of TIMER, see clock.c
+FULL_SPEED = b"\6"             # of TIMER, see timer.S
 EMULATORS = ("bochs", "qemu")
 
 

@@ -47,7 +47,7 @@ ASK_MISTAKE = 2
 
 COM = machines.BUILD / "p_proc.com"
 COM_START = 0x100
-ROOT_DIRECTORY = 19 * 512
+ROOT_DIRECTORY = 20 * 512
 ENTRY_SUM = 20  # see boot.S
 
 
