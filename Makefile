@@ -114,15 +114,15 @@ tools:
 
 # What the floppy starts, in place of P_PROC.
 PROG  =
-START = $(if $(PROG),--start '$(PROG)')
+PROGRAM = $(if $(PROG),--program '$(PROG)')
 
 .PHONY: run bochs bochs-headless
 run: $(IMAGE)
-	@scripts/run $(START)
+	@scripts/run $(PROGRAM)
 bochs: $(IMAGE)
-	@scripts/bochs $(START)
+	@scripts/bochs $(PROGRAM)
 bochs-headless: $(IMAGE)
-	@scripts/bochs --headless $(START)
+	@scripts/bochs --headless $(PROGRAM)
 
 # ---- on real machines -----------------------------------------------------
 #: make iso             a CD that boots, and from a stick too: build/ringpong.iso
@@ -157,7 +157,7 @@ tour: $(IMAGE)
 faults: $(IMAGE)
 	@scripts/ringside mistakes
 debug: $(IMAGE)
-	@scripts/debug $(START)
+	@scripts/debug $(PROGRAM)
 record: $(IMAGE)
 	@scripts/need bochs
 	scripts/ringside record $(PROG:%=--program %)

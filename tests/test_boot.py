@@ -438,7 +438,7 @@ def test_every_file_has_its_sum(four_programs):
 def test_start_makes_a_copy_that_starts(program, name, four_programs, image):
     contents, original = four_programs
     before = original.read_bytes()
-    made = mkfloppy("--start", program, original, image)
+    made = mkfloppy("--program", program, original, image)
     assert made.returncode == 0, made.stderr
     assert original.read_bytes() == before
     copy = image.read_bytes()
@@ -453,6 +453,6 @@ def test_start_makes_a_copy_that_starts(program, name, four_programs, image):
     ("nothing", FLOPPY, "no NOTHING on "), ("readme.txt", FLOPPY, "expected a program like KSTACK"),
     ("*", FLOPPY, "expected a program like KSTACK"), ("p_proc", "nowhere.img", "no image nowhere.img")])
 def test_start_says_what_it_cannot(program, image, reason, tmp_path):
-    made = mkfloppy("--start", program, image, tmp_path / "copy.img")
+    made = mkfloppy("--program", program, image, tmp_path / "copy.img")
     assert made.returncode == 1 and reason in made.stderr
     assert not list(tmp_path.iterdir())

@@ -60,7 +60,7 @@ def sym(name, elf=PROGRAM):
 
 def floppy_that_starts(program, path):
     """A copy of the floppy, at path, that starts another of its programs: "kstack"."""
-    subprocess.run([ROOT / "scripts/mkfloppy", "--start", program.upper(), FLOPPY, path], check=True)
+    subprocess.run([ROOT / "scripts/mkfloppy", "--program", program.upper(), FLOPPY, path], check=True)
     return path
 
 
