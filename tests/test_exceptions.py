@@ -7,7 +7,7 @@ import re
 
 from ringside.emulators import machines
 import pytest
-from ringside.emulators.debuggers import (BASE, BOTH, GENERAL, NAMES, SEGMENTS, SYMBOLS, Bochs, Qemu, count, knowing,
+from ringside.emulators.debuggers import (BASE, BOTH, GENERAL, NAMES, SEGMENTS, SYMBOLS, Bochs, count, knowing,
                                           linear, patched)
 
 UD2 = b"\x0f\x0b"

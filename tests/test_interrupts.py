@@ -150,7 +150,6 @@ def test_an_instruction_that_seems_to_have_led_to_the_gate_is_a_finding(pair, co
 ], ids=["pop %ss", "mov %eax,%ss", "sti", "pop %ss refused", "pop %ds", "lss", "sti again", "nop"])
 def test_no_interrupt_comes_right_behind_a_new_ss_or_sti(pair, code, changes, broken):
     for made in pair:
-        number = next(number for number, step in enumerate(made["steps"]) if "interrupt" in step)
         previous = {"bytes": code, "changes": changes}
         assert broken_rules(made, previous=previous) == ({"interrupt-shadow"} if broken else set())
 

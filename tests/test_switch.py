@@ -6,7 +6,7 @@ import struct
 from ringside.emulators import machines
 import pytest
 from ringside.emulators.debuggers import (BASE, BOTH, COM, COM_START, FRAME_BYTES, GENERAL, NAMES, PUSHED_BY_INT,
-                       SYMBOLS, Qemu, count, linear)
+                                          SYMBOLS, Qemu, count, linear)
 
 A_CODE, A_DATA, A_SCREEN, B_CODE, B_DATA, B_SCREEN = 0x07, 0x0f, 0x17, 0x1f, 0x27, 0x2f
 A_LDT, B_LDT = 0x30, 0x38

@@ -9,7 +9,7 @@ from ringside.emulators import machines
 import pytest
 from ringside.emulators import steady
 from ringside.emulators.debuggers import (FRAME_BYTES, GENERAL, NAMES, ORDER, PUSHED_BY_INT, SEGMENTS, Bochs, count,
-                       knowing, patched)
+                                          knowing, patched)
 
 PROGRAM = "timer"
 EMULATORS = knowing(PROGRAM)

@@ -300,7 +300,7 @@ TRAPS = {
 
 @pytest.mark.parametrize("source, trap_num, error_code, eip", TRAPS.values(), ids=TRAPS)
 def test_a_trap_is_a_return_from_run_with_its_number_and_code(start, assemble, source, trap_num,
-                                                            error_code, eip):
+                                                             error_code, eip):
     pc = start(a=assemble(source))
     pc.run()
     pc.write_context("a", trap_num=0xdead, error_code=0xdead)
@@ -713,6 +713,7 @@ def test_sizes_are_what_the_page_says():
 
 def test_the_page_lists_every_error_of_a_context():
     said = set(re.findall(r"^\| `(.+?)` \|", PAGE.split("## What is refused")[1].split("\n## ")[0], re.M))
-    shape = {re.sub(r"^(cs|ss|ds|es|fs|gs): ", "cs: ", re.sub(r"(RPL|IOPL) \d", r"\1 0", re.sub(r"\b[0-9a-f]{4} is", "0013 is", error)))
+    shape = {re.sub(r"^(cs|ss|ds|es|fs|gs): ", "cs: ",
+                    re.sub(r"(RPL|IOPL) \d", r"\1 0", re.sub(r"\b[0-9a-f]{4} is", "0013 is", error)))
              for _, error in ERRORS.values()}
     assert {re.sub(r"^(cs|ss|ds|es|fs|gs): ", "cs: ", re.sub(r"(RPL|IOPL) \d", r"\1 0", error)) for error in said} == shape
