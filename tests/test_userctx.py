@@ -299,8 +299,8 @@ TRAPS = {
 
 
 @pytest.mark.parametrize("source, trap_num, error_code, eip", TRAPS.values(), ids=TRAPS)
-def test_a_trap_is_a_return_from_run_with_its_number_and_code(start, assemble, source, trap_num,
-                                                             error_code, eip):
+def test_a_trap_is_a_return_from_run_with_its_number_and_code(
+        start, assemble, source, trap_num, error_code, eip):
     pc = start(a=assemble(source))
     pc.run()
     pc.write_context("a", trap_num=0xdead, error_code=0xdead)
