@@ -5,6 +5,12 @@
 
 B = build
 
+# Interpreters are called by name: a checkout may have lost its execute bits.
+PYTHON = /usr/bin/python3
+
+# An exported one would lead the cd of a script elsewhere.
+unexport CDPATH
+
 ifdef CROSS
 CC      = $(CROSS)gcc
 else
@@ -15,10 +21,15 @@ OBJCOPY = $(CROSS)objcopy
 OBJDUMP = $(CROSS)objdump
 NM      = $(CROSS)nm
 
+# Debug information names a source by its place in the tree, not by where the tree was
+# when it was built (/ringpong is nowhere: GDB goes on to look in the folder it is in).
+SAME_NAMES = -ffile-prefix-map="$$PWD"=/ringpong
+
 # What gcc and clang spell differently: the target, and the oldest CPU that the
 # assembler is to allow.
 ifneq ($(findstring clang,$(CC)),)
 TARGET = -target i386-none-elf
+SAME_NAMES += -fdebug-compilation-dir=/ringpong
 else
 TARGET = -m32 -Wa,-march=i386
 endif
@@ -30,7 +41,12 @@ CFLAGS   = $(TARGET) -march=i386 -mregparm=3 -std=gnu11 -Os -g \
 	-ffreestanding -fomit-frame-pointer -fno-pic -fno-pie -fno-stack-protector \
 	-fcf-protection=none -fno-asynchronous-unwind-tables \
 	-mgeneral-regs-only -Wall -Wextra -Wmissing-declarations -Wmissing-prototypes \
-	-Wredundant-decls -Werror
+	-Wredundant-decls -Werror $(SAME_NAMES)
+
+# What a rule makes appears under its name when it is whole: two makes may run in one
+# tree at once.  NEW is where it is made.
+NEW  = $@.$$$$
+DONE = mv -f $(NEW) $@
 
 IMAGE  = $B/floppy.img
 # A program is its own sources, and what it shares with others.  (FRAMES: with those
@@ -65,44 +81,45 @@ help:
 #: make                 the floppy, build/floppy.img
 
 $(IMAGE): floppy.img.in scripts/mkfloppy $B/boot.bin $(PROGRAMS:%=$B/%.com)
-	scripts/mkfloppy floppy.img.in $@
+	sh scripts/mkfloppy floppy.img.in $@
 
 $B/boot.bin: $B/boot.S.o
-	$(LD) -m elf_i386 -Ttext 0x7c00 -e _start -o $B/boot.elf $<
-	$(OBJCOPY) -O binary -j .text $B/boot.elf $@
+	$(LD) -m elf_i386 -Ttext 0x7c00 -e _start -o $(NEW).elf $< && mv -f $(NEW).elf $B/boot.elf
+	$(OBJCOPY) -O binary -j .text $B/boot.elf $(NEW) && $(DONE)
 
 # Where the boot sector has the name of the file to start: MENU writes there.
 $B/boot_name.h: $B/boot.bin
-	$(NM) $B/boot.elf | awk '$$3 == "name" { print "#define BOOT_NAME 0x" $$1 }' > $@
+	$(NM) $B/boot.elf | awk '$$3 == "name" { print "#define BOOT_NAME 0x" $$1 }' > $(NEW) && $(DONE)
 $B/programs/menu/menu.S.o: $B/boot_name.h
 
 define LINK
 $B/$(program).elf: ring0/program.ld $($(program):%=$B/%.o)
-	scripts/link $$@ $$(NM) $$(LD) -m elf_i386 -T $$^
+	sh scripts/link $$@ $$(NM) $$(LD) -m elf_i386 -T $$^
 endef
 $(foreach program,$(PROGRAMS),$(eval $(LINK)))
 
 # A program as it goes to the floppy; its names, as Bochs wants them; and what
 # the assembler has made of it, for readers.
 $B/%.com: $B/%.elf
-	$(OBJCOPY) -O binary $< $@
-	$(NM) $< | awk '$$2 ~ /[TtDdBb]/ { print $$1, $$3 }' > $B/$*.sym
-	$(OBJDUMP) -d -M i386 $< > $B/$*.lst
+	$(NM) $< | awk '$$2 ~ /[TtDdBb]/ { print $$1, $$3 }' > $(NEW) && mv -f $(NEW) $B/$*.sym
+	$(OBJDUMP) -d -M i386 $< > $(NEW) && mv -f $(NEW) $B/$*.lst
+	$(OBJCOPY) -O binary $< $(NEW) && $(DONE)
 
 $B/%.o: % $B/how
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MT $@ -MF $(NEW).deps -c $< -o $(NEW) && \
+		mv -f $(NEW).deps $(@:.o=.d) && $(DONE)
 
 # Changes when the compiler or its options do, and everything is made anew.
 .PHONY: ask
 $B/how: ask | tools
 	@mkdir -p $B
 	@echo '$(CC) $(LD) $(CPPFLAGS) $(CFLAGS)' | cmp -s - $@ || \
-		echo '$(CC) $(LD) $(CPPFLAGS) $(CFLAGS)' > $@
+		{ echo '$(CC) $(LD) $(CPPFLAGS) $(CFLAGS)' > $(NEW) && $(DONE); }
 
 .PHONY: tools
 tools:
-	@scripts/need $(firstword $(CC)) $(LD) $(OBJCOPY) $(OBJDUMP) $(NM) mformat mcopy
+	@sh scripts/need $(firstword $(CC)) $(LD) $(OBJCOPY) $(OBJDUMP) $(NM) mformat mcopy
 
 -include $(wildcard $B/*.d $B/*/*.d $B/*/*/*.d)
 
@@ -112,17 +129,26 @@ tools:
 #: make bochs-headless  play in Bochs without a screen, print the log
 #:      PROG=kstack     with these, debug, record and attack: another program of the floppy
 
-# What the floppy starts, in place of P_PROC.
-PROG  =
+# What the floppy starts, in place of P_PROC. Targets that do not take it refuse it: it
+# would be lost without a word.
+PROG    =
+START   = $(if $(PROG),--program '$(PROG)')
 PROGRAM = $(if $(PROG),--program '$(PROG)')
+TAKE_PROG = run bochs bochs-headless tour debug record attack
+ifneq ($(filter-out p_proc P_PROC p_proc.com P_PROC.COM,$(PROG)),)
+REFUSE_PROG = $(filter-out all help clean $(TAKE_PROG),$(MAKECMDGOALS))
+ifneq ($(REFUSE_PROG),)
+$(error make $(firstword $(REFUSE_PROG)) does not take PROG=$(PROG): these do: $(TAKE_PROG))
+endif
+endif
 
 .PHONY: run bochs bochs-headless
 run: $(IMAGE)
-	@scripts/run $(PROGRAM)
+	@sh scripts/run $(PROGRAM)
 bochs: $(IMAGE)
-	@scripts/bochs $(PROGRAM)
+	@sh scripts/bochs $(PROGRAM)
 bochs-headless: $(IMAGE)
-	@scripts/bochs --headless $(PROGRAM)
+	@sh scripts/bochs --headless $(PROGRAM)
 
 # ---- on real machines -----------------------------------------------------
 #: make iso             a CD that boots, and from a stick too: build/ringpong.iso
@@ -133,12 +159,12 @@ DEVICE =
 .PHONY: iso usb
 iso: $B/ringpong.iso
 $B/ringpong.iso: $(IMAGE) floppy.img.in scripts/mkiso $B/mbr.bin
-	scripts/mkiso floppy.img.in $(IMAGE) $B/mbr.bin $@
+	sh scripts/mkiso floppy.img.in $(IMAGE) $B/mbr.bin $@
 $B/mbr.bin: $B/scripts/mbr.S.o
-	$(LD) -m elf_i386 -Ttext 0x600 -e _start -o $B/mbr.elf $<
-	$(OBJCOPY) -O binary -j .text $B/mbr.elf $@
+	$(LD) -m elf_i386 -Ttext 0x600 -e _start -o $(NEW).elf $< && mv -f $(NEW).elf $B/mbr.elf
+	$(OBJCOPY) -O binary -j .text $B/mbr.elf $(NEW) && $(DONE)
 usb: $(IMAGE)
-	@scripts/usb $(if $(DEVICE),'$(DEVICE)')
+	@sh scripts/usb $(if $(DEVICE),'$(DEVICE)')
 
 # ---- seeing it ------------------------------------------------------------
 #: make tour            four looks at a ring transition, and the way out
@@ -152,26 +178,27 @@ usb: $(IMAGE)
 
 .PHONY: tour faults debug record check-crossings pictures rooms docs
 tour: $(IMAGE)
-	@scripts/need bochs
-	@scripts/ringside tour
+	@sh scripts/need bochs
+	@$(PYTHON) scripts/ringside tour $(PROGRAM)
 faults: $(IMAGE)
-	@scripts/ringside mistakes
+	@sh scripts/need qemu-system-i386
+	@$(PYTHON) scripts/ringside mistakes
 debug: $(IMAGE)
-	@scripts/debug $(PROGRAM)
+	@sh scripts/debug $(PROGRAM)
 record: $(IMAGE)
-	@scripts/need bochs
-	scripts/ringside record $(PROG:%=--program %)
+	@sh scripts/need bochs
+	$(PYTHON) scripts/ringside record $(PROGRAM)
 check-crossings: $(IMAGE)
-	@scripts/need bochs qemu-system-i386
-	scripts/ringside judge
+	@sh scripts/need bochs qemu-system-i386
+	$(PYTHON) scripts/ringside judge
 pictures: $(IMAGE)
-	@scripts/need bochs
-	scripts/ringside pictures
+	@sh scripts/need bochs
+	$(PYTHON) scripts/ringside pictures
 rooms:
-	scripts/ringside rooms
+	$(PYTHON) scripts/ringside rooms
 docs: $(IMAGE)
-	@scripts/need bochs
-	scripts/ringside docs
+	@sh scripts/need bochs
+	$(PYTHON) scripts/ringside docs
 
 # ---- without rings --------------------------------------------------------
 #: make fncall          build/fncall/fncall: ping-pong by ret and call, in Linux
@@ -181,10 +208,12 @@ fncall: FNCALL_CC = $(if $(CROSS),cc,$(CC))
 fncall:
 	@case "$$(uname -sm)" in "Linux x86_64") ;; *) echo "make fncall: this program is for" \
 		"Linux on x86-64, not for $$(uname -sm): build it there" >&2; exit 1 ;; esac
-	@scripts/need $(firstword $(FNCALL_CC))
+	@sh scripts/need $(firstword $(FNCALL_CC))
 	@mkdir -p $B/fncall
 	$(FNCALL_CC) -std=gnu11 -O2 -g -fcf-protection=none -Wall -Wextra -Werror \
-		-o $B/fncall/fncall programs/fncall/run_fncall.S programs/fncall/proc.S programs/fncall/main.c
+		$(SAME_NAMES) -o $B/fncall/fncall.$$$$ \
+		programs/fncall/run_fncall.S programs/fncall/proc.S programs/fncall/main.c && \
+		mv -f $B/fncall/fncall.$$$$ $B/fncall/fncall
 
 # ---- testing and measuring ------------------------------------------------
 #: make attack          whatever ring 3 may try, and codes at random (9 minutes)
@@ -193,23 +222,26 @@ fncall:
 #: make soak            both emulators at full speed, with mistakes (SECONDS=60 each)
 #: make bench           every design in one table; what a boot takes (2 minutes)
 
-PYTEST = PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -q
+PYTEST = PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -q
 
 SECONDS = 60
+TEST_TOOLS = qemu-system-i386 bochs gdb dosbox Xvfb xdotool xorriso tmux
 
 .PHONY: attack test breakages soak bench
 attack: $(IMAGE)
-	@scripts/need bochs qemu-system-i386
-	@scripts/ringside attack $(PROG:%=--program %)
+	@sh scripts/need bochs qemu-system-i386
+	@$(PYTHON) scripts/ringside attack $(PROGRAM)
 test: $(IMAGE)
-	@scripts/need qemu-system-i386 bochs gdb dosbox Xvfb xdotool xorriso
+	@sh scripts/need $(TEST_TOOLS)
 	$(PYTEST) -n 2 tests
 breakages: $(IMAGE)
-	tests/breakages/run
+	@sh scripts/need $(TEST_TOOLS)
+	$(PYTHON) tests/breakages/run
 soak: $(IMAGE)
-	scripts/ringside soak --seconds $(SECONDS)
+	@sh scripts/need bochs qemu-system-i386
+	$(PYTHON) scripts/ringside soak --seconds $(SECONDS)
 bench: $(IMAGE)
-	scripts/ringside bench
+	$(PYTHON) scripts/ringside bench
 
 # ---- the rest -------------------------------------------------------------
 #: make screenshot      docs/screen.png and faults.png, pictures of the screen
@@ -218,7 +250,8 @@ bench: $(IMAGE)
 
 .PHONY: screenshot clean
 screenshot: $(IMAGE)
-	scripts/ringside screenshot switch docs/screen.png
-	scripts/ringside screenshot fault docs/faults.png
+	@sh scripts/need qemu-system-i386
+	$(PYTHON) scripts/ringside screenshot switch docs/screen.png
+	$(PYTHON) scripts/ringside screenshot fault docs/faults.png
 clean:
 	rm -rf $B

@@ -65,7 +65,7 @@ def start():
     for one in (Stop, Assembly, Ringpong, ReadWatch, AccessWatch, *COMMANDS):
         one()
     try:
-        gdb.execute(f"target remote | gdb/stub.py {os.environ['QEMU']}")
+        gdb.execute(f"target remote | /usr/bin/python3 gdb/stub.py {os.environ['QEMU']}")
     except gdb.error:
         say("debug: QEMU has not started; why not, it has said itself")
         gdb.execute("quit 1")

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Stands between GDB and QEMU, because GDB knows nothing of segments.
 
-usage, in GDB: target remote | gdb/stub.py QEMU [ARGUMENT ...]
+usage, in GDB: target remote | /usr/bin/python3 gdb/stub.py QEMU [ARGUMENT ...]
 
 QEMU tells GDB eip and esp as they are, offsets in segments, and takes all other
 addresses for linear ones. So GDB would look for proc A's first instruction at

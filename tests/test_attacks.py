@@ -84,8 +84,8 @@ def test_what_is_otherwise_has_a_reason(program):
 
 
 def test_make_attack_prints_a_line_for_each_and_ends_well():
-    run = subprocess.run([machines.ROOT / "scripts/ringside", "attack", "--program", "p_proc", "--random", "20",
-                          "read cr0", "mov to ds", "lods without"],
+    run = subprocess.run(machines.by_name([machines.ROOT / "scripts/ringside", "attack", "--program", "p_proc",
+                                           "--random", "20", "read cr0", "mov to ds", "lods without"]),
                          text=True, capture_output=True, timeout=60)
     assert run.returncode == 0, run.stdout + run.stderr
     lines = run.stdout.splitlines()

@@ -403,7 +403,7 @@ def test_says_which_program_is_missing(floppy, image):
 # ---- scripts/mkfloppy
 
 def mkfloppy(*arguments):
-    return subprocess.run([ROOT / "scripts/mkfloppy", *arguments], capture_output=True, text=True)
+    return subprocess.run(["sh", ROOT / "scripts/mkfloppy", *arguments], capture_output=True, text=True)
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def talk(tmp_path_factory):
 
     def talk(*commands):
         script.write_text(ASK + "".join(f"python ask({command!r})\n" for command in commands) + "echo @@end\n")
-        run = subprocess.run([DEBUG, "--commands", script], text=True, timeout=60, stdin=subprocess.DEVNULL,
+        run = subprocess.run(["sh", DEBUG, "--commands", script], text=True, timeout=60, stdin=subprocess.DEVNULL,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         _, *answers, end = re.split("^@@", run.stdout, flags=re.M)
         if not end.startswith("end"):
@@ -472,7 +472,7 @@ def test_when_the_machine_is_off_commands_say_so(talk):
 
 
 def complaint(*arguments, script=DEBUG, **environment):
-    run = subprocess.run([script, *arguments], text=True, timeout=30, stdin=subprocess.DEVNULL,
+    run = subprocess.run(["sh", script, *arguments], text=True, timeout=30, stdin=subprocess.DEVNULL,
                          capture_output=True, env={**os.environ, **environment})
     assert run.returncode
     return run.stderr
@@ -486,7 +486,7 @@ def test_wrong_arguments_are_refused():
 
 
 def test_help_is_there():
-    shown = subprocess.run([DEBUG, "--help"], text=True, capture_output=True, check=True).stdout
+    shown = subprocess.run(["sh", DEBUG, "--help"], text=True, capture_output=True, check=True).stdout
     assert shown.startswith("usage: scripts/debug")
 
 
@@ -529,7 +529,7 @@ def test_nothing_is_left_when_gdb_ends(tmp_path, end):
     mark = f"RINGPONG_TEST={tmp_path}"
     script = tmp_path / "commands"
     script.write_text("quit\n" if end == "quit" else "continue\n")
-    gdb = subprocess.Popen([DEBUG, "--commands", script], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+    gdb = subprocess.Popen(["sh", DEBUG, "--commands", script], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                            stderr=subprocess.DEVNULL, env={**os.environ, "RINGPONG_TEST": str(tmp_path)})
     try:
         if end == "kill":

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from ringside.emulators import registers
-from ringside.emulators.machines import ROOT
+from ringside.emulators.machines import ROOT, by_name
 
 from ringside.recorder import recording
 
@@ -19,7 +19,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def run(*command):
-    return subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL,
+    return subprocess.run([str(word) for word in by_name(command)], stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=60)
 
 

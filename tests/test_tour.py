@@ -26,7 +26,7 @@ TOP = re.compile(r"([0-9a-f]{8}) ┌──────────┐ ◀─ (\S
 
 
 def run(*command, env=None, timeout=60):
-    return subprocess.run([str(word) for word in command], cwd=ROOT, env={**os.environ, **(env or {})},
+    return subprocess.run([str(word) for word in machines.by_name(command)], cwd=ROOT, env={**os.environ, **(env or {})},
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
 
 
@@ -292,7 +292,8 @@ def test_colour_is_for_terminals_and_says_nothing_of_its_own(recorded, recording
     plain = run("scripts/ringside", "tour", "--recording", path).stdout
     ours, theirs = pty.openpty()
     env = {key: value for key, value in os.environ.items() if key != "NO_COLOR"}
-    tour = subprocess.Popen([ROOT / "scripts/ringside", "tour", "--recording", path], stdin=subprocess.DEVNULL, stdout=theirs,
+    tour = subprocess.Popen(machines.by_name([ROOT / "scripts/ringside", "tour", "--recording", path]),
+                            stdin=subprocess.DEVNULL, stdout=theirs,
                             env={**env, "NO_COLOR": "1"} if no_color else env)
     os.close(theirs)
     seen = b""
@@ -337,7 +338,7 @@ def test_a_stop_that_does_not_exist():
 
 
 def test_it_ends_in_peace_when_the_reader_has_seen_enough(recorded, recordings):
-    tour = run("sh", "-c", 'scripts/ringside tour --recording "$0" | head -1', recordings(recorded))
+    tour = run("sh", "-c", '/usr/bin/python3 scripts/ringside tour --recording "$0" | head -1', recordings(recorded))
     assert not tour.stderr
 
 

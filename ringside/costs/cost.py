@@ -111,7 +111,7 @@ class Lacking(Exception):
 
 
 def how_to_get(tool):
-    return subprocess.run([machines.ROOT / "scripts/need", tool], capture_output=True, text=True).stderr.strip()
+    return subprocess.run(["sh", machines.ROOT / "scripts/need", tool], capture_output=True, text=True).stderr.strip()
 
 
 def tools():

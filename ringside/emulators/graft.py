@@ -85,5 +85,6 @@ class Graft:
         path = self.directory / "cases.com"
         path.write_bytes(com)
         machines.floppy_that_starts(self.program, self.image)
-        subprocess.run(["mcopy", "-D", "o", "-o", "-i", str(self.image), str(path), f"::{self.program.upper()}.COM"],
-                       check=True, capture_output=True, env={**os.environ, "MTOOLSRC": "/dev/null"})
+        subprocess.run(["mcopy", "-D", "o", "-o", "-i", self.image.name, str(path), f"::{self.program.upper()}.COM"],
+                       check=True, capture_output=True, cwd=self.image.parent,  # see scripts/mkfloppy
+                       env={**os.environ, "MTOOLSRC": "/dev/null", "HOME": "/nonexistent"})

@@ -60,8 +60,16 @@ def sym(name, elf=PROGRAM):
 
 def floppy_that_starts(program, path):
     """A copy of the floppy, at path, that starts another of its programs: "kstack"."""
-    subprocess.run([ROOT / "scripts/mkfloppy", "--program", program.upper(), FLOPPY, path], check=True)
+    subprocess.run(["sh", ROOT / "scripts/mkfloppy", "--program", program.upper(), FLOPPY, path], check=True)
     return path
+
+
+def by_name(command):
+    """A command, with its interpreter in front if it is a script: a checkout may have lost its execute bits."""
+    path = ROOT / command[0]
+    with path.open("rb") if path.is_file() else open(os.devnull, "rb") as file:
+        first = file.readline()
+    return [*first[2:].decode().split(), *command] if first.startswith(b"#!") else list(command)
 
 
 def _tail(text, lines=25):
@@ -86,8 +94,10 @@ class _Machine:
     """A process with a folder of its own, both gone when the `with` ends."""
 
     def __init__(self):
-        # Short: a unix socket's path has 107 characters at most.
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="rp-"))
+        # Short: a unix socket's path has 107 characters at most. Plain: Bochs takes a comma for the
+        # end of a value, and a dollar for a variable's beginning.
+        plain = re.fullmatch(r"[\w/.-]{1,60}", tempfile.gettempdir(), re.A)
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="rp-", dir=None if plain else "/tmp"))
         self.process = None
 
     def __enter__(self):
@@ -97,6 +107,10 @@ class _Machine:
         self.close()
 
     def _start(self, command, **options):
+        if not shutil.which(command[0]):
+            shutil.rmtree(self.dir)
+            asked = subprocess.run(["sh", ROOT / "scripts/need", command[0]], capture_output=True, text=True)
+            raise SystemExit(asked.stderr.strip())
         self.errors = open(self.dir / "stderr", "w+")
         self.process = subprocess.Popen([*TOGETHER, *command], stderr=self.errors, start_new_session=True, **options)
 
@@ -281,7 +295,7 @@ class Qemu(_Machine):
         prelude = ["set pagination off", "set confirm off", "set width 0", "set osabi none"]
         if bits == 16:
             prelude += [f"set tdesc filename {ROOT}/gdb/i8086.xml"]
-        prelude += [f"target remote {self.dir}/gdb", f"add-symbol-file {elf} -o {BASE:#x}"]
+        prelude += [f"target remote {self.dir}/gdb", f'add-symbol-file "{elf}" -o {BASE:#x}']
         path = self.dir / "script.gdb"
         path.write_text("\n".join(prelude) + "\n" + script + "\n")
         run = subprocess.run(["gdb", "-nx", "-q", "-batch", "-x", str(path)], timeout=timeout, text=True,
@@ -292,10 +306,14 @@ class Qemu(_Machine):
 # ---- Bochs
 
 def _bochs_command(directory, script, image, magic, options):
-    """The bochsrc that people use, as fast as the host can and the same at any hour."""
+    """The bochsrc that people use, as fast as the host can and the same at any hour.
+
+    The image goes by a link, because its own path may hold what means something to Bochs.
+    """
+    (directory / "floppy.img").symlink_to(pathlib.Path(image).resolve())
     return ["bochs", "-q", "-f", str(ROOT / "bochsrc"), *(["-rc", script] if script else []),
             "display_library: term", "clock: sync=none, time0=1000000000", "cpu: ips=1000000",
-            f"floppya: 1_44={image}, status=inserted, write_protected=1",
+            f"floppya: 1_44={directory}/floppy.img, status=inserted, write_protected=1",
             f"magic_break: enabled={int(magic)}", f"log: {directory}/bochs.log", *options]
 
 

@@ -466,7 +466,7 @@ def main(arguments):
     if options.help:
         print(__doc__)
         return 0
-    if subprocess.run([str(ROOT / "scripts" / "need"), "bochs", "qemu-system-i386", "make", "nm", "mcopy"]).returncode:
+    if subprocess.run(["sh", str(ROOT / "scripts" / "need"), "bochs", "qemu-system-i386", "make", "nm", "mcopy"]).returncode:
         return 1
     if not machines.FLOPPY.exists():
         raise SystemExit("docs: no build/floppy.img: it is built by: make")

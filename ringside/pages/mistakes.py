@@ -192,7 +192,7 @@ def main(arguments):
         print(f"scripts/ringside mistakes: no mistake {wrong[0]}; there are: 1 to 6", file=sys.stderr)
         return 2
     tool = "bochs" if emulator is in_bochs else "qemu-system-i386"
-    if subprocess.run([str(ROOT / "scripts" / "need"), tool]).returncode:
+    if subprocess.run(["sh", str(ROOT / "scripts" / "need"), tool]).returncode:
         return 1
     try:
         for number, report in emulator([int(word) for word in words] or NUMBERS).items():

@@ -1,9 +1,10 @@
 """Four looks at a ring transition, and the way back out, on the floppy that ships.
 
-usage: scripts/ringside tour [--recording FILE] [STOP ...]
+usage: scripts/ringside tour [--recording FILE] [--program p_proc] [STOP ...]
 
   STOP         ckpt_frames ckpt_tss ckpt_iret ckpt_int ckpt_switched; all unless given
   --recording  shows a recording (see scripts/ringside record) instead of making one in Bochs
+  --program    P_PROC is the only one that it can show
 
 Nothing is asked and nothing needs to be typed. The same by hand, in the debugger:
 docs/tour.md.
@@ -499,7 +500,7 @@ def show(run, label):
 
 def own_recording():
     """The way from ckpt_frames to the other proc, in Bochs, from the floppy in build/."""
-    needed = subprocess.run([str(ROOT / "scripts" / "need"), "bochs", "nm", "objdump", "addr2line"])
+    needed = subprocess.run(["sh", str(ROOT / "scripts" / "need"), "bochs", "nm", "objdump", "addr2line"])
     if needed.returncode:
         raise SystemExit(1)
     if not (ROOT / "build" / "floppy.img").exists():
@@ -515,11 +516,15 @@ def main(arguments):
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--help", "-h", action="store_true")
     parser.add_argument("--recording")
+    parser.add_argument("--program", default="p_proc")
     parser.add_argument("stops", nargs="*")
     options = parser.parse_args(arguments)
     if options.help:
         print(__doc__)
         return 0
+    if options.program.lower().removesuffix(".com") != "p_proc":
+        raise SystemExit(f"tour: it shows P_PROC alone, not {options.program}; "
+                         f"this records any program: make record PROG={options.program}")
     for label in options.stops:
         if label not in STOPS:
             raise SystemExit(f"tour: no stop {label}; there are: {' '.join(STOPS)}")

@@ -14,6 +14,7 @@ element that shows one says which, in a data- attribute (data-word="A.esp").
 import argparse
 import pathlib
 import subprocess
+import sys
 
 from ringside.emulators.machines import ROOT
 from ringside.pictures.crossing_picture import Picture
@@ -27,13 +28,13 @@ OVERVIEW = "round-trip.svg"
 
 def own_recording():
     """Of what is needed, and no more: from the last moments before ring 3 to A's second turn."""
-    if subprocess.run([str(ROOT / "scripts" / "need"), "bochs", "nm", "objdump", "addr2line"]).returncode:
+    if subprocess.run(["sh", str(ROOT / "scripts" / "need"), "bochs", "nm", "objdump", "addr2line"]).returncode:
         raise SystemExit(1)
     if not (ROOT / "build" / "floppy.img").exists():
         raise SystemExit("pictures: no build/floppy.img: it is built by: make")
     path = ROOT / "build" / "recording-pictures.json"
-    made = subprocess.run([str(ROOT / "scripts" / "ringside"), "record", "--from", "ckpt_tss", "--switches", "2",
-                           "--output", str(path)], stdout=subprocess.DEVNULL, timeout=120)
+    made = subprocess.run([sys.executable, str(ROOT / "scripts" / "ringside"), "record", "--from", "ckpt_tss",
+                           "--switches", "2", "--output", str(path)], stdout=subprocess.DEVNULL, timeout=120)
     if made.returncode:
         raise SystemExit(1)
     return path

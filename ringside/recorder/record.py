@@ -1,7 +1,7 @@
 """Records what the CPU does while the floppy plays.
 
 usage: scripts/ringside record [--emulator bochs|qemu] [--program NAME] [--from SYMBOL] [--after N]
-                  [--switches K | --steps K] [--all] [--output FILE]
+                  [--switches K | --steps K] [--all] [--output FILE] [--image FILE]
 
   --emulator  bochs (with the accesses inside each instruction) or qemu
   --program   a program on the floppy: p_proc unless given
@@ -12,6 +12,11 @@ usage: scripts/ringside record [--emulator bochs|qemu] [--program NAME] [--from 
   --all       record also what is otherwise one step: calls that have to do with
               screen, log and pace alone
   --output    build/recording-EMULATOR.json unless given
+  --image     a floppy that starts the program, with a change of your own; build/floppy.img's
+              code must fit it
+
+If the guest halts or ends the machine before the recording is complete, or Ctrl-C does, what there is
+of it is kept, where it ended is said, and the exit code is 1.
 
 Where a clock ends a proc's turn (TIMER), it does so after some tens of instructions, and not
 after its usual 10 ms: else there would be nothing else in the recording. Its interrupt is a
@@ -28,6 +33,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import contextlib
 import difflib
 import itertools
+import os
 import pathlib
 import re
 import subprocess
@@ -112,7 +118,7 @@ class Code:
                 check=True, capture_output=True, text=True).stdout.split("\n")
             for offset, line in zip(asked, lines):
                 path, _, number = line.split(" ")[0].rpartition(":")
-                name = path.removeprefix(f"{machines.ROOT}/").removeprefix("./")
+                name = os.path.normpath(path).removeprefix("/ringpong/")  # as SAME_NAMES in the Makefile has it
                 self.sources[offset] = f"{name}:{number}"
         return [self.sources[offset] for offset in offsets]
 
@@ -404,6 +410,16 @@ class Recorder:
         return step, new
 
 
+class Ended(machines.Missing):
+    """The guest has ended before its recording was complete. recorded: what there is of it."""
+
+    def __init__(self, why: str, recorded: Recording):
+        last = recorded["steps"][-1]
+        super().__init__(f"the guest ended after {len(recorded['steps'])} steps; the last was {last['text']} "
+                         f"at {last['symbol']} ({last['source']}): {why}")
+        self.recorded = recorded
+
+
 def record(emulator: str, program: str = "p_proc", start: str = "start", after: int = 0, switches: int | None = None,
            steps: int | None = None, everything: bool = False, until: Sequence[str] = (), elf: pathlib.Path | None = None,
            turns: Iterable[int] = (), **options: Any) -> Recording:
@@ -411,7 +427,7 @@ def record(emulator: str, program: str = "p_proc", start: str = "start", after: 
 
     `elf` has names and code of the program, if they are not build/'s; `turns`, where a clock ends
     them: how many instructions in ring 3 the first ones are to have in QEMU; `options` are for the
-    emulator: image=PATH is another floppy.
+    emulator: image=PATH is another floppy. If the guest ends before that: Ended, with what there is.
     """
     told = programs.named(program)
     code = Code(told, elf or told.elf)
@@ -431,10 +447,20 @@ def record(emulator: str, program: str = "p_proc", start: str = "start", after: 
         recorder = Recorder(machine, code, frames, everything)
         state = begin = recorder.state()
         entries: list[Step] = []
-        made, in_ring_0 = 0, False
+        made, in_ring_0, ended = 0, False, ""
+        halt = machines.BASE + code.symbols["halt"] if "halt" in code.symbols else None
         while ((made < (switches or 0)) if steps is None else (len(entries) < steps)) \
                 and state["cs"]["base"] + state["eip"] not in ends:
-            entry, new = recorder.step(state)
+            try:
+                if state["cs"]["base"] + state["eip"] == halt:
+                    raise machines.Missing("it has halted")
+                entry, new = recorder.step(state)
+            # RuntimeError and OSError: the emulator is gone.
+            except (machines.Missing, RuntimeError, OSError, KeyboardInterrupt) as why:
+                if not entries:
+                    raise
+                ended = str(why).partition("\n")[0] or "Ctrl-C"
+                break
             entries.append(entry)
             in_ring_0 |= state["cpl"] == 3 and new["cpl"] == 0
             if in_ring_0 and new["cpl"] == 3:
@@ -442,9 +468,12 @@ def record(emulator: str, program: str = "p_proc", start: str = "start", after: 
             state = new
     for entry, source in zip(entries, code.look_up([entry["source"] for entry in entries])):
         entry["source"] = source
-    return {"format": recording.FORMAT, "version": recording.VERSION, "emulator": emulator,
-            "program": program, "base": machines.BASE, "symbols": code.symbols, "frames": frames,
-            "state": begin, "steps": entries}
+    recorded = {"format": recording.FORMAT, "version": recording.VERSION, "emulator": emulator,
+                "program": program, "base": machines.BASE, "symbols": code.symbols, "frames": frames,
+                "state": begin, "steps": entries}
+    if ended:
+        raise Ended(ended, recorded)
+    return recorded
 
 
 def record_both(program: str, **options: Any) -> Iterator[Recording]:
@@ -465,6 +494,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--steps", type=int)
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--output")
+    parser.add_argument("--image")
     options = parser.parse_args(arguments)
     if options.help:
         print(__doc__)
@@ -474,13 +504,21 @@ def main(arguments: list[str]) -> int:
         parser.error(f"--after {options.after}: the log tells of switches 1, 2, 4, 8, ... only")
     if not output.parent.is_dir():
         parser.error(f"--output {output}: there is no folder {output.parent}")
+    if options.image and not pathlib.Path(options.image).is_file():
+        parser.error(f"--image {options.image}: there is no such file")
+    image = {"image": pathlib.Path(options.image).resolve()} if options.image else {}
+    ended = None
     try:
         made = record(options.emulator, programs.named(options.program).name, options.start, options.after,
-                      options.switches, options.steps, options.all)
-    except machines.Missing as missing:
+                      options.switches, options.steps, options.all, **image)
+    except Ended as early:
+        made, ended = early.recorded, early
+    except (machines.Missing, RuntimeError, OSError) as missing:
         print(f"record: {options.start} is not reached, or the run ends too early: {missing}", file=sys.stderr)
         return 1
     recording.check(made)
     recording.save(made, output)
+    if ended:
+        print(f"record: {ended}", file=sys.stderr)
     print(f"{len(made['steps'])} steps of {options.emulator} are in {output}")
-    return 0
+    return 1 if ended else 0

@@ -301,7 +301,7 @@ def main(arguments):
     if options.help:
         print(__doc__)
         return 0
-    if subprocess.run([str(ROOT / "scripts" / "need"), "bochs", "qemu-system-i386"]).returncode:
+    if subprocess.run(["sh", str(ROOT / "scripts" / "need"), "bochs", "qemu-system-i386"]).returncode:
         return 1
     names = options.emulator or list(EMULATORS)
     columns = {name: one(name, options.seconds, options.seed) for name in names}
