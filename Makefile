@@ -218,6 +218,7 @@ fncall:
 # ---- testing and measuring ------------------------------------------------
 #: make attack          whatever ring 3 may try, and codes at random (9 minutes)
 #: make test            what is promised, on the floppy that ships (4 minutes)
+#: make systems         all of this on Debian 12, 13 and testing (as root; SYSTEM=trixie takes one)
 #: make breakages       what is promised, on guests broken on purpose: must fail
 #: make soak            both emulators at full speed, with mistakes (SECONDS=60 each)
 #: make bench           every design in one table; what a boot takes (2 minutes)
@@ -226,14 +227,17 @@ PYTEST = PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -q
 
 SECONDS = 60
 TEST_TOOLS = qemu-system-i386 bochs gdb dosbox Xvfb xdotool xorriso tmux
+SYSTEM  =
 
-.PHONY: attack test breakages soak bench
+.PHONY: attack test systems breakages soak bench
 attack: $(IMAGE)
 	@sh scripts/need bochs qemu-system-i386
 	@$(PYTHON) scripts/ringside attack $(PROGRAM)
 test: $(IMAGE)
 	@sh scripts/need $(TEST_TOOLS)
 	$(PYTEST) -n 2 tests
+systems:
+	@scripts/systems $(SYSTEM)
 breakages: $(IMAGE)
 	@sh scripts/need $(TEST_TOOLS)
 	$(PYTHON) tests/breakages/run

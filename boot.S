@@ -81,7 +81,7 @@
  */
 	.code16
 #ifndef __clang__
-	.arch	i8086			# clang has no such directive
+	.arch	i8086			# clang has no such directive; gas wants .code16 before it
 #endif
 
 /*

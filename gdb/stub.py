@@ -3,6 +3,8 @@
 
 usage, in GDB: target remote | /usr/bin/python3 gdb/stub.py QEMU [ARGUMENT ...]
 
+What QEMU says of itself goes to the file ERRORS of the environment, if there is that.
+
 QEMU tells GDB eip and esp as they are, offsets in segments, and takes all other
 addresses for linear ones. So GDB would look for proc A's first instruction at
 linear address 0. Here both get what they can use:
@@ -293,8 +295,10 @@ def main(command):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     ours, its = socket.socketpair()
     command += ["-S", "-gdb", "stdio", "-chardev", f"socket,id=monitor,fd={its.fileno()}",
-                "-mon", "chardev=monitor,mode=control"]
-    qemu = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[its.fileno()])
+                "-qmp", "chardev:monitor"]
+    with open(os.environ.get("ERRORS", "/dev/stderr"), "w") as errors:
+        qemu = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+                                pass_fds=[its.fileno()])
     its.close()
     try:
         stub = Stub(Packets(sys.stdin, sys.stdout), Packets(qemu.stdout, qemu.stdin), Monitor(ours))

@@ -8,6 +8,7 @@ from ringside.emulators import machines
 import pytest
 from ringside.emulators.debuggers import BASE
 from ringside.emulators.machines import ROOT
+from ringside.emulators import versions
 
 EDGE = 18  # the row of the panel's lower edge
 CPUID, RDTSC, POPF = b"\x0f\xa2", b"\x0f\x31", b"\x9d"
@@ -221,11 +222,12 @@ def test_the_page_has_each_program():
 def test_the_page_says_how_many_clocks_and_how_many_of_them_are_the_switch(program, in_bochs):
     clocks, switch = ROWS[program]
     steps = cost.counted(DESIGNS[program]).steps
-    assert float(switch) == (len(steps["A"]) + len(steps["B"])) / 2
+    less = versions.shorter(program)
+    assert float(switch) - less == (len(steps["A"]) + len(steps["B"])) / 2
     if program == "timer":
         assert abs(float(clocks) - in_bochs[program][1]) < 1
     else:
-        assert clocks == in_bochs[program][0][0]
+        assert float(clocks) - less == float(in_bochs[program][0][0])
 
 
 @pytest.mark.parametrize("page", ["README.md", "programs/kstack/README.md", "programs/userctx/README.md"])

@@ -218,7 +218,7 @@ def test_bochs_shows_the_prompt_beside_the_screen():
             wait_for(r"type c and Enter(?s:.*)<bochs:1>")
             tmux("send-keys", "c", "Enter")
             wait_for(r"<bochs:1> c(?s:.*)Magic breakpoint(?s:.*)<bochs:2>")
-            wait_for(r"│.*RINGPONG.*│")
+            wait_for("│.*RINGPONG")
             tmux("send-keys", "q", "Enter")
         finally:
             tmux("kill-server")

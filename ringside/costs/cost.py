@@ -26,6 +26,7 @@ import statistics
 import struct
 import subprocess
 import tempfile
+import threading
 import time
 
 from ringside.costs import fncall
@@ -37,6 +38,17 @@ NO_LOOK = 0x7fffffff  # in switches_left: more than anybody waits for
 ROUNDS, ROUND_SECONDS = 7, 0.4
 RINGS = 2, 8, 64, 256  # procs
 EMULATORS = {"QEMU": "qemu-system-i386", "Bochs": "bochs"}
+
+
+def once(function):
+    """Made once, and whole before any thread has it: scripts/ringside docs asks from several."""
+    made, lock = functools.lru_cache(None)(function), threading.RLock()
+
+    @functools.wraps(function)
+    def ask(*arguments):
+        with lock:
+            return made(*arguments)
+    return ask
 
 
 # ---- the designs
@@ -146,13 +158,13 @@ def struct_bytes(elf, name):
 
 # ---- a machine in which only switches are left
 
-@functools.lru_cache
+@once
 def own_folder():
     """For what is made here; gone when Python ends."""
     return tempfile.TemporaryDirectory(prefix="rp-")
 
 
-@functools.lru_cache
+@once
 def grafted():
     """A copy of the floppy with the floors on it (ringside/costs/floors.S)."""
     here = pathlib.Path(__file__)
@@ -288,7 +300,7 @@ def counted(design, emulator="Bochs"):
     return Counts(steps, accesses, state)
 
 
-@functools.lru_cache
+@once
 def fncall_program():
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         raise Lacking("it is for Linux on x86-64")

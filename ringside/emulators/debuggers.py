@@ -28,6 +28,7 @@ import struct
 
 from ringside.emulators import machines
 from ringside.emulators.machines import BASE
+from ringside.emulators import versions
 
 SYMBOLS = machines.symbols()
 
@@ -49,6 +50,8 @@ COM = machines.BUILD / "p_proc.com"
 COM_START = 0x100
 ROOT_DIRECTORY = 20 * 512
 ENTRY_SUM = 20  # see boot.S
+RF = 1 << 16  # of eflags
+WRAP = 0xFFFFFFFF  # linear addresses go on at 0 behind it, and QEMU wants to be told none beyond
 
 
 def linear(place):
@@ -85,6 +88,7 @@ class Handles:
     """What follows from read, write, set and step, whatever the emulator."""
 
     symbols = SYMBOLS
+    stray_flags = 0     # bits of eflags that an interrupt may set in a proc, which has not
 
     def linear(self, place):
         """A name's linear address; a number is one already."""
@@ -120,6 +124,7 @@ class Qemu(Handles, machines.Qemu):
     """
 
     CLOCK = ("-icount", "shift=10,sleep=off")
+    stray_flags = RF if versions.holds("qemu-pushes-rf") else 0
 
     def __init__(self, *args, extra=(), **options):
         super().__init__(*args, gdb=True, stopped=True, extra=(*self.CLOCK, *extra), **options)
@@ -176,14 +181,14 @@ class Qemu(Handles, machines.Qemu):
             self._ask(f"P{ORDER.index(name):x}={struct.pack('<I', value).hex()}")
 
     def read(self, address, size):
-        pieces = [f"m{place:x},{min(1024, address + size - place):x}"
+        pieces = [f"m{place & WRAP:x},{min(1024, address + size - place):x}"
                   for place in range(address, address + size, 1024)]
         return bytes.fromhex("".join(map(self._ask, pieces)))
 
     def write(self, address, data):
         for start in range(0, len(data), 1024):
             piece = data[start:start + 1024]
-            self._ask(f"M{address + start:x},{len(piece):x}:{piece.hex()}")
+            self._ask(f"M{address + start & WRAP:x},{len(piece):x}:{piece.hex()}")
 
     def step(self):
         self._ask("s")

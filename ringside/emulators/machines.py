@@ -6,6 +6,7 @@ bochs() one debugger script from beginning to end
 """
 
 import collections
+import functools
 import json
 import os
 import pathlib
@@ -18,6 +19,7 @@ import subprocess
 import tempfile
 import time
 
+from ringside.emulators import versions
 from ringside.emulators.registers import FLAGS, Segment, Table, of_qemu
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -305,13 +307,20 @@ class Qemu(_Machine):
 
 # ---- Bochs
 
+@functools.lru_cache(None)
+def bochs_models():
+    """The names of the CPUs that it can be, the oldest first."""
+    run = subprocess.run(["bochs", "--help", "cpu"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    return re.findall(r"^[a-z]\w+$", run.stderr + run.stdout, re.M)
+
+
 def _bochs_command(directory, script, image, magic, options):
     """The bochsrc that people use, as fast as the host can and the same at any hour.
 
     The image goes by a link, because its own path may hold what means something to Bochs.
     """
     (directory / "floppy.img").symlink_to(pathlib.Path(image).resolve())
-    return ["bochs", "-q", "-f", str(ROOT / "bochsrc"), *(["-rc", script] if script else []),
+    return ["bochs", "-q", *versions.bochs_debugger(), "-f", str(ROOT / "bochsrc"), *(["-rc", script] if script else []),
             "display_library: term", "clock: sync=none, time0=1000000000", "cpu: ips=1000000",
             f"floppya: 1_44={directory}/floppy.img, status=inserted, write_protected=1",
             f"magic_break: enabled={int(magic)}", f"log: {directory}/bochs.log", *options]
@@ -410,7 +419,7 @@ class Bochs(_BochsMachine):
         out = self.cmd("r")
         found = {"e" + name: int(low, 16)
                  for name, low in re.findall(r"\br([a-z]{2}): *[0-9a-f]{8}_([0-9a-f]{8})", out)}
-        found["eflags"] = int(re.search(r"eflags 0x([0-9a-f]+)", out).group(1), 16)
+        found["eflags"] = int(re.search(r"eflags:? 0x([0-9a-f]+)", out).group(1), 16)
         return found
 
     def sreg(self):

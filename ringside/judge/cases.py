@@ -10,6 +10,7 @@ ring 0:
 
 import pathlib
 
+from ringside.emulators import versions
 from ringside.emulators.graft import Graft
 from ringside.recorder import record
 from ringside.recorder.recording import Path, Recording
@@ -33,7 +34,9 @@ class Cases(Graft):
             if len(fields) == 2:
                 name, self.table[fields[0]] = fields
             else:
-                self.otherwise[name, fields[0]] = fields[1]
+                emulator, what, _, only = fields
+                if not only or versions.holds(only):
+                    self.otherwise[name, emulator] = what
 
     def record(self, emulator: str) -> Recording:
         """From ckpt_tss, where the program's own start ends, to the end of the cases."""

@@ -46,6 +46,7 @@ from ringside.emulators import debuggers
 from ringside.emulators import machines
 from ringside.recorder import programs
 from ringside.recorder import recording
+from ringside.emulators import versions
 from ringside.recorder.recording import Access, Recording, State, Step
 
 STACK_WORDS = 8  # below esp, and from esp on
@@ -83,7 +84,7 @@ class Code:
             ["objdump", "-d", "-w", "-z", "-M", architecture, *limits, str(self.elf)],
             check=True, capture_output=True, text=True).stdout
         for offset, code, text in re.findall(r"^ *(\w+):\t([0-9a-f ]+)\t(.*)$", listing, re.M):
-            yield int(offset, 16), Instruction(code.replace(" ", ""), re.sub(r"\s+", " ", text.strip()))
+            yield int(offset, 16), Instruction(code.replace(" ", ""), versions.one_spelling(re.sub(r"\s+", " ", text.strip())))
 
     def instruction(self, offset: int, bits: int) -> Instruction:
         """Bytes and text. Behind code of the other width objdump may be out of step: there
