@@ -55,6 +55,6 @@ def of_qemu(text: str) -> Registers:
         selector, base, limit, flags = (int(number, 16) for number in numbers)
         found[name.lower()] = Segment(selector, base, limit, flags & FLAGS)
     found["ldtr"] = found.pop("ldt")
-    for name, base, limit in re.findall(r"^(GDT|IDT)= +(\w{8}) (\w{8})", text, re.M):
-        found[name.lower() + "r"] = Table(int(base, 16), int(limit, 16))
+    for name, *pair in re.findall(r"^(GDT|IDT)= +(\w{8}) (\w{8})", text, re.M):
+        found[name.lower() + "r"] = Table(*(int(number, 16) for number in pair))
     return found

@@ -29,7 +29,7 @@ ringside/recorder/programs.py.
 
 import argparse
 import bisect
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 import contextlib
 import difflib
 import itertools
@@ -148,8 +148,9 @@ class Recorded(debuggers.Handles):
         """Runs on; a clock that is set meanwhile goes faster."""
         for _ in range(LOOKS):
             here = self.run_to(*places, *filter(None, [self.clock]))
-            if here in places:
-                return here
+            for place in places:
+                if here == place:
+                    return place
             self.set(eax=next(self.frequencies))
         raise machines.Missing(f"{LOOKS} looks at the game have not led to {' '.join(map(hex, places))}")
 
@@ -160,7 +161,7 @@ class Recorded(debuggers.Handles):
             self.run_to("log_line", timeout=120)
 
 
-class RecordedBochs(Recorded, debuggers.Bochs):
+class RecordedBochs(Recorded, debuggers.Bochs):  # type: ignore[misc]  # see debuggers.Bochs
     """Bochs, which tells the accesses inside each instruction.
 
     Questions cost more than answers here: a step asks, with a script of commands, for
@@ -300,7 +301,7 @@ class RecordedQemu(Recorded, debuggers.Qemu):
 
 
 DATE = "2001-09-09T01:46:40"  # second 1,000,000,000
-EMULATORS: dict[str, type[Recorded]] = {"bochs": RecordedBochs, "qemu": RecordedQemu}
+EMULATORS: dict[str, Callable[..., Recorded]] = {"bochs": RecordedBochs, "qemu": RecordedQemu}
 
 
 class Words(NamedTuple):
@@ -507,7 +508,7 @@ def main(arguments: list[str]) -> int:
         parser.error(f"--output {output}: there is no folder {output.parent}")
     if options.image and not pathlib.Path(options.image).is_file():
         parser.error(f"--image {options.image}: there is no such file")
-    image = {"image": pathlib.Path(options.image).resolve()} if options.image else {}
+    image: dict[str, Any] = {"image": pathlib.Path(options.image).resolve()} if options.image else {}
     ended = None
     try:
         made = record(options.emulator, programs.named(options.program).name, options.start, options.after,
