@@ -22,7 +22,7 @@ from ringside.emulators import machines
 from ringside.attacks.assembler import assembled, layout, stride
 from ringside.attacks.attack import EXCEPTIONS, means
 from ringside.attacks.fuzzer import random_codes
-from ringside.emulators.debuggers import BASE, Bochs, Qemu
+from ringside.emulators.debuggers import BASE, DebuggedBochs, DebuggedQemu
 from ringside.recorder.programs import PUSHED
 from ringside.emulators import versions
 
@@ -32,7 +32,7 @@ PAGE = 0x1000      # of loadmem: it puts what is behind in the first one's place
 GAME = 500         # attacks at random, until a new game begins
 LOOKS = 4          # of a clock's ring 0, until A goes on for ever
 WHOLE_EVERY = 16   # of them, until all the memory is looked at
-EMULATORS = {"bochs": Bochs, "qemu": Qemu}
+EMULATORS = {"bochs": DebuggedBochs, "qemu": DebuggedQemu}
 BASE_AND_ACCESS = 2  # in a descriptor: three bytes and one
 ACCESSED = 1       # a bit of the latter
 A_CODE_ACCESS = 0xfb  # present, DPL 3, code, readable, accessed
@@ -111,10 +111,10 @@ class Game:
                 options = [] if later else options
                 if model:
                     options.append(f"cpu: model={model}, ips=1000000")
-                self.machine = Bochs(image, options=options)
+                self.machine = DebuggedBochs(image, options=options)
             else:
                 loaders = [f"loader,file={path},addr={at:#x},force-raw=on" for path, at in pieces]
-                self.machine = Qemu(image, extra=[word for loader in loaders for word in ("-device", loader)])
+                self.machine = DebuggedQemu(image, extra=[word for loader in loaders for word in ("-device", loader)])
             self.machine.symbols = program.symbols
             try:
                 for path, at in pieces if later else ():

@@ -171,13 +171,13 @@ def grafted():
     return graft.Graft(own_folder().name, here.with_name("floors.S"), before=[here.with_name("floor_leave.c")])
 
 
-class FreeQemu(debuggers.Qemu):
+class FreeQemu(debuggers.DebuggedQemu):
     """As fast as it can, in the host's time."""
     CLOCK = ()
 
 
-STEPPED = {"QEMU": debuggers.Qemu, "Bochs": debuggers.Bochs}
-FREE = {"QEMU": FreeQemu, "Bochs": debuggers.Bochs}
+STEPPED = {"QEMU": debuggers.DebuggedQemu, "Bochs": debuggers.DebuggedBochs}
+FREE = {"QEMU": FreeQemu, "Bochs": debuggers.DebuggedBochs}
 
 
 def elf_of(design):

@@ -1,7 +1,7 @@
 """Both emulators with the same handles: stop, look, change, go on.
 
-Qemu    machines.Qemu, through the GDB stub's own protocol (a stop costs 1 ms)
-Bochs   machines.Bochs
+DebuggedQemu    machines.Qemu, through the GDB stub's own protocol (a stop costs 1 ms)
+DebuggedBochs   machines.Bochs
 
     machine.run_to("proc_a_int", "proc_b_int")   to the first of them; which it was;
                                                  Missing if the guest halts before
@@ -19,7 +19,7 @@ Bochs   machines.Bochs
 patched(path, {offset: bytes}) is the floppy with other bytes in the program; with a
 program's name it is that program, and the floppy boots it.
 
-A machine knows the names of P_PROC. For another program: class K(Qemu): symbols = ...;
+A machine knows the names of P_PROC. For another program: class K(DebuggedQemu): symbols = ...;
 knowing("timer") are both classes for one.
 """
 
@@ -150,7 +150,7 @@ class Handles(machines.Machine):
         return frame(self.read(self.linear("proc_" + letter), FRAME_BYTES))
 
 
-class Qemu(Handles, machines.Qemu):
+class DebuggedQemu(Handles, machines.Qemu):
     """Stands still at the first instruction of the BIOS until run_to or go.
 
     A microsecond of the machine is one instruction, however long it takes, as in
@@ -257,7 +257,7 @@ class Qemu(Handles, machines.Qemu):
 
 
 # run_to tells here where it has stopped, and in machines.py what was printed.
-class Bochs(Handles, machines.Bochs):  # type: ignore[misc]
+class DebuggedBochs(Handles, machines.Bochs):  # type: ignore[misc]
     """Stands still at the first instruction of the BIOS until run_to or go."""
 
     def __init__(self, image: machines.Path = machines.FLOPPY, magic: bool = False, **options: Any) -> None:
@@ -322,5 +322,5 @@ def knowing(program: str) -> tuple[type[Handles], ...]:
     return tuple(type(emulator.__name__, (emulator,), names) for emulator in BOTH)
 
 
-BOTH = (Qemu, Bochs)
+BOTH = (DebuggedQemu, DebuggedBochs)
 NAMES = ("qemu", "bochs")

@@ -46,7 +46,7 @@ def report_on(rows, letter, log):
     return Report(log[last], log[last + 1], rows[END_ROW[letter]][1:-1].strip(), lines)
 
 
-def in_bochs(numbers=NUMBERS, emulator=debuggers.Bochs):
+def in_bochs(numbers=NUMBERS, emulator=debuggers.DebuggedBochs):
     """{number: Report}, each made while a debugger stands by: the same in every run."""
     found = {}
     with emulator() as machine:
@@ -137,7 +137,7 @@ QUESTIONS = [
 ]
 
 
-def answers(directory, emulator=debuggers.Bochs):
+def answers(directory, emulator=debuggers.DebuggedBochs):
     """What A is told when it asks, byte by byte as it lies in A's data; from a floppy whose A does nothing else."""
     code = bytes.fromhex(" ".join(code for _, code in QUESTIONS))
     place = debuggers.SYMBOLS["proc_a_code"]

@@ -161,7 +161,7 @@ class Recorded(debuggers.Handles):
             self.run_to("log_line", timeout=120)
 
 
-class RecordedBochs(Recorded, debuggers.Bochs):  # type: ignore[misc]  # see debuggers.Bochs
+class RecordedBochs(Recorded, debuggers.DebuggedBochs):  # type: ignore[misc]  # see debuggers.DebuggedBochs
     """Bochs, which tells the accesses inside each instruction.
 
     Questions cost more than answers here: a step asks, with a script of commands, for
@@ -262,7 +262,7 @@ class RecordedBochs(Recorded, debuggers.Bochs):  # type: ignore[misc]  # see deb
         return accesses
 
 
-class RecordedQemu(Recorded, debuggers.Qemu):
+class RecordedQemu(Recorded, debuggers.DebuggedQemu):
     """QEMU, in a time of its own: one microsecond an instruction, from the same date on as Bochs.
 
     While one steps, it keeps interrupts away, unless it is told otherwise. And at each stop

@@ -39,7 +39,7 @@ def look(machine):
     return [steady.laps(machine, letter) for letter in "ab"]
 
 
-def soak(emulator, image, switches):
+def soak(name, emulator, image, switches):
     start = time.monotonic()
     with emulator(image) as machine:
         n, apart = 1 << FIRST_LOOK, TURNS_APART
@@ -53,7 +53,7 @@ def soak(emulator, image, switches):
             turn = (a + b) / n
             apart += TURNS_APART
             assert abs(a - b) < apart * turn, f"A and B drift apart: {a} and {b} laps"
-            print(f"{emulator.__name__:5}  {n:8} switches  {a:12} laps of A  {b:12} of B  "
+            print(f"{name:5}  {n:8} switches  {a:12} laps of A  {b:12} of B  "
                   f"{time.monotonic() - start:5.0f} s", flush=True)
             n *= 2
 
@@ -69,5 +69,5 @@ def main(arguments):
     image = steady.floppy("timer", WORK / "floppy.img")
     for name, emulator in zip(debuggers.NAMES, debuggers.knowing("timer")):
         if name in (options.emulators or debuggers.NAMES):
-            soak(emulator, image, options.switches)
+            soak(name, emulator, image, options.switches)
     print("All registers, flags, frames and stacks as they were.")
