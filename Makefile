@@ -220,6 +220,7 @@ fncall:
 #: make test            what is promised, on the floppy that ships (4 minutes)
 #: make systems         all of this on Debian 12, 13 and testing (as root; SYSTEM=trixie takes one)
 #: make breakages       what is promised, on guests broken on purpose: must fail
+#: make test-kernels    other kernels than ours, and mistakes that people make (15 minutes)
 #: make soak            both emulators at full speed, with mistakes (SECONDS=60 each)
 #: make bench           every design in one table; what a boot takes (2 minutes)
 
@@ -229,7 +230,7 @@ SECONDS = 60
 TEST_TOOLS = qemu-system-i386 bochs gdb dosbox Xvfb xdotool xorriso tmux
 SYSTEM  =
 
-.PHONY: attack test systems breakages soak bench
+.PHONY: attack test systems breakages test-kernels soak bench
 attack: $(IMAGE)
 	@sh scripts/need bochs qemu-system-i386
 	@$(PYTHON) scripts/ringside attack $(PROGRAM)
@@ -241,6 +242,9 @@ systems:
 breakages: $(IMAGE)
 	@sh scripts/need $(TEST_TOOLS)
 	$(PYTHON) tests/breakages/run
+test-kernels: $(IMAGE)
+	@sh scripts/need qemu-system-i386 bochs grub-mkrescue xorriso mformat
+	ALL_MISTAKES=1 $(PYTEST) -n 2 tests/test_kernels.py
 soak: $(IMAGE)
 	@sh scripts/need bochs qemu-system-i386
 	$(PYTHON) scripts/ringside soak --seconds $(SECONDS)

@@ -4,6 +4,8 @@ import importlib
 import os
 import sys
 
+from ringside.emulators.machines import VERSION
+
 COMMANDS = {
     "record": ("recorder.record", "what the CPU does, step by step, as a recording"),
     "judge": ("judge.check_crossings", "hold recordings against Intel's rules, and Bochs against QEMU"),
@@ -27,12 +29,15 @@ All that looks at a run of the floppy from outside:
 
 {commands}
 
-scripts/ringside COMMAND --help says what a command takes.""".format(
+scripts/ringside COMMAND --help says what a command takes; --version, which Ringpong this is.""".format(
     commands="\n".join(f"  {name:11} {what}" for name, (_, what) in COMMANDS.items()))
 
 
 def main(arguments):
     """Runs one command; its exit status."""
+    if arguments == ["--version"]:
+        print(f"ringpong {VERSION}")
+        return 0
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE, file=sys.stdout if arguments else sys.stderr)
         return 0 if arguments else 2

@@ -22,6 +22,7 @@
 #include "program.h"
 #include "screen.h"
 #include "text.h"
+#include "version.h"
 #include "ring0/watchdog.h"
 
 static uint32_t switches_asked = 1;	/* what it was set to */
@@ -30,7 +31,7 @@ static uint64_t log_next = 1;		/* 1, 2, 4, 8, ... */
 
 void look_start(void)
 {
-	log_line("boot prog=%s base=%8 gdt=%8 idt=%8 tss=%8", program.name, program_base,
+	log_line("boot prog=%s base=%8 gdt=%8 idt=%8 tss=%8 version=" VERSION, program.name, program_base,
 		 (uint32_t)gdt, (uint32_t)idt, (uint32_t)&tss);
 	screen_start();
 	clocks_start();

@@ -168,7 +168,8 @@ def test_ring_0s_own_fault_is_told_with_all_registers_and_the_stack(emulator):
 
 
 @pytest.mark.parametrize("emulator, offset, value", [
-    (DebuggedBochs, SS0, TSS), (DebuggedBochs, SS0, 0), (DebuggedBochs, ESP0, 0x20000), (DebuggedBochs, ESP0, 8), (BOTH[0], SS0, TSS)],
+    (DebuggedBochs, SS0, TSS), (DebuggedBochs, SS0, 0), (DebuggedBochs, ESP0, 0x20000), (DebuggedBochs, ESP0, 8),
+    (BOTH[0], SS0, TSS)],
     ids=["bochs-ss0 no stack", "bochs-ss0 null", "bochs-esp0 beyond", "bochs-esp0 without room", "qemu-ss0 no stack"])
 def test_without_a_stack_for_ring_0_there_is_a_report_and_no_reboot(emulator, offset, value):
     """QEMU does not check where esp0 is, so there it is the ss0 only."""

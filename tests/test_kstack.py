@@ -646,7 +646,7 @@ def test_the_log_says_where_all_is_and_who_plays(machine):
     machine.halt()
     boot, *switches = machine.log()
     places = " ".join(f"{name}={SYMBOLS[name]:08x}" for name in ("gdt", "idt", "tss"))
-    assert boot == f"boot prog=kstack base={BASE:08x} {places}"
+    assert boot == f"boot prog=kstack base={BASE:08x} {places} version={machines.VERSION}"
     ends = {letter: "%08x" % machine.thread(letter)["stack_end"] for letter in "ab"}
     assert switches[:13] == [f"switch n=1 from=A to=B esp0={ends['b']}"] + [
         f"switch n={1 << k} from=B to=A esp0={ends['a']}" for k in range(1, 13)]

@@ -3,6 +3,8 @@
 import random
 
 import pytest
+
+from ringside.emulators import machines
 from ringside.emulators.debuggers import BASE, COM, COM_START, GENERAL, SYMBOLS, DebuggedBochs, DebuggedQemu
 
 ENTRY = BASE + COM_START
@@ -27,7 +29,7 @@ def plays_on(machine, base=BASE):
     machine.wait_log("n=131072 ")
     boot, *switches = machine.log()
     places = " ".join(f"{name}={SYMBOLS[name]:08x}" for name in ("gdt", "idt", "tss"))
-    assert boot == f"boot prog=p_proc base={base:08x} {places}"
+    assert boot == f"boot prog=p_proc base={base:08x} {places} version={machines.VERSION}"
     expected = [f"switch n=1 from=A to=B esp0={SYMBOLS['proc_b_end']:08x}"]
     expected += [f"switch n={1 << k} from=B to=A esp0={SYMBOLS['proc_a_end']:08x}" for k in range(1, 18)]
     assert switches[:18] == expected

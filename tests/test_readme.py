@@ -1,6 +1,7 @@
 """What the README says is what a run shows."""
 
 import re
+import subprocess
 
 import pytest
 
@@ -19,6 +20,21 @@ def test_the_log_begins_as_the_readme_says(qemu):
     qemu.wait_log("switch n=4 ")
     assert len(shown) == 4
     assert [shape(line) for line in qemu.log()[:4]] == [shape(line) for line in shown]
+
+
+def test_the_version_is_that_of_the_newest_changes():
+    newest = re.search(r"^## (\S+)$", (machines.ROOT / "CHANGES.md").read_text(), re.M)[1]
+    said = subprocess.run(["/usr/bin/python3", machines.ROOT / "scripts/ringside", "--version"], capture_output=True, text=True)
+    assert said.stdout == f"ringpong {newest}\n" and newest == machines.VERSION
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "CHANGES.md"])
+def test_what_other_pages_of_the_root_link_to_is_there(page):
+    text = (machines.ROOT / page).read_text()
+    for link in set(re.findall(r"\]\(([^)]+)\)", text)):
+        assert (machines.ROOT / link).exists(), link
+    makefile = (machines.ROOT / "Makefile").read_text()
+    assert set(re.findall(r"`make ([a-z][a-z-]*)`", text)) <= set(re.findall(r"^#: make ([a-z-]+)", makefile, re.M))
 
 
 def test_the_readme_lists_every_checkpoint_and_no_other():

@@ -202,7 +202,7 @@ def test_the_log_says_where_all_is_and_names_the_switches_1_2_4_8(machine):
     machine.wait_log(f"n={MILLION} ")
     boot, *switches = machine.log()
     places = " ".join(f"{name}={SYMBOLS[name]:08x}" for name in ("gdt", "idt", "tss"))
-    assert boot == f"boot prog=p_proc base={BASE:08x} {places}"
+    assert boot == f"boot prog=p_proc base={BASE:08x} {places} version={machines.VERSION}"
     expected = ["switch n=1 from=A to=B esp0=%08x" % frame_end("b")]
     expected += [f"switch n={1 << k} from=B to=A esp0=%08x" % frame_end("a") for k in range(1, 21)]
     assert switches[:21] == expected

@@ -115,7 +115,7 @@ def test_the_log_names_the_switches(machine):
     machine.wait_log("n=512 ")
     boot, *switches = machine.log()
     places = " ".join(f"{name}={SYMBOLS[name]:08x}" for name in ("gdt", "idt", "tss"))
-    assert boot == f"boot prog=timer base={machines.BASE:08x} {places}"
+    assert boot == f"boot prog=timer base={machines.BASE:08x} {places} version={machines.VERSION}"
     expected = [f"switch n=1 from=A to=B esp0={frame_end('b'):08x}"]
     expected += [f"switch n={1 << k} from=B to=A esp0={frame_end('a'):08x}" for k in range(1, 10)]
     assert switches[:10] == expected

@@ -611,7 +611,7 @@ def test_the_log_is_as_every_programs(start):
     pc.wait_log("n=65536 ")
     boot, *switches = pc.log()
     places = " ".join(f"{name}={NAMED[name]:08x}" for name in ("gdt", "idt", "tss"))
-    assert boot == f"boot prog=userctx base={BASE:08x} {places}"
+    assert boot == f"boot prog=userctx base={BASE:08x} {places} version={machines.VERSION}"
     shape = [re.sub(r"esp0=\w{8}$", "", line) for line in switches[:17]]
     assert shape == ["switch n=1 from=A to=B "] + [f"switch n={1 << k} from=B to=A " for k in range(1, 17)]
     ends = {letter: f"esp0={pc.place_of(letter) + FRAME_BYTES - BASE:08x}" for letter in "ab"}

@@ -129,6 +129,7 @@ def test_what_bochs_prints_is_read_the_same_in_all_versions(here, there):
 
 
 def test_all_versions_can_be_printed():
-    run = subprocess.run(["/usr/bin/python3", machines.ROOT / "ringside/emulators/versions.py"], capture_output=True, text=True, check=True)
+    run = subprocess.run(["/usr/bin/python3", machines.ROOT / "ringside/emulators/versions.py"],
+                         capture_output=True, text=True, check=True)
     for tool in versions.TOOLS:
         assert f"{tool} " in run.stdout

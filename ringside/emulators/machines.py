@@ -29,6 +29,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 FLOPPY = BUILD / "floppy.img"
 PROGRAM = BUILD / "p_proc.elf"
+VERSION = re.findall(r'VERSION\t"(.*)"', (ROOT / "show/version.h").read_text())[0]
 BASE = 0x10000  # linear address of a program's offset 0 when the floppy booted it
 
 
