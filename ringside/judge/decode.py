@@ -192,7 +192,7 @@ class _Decoder:
             self.words.append(str(made.register))
         elif made.register in ("cr", "dr"):
             made.register, made.size = f"{made.register}{reg}", 4
-            self.words.append(made.register)
+            self.words.append(made.register.replace("dr", "db"))    # as objdump calls them
         elif made.name == "load far pointer":
             made.immediate = reg  # the general register that takes the offset
             self.words.append(part_of(GENERAL[reg], made.size))

@@ -641,7 +641,7 @@ JUDGED: dict[str, Judged] = {
     "write control": Judged(write_control, "mov .*,%cr"), "popf": Judged(popf, "popf"),
     "cli": Judged(interrupt_flag, "cli"), "sti": Judged(interrupt_flag, "sti"),
     "clts": Judged(clear_task_switched, "clts"),
-    "privileged": Judged(privileged, "hlt|lmsw|wrmsr|rdmsr|mov %[cd]r|mov .*,%dr"),
+    "privileged": Judged(privileged, "hlt|lmsw|wrmsr|rdmsr|mov %(cr|db)|mov .*,%db"),
     "in": Judged(port, "in "), "out": Judged(port, "out "),
     "ud2": Judged(ud2, "ud2"), "fpu": Judged(fpu, "f(?!wait)"),
     "wait": Judged(fpu, "fwait"), "div": Judged(divide, "divl |div %e"),
