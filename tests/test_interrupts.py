@@ -67,12 +67,12 @@ def test_in_bochs_five_words_are_the_interrupts_and_eight_are_the_handlers(fast)
     for before, step, after, following in interrupts(fast[0], "pusha"):
         top = fast[0]["base"] + before["tss"]["esp0"]
         pushed = [before["ss"]["selector"], before["esp"], before["eflags"], before["cs"]["selector"], before["eip"]]
-        registers = [before[name] if name != "esp" else after["esp"] for name in registers.GENERAL]
+        saved = [before[name] if name != "esp" else after["esp"] for name in registers.GENERAL]
         assert [access for access in step["accesses"] if access[0] == "write"] == [
             ["write", top - 4 * number, 4, value] for number, value in enumerate(pushed, 1)]
         assert step["accesses"][0][1] == before["idtr"]["base"] + 8 * IRQ_0
         assert following["accesses"] == [
-            ["write", top - 20 - 4 * number, 4, value] for number, value in enumerate(registers, 1)]
+            ["write", top - 20 - 4 * number, 4, value] for number, value in enumerate(saved, 1)]
 
 
 def test_bochs_which_does_not_stop_behind_an_interrupt_has_the_same_there_as_qemu_which_does(pair, fast):
