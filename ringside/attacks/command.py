@@ -1,4 +1,4 @@
-"""Attacks the programs from ring 3 in every way we know, and in some that nobody does.
+"""Attacks the programs from ring 3 in every way we know, and in some that we do not.
 
 usage: scripts/ringside attack [--program NAME] [--random COUNT] [--seed SEED] [WORD ...]
 

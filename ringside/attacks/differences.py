@@ -23,7 +23,7 @@ NEIGHBOURS = "code and data are both threads': without them both would end"
 OWNER = "A owns the clock's ports"
 NO_DOOR, NO_GATE = "there is no gate 0x30", gp(0x30 * 8 + 2)
 TICK = "a tick takes the turn away"
-PATIENT = "whoever goes on for ever only wastes turns of its own"
+PATIENT = "a proc that goes on for ever only wastes its own turns"
 TASK_OF_RING_0 = "a cs of ring 0 in a TSS is ring 0's own mistake: a panic"
 ENTERED = "the task switch refuses it, in A's task already"
 BEFORE = ENTERED + "; TCG shows the eip of the task before"
@@ -67,7 +67,7 @@ DIFFERENT = {   # by program, and by a pattern of names
     },
     "userctx": {
         "frame: cs (null|an LDT)": Difference({}, OF_RING_0),
-        "descriptor: own window absent": Difference({}, "each turn begins with this descriptor written anew"),
+        "descriptor: own window absent": Difference({}, "each turn begins with this descriptor written again"),
     },
     "timer": {
         "lock int 0x30": (Difference({"qemu": NO_GATE}, NO_DOOR + ", and TCG does not mind lock there")

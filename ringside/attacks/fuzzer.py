@@ -68,7 +68,7 @@ def _mov_to_segment(selector, registers):
 
 
 def _away(values):
-    """int 0x30; or WAIT for a while, so that a tick comes there, or in the midst of what follows."""
+    """int 0x30; or WAIT for a while, so that a tick comes there, or within what follows."""
     return b"\xb9" + _word(values.randrange(0x3000)) + b"\xe2\xfe" if values.ticks else b"\xcd\x30"
 
 

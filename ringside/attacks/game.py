@@ -9,9 +9,9 @@ The floppy is the one that ships, and nothing of the program is changed. The att
 lies in memory that the program does not use; a debugger stops whenever ring 0 asks for a
 key. There it ends A if it still lives (what is saved of it gets a cs of zero, or an eip
 beyond its code), points the base of A's code segment at the next attack, and answers with
-the key that starts A anew. When ring 0 asks again, A has had its turn, and many more if it
-wanted them (where a clock takes turns away, that is LOOKS later, unless A has ended). What
-is to be known of the program for that, ringside/recorder/programs.py tells.
+the key that restarts A. When ring 0 asks again, A has had its turn, and many more if it
+wanted them (where a clock takes turns away, that is LOOKS later, unless A has ended). What it
+must know of the program for that is in ringside/recorder/programs.py.
 """
 
 import re
@@ -46,7 +46,7 @@ BOTH = "both end"
 
 
 def untouched(program):
-    """What nobody writes to while the game goes on: {name: [start, end)}, linear."""
+    """Memory that stays as it is while the game goes on: {name: [start, end)}, linear."""
     offsets = {
         "ring 0's code, and B's": ("256", "data_start"),
         "IDT": ("idt", "idt_gate"),
@@ -165,7 +165,7 @@ class Game:
 
     def _play(self):
         """A has its turn, and many more if it wants them: at a look they have all been. But a
-        clock may take each of them away, and B's in the midst of a picture."""
+        clock may take each of them away, and B's before its picture is complete."""
         self._look()
         looks = 1
         while self.program.ticks and not (self._b_rests() and (looks >= LOOKS or not self._lives("A"))):
@@ -375,7 +375,7 @@ class Game:
                 yield f"not in the report: {words}"
 
     def _judge_the_rest(self, whole, shared=()):
-        """B goes on, with nothing of A in its registers; nobody has touched what is not A's."""
+        """B goes on, with nothing of A in its registers; and all that is not A's is untouched."""
         found = []
         b = self._b()
         if not self._lives("B") or not (shared or self._turns_of_b() > self.turns):

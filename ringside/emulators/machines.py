@@ -97,7 +97,7 @@ def _wait(what: str, attempt: Callable[[], Found | None], timeout: float, eviden
     return result
 
 
-# A machine ends with whoever has started it, even if that one is killed.
+# A machine ends with the process that has started it, even when that is killed.
 TOGETHER = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
 
 

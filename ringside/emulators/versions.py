@@ -9,7 +9,7 @@
 
 Nothing else asks for a version: programs and tests ask for a row. tests/test_versions.py looks
 whether each row is so with the tools at hand where it holds, and not so where it does not. So
-a row that is never needed is an error, and one that is missing somewhere else is found, too.
+a row that is never needed is an error, and so is one that is missing.
 
 ringside/emulators/versions.py, run by itself, prints all versions.
 

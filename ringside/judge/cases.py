@@ -25,7 +25,7 @@ class Cases(Graft):
         self._read_table()
 
     def _read_table(self) -> None:
-        """What each case is to be; and where an emulator is known to see it otherwise."""
+        """What each case must be, and where an emulator is known to see it differently."""
         self.table: dict[str, str] = {}
         self.otherwise: dict[tuple[str, str], str] = {}     # (case, emulator)
         name = ""

@@ -129,7 +129,7 @@ def ring_stack(cpu: Cpu, ring: int, external: int) -> tuple[Descriptor, int, int
 
 def hardware_interrupt(cpu: Cpu, vector: int, behind: Instruction | None) -> None:
     """Vol. 3A, 6.3.1. behind: the instruction before, if it is known. What is not modelled is an
-    interrupt in the midst of a repeated instruction, where RF is pushed as 1 (vol. 3B, 17.3.1.1)."""
+    interrupt within a repeated instruction, where RF is pushed as 1 (vol. 3B, 17.3.1.1)."""
     if not cpu.protected():
         raise Stuck("modelled", "an interrupt in real mode")
     shadow = behind and (behind.name in ("load segment", "pop segment") and behind.register == "ss"

@@ -9,7 +9,7 @@ One thing at a time is changed at a step that the judge found nothing at:
     after       each field of the state after it that the judge compared
     before      each field of the state before it that the model relied on, as if the
                 recording had been like that all along: where the step leaves it alone,
-                it is changed after it, too
+                it is changed after the step as well
     bound       a limit or a DPL that was merely enough: now it is not
     access      each part of each memory access; one left out, one more, two swapped
     bytes       each bit of the instruction
@@ -168,7 +168,7 @@ BENIGN = (
     Benign(("before", "bound", "bytes"), refused_alike,
            "it is refused with the same exception: for another reason, or what has changed is not asked for"),
     Benign(("before", "after", "bytes"), lost_alike,
-           "the registers of a task that QEMU has not got into are nobody's"),
+           "the registers of a task that QEMU has not got into belong to no task"),
     Benign(("access",), read_before_refusal,
            "how much an instruction reads before it is refused is not laid down"),
     Benign(("access",), pushed_before_refusal,
@@ -291,7 +291,7 @@ class Step:
             if change.kind in entry.kinds and verdict and entry.holds(self, change, verdict):
                 self.report.benign[entry.reason] += 1
                 return
-        self.report.unnoticed.append(f"{self.place}: nobody noticed: {change.kind}: {change.what}")
+        self.report.unnoticed.append(f"{self.place}: not noticed: {change.kind}: {change.what}")
 
     # ---- the kinds of change
 

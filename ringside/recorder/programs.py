@@ -20,7 +20,7 @@ from ringside.emulators.registers import FRAME_WORDS, TSS_WORDS
 
 Span = tuple[str, str]  # two places: from the one up to the other
 
-# context.h, from the lowest address up: a frame, with two words in the midst of it and two behind.
+# context.h, from the lowest address up: a frame, with two more words inside it and two behind it.
 CONTEXT_WORDS = (*FRAME_WORDS[:12], "trap_num", "error_code", *FRAME_WORDS[12:], "fsbase", "gsbase")
 
 
@@ -55,13 +55,13 @@ class Program:
     b_count: str = ""       # of B's turns: 64 bits; edi:esi unless given
     # What B has in its registers at int 0x30; in its loop, where a clock ends each turn.
     b_has: dict[str, str] = dataclasses.field(default_factory=dict)
-    untouched: dict[str, Span] = dataclasses.field(default_factory=dict)   # by nobody while they play: from, to
+    untouched: dict[str, Span] = dataclasses.field(default_factory=dict)   # while they play: from, to
     late: tuple[str, ...] = ()        # descriptors that TCG only marks as accessed when an exception comes
     shared: tuple[str, ...] = ()      # of these, what A may touch after all, and by it end B
 
     @property
     def ticks(self) -> bool:
-        """Nobody yields: a clock takes each turn away."""
+        """No proc yields: a clock ends each turn."""
         return bool(self.clock)
 
     @property

@@ -18,13 +18,12 @@ usage: scripts/ringside record [--emulator bochs|qemu] [--program NAME] [--from 
 If the guest halts or ends the machine before the recording is complete, or Ctrl-C does, what there is
 of it is kept, where it ended is said, and the exit code is 1.
 
-Where a clock ends a proc's turn (TIMER), it does so after some tens of instructions, and not
-after its usual 10 ms: else there would be nothing else in the recording. Its interrupt is a
-step of its own. In Bochs no recording begins at the first instruction of its handler: there
-the debugger does not stop.
+Where a clock ends a proc's turn (TIMER), it does so after some tens of instructions instead of
+its usual 10 ms, which would fill the recording. Its interrupt is a step of its own. In Bochs no
+recording begins at the first instruction of its handler, because the debugger does not stop there.
 
-What a recording is, is said in ringside/recorder/recording.py; what is to be known of each program, in
-ringside/recorder/programs.py.
+ringside/recorder/recording.py says what a recording is, and ringside/recorder/programs.py what the
+recorder must know of each program.
 """
 
 import argparse

@@ -112,7 +112,7 @@ def load(path: Path) -> Recording:
     except ValueError as error:
         line = getattr(error, "lineno", "?")
         raise BadRecording(f"{path}:{line}: not a whole recording (cut short?): {error}; "
-                           f"make it anew: make record") from None
+                           f"make it again: make record") from None
     check(recording, path)
     return recording
 
@@ -137,7 +137,7 @@ def check(recording: Recording, path: Path = "recording") -> None:
            f'not a recording: "format" is not "{FORMAT}"')
     demand(recording.get("version") == VERSION, 1,
            f"a recording of version {recording.get('version')}, this program reads version {VERSION}; "
-           f"make it anew: make record")
+           f"make it again: make record")
     demand(set(recording) == HEAD_KEYS, 1, f"expected the keys {', '.join(sorted(HEAD_KEYS))}")
     demand(set(recording["state"]) == STATE_KEYS, 1, "the first state is not complete")
     check_values(recording["state"], 1)
