@@ -64,6 +64,17 @@ class Expected:
                 + text + (", restore" if self.restoring else ""))
 
 
+class Bytes(NamedTuple):
+    """Some of the bytes at a name, or in the descriptor of a segment, of the program."""
+    name: str
+    offset: int
+    size: int
+
+
+# Those bytes, or a word of A's frame by its name; and the value they get, a number or names of the program.
+Changes = dict[Bytes | str, int | str]
+
+
 @dataclasses.dataclass(frozen=True)
 class Attack:
     name: str
@@ -71,8 +82,8 @@ class Attack:
     expected: Expected
     qemu: Expected | None = None    # what QEMU does instead
     why: str = ""
-    made: dict = dataclasses.field(default_factory=dict)    # changed before: (place, offset, size): value
-    bent: dict = dataclasses.field(default_factory=dict)    # while A is out; or a word of the frame: value
+    made: Changes = dataclasses.field(default_factory=dict)     # what is changed before
+    bent: Changes = dataclasses.field(default_factory=dict)     # while B runs
     harmful: bool = False           # not to be run in QEMU, where it would break the guest: `why` says how
     left_out: str = ""              # not to be run at all: the reason
 

@@ -20,7 +20,7 @@ import tempfile
 
 from ringside.emulators import machines
 from ringside.attacks.assembler import assembled, layout, stride
-from ringside.attacks.attack import EXCEPTIONS, means
+from ringside.attacks.attack import Bytes, EXCEPTIONS, means
 from ringside.attacks.fuzzer import random_codes
 from ringside.emulators.debuggers import BASE, DebuggedBochs, DebuggedQemu
 from ringside.recorder.programs import PUSHED
@@ -269,7 +269,7 @@ class Game:
         """Changes words of what is saved of A, or of tables; what the latter were."""
         old = {}
         for word, value in bent.items():
-            if not isinstance(word, tuple):
+            if not isinstance(word, Bytes):
                 self._write_word(word, value)
                 continue
             name, offset, size = word

@@ -6,8 +6,8 @@ stands in differences.py.
 
 import dataclasses
 
-from ringside.attacks.attack import (ALARM, Attack, BEGIN, BEYOND, BR, DB, DE, Expected, GP, GP_VECTOR, NM, NP, ON, STACK, TS, UD,
-                                     gp, refused)
+from ringside.attacks.attack import (ALARM, Attack, BEGIN, BEYOND, BR, Bytes, DB, DE, Expected, GP, GP_VECTOR, NM, NP, ON, STACK,
+                                     TS, UD, gp, refused)
 from ringside.emulators import versions
 
 LIMITS = "TCG checks no segment limits"
@@ -305,9 +305,9 @@ GATE_ACCESS = 5  # byte
 
 def played(name, number, code, expected, *qemu, gate=None):
     """int number, as if the hardware had asked for it; gate: another's name."""
-    made = {("idt", 8 * number + GATE_ACCESS, 1): GATE_FOR_RING_3}
+    made = {Bytes("idt", 8 * number + GATE_ACCESS, 1): GATE_FOR_RING_3}
     if gate:
-        made["idt", 8 * number, 2] = gate
+        made[Bytes("idt", 8 * number, 2)] = gate
     return A(f"interrupt: {name}", code, expected, *qemu, made=made)
 
 
@@ -345,7 +345,7 @@ def bent(name, word, value, expected, *qemu, code=YIELDS):
 
 def bent_row(name, row, access, expected):
     """The access byte of one of A's descriptors is changed."""
-    return A(f"descriptor: {name}", YIELDS, expected, bent={(row, GATE_ACCESS, 1): access})
+    return A(f"descriptor: {name}", YIELDS, expected, bent={Bytes(row, GATE_ACCESS, 1): access})
 
 
 for register in ("ds", "es", "fs", "gs"):

@@ -21,7 +21,7 @@ FIRST_LOOK, LIMIT = 10, 7200  # 2^10 switches; seconds
 # At most, however long it takes; and as many more for each look, whose two stops may cut a turn
 # short: QEMU's clock leaps to the next tick then.
 TURNS_APART = 2
-STACK = {"a": (0x0f, 256), "b": (0x27, 256)}
+STACK_SEGMENT, STACK_TOP = {"a": 0x0f, "b": 0x27}, 256
 PUSHED = debuggers.PUSHED_BY_INT + 8 * 4  # behind pusha, where Bochs sees a breakpoint
 
 
@@ -33,9 +33,8 @@ def look(machine):
     assert esp0 in frames and esp == esp0 - PUSHED, f"esp0 {esp0:x}, esp {esp:x}"
     for letter in "ab":
         frame = machine.frame(letter)
-        top = STACK[letter][1]
-        assert frame["ss"] == STACK[letter][0], f"{letter}: ss {frame['ss']:x}"
-        assert top - 8 <= frame["esp"] <= top, f"{letter}: esp {frame['esp']:x}"  # its pushes are two at most
+        assert frame["ss"] == STACK_SEGMENT[letter], f"{letter}: ss {frame['ss']:x}"
+        assert STACK_TOP - 8 <= frame["esp"] <= STACK_TOP, f"{letter}: esp {frame['esp']:x}"  # its pushes are two at most
     return [steady.laps(machine, letter) for letter in "ab"]
 
 
