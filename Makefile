@@ -52,8 +52,9 @@ IMAGE  = $B/floppy.img
 # A program is its own sources, and what it shares with others.  (FRAMES: with those
 # whose procs live in frames.)
 COMMON = ring0/cause.c show/clocks.c ring0/door.c ring0/enter.S show/explain.c ring0/leave.S \
-	show/look.c ring0/machine.c show/pace.c ring0/panic.S ring0/panic.c show/last_words.c show/report.c show/screen.c \
-	ring0/stop.S show/text.c ring0/watchdog.c show/window.c show/words.c
+	show/look.c ring0/machine.c show/pace.c ring0/panic.S ring0/panic.c show/last_words.c \
+	show/report.c show/screen.c ring0/sleep.S ring0/stop.S show/text.c ring0/watchdog.c \
+	show/window.c show/words.c
 FRAMES = $(addprefix procs/, fault.S fault.c panel.c procs.c watch.c)
 
 p_proc = p_proc.S switch.c $(FRAMES) $(COMMON)

@@ -9,6 +9,9 @@
  *			(here the program draws what only it knows)
  *	look_end	time passes, keys are obeyed; then switches_left is set anew
  *
+ *	look_soon	in between: the next switch is to be looked at
+ *	look_while_halted	no proc is left: keys are obeyed all the same
+ *
  * All functions: ring 0 with gs = RING0_SCREEN, one of its stacks, interrupts off,
  * no errors.
  */
@@ -18,6 +21,7 @@
 #include "ring0/enter.h"
 #include "clocks.h"
 #include "ring0/tables.h"
+#include "ring0/tell.h"
 #include "pace.h"
 #include "program.h"
 #include "screen.h"
@@ -72,4 +76,24 @@ void look_end(unsigned from, unsigned to)
 	watchdog_start();
 	if (pace_is_full())
 		clocks_begin();
+}
+
+/* From: watchdog.c, between two switches.  The count stays right: what is not asked for
+   any more is not counted, either. */
+void look_soon(void)
+{
+	switches_asked -= switches_left - 1;
+	switches_left = 1;
+}
+
+/*
+ * No proc is left: sleeps until something has happened, and obeys the keys that make
+ * sense then.
+ * From:	the program, again and again until a proc plays.
+ * In:		why none does, for the screen.
+ */
+void look_while_halted(const char *why)
+{
+	watchdog_stop();
+	pace_while_halted(why, switches + switches_asked - switches_left);
 }

@@ -255,6 +255,19 @@ def test_q_leads_back_and_the_bios_is_alive(kind, program, dos, tmp_path):
     assert back == ALIVE
 
 
+@pytest.mark.parametrize("program", [program for program in PROGRAMS if program != "kstack"])
+def test_q_leads_back_when_no_proc_is_left(program, dos, tmp_path):
+    with boot(debuggers.DebuggedQemu, dos, program, tmp_path) as machine:
+        machine.run_to("pace_wait")
+        for letter in "ab":
+            machine.write(machine.linear(f"proc_{letter}_data"), (2).to_bytes(4, "little"))
+        machine.run_to("look_while_halted")
+        machine.press("q")
+        *_, quitted, back = log_until_dos(machine)
+    assert quitted.startswith("quit n=")
+    assert back == ALIVE
+
+
 @pytest.mark.parametrize("kind", BOTH, ids=NAMES)
 def test_real_mode_is_as_it_was(kind, dos, tmp_path):
     with boot(kind, dos, "p_proc", tmp_path) as machine:

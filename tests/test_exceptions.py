@@ -72,14 +72,15 @@ def test_proc_a_plays_on_when_b_has_ended(tmp_path, emulator):
 @EMULATORS
 def test_with_no_proc_left_the_machine_says_so_and_halts(tmp_path, emulator):
     with emulator(with_code(tmp_path, a=UD2, b=UD2)) as machine:
-        machine.run_to("halt")
+        machine.run_to("look_while_halted")
+        machine.run_to("sleep")
         fault_a, end_a, fault_b, end_b, halt = without_switches(machine)
         assert fault_a.startswith(fault_line("A", 0x07, 0x0f, "0f 0b "))
         assert fault_b.startswith(fault_line("B", 0x1f, 0x27, "0f 0b "))
         assert (end_a, end_b) == ("end proc=A alive=B", "end proc=B alive=none")
         assert halt == 'halt reason="no proc is left"'
         rows = screen(machine)
-        assert "No proc is left. The machine stops here." in "\n".join(rows)
+        assert "No proc is left." in "\n".join(rows)
         assert "ended by #UD" in rows[3]
         assert "ended by #UD" in rows[21]
 

@@ -494,7 +494,7 @@ def test_when_both_are_refused_the_game_is_over_before_it_begins(machine):
     machine.run_to(MAKE_THREAD_A)
     for letter in "ab":
         give_ports(machine, letter, 0x10000, PORTS_END)
-    machine.run_to("halt")
+    machine.run_to("look_while_halted")
     assert machine.log()[1:] == [
         'refused thread=A ports="65536: there is no such port"',
         'refused thread=B ports="65536: there is no such port"',
@@ -622,7 +622,7 @@ def test_when_none_is_left_the_game_is_over(machine):
     machine.turn_of("b")
     for letter in "ab":
         machine.ask(letter, 1)
-    machine.run_to("halt")
+    machine.run_to("look_while_halted")
     assert machine.log()[-1] == 'halt reason="no proc is left"'
 
 

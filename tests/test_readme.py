@@ -44,7 +44,11 @@ def test_the_readme_lists_every_checkpoint_and_no_other():
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)]+)\)", README))))
 def test_what_the_readme_links_to_is_there(link):
-    assert (machines.ROOT / link).exists()
+    path, _, heading = link.partition("#")
+    assert (machines.ROOT / path).exists()
+    if heading:
+        titles = re.findall(r"^#+ (.*)$", (machines.ROOT / path).read_text(), re.M)
+        assert heading in [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
 
 
 def test_every_make_target_in_the_readme_is_one_that_make_help_lists():

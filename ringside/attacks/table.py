@@ -315,7 +315,8 @@ SPURIOUS = dataclasses.replace(ON, stray="spurious")
 NMI = dataclasses.replace(ON, stray="nmi")
 TABLE += [
     played("spurious, first controller", 0x27, "int $0x27", SPURIOUS),
-    played("spurious, second controller", 0x2f, "int $0x2f", SPURIOUS),
+    played("the end of a sleep of ring 0's", 0x28, f"{popf(0x247ed7 & ~0x100)}; int $0x28", ON),
+    played("spurious, while ring 0 sleeps", 0x2f, "int $0x2f", ON),
     played("the keyboard's, masked", 0x21, "int $0x21", SPURIOUS),
     played("spurious, with all flags", 0x27, f"{popf(0x247ed7 & ~0x100)}; int $0x27", SPURIOUS),
     played("spurious, with bent stack", 0x27, "mov $-1, %esp; int $0x27", SPURIOUS),

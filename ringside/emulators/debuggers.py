@@ -95,6 +95,7 @@ class Handles(machines.Machine):
 
     symbols = SYMBOLS
     stray_flags = 0     # bits of eflags that an interrupt may set in a proc, which has not
+    ENDS = ("halt", "look_while_halted")    # where no proc plays any more
 
     # What the emulators have each in its own way.
 
@@ -130,7 +131,8 @@ class Handles(machines.Machine):
 
     def run_to(self, *places: str | int, timeout: float = 20) -> str | int:
         addresses = {self.linear(place): place for place in places}
-        here = self._run_to({*addresses, self.linear("halt")}, timeout)
+        ends = {self.linear(end) for end in self.ENDS if end in self.symbols}
+        here = self._run_to({*addresses, *ends}, timeout)
         if here not in addresses:
             raise machines.Missing(f"the guest halted before {places}\n{self._evidence()}")
         return addresses[here]
@@ -139,8 +141,10 @@ class Handles(machines.Machine):
         return int.from_bytes(self.read(self.linear(place) + offset, size), "little")
 
     def press(self, key: str) -> None:
-        self.run_to("key_pressed")
-        self.run_to(BASE + self.word(BASE + self.values()["esp"]))  # where it was called from
+        for name in ("key_pressed", None):  # a halted game hears keys, too
+            place = self.linear(name) if name else BASE + self.word(BASE + self.values()["esp"])  # its caller
+            if self._run_to({place, self.linear("halt")}, 20) != place:
+                raise machines.Missing(f"the guest halted before it asked for a key\n{self._evidence()}")
         self.set(eax=KEYS[key])
 
     def ask(self, letter: str, number: int) -> None:
