@@ -170,6 +170,9 @@ class Siege:
 
     def _press(self, key):
         self.machine.set(eax=self.keys[key], eip=self.ret)
+        if key != KEY_NONE:  # a look asks until there is none
+            self._look()
+            self._press(KEY_NONE)
 
     def _point_at(self, number):
         """A's code segment is that code."""
