@@ -133,7 +133,7 @@ tools:
 # What the floppy starts, in place of P_PROC. Targets that cannot use it refuse it rather
 # than ignore it silently.
 PROG    =
-START   = $(if $(PROG),--start '$(PROG)')
+START   = $(if $(PROG),--program '$(PROG)')
 PROGRAM = $(if $(PROG),--program '$(PROG)')
 TAKE_PROG = run bochs bochs-headless tour debug record attack
 ifneq ($(filter-out p_proc P_PROC p_proc.com P_PROC.COM,$(PROG)),)
@@ -145,11 +145,11 @@ endif
 
 .PHONY: run bochs bochs-headless
 run: $(IMAGE)
-	@sh scripts/run $(START)
+	@sh scripts/run $(PROGRAM)
 bochs: $(IMAGE)
-	@sh scripts/bochs $(START)
+	@sh scripts/bochs $(PROGRAM)
 bochs-headless: $(IMAGE)
-	@sh scripts/bochs --headless $(START)
+	@sh scripts/bochs --headless $(PROGRAM)
 
 # ---- on real machines -----------------------------------------------------
 #: make iso             a CD that boots, also from a stick: build/ringpong.iso
@@ -185,7 +185,7 @@ faults: $(IMAGE)
 	@sh scripts/need qemu-system-i386
 	@$(PYTHON) scripts/ringside mistakes
 debug: $(IMAGE)
-	@sh scripts/debug $(START)
+	@sh scripts/debug $(PROGRAM)
 record: $(IMAGE)
 	@sh scripts/need bochs
 	$(PYTHON) scripts/ringside record $(PROGRAM)

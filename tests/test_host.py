@@ -253,7 +253,7 @@ def test_bochs_has_the_names_of_that_program_and_no_other():
         spy = pathlib.Path(folder) / "bochs"
         spy.write_text('#!/bin/sh\ncat "$3"\n')
         spy.chmod(0o755)
-        shown = run("scripts/bochs", "--window", "--start", "kstack",
+        shown = run("scripts/bochs", "--window", "--program", "kstack",
                     env={"DISPLAY": ":0", "PATH": f"{folder}:{os.environ['PATH']}"}).stdout
     usual = (ROOT / "bochsrc").read_text().replace("build/floppy.img", "build/kstack.img")
     assert shown.endswith(usual.replace("build/p_proc.sym", "build/kstack.sym"))
@@ -263,7 +263,7 @@ def test_bochs_has_the_names_of_that_program_and_no_other():
 def test_debug_has_the_names_and_segments_of_that_program(tmp_path):
     commands = tmp_path / "commands"
     commands.write_text("at ckpt_int\ncontinue\ngdt\ntss\nframes\n")
-    said = run("scripts/debug", "--start", "kstack", "--commands", commands)
+    said = run("scripts/debug", "--program", "kstack", "--commands", commands)
     assert "programs/kstack/kstack.S" in said.stdout
     assert re.search(r"^40 +TLS_1 .* the running thread's own: fs$", said.stdout, re.M)
     assert re.search(r"^ports  I/O bitmap at 0068, inside$", said.stdout, re.M)
@@ -310,8 +310,8 @@ def test_an_attack_that_does_not_exist_is_no_attack_that_came_to_nothing():
 
 def test_the_floppy_stays_as_it_is():
     before = FLOPPY.read_bytes()
-    assert run("scripts/mkfloppy", "--start", "floppy", FLOPPY).returncode == 1
-    assert run("scripts/mkfloppy", "--start", "menu", "build/floppy.img").stdout == "build/menu.img\n"
+    assert run("scripts/mkfloppy", "--program", "floppy", FLOPPY).returncode == 1
+    assert run("scripts/mkfloppy", "--program", "menu", "build/floppy.img").stdout == "build/menu.img\n"
     assert FLOPPY.read_bytes() == before
 
 

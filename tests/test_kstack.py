@@ -81,11 +81,11 @@ class Kstack:
                    struct.pack("<I", debuggers.ASK_MISTAKE + number - 1))
 
 
-class KQemu(Kstack, debuggers.Qemu):
+class KQemu(Kstack, debuggers.DebuggedQemu):
     pass
 
 
-class KBochs(Kstack, debuggers.Bochs):
+class KBochs(Kstack, debuggers.DebuggedBochs):
     pass
 
 
@@ -668,7 +668,7 @@ def test_a_key_has_b_try_the_clock_and_another_starts_it_anew(floppy):
 
 @pytest.mark.parametrize("program", ["p_proc", "userctx"])
 def test_other_programs_know_no_seventh_mistake(tmp_path, program):
-    with debuggers.Bochs(patched(tmp_path / "floppy.img", {}, program)) as machine:
+    with debuggers.DebuggedBochs(patched(tmp_path / "floppy.img", {}, program)) as machine:
         machine.symbols = machines.symbols(machines.BUILD / f"{program}.elf")
         machine.press("7")
         machine.go()

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from ringside.emulators import machines
-from ringside.emulators.debuggers import BASE, COM, COM_START, GENERAL, SYMBOLS, Bochs, Qemu
+from ringside.emulators.debuggers import BASE, COM, COM_START, GENERAL, SYMBOLS, DebuggedBochs, DebuggedQemu
 
 ENTRY = BASE + COM_START
 BOOT_SECTOR = 0x7c00
@@ -18,7 +18,7 @@ DF = 0x400
 @pytest.fixture
 def entry():
     """The program is loaded and its first instruction is next."""
-    with Qemu() as machine:
+    with DebuggedQemu() as machine:
         machine.run_to(ENTRY)
         yield machine
 
@@ -90,7 +90,7 @@ def test_a_breakpoint_that_a_debugger_has_left_armed_stops_no_one():
     arm = b"\x66\xb8" + at_the_gate + b"\x0f\x23\xc0"                               # mov $gate, %eax; mov %eax, %dr0
     arm += b"\x66\xb8" + (0x402).to_bytes(4, "little") + b"\x0f\x23\xf8"             # mov $0x402, %eax; mov %eax, %dr7
     arm += b"\xe9" + (COM_START - place - len(arm) - 3 & 0xffff).to_bytes(2, "little")  # jmp start
-    with Bochs() as machine:
+    with DebuggedBochs() as machine:
         machine.run_to(ENTRY)
         machine.write(BASE + place, arm)
         machine.set(eip=place)
@@ -140,7 +140,7 @@ CLOSE_BY_KEYBOARD = ["o /b 0x64 0xd1", "o /b 0x60 0xdd"]
     pytest.param("isapc", CLOSE_BY_KEYBOARD, False, True, id="where there is no port 92"),
 ])
 def test_a_closed_a20_is_opened(machine, close, bios, keyboard):
-    with Qemu(machine=machine) as guest:
+    with DebuggedQemu(machine=machine) as guest:
         guest.run_to(BOOT_SECTOR)
         for command in close:
             guest.hmp(command)

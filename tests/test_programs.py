@@ -1,6 +1,6 @@
 """The programs on the floppy: what all have in common; they are judged and compared, and the judge is tested on them."""
 
-from ringside.attacks import attacks
+from ringside.attacks import differences
 from ringside.judge import compare
 from ringside.emulators import debuggers
 from ringside.judge import judge
@@ -22,7 +22,7 @@ def pair(request):
 def test_what_is_on_the_floppy_is_recorded_and_judged_and_attacked():
     there = {path.stem for path in machines.BUILD.glob("*.com")} - {"menu"}
     assert set(programs.on_the_floppy()) == there
-    assert set(attacks.DIFFERENT) == there
+    assert set(differences.DIFFERENT) == there
 
 
 @pytest.mark.parametrize("program", programs.PROGRAMS)

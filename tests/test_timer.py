@@ -8,8 +8,8 @@ import time
 from ringside.emulators import machines
 import pytest
 from ringside.emulators import steady
-from ringside.emulators.debuggers import (FRAME_BYTES, GENERAL, NAMES, ORDER, PUSHED_BY_INT, SEGMENTS, Bochs, count,
-                       knowing, patched)
+from ringside.emulators.debuggers import (FRAME_BYTES, GENERAL, NAMES, ORDER, PUSHED_BY_INT, SEGMENTS, DebuggedBochs, count,
+                                          knowing, patched)
 
 PROGRAM = "timer"
 EMULATORS = knowing(PROGRAM)
@@ -123,7 +123,7 @@ def test_the_log_names_the_switches(machine):
 
 def test_a_tick_comes_a_hundred_times_a_second(floppy):
     """In Bochs, where a microsecond is an instruction."""
-    with Bochs(floppy) as machine:
+    with DebuggedBochs(floppy) as machine:
         machine.symbols = SYMBOLS
         machine.go()
         machine.wait_log("n=512 ")

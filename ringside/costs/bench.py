@@ -213,7 +213,7 @@ def share_in_qemu(image, held, seconds):
 
 def share_in_bochs(held, seconds):
     """The same in Bochs, with the clock and the pace that people have (bochsrc)."""
-    with debuggers.Bochs(options=("clock: sync=slowdown", "cpu: ips=10000000")) as bochs:
+    with debuggers.DebuggedBochs(options=("clock: sync=slowdown", "cpu: ips=10000000")) as bochs:
         bochs.run_to("pace_start")
         bochs.write(bochs.linear("by_hand"), b"\1")
         if held:

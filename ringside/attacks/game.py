@@ -1,17 +1,17 @@
 """A game in an emulator, attacked by its own proc A, again and again.
 
-    with Siege("bochs", program, codes) as siege:
-        siege.attack(attack, number)    what was not as expected of an attack; empty if all was
-        siege.random(number)            what it did that no code in proc A may do; how it ended
-    besiege("qemu", program, attacks), at_random(program, seed, 500)    many, one after the other
+    with Game("bochs", program, codes) as game:
+        game.attack(attack, number)    what was not as expected of an attack; empty if all was
+        game.random(number)            what it did that no code in proc A may do; how it ended
+    try_all("qemu", program, attacks), at_random(program, seed, 500)    many, one after the other
 
 The floppy is the one that ships, and nothing of the program is changed. The attacks' code
 lies in memory that the program does not use; a debugger stops whenever ring 0 asks for a
 key. There it ends A if it still lives (what is saved of it gets a cs of zero, or an eip
 beyond its code), points the base of A's code segment at the next attack, and answers with
-the key that starts A anew. When ring 0 asks again, A has had its turn, and many more if it
-wanted them (where a clock takes turns away, that is LOOKS later, unless A has ended). What
-is to be known of the program for that, ringside/recorder/programs.py tells.
+the key that restarts A. When ring 0 asks again, A has had its turn, and many more if it
+wanted them (where a clock takes turns away, that is LOOKS later, unless A has ended). What it
+must know of the program for that is in ringside/recorder/programs.py.
 """
 
 import re
@@ -19,8 +19,10 @@ import struct
 import tempfile
 
 from ringside.emulators import machines
-from ringside.attacks.attacks import EXCEPTIONS, assembled, layout, means, random_codes, stride
-from ringside.emulators.debuggers import BASE, Bochs, Qemu
+from ringside.attacks.assembler import assembled, layout, stride
+from ringside.attacks.attack import Bytes, EXCEPTIONS, means
+from ringside.attacks.fuzzer import random_codes
+from ringside.emulators.debuggers import BASE, DebuggedBochs, DebuggedQemu
 from ringside.recorder.programs import PUSHED
 from ringside.emulators import versions
 
@@ -32,7 +34,7 @@ PAGE = 0x1000      # of loadmem: it puts what is behind in the first one's place
 GAME = 500         # attacks at random, until a new game begins
 LOOKS = 4          # of a clock's ring 0, until A goes on for ever
 WHOLE_EVERY = 16   # of them, until all the memory is looked at
-EMULATORS = {"bochs": Bochs, "qemu": Qemu}
+EMULATORS = {"bochs": DebuggedBochs, "qemu": DebuggedQemu}
 BASE_AND_ACCESS = 2  # in a descriptor: three bytes and one
 ACCESSED = 1       # a bit of the latter
 A_CODE_ACCESS = 0xfb  # present, DPL 3, code, readable, accessed
@@ -46,7 +48,7 @@ BOTH = "both end"
 
 
 def untouched(program):
-    """What nobody writes to while the game goes on: {name: [start, end)}, linear."""
+    """Memory that stays as it is while the game goes on: {name: [start, end)}, linear."""
     offsets = {
         "ring 0's code, and B's": ("256", "data_start"),
         "IDT": ("idt", "idt_gate"),
@@ -84,7 +86,7 @@ def ret_of_key_pressed(program):
     return int(re.search(r"^ *([0-9a-f]+):.*\tret", body, re.M).group(1), 16)
 
 
-class Siege:
+class Game:
     def __init__(self, emulator, program, codes, model=None):
         self.emulator, self.program = emulator, program
         self.codes = codes
@@ -108,13 +110,14 @@ class Siege:
             if program.elf != machines.PROGRAM:
                 image = machines.floppy_that_starts(program.name, f"{folder}/floppy.img")
             if emulator == "bochs":
-                options = [] if later else [f"optramimage{n}: file={path}, address={at:#x}" for n, (path, at) in enumerate(pieces, 1)]
+                options = [f"optramimage{n}: file={path}, address={at:#x}" for n, (path, at) in enumerate(pieces, 1)]
+                options = [] if later else options
                 if model:
                     options.append(f"cpu: model={model}, ips=1000000")
-                self.machine = Bochs(image, options=options)
+                self.machine = DebuggedBochs(image, options=options)
             else:
-                self.machine = Qemu(image, extra=[word for path, at in pieces for word in
-                                           ("-device", f"loader,file={path},addr={at:#x},force-raw=on")])
+                loaders = [f"loader,file={path},addr={at:#x},force-raw=on" for path, at in pieces]
+                self.machine = DebuggedQemu(image, extra=[word for loader in loaders for word in ("-device", loader)])
             self.machine.symbols = program.symbols
             try:
                 for path, at in pieces if later else ():
@@ -183,7 +186,7 @@ class Siege:
 
     def _play(self):
         """A has its turn, and many more if it wants them: at a look they have all been. But a
-        clock may take each of them away, and B's in the midst of a picture."""
+        clock may take each of them away, and B's before its picture is complete."""
         self._look()
         looks = 1
         while self.program.ticks and not (self._b_rests() and (looks >= LOOKS or not self._lives("A"))):
@@ -197,6 +200,9 @@ class Siege:
 
     def _press(self, key):
         self.machine.set(eax=self.keys[key], eip=self.ret)
+        if key != KEY_NONE:  # a look asks until there is none
+            self._look()
+            self._press(KEY_NONE)
 
     def _point_at(self, number):
         """A's code segment is that code."""
@@ -299,7 +305,7 @@ class Siege:
         """Changes words of what is saved of A, or of tables; what the latter were."""
         old = {}
         for word, value in bent.items():
-            if not isinstance(word, tuple):
+            if not isinstance(word, Bytes):
                 self._write_word(word, value)
                 continue
             name, offset, size = word
@@ -371,7 +377,7 @@ class Siege:
             yield f"no fault and end of A, but: {lines}"
             return
         fault = machines.fields(lines[0])
-        name = EXCEPTIONS[expected.vector][0]
+        name = EXCEPTIONS[expected.vector].name
         for key, value in (("proc", "A"), ("vector", f"{expected.vector:02x}"), ("name", name),
                            ("error", f"{expected.error:04x}"), ("means", means(self.program, expected.vector, expected.error))):
             if fault[key] != value:
@@ -407,7 +413,7 @@ class Siege:
                 yield f"not in the report: {words}"
 
     def _judge_the_rest(self, whole, shared=()):
-        """B goes on, with nothing of A in its registers; nobody has touched what is not A's."""
+        """B goes on, with nothing of A in its registers; and all that is not A's is untouched."""
         found = []
         b = self._b()
         if not self._lives("B") or not (shared or self._turns_of_b() > self.turns):
@@ -433,7 +439,7 @@ class Siege:
 
 # ---- many attacks, with a new game whenever one is over
 
-def besiege(emulator, program, attacks):
+def try_all(emulator, program, attacks):
     """Gives (attack, what was not as expected of it), None for what is not to be run there."""
     size = at_once(program)
     for start in range(0, len(attacks), size):
@@ -442,37 +448,37 @@ def besiege(emulator, program, attacks):
 
 def _games(emulator, program, attacks):
     codes = assembled(program, attacks)
-    siege = None
+    game = None
     try:
         for number, attack in enumerate(attacks):
             if attack.left_out or attack.harmful and emulator == "qemu":
                 yield attack, None
                 continue
-            siege = siege or Siege(emulator, program, codes)
-            found = siege.attack(attack, number)
+            game = game or Game(emulator, program, codes)
+            found = game.attack(attack, number)
             yield attack, found
             if found:
-                siege.close()
-                siege = None
+                game.close()
+                game = None
     finally:
-        if siege:
-            siege.close()
+        if game:
+            game.close()
 
 
 def at_random(program, seed, count, model=MODELS[0]):
     """Gives (code, how A ended, what was not as it must be) for codes at random, in Bochs."""
     for start in range(0, count, GAME):
         codes = random_codes(program, f"{seed}.{start}", min(GAME, count - start))
-        siege = None
+        game = None
         try:
             for number, code in enumerate(codes):
-                siege = siege or Siege("bochs", program, codes, model)
+                game = game or Game("bochs", program, codes, model)
                 last = number == len(codes) - 1
-                found, end = siege.random(number, whole=last or number % WHOLE_EVERY == 0)
+                found, end = game.random(number, whole=last or number % WHOLE_EVERY == 0)
                 yield code, end, found
                 if found or end == BOTH:
-                    siege.close()
-                    siege = None
+                    game.close()
+                    game = None
         finally:
-            if siege:
-                siege.close()
+            if game:
+                game.close()
