@@ -24,12 +24,6 @@ STILL_TRANSLATED = {
     "README.md", "docs/costs.md", "docs/faults.md", "docs/tour.md",
     "programs/fncall/README.md", "programs/hwtask/README.md", "programs/kstack/README.md",
     "programs/timer/README.md", "programs/userctx/README.md",
-    "ringside/attacks/attack.py", "ringside/attacks/attacks.py", "ringside/attacks/siege.py",
-    "ringside/costs/cost.py", "ringside/emulators/machines.py",
-    "ringside/judge/crossings.S", "ringside/judge/model.py", "ringside/judge/mutate.py", "ringside/judge/switches.S",
-    "ringside/pages/tour.py",
-    "ringside/recorder/programs.py", "ringside/recorder/record.py", "ringside/recorder/recording.py",
-    "ringside/soak/soak.py",
 }
 
 

@@ -59,7 +59,7 @@ def untouched(program):
     return {
         "what the BIOS and the loader have left": (0x0, BASE + 0x100),
         **{name: tuple(BASE + program.place(text) for text in texts) for name, texts in offsets.items()},
-        "memory that nobody uses": (BASE + program.symbols["bss_end"], 0xa0000),
+        "unused memory": (BASE + program.symbols["bss_end"], 0xa0000),
         "B's window, top": (0xb8000 + 19 * ROW, 0xb8000 + 20 * ROW),
         "B's window, bottom": (0xb8000 + 21 * ROW, 0xb8000 + 25 * ROW),
         "the rest of video memory": (0xb8000 + 25 * ROW, 0xc0000),

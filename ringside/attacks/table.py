@@ -150,7 +150,7 @@ TABLE = [
     A("fnstcw", "fnstcw 8", NM),
     A("fnsave", "fnsave 8", NM),
     A("fwait", "fwait", NM),
-    A("emms", "emms", UD, ON, "TCG does not ask CR0 there; what emms resets, nobody can see"),
+    A("emms", "emms", UD, ON, "TCG does not ask CR0 there; what emms resets cannot be seen"),
     A("movd to mm0", "movd %eax, %mm0", UD, NM, "TCG asks CR0.TS first, then EM"),
     A("fxsave", "fxsave 8", UD, NM, "QEMU's CPU is younger and has the instruction"),
     A("ldmxcsr", "ldmxcsr 8", UD),
@@ -262,7 +262,7 @@ TABLE = [
 
     # ---- int 0x30 with everything bent
     A("esp 0 at int 0x30", "xor %esp, %esp; int $0x30; test %esp, %esp; jz 1f; hlt; 1: nop", ON),
-    A("esp in the midst of ring 0 at int 0x30", "mov $0x5000, %esp; int $0x30; cmp $0x5000, %esp; je 1f; hlt; 1: nop",
+    A("esp inside ring 0 at int 0x30", "mov $0x5000, %esp; int $0x30; cmp $0x5000, %esp; je 1f; hlt; 1: nop",
       ON),
     A("esp at the top at int 0x30", "mov $-1, %esp; int $0x30; cmp $-1, %esp; je 1f; hlt; 1: nop", ON),
     A("own window as stack at int 0x30", "mov $A_SCREEN, %eax; mov %eax, %ss; mov $WINDOW_BYTES, %esp; int $0x30;"

@@ -8,7 +8,7 @@
     comparable(page, run)       two such tables, without what is measured
 
 DESIGNS says what there is to count. All counts begin where nothing but the switch is left:
-nobody looks, and the gate is the one without a breakpoint, as at full speed.
+no look is due, and the gate is the one without a breakpoint, as at full speed.
 
 Reads and writes of data count, each of them as Bochs makes it, those inside int, iret and
 ljmp as well; the fetching of instructions does not.
@@ -187,7 +187,7 @@ def elf_of(design):
 
 @contextlib.contextmanager
 def playing(design, emulator, kinds=None):
-    """The design in an emulator ("QEMU", "Bochs"), switching, with nobody looking any more."""
+    """The design in an emulator ("QEMU", "Bochs"), switching, without any more looks."""
     elf = elf_of(design)
     if not elf.exists():
         raise Lacking(f"no build/{elf.name}")

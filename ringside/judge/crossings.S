@@ -236,7 +236,7 @@ case lss_good "lss"
 	push	$A_STACK
 	lss	(%esp), %esp
 
-/* Memory: limits, types, null selectors.  Scratch is what nobody needs. */
+/* Memory: limits, types, null selectors.  Scratch is memory that nothing needs. */
 case read_beyond "#GP(0000)"
 	else qemu, "", "TCG checks no segment limits"
 	mov	PROC_DATA_BYTES - 3, %eax

@@ -283,7 +283,7 @@ case ring_3_no_stack "ljmp, ring 0 to 3"
 	movl	$HERE(no_stack), proc_a_tss + EIP_AT
 	ljmp	$A_TSS, $0
 
-/* Nobody goes there: the exceptions of ring 0's task. */
+/* No task switch gets there: the exceptions of ring 0's task. */
 case jump_to_busy "#GP", TSS
 	ljmp	$TSS, $0
 case jump_to_absent "#NP", A_TSS

@@ -54,7 +54,7 @@ class Run:
             if self.place(before) == self.symbols.get(label):
                 return number
         raise recording.BadRecording(
-            f"{self.path}: {label} does not come in it; make it anew, with one switch at least: make record")
+            f"{self.path}: {label} does not come in it; record again, at least one switch: make record")
 
     def place(self, state):
         """Where the next instruction is: an offset in the program."""
@@ -242,7 +242,7 @@ def source_lines(source, label=None, before=3, after=1):
         above = max((at for at in range(1, number) if text[at].startswith(f"{label}:")), default=0)
         if not above or number - above > 12:
             raise recording.BadRecording(f"{source} is not {label}, the source has changed since this was "
-                                         "recorded; make it anew: make record")
+                                         "recorded; record again: make record")
         rest = number if number - above > 3 else above + 1
         shown = [*range(above - before, above + 1), *range(rest, number + after + 1)]
     lines = [paint("dim", source)]

@@ -3,7 +3,7 @@
 usage: scripts/ringside soak [--seconds N] [--seed N] [--emulator qemu|bochs]
 
 Both emulators, one after the other, N seconds each (60). Proc A is asked for mistakes
-and started anew by keys, proc B through the debugger; which and when is up to the seed.
+and restarted by keys, proc B through the debugger; which and when depends on the seed.
 In between the machine is stopped, always at the gate, and there must hold:
 
   esp0       TSS.ss0:esp0 is the end of the running proc's frame, and esp is in it
@@ -175,7 +175,7 @@ class Soak:
         faults = [machines.fields(line) for line in log if line.startswith("fault ")]
         told = [(fields["proc"].lower(), f"{fields['name']} {fields['error']}") for fields in faults]
         self.demand(told == [(letter, KINDS[number]) for letter, number in self.asked],
-                    "ends that nobody has asked for, or none where one was asked for", f"{told}, {self.asked}")
+                    "an end that was not asked for, or none where one was asked for", f"{told}, {self.asked}")
         return len(faults)
 
     # ---- what is done
@@ -202,7 +202,7 @@ class Soak:
         self.restarted += len(over)
 
     def mistake(self, letter, number):
-        """One that is alone and ends would end the game; A by its key starts both anew."""
+        """A proc that ends alone would end the game; A's key restarts both."""
         if letter == "a":
             self.over()
             self.asked.append((letter, number))
