@@ -55,6 +55,18 @@ def test_a_compiler_has_no_remarks_and_its_floppy_plays(tmp_path, compiler):
         pc.wait_log("n=65536 ")
 
 
+# ---- what else lies in build/
+
+def test_make_reads_no_file_of_the_tests(tmp_path):
+    """A test makes links to all tools, and invoke-rc.d is such a tool."""
+    copy_sources(tmp_path / "tree")
+    other = tmp_path / "tree/build/pytest/tools"
+    other.mkdir(parents=True)
+    (other / "invoke-rc.d").write_text("#!/bin/sh\nset -e\n")
+    run = subprocess.run(["make", "help"], cwd=tmp_path / "tree", capture_output=True, text=True, timeout=30)
+    assert run.returncode == 0 and "make help" in run.stdout, run.stderr
+
+
 # ---- sizes
 
 def test_the_boot_sectors_have_the_room_that_they_say():
