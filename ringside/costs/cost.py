@@ -3,7 +3,7 @@
     there = tools()             the emulators that are here, and what is missing
     counted(design)             Counts: instructions and memory accesses, both ways
     race(designs, emulator)     Speed of each: switches a second, and ratios, side by side
-    ring(procs)                 instructions of every switch in a ring of so many procs
+    ring(procs)                 instructions of every switch in a turn list of so many procs
     table(speeds), ring_table(speeds)   all of it, in Markdown
     comparable(page, run)       two such tables, without what is measured
 
