@@ -12,7 +12,7 @@ PCS += [("pc", "486", "usb"), ("pc", "pentium", "disk"), ("isapc", "486", "disk"
 
 @pytest.mark.parametrize("machine, cpu, drive", PCS)
 def test_it_plays_at_full_speed(machine, cpu, drive):
-    with machines.Qemu(machine=machine, cpu=cpu, drive=drive) as pc:
+    with machines.Qemu(machine=machine, cpu=cpu, drive=drive, power_on=True) as pc:
         pc.wait_log("n=1 ")
         pc.key("f")
         pc.wait_log("switch n=65536 from=B to=A ")
