@@ -19,8 +19,10 @@
  */
 #include "procs/first_frame.h"
 #include "procs/proc_segments.h"
-#include "procs/procs.h"
+#include "ring3/ask.h"
 #include "ring0/tables.h"
+#include "show/program.h"
+#include "switch.h"
 
 
 /* ---- start ------------------------------------------------------------- */
@@ -61,9 +63,9 @@ ckpt_tss:				# TR is loaded: ss0:esp0 is the end of A's frame
  * privilege level) pops eip, cs, eflags, and, because the RPL of that cs is 3,
  * esp and ss, too.
  */
-	mov	$proc_a, %eax
+	mov	$proc_a_end, %eax	# the end of A's frame is A
 	lldt	PROC_LDT(%eax)		# A's segments exist from here on
-	mov	%eax, %esp
+	lea	-FRAME_BYTES(%eax), %esp
 1:	restore_registers
 	xchg	%bx, %bx
 	.global	ckpt_iret
@@ -147,10 +149,7 @@ tss:
 
 	double_fault_task
 
-	.section .rodata
-	.global	program_name
-program_name:
-	.asciz	"p_proc"
+	program	p_proc, " ring 0, int 0x30 "
 	.data
 
 
@@ -189,7 +188,7 @@ gate_with_stop:
 ckpt_int:				# first instruction inside: look at ss:esp
 gate:
 	save_registers
-	mov	%esp, %eax		# the frame's start is the proc: C's 1st argument
+	mov	%esp, %eax		# the frame: C's 1st argument
 
 	# Two far pointers give C its world: ds:esp is the ring-0 stack, es:edx the
 	# TSS (its 2nd argument).  Until here ds and es were the proc's; ss is not:
@@ -202,7 +201,7 @@ gate:
 	jz	1f
 	call	switch_to_next		# switch.c; eax: the proc whose turn it is
 	lldt	PROC_LDT(%eax)		# its segments exist now, the other's no more
-	mov	%eax, %esp
+	lea	-FRAME_BYTES(%eax), %esp	# its frame ends where it begins
 2:	restore_registers
 	iret
 	restored_since 2b
@@ -211,7 +210,7 @@ gate:
 	mov	%ecx, %gs
 	call	watched_switch		# procs/watch.c: the same, for all to see
 	lldt	PROC_LDT(%eax)
-	mov	%eax, %esp
+	lea	-FRAME_BYTES(%eax), %esp
 	cmpw	$gate_with_stop, idt_gate
 2:	restore_registers		# pops change no flags
 	jne	3f

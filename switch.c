@@ -6,15 +6,15 @@
 
 /*
  * From:	the gate (p_proc.S), or watched_switch (watch.c), in ring 0.
- * In:		the proc that came in, all of it saved in its frame; the TSS.
- * Out:		the proc to go on with; esp0 is at the end of its frame.
+ * In:		the frame of the proc that came in, all of it saved there; the TSS.
+ * Out:		the proc to go on with, which esp0 names now: the end of its frame.
  * Stack:	ring0_stack.  Interrupts off.
  * Intel:	volume 3, section 7.2.1 (esp0), 6.12.1 (who reads it).
  */
-struct proc *switch_to_next(struct proc *from, struct tss *tss)
+struct proc *switch_to_next(struct frame *saved, struct tss *tss)
 {
-	struct proc *to = from->next;
+	struct proc *to = frame_proc(saved)->next;
 
-	tss->esp0 = (uint32_t)(&to->frame + 1);
+	tss->esp0 = (uint32_t)to;
 	return to;
 }

@@ -5,6 +5,7 @@
 #include "ring0/frame.h"
 #include "ring0/segments.h"
 #include "ring0/vectors.h"
+#include "switch.h"
 
 #define FAULT_STACK_BYTES	2048
 
@@ -28,9 +29,10 @@ fault_entry:
 	popl	%ss:fault_error
 	save_registers
 	mov	%esp, %eax		# fault's 1st argument: the frame
-	lds	%cs:fault_stack_pointer, %esp
-	push	%ds
-	pop	%es
+	lss	%cs:fault_stack_pointer, %esp	# ss may be what is broken
+	mov	%ss, %edx
+	mov	%edx, %ds
+	mov	%edx, %es
 	mov	$RING0_SCREEN, %edx
 	mov	%edx, %gs
 	cld
@@ -38,7 +40,7 @@ fault_entry:
 	mov	fault_error, %ecx	# 3rd
 	call	fault			# eax: the proc to go on with
 	lldt	PROC_LDT(%eax)
-	mov	%eax, %esp
+	lea	-FRAME_BYTES(%eax), %esp
 1:	restore_registers
 	iret
 	restored_since 1b

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "ring0/frame.h"
+#include "switch.h"
 
 struct proc *fault(struct frame *frame, uint32_t vector, uint32_t error);
 

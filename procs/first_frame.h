@@ -20,17 +20,18 @@
 	.long	PROC_DATA_BYTES, \data			# esp ss
 	.endm
 
-/* A proc, in struct proc's order; and its first frame once more, for a new start. */
+/* A proc: its frame, and behind that struct proc (switch.h); and its first frame once
+   more, for a new start. */
 	.macro	proc letter, name, code, data, screen, ldt, next, place
 	.space	HEADROOM_BYTES
-	.global	proc_\letter
+	.global	proc_\letter, proc_\letter\()_end
 proc_\letter:
 	first_frame \code, \data, \screen
 proc_\letter\()_end:
 	.if	. - proc_\letter != FRAME_BYTES
 	.error	"frame.h: FRAME_BYTES is not the frame's size"
 	.endif
-	.long	proc_\next, proc_\letter\()_data	# next, ask
+	.long	proc_\next\()_end, proc_\letter\()_data	# next, ask
 	.long	proc_\letter\()_first
 	.word	\ldt
 	.ascii	"\name"

@@ -6,58 +6,55 @@
  * interrupts off, no errors.
  */
 #include "panel.h"
+#include "show/program.h"
 #include "show/screen.h"
 #include "show/text.h"
 #include "show/window.h"
 #include "show/words.h"
 
-/* Unless the program says otherwise. */
-__attribute__((weak)) const char ring0_title[] = " ring 0, int 0x30 ";
-
 /* A proc's window and what stands around its frame, as they are when it starts. */
-void panel_proc(const struct proc *proc)
+void panel_proc(struct proc *proc)
 {
 	unsigned column = half_column(proc->place);
 
 	window_start(proc->place, proc->place ? " proc B, ring 3 " : " proc A, ring 3 ");
 	screen_put(HALF_ROW, column, proc_colour(proc->place), proc->place ? "frame of B" : "frame of A");
 	screen_put(HALF_ROW, column + 12, FAINT, "from");
-	screen_put(HALF_ROW, column + 17, LABEL, hex((uint32_t)&proc->frame, 8));
+	screen_put(HALF_ROW, column + 17, LABEL, hex((uint32_t)proc_frame(proc), 8));
 	words_start(proc->place);
 }
 
 /* In: what has become of the frame, 10 characters. */
-static void draw_frame(const struct proc *proc, const char *what)
+static void draw_frame(struct proc *proc, const char *what)
 {
 	screen_put(HALF_ROW, half_column(proc->place) + 26, BALL, what);
-	words_show(proc->place, &proc->frame);
+	words_show(proc->place, proc_frame(proc));
 }
 
 /* In: the procs, the one that runs first. */
-void panel_start(const struct proc *first)
+void panel_start(struct proc *first)
 {
-	screen_box(RING0_ROW, RING0_ROWS, SINGLE, RING0, ring0_title);
+	screen_box(RING0_ROW, RING0_ROWS, SINGLE, RING0, program.ring0_title);
 	panel_proc(first);
 	panel_proc(first->next);
 }
 
 /* The arrow is where esp0 says, not where we think it should be. */
-static void draw_frame_end(const struct proc *proc, const struct tss *tss)
+static void draw_frame_end(struct proc *proc, const struct tss *tss)
 {
-	uint32_t end = (uint32_t)(&proc->frame + 1);
 	unsigned column = half_column(proc->place);
 
 	screen_put(FRAME_END_ROW, column, FAINT, "up to");
-	screen_put(FRAME_END_ROW, column + 6, LABEL, hex(end, 8));
+	screen_put(FRAME_END_ROW, column + 6, LABEL, hex((uint32_t)proc, 8));
 	screen_put(FRAME_END_ROW, column + 15, BALL,
-	    tss->esp0 == end ? "\x1b esp0: int pushes" : "                   ");
+	    tss->esp0 == (uint32_t)proc ? "\x1b esp0: int pushes" : "                   ");
 }
 
 /*
  * What a switch has changed.  In: how many there were, the procs it was from and
  * to (the same, if one plays alone).
  */
-void panel_switch(uint64_t switches, const struct proc *from, const struct proc *to,
+void panel_switch(uint64_t switches, struct proc *from, struct proc *to,
 		   const struct tss *tss)
 {
 	screen_switches(switches);

@@ -4,14 +4,11 @@
 
 #include <stdint.h>
 
-#include "ring0/frame.h"
-#include "ring0/x86.h"
+#include "switch.h"
 
-extern const char ring0_title[];	/* how one gets into ring 0 */
-
-void panel_start(const struct proc *first);
-void panel_proc(const struct proc *proc);
-void panel_switch(uint64_t switches, const struct proc *from, const struct proc *to,
+void panel_start(struct proc *first);
+void panel_proc(struct proc *proc);
+void panel_switch(uint64_t switches, struct proc *from, struct proc *to,
 		  const struct tss *tss);
 
 #endif

@@ -2,9 +2,9 @@
 #ifndef WATCH_H
 #define WATCH_H
 
-#include "ring0/frame.h"
+#include "switch.h"
 
 void watch_start(void);
-struct proc *watched_switch(struct proc *from);
+struct proc *watched_switch(struct frame *saved);
 
 #endif

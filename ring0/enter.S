@@ -21,6 +21,12 @@
 #define SYSTEM_CONTROL_A	0x92
 #define SYSTEM_CONTROL_A20	0x02
 #define SYSTEM_CONTROL_RESET	0x01
+#define FLOPPY_CONTROL		0x3f2
+#define FLOPPY_MOTORS_OFF	0x0c		/* no reset; DMA and interrupt stay on */
+
+/* The BIOS' own. */
+#define BIOS_MOTORS		0x43f		/* bits 0-3: the motors that run */
+#define BIOS_MOTORS_MASK	0x0f
 
 /* Who has opened A20. */
 #define A20_BY_BIOS		1
@@ -91,6 +97,14 @@ enter_protected_mode:
 	rep stosl
 	mov	%bl, a20_opened_by
 
+	# The BIOS stops a floppy's motor by its clock tick, which will not come.
+	xor	%ax, %ax
+	mov	%ax, %fs
+	andb	$~BIOS_MOTORS_MASK, %fs:BIOS_MOTORS
+	mov	$FLOPPY_CONTROL, %dx
+	mov	$FLOPPY_MOTORS_OFF, %al
+	out	%al, %dx
+
 	mov	$0x0003, %ax		# BIOS: text mode 80 x 25, 16 colours
 	int	$0x10
 	mov	$0x2000, %cx		# no cursor
@@ -112,8 +126,14 @@ enter_protected_mode:
 	cmp	$bases_end, %si
 	jb	1b
 
-	# From here on nothing may interrupt: not the devices, and not even an NMI
-	# until there is an IDT.
+	# From here on nothing may interrupt: not the devices, though a BIOS may have come
+	# back with IF set; not even an NMI until there is an IDT; and no breakpoint that
+	# a debugger has left armed.
+	cli
+	mov	%dr7, %eax
+	mov	%eax, bios_dr7
+	mov	$DR7_NONE, %eax
+	mov	%eax, %dr7
 	in	$PIC1_DATA, %al
 	mov	%al, bios_masks
 	in	$PIC2_DATA, %al
@@ -279,10 +299,12 @@ a20_stays_shut:
 
 	.bss
 	.balign	4
-	.global	program_base, ring0_stack_end, bios_cr0, bios_masks
+	.global	program_base, ring0_stack_end, bios_cr0, bios_dr7, bios_masks
 program_base:				# linear; offsets + this = linear addresses
 	.space	4
 bios_cr0:				# as it was found
+	.space	4
+bios_dr7:				# as it was found
 	.space	4
 bios_masks:				# of PIC 1 and PIC 2, as they were found
 	.space	2

@@ -5,7 +5,7 @@
  * five words there when the proc executes int 0x30 (Intel, volume 3, section
  * 6.12.1: inter-privilege stack switch).  The gate pushes the rest below them.
  *
- *	+68  end     <- esp0 while the proc runs
+ *	+68          <- esp0 while the proc runs: the frame's end
  *	+64  ss      \
  *	+60  esp      |
  *	+56  eflags   |  pushed by the CPU (int), popped by iret
@@ -35,7 +35,6 @@
 #define FRAME_H
 
 #define FRAME_BYTES	68
-#define PROC_LDT	(FRAME_BYTES + 12)	/* in struct proc */
 #define HEADROOM_BYTES	(4 * (4 + 2 + 12))
 
 #ifdef __ASSEMBLER__
@@ -92,22 +91,6 @@ _Static_assert(offsetof(struct frame, eflags) == 56, "frame");
 _Static_assert(offsetof(struct frame, esp) == 60, "frame");
 _Static_assert(offsetof(struct frame, ss) == 64, "frame");
 _Static_assert(sizeof(struct frame) == FRAME_BYTES, "frame");
-
-/* A proc, as ring 0 knows it.  The frame comes first: esp is then both. */
-struct proc {
-	struct frame frame;
-	struct proc *next;		/* whose turn it is after this one */
-	volatile uint32_t *ask;		/* in its data: what ring 0 wants (procs.h) */
-	const struct frame *first;	/* what it starts with */
-	uint16_t ldt;			/* selector of what it may name */
-	char name;
-	uint8_t place;			/* 0: upper window, left frame; 1: the other */
-	uint32_t ended;
-};
-_Static_assert(offsetof(struct proc, frame) == 0, "proc");
-_Static_assert(offsetof(struct proc, next) == FRAME_BYTES, "proc");
-_Static_assert(offsetof(struct proc, ldt) == PROC_LDT, "proc");
-_Static_assert(sizeof(struct proc) == FRAME_BYTES + 20, "proc");
 
 #endif
 #endif

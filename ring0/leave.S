@@ -8,6 +8,14 @@
 #define REAL_CODE		0x08
 #define REAL_DATA		0x10
 
+/* What the BIOS keeps of keys that are held. */
+#define BIOS_KEYS		0x417
+#define BIOS_KEYS_DOWN		0x0f		/* both Shift, Ctrl, Alt */
+#define BIOS_LEFT_KEYS		0x418
+#define BIOS_LEFT_KEYS_DOWN	0x03		/* Ctrl, Alt */
+#define BIOS_RIGHT_KEYS		0x496
+#define BIOS_RIGHT_KEYS_DOWN	0x0f		/* Ctrl, Alt; and a prefix that has just come */
+
 	.text
 
 /*
@@ -63,6 +71,17 @@ in_real_mode:
 	pushw	$EFLAGS_ALWAYS | EFLAGS_IF
 	popfw				# NT is clear now: nobody's iret must find it later
 	call	close_a20		# enter.S
+
+	# Keys that were let go while the BIOS did not listen are down to it for ever.
+	xor	%ax, %ax
+	mov	%ax, %fs
+	andb	$~BIOS_KEYS_DOWN, %fs:BIOS_KEYS
+	andb	$~BIOS_LEFT_KEYS_DOWN, %fs:BIOS_LEFT_KEYS
+	andb	$~BIOS_RIGHT_KEYS_DOWN, %fs:BIOS_RIGHT_KEYS
+	mov	%cs, %ax
+	mov	%ax, %fs
+	mov	bios_dr7, %eax
+	mov	%eax, %dr7
 	mov	$0x0003, %ax		# BIOS: text mode 80 x 25, with a cursor
 	int	$0x10
 	int	$0x20			# cs is the segment that DOS knows us by

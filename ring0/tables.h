@@ -1,6 +1,6 @@
 /*
- * Macros that make descriptor tables out of rows (segments.h), and gates.  For
- * assembly.
+ * For assembly: macros that make descriptor tables out of rows (segments.h), and gates.
+ * For C: the tables that a program has made with them.
  *
  * In the file, bases in the program are offsets.  Section .bases lists the places
  * of all of them, and enter.S adds the program's base there.
@@ -10,6 +10,8 @@
 
 #include "segments.h"
 #include "vectors.h"
+
+#ifdef __ASSEMBLER__
 
 	.macro	base_here
 1:	.pushsection .bases, "a"
@@ -60,16 +62,18 @@
 
 /*
  * The gates of the exceptions and hardware interrupts (vectors.h), all of them, or
- * count from one on.  Ring 3 may ask for int3 and into by name; all others only
- * happen to it.
+ * count from one on; then those that end ring 0's sleep (sleep.S).  Ring 3 may ask for
+ * int3 and into by name; all others only happen to it.
  */
-	.macro	fault_gates first=0, count=FAULT_VECTORS
+	.macro	fault_gates first=0, count=FAULT_VECTORS + IRQS
 	.set	vector, \first
 	.rept	\count
 	.if	vector == VECTOR_NMI
 	interrupt_gate nmi, 0
 	.elseif	vector == VECTOR_DF
 	task_gate DOUBLE_FAULT
+	.elseif	vector >= WAKE_VECTORS
+	interrupt_gate wake, 0
 	.elseif	vector == VECTOR_BP || vector == VECTOR_OF
 	interrupt_gate (fault_vectors + vector * FAULT_VECTOR_BYTES), 3
 	.else
@@ -101,4 +105,15 @@ double_fault_tss:
 	.endif
 	.endm
 
+#else
+
+extern struct descriptor gdt[];		/* its entry 0 is what lgdt wants */
+extern struct gate idt[];
+extern struct tss tss;
+extern const struct tss double_fault_tss;
+
+/* The names of all rows: a selector without RPL, the name ended by 0, and so on. */
+extern const char segment_names[], segment_names_end[];
+
+#endif
 #endif

@@ -20,6 +20,9 @@
 /* What cpuid says under 1, in edx: volume 2, CPUID. */
 #define CPUID_TSC		0x00000010	/* a time-stamp counter, and rdtsc */
 
+/* DR7, section 17.2.4: no breakpoint is armed.  Bit 10 is always set. */
+#define DR7_NONE		0x00000400
+
 /* CR0, section 2.5. */
 #define CR0_PE			0x00000001	/* protected mode */
 #define CR0_MP			0x00000002	/* with TS: wait faults, too */
@@ -57,7 +60,8 @@
 #define VECTOR_TS		10
 #define VECTOR_GP		13
 #define IRQ_VECTORS		0x20
-#define IRQS			16
+#define IRQS			8	/* of the first interrupt controller; the second is masked */
+#define WAKE_VECTORS		0x28	/* of the same lines, while ring 0 sleeps (sleep.S) */
 
 /* The exceptions that push an error code: #DF #TS #NP #SS #GP #PF #AC #CP
    #VC #SX, one bit a vector; and what is in it, section 6.13. */

@@ -9,7 +9,7 @@
  *
  * It counts its turns in edi:esi (64 bits: at full speed 32 are gone within
  * minutes) and shows the count in its window whenever ring 0 has asked for it
- * (procs.h), or for a mistake.  Addresses are offsets in its own segments, so this
+ * (ask.h), or for a mistake.  Addresses are offsets in its own segments, so this
  * code knows only its own world; it has no name for anything else.
  */
 #define ASKED		0	/* in its data: the first word */

@@ -9,18 +9,13 @@
  *	rows 19-22	proc B's window			ring 3
  *	row  23		keys
  *
- * Row 24 stays empty: many terminals have no more than 24.  The ball has columns
- * 38-41 of rows 2-20 to itself.
+ * Row 24 is for a hint to those whose keyboard is silent: many terminals have no more
+ * than 24.  The ball has columns 38-41 of rows 2-20 to itself.
  */
 #ifndef LAYOUT_H
 #define LAYOUT_H
 
-#define SCREEN_LINEAR		0xb8000
-#define COLUMNS			80
-#define ROWS			25
-#define ROW_BYTES		(2 * COLUMNS)	/* a cell: character, attribute */
-#define SCREEN_BYTES		(ROWS * ROW_BYTES)
-#define CELL(row, column)	((row) * ROW_BYTES + (column) * 2)	/* its offset */
+#include "ring0/text_memory.h"
 
 #define TITLE_ROW		0
 #define A_ROW			1
@@ -28,6 +23,7 @@
 #define RING0_ROWS		14
 #define B_ROW			19
 #define KEYS_ROW		23
+#define HINT_ROW		24
 
 #define WINDOW_ROWS		4
 #define WINDOW_BYTES		(WINDOW_ROWS * ROW_BYTES)

@@ -2,12 +2,14 @@
  * How fast the game goes: 2^pace switches a second, or as fast as it can.  Time
  * is cut into pictures, 32 a second.  Up to that pace each switch has pictures
  * of its own, beyond it there are several switches from picture to picture; at
- * full speed nobody waits, and one look in four is a picture.
+ * full speed nobody waits, and one look in four is a picture.  Whoever waits sleeps
+ * (ring0/sleep.S): for the next picture, or a key.
  *
  * All functions: ring 0 with gs = RING0_SCREEN, ring0_stack, interrupts off, no
  * errors.
  */
 #include "pace.h"
+#include "program.h"
 #include "ring0/machine.h"
 #include "screen.h"
 #include "ring0/stop.h"
@@ -15,13 +17,11 @@
 
 enum {
 	ONE_BY_ONE = 5,			/* 2^5: as many switches as pictures */
-	FULL_SPEED = 16,		/* unless the program says otherwise */
 	DOUBLE_AFTER = 3 * TIMER_HZ,	/* pictures, unless a key has set the pace */
 	LOOKS_PER_PICTURE = 4,		/* at full speed */
 	LARGEST_BATCH = 1 << 26,
+	SILENCE = 30 * TIMER_HZ,	/* pictures without a sign of the keyboard */
 };
-
-__attribute__((weak)) const struct pace_range pace_range = { FULL_SPEED, "full speed", 64 };
 
 static unsigned pace;
 static bool by_hand;		/* a key has set the pace: it stays */
@@ -35,8 +35,8 @@ static void show_pace(void)
 {
 	if (held)
 		screen_pace("held", ": space steps, + - f go on");
-	else if (pace == pace_range.full_speed)
-		screen_pace(pace_range.full_speed_text, "");
+	else if (pace == program.full_speed)
+		screen_pace(program.full_speed_text, "");
 	else
 		screen_pace(decimal(1u << pace), pace ? " switches a second" : " switch a second");
 }
@@ -81,23 +81,21 @@ static void quit(uint64_t switches)
 	halt();
 }
 
-/* Out: whether a key has changed the pace. */
-static bool obey_keys(uint64_t switches)
+/* Out: whether the key has changed the pace. */
+static bool obey(enum key key, uint64_t switches)
 {
-	enum key key = key_pressed();
-
 	switch (key) {
 	case KEY_SPACE:
 		hold();
 		return true;
 	case KEY_PLUS:
-		set_pace_by_hand(pace < pace_range.full_speed ? pace + 1 : pace_range.full_speed);
+		set_pace_by_hand(pace < program.full_speed ? pace + 1 : program.full_speed);
 		return true;
 	case KEY_MINUS:
 		set_pace_by_hand(pace ? pace - 1 : 0);
 		return true;
 	case KEY_F:
-		set_pace_by_hand(pace_range.full_speed);
+		set_pace_by_hand(program.full_speed);
 		return true;
 	case KEY_Q:
 		quit(switches);
@@ -114,6 +112,34 @@ static bool obey_keys(uint64_t switches)
 	return false;
 }
 
+/* All keys that wait.  Out: whether one has changed the pace. */
+static bool obey_keys(uint64_t switches)
+{
+	bool changed = false;
+	enum key key;
+
+	while ((key = key_pressed()) != KEY_NONE)
+		changed |= obey(key, switches);
+	return changed;
+}
+
+/* Once a picture.  A keyboard that was never heard is likely to be a USB one.  Such a
+   keyboard is only heard here if the BIOS translates it ("legacy support"). */
+static void mind_silence(void)
+{
+	static const char hint[] = "No key has come yet. A USB keyboard needs \"legacy support\" in the BIOS setup.";
+	static unsigned silence;
+
+	_Static_assert(sizeof hint <= COLUMNS, "a row");
+	if (keyboard_heard()) {
+		if (silence >= SILENCE)
+			screen_hint("");
+		silence = 0;
+	} else if (++silence == SILENCE) {
+		screen_hint(hint);
+	}
+}
+
 /* A switch's pictures: the ball flies, or at least it arrives. */
 static void wait_pictures(unsigned from, unsigned to, uint64_t switches)
 {
@@ -122,9 +148,13 @@ static void wait_pictures(unsigned from, unsigned to, uint64_t switches)
 	for (unsigned picture = 1; picture <= last; picture++) {
 		screen_ball(from, to, picture, last);
 		timer_start();
-		while (!timer_done())
+		wakers_set();		/* the later one: when it wakes us, the timer is done */
+		while (!timer_done()) {
 			if (obey_keys(switches))
 				return;
+			sleep();
+		}
+		mind_silence();
 		if (++pictures == DOUBLE_AFTER && !by_hand)
 			set_pace(pace + 1);
 	}
@@ -143,11 +173,12 @@ static void adjust_batch(uint64_t switches)
 	else if (switches - begun >= batch)
 		batch += batch / 2;
 	begun = switches;
-	if (batch < pace_range.smallest_batch)
-		batch = pace_range.smallest_batch;
+	if (batch < program.batch_smallest)
+		batch = program.batch_smallest;
 	if (batch > LARGEST_BATCH)
 		batch = LARGEST_BATCH;
 	obey_keys(switches);
+	mind_silence();
 	timer_start();
 }
 
@@ -170,7 +201,7 @@ bool pace_wants_picture(void)
 uint32_t pace_wait(unsigned from, unsigned to, uint64_t switches)
 {
 	if (!held) {
-		if (pace == pace_range.full_speed) {
+		if (pace == program.full_speed) {
 			adjust_batch(switches);
 			screen_ball(from, to, 1, 1);
 		} else {
@@ -179,25 +210,50 @@ uint32_t pace_wait(unsigned from, unsigned to, uint64_t switches)
 	}
 	if (held) {
 		screen_ball(from, to, 1, 1);
-		while (held && !steps)
-			obey_keys(switches);
+		while (held && !steps) {
+			wakers_set();
+			if (!obey_keys(switches))
+				sleep();
+		}
 		if (held)
 			steps--;
 	}
 	if (held || pace <= ONE_BY_ONE)
 		batch = 1;
-	else if (pace < pace_range.full_speed)
+	else if (pace < program.full_speed)
 		batch = 1 << (pace - ONE_BY_ONE);
 	return batch;
 }
 
 bool pace_is_full(void)
 {
-	return !held && pace == pace_range.full_speed;
+	return !held && pace == program.full_speed;
 }
 
 /* Whether each switch is looked at. */
 bool pace_is_slow(void)
 {
 	return batch == 1;
+}
+
+/*
+ * From:	look.c, while no proc is left.
+ * In:		why, for the screen; how many switches there were.
+ * Does:	sleeps until a key or a picture's time later; obeys q, r and the mistakes,
+ *		which restart.
+ */
+void pace_while_halted(const char *why, uint64_t switches)
+{
+	enum key key;
+
+	screen_message(why, "Press r to start again, q to quit.");
+	wakers_set();
+	while ((key = key_pressed()) != KEY_NONE) {
+		if (key < KEY_Q)
+			continue;
+		screen_message_over();
+		obey(key, switches);
+		return;
+	}
+	sleep();
 }

@@ -5,19 +5,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* How fast a program can be. */
-struct pace_range {
-	unsigned full_speed;		/* the pace behind the last that is 2^pace */
-	const char *full_speed_text;
-	uint32_t smallest_batch;	/* switches between looks, at full speed; 2 or more */
-};
-extern const struct pace_range pace_range;
-
 void pace_start(void);
 bool pace_wants_picture(void);
 uint32_t pace_wait(unsigned from, unsigned to, uint64_t switches);
 bool pace_is_slow(void);
 bool pace_is_full(void);
+void pace_while_halted(const char *why, uint64_t switches);
 
 /* What the program does at the keys r and 1 to 7 (here: 0 to 6). */
 void procs_restart(void);

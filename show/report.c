@@ -12,6 +12,8 @@
 #include "screen.h"
 #include "text.h"
 #include "window.h"
+#include "ring0/panic.h"
+#include "ring0/tell.h"
 #include "ring0/x86.h"
 
 enum {
@@ -32,6 +34,8 @@ static void code_text(char *to, const struct frame *frame)
 	bool valid;
 
 	*to = 0;
+	if (frame->eflags & EFLAGS_VM)	/* cs is no selector */
+		return;
 	__asm__("lar %2, %0" : "=r"(rights), "=@ccz"(valid) : "r"((uint32_t)frame->cs));
 	if (!valid || (rights & readable) != readable)
 		return;
@@ -48,12 +52,10 @@ static void code_text(char *to, const struct frame *frame)
 	}
 }
 
-/* The last has ended: a halt is next. */
+/* The last has ended: only keys are obeyed from here on (look_while_halted). */
 void report_none_left(void)
 {
 	log_line("halt reason=\"no proc is left\"");
-	screen_message("No proc is left. The machine stops here.",
-		       "Switch it off and on to play again.");
 }
 
 /*
@@ -109,8 +111,26 @@ void report_start(char proc)
 }
 
 /* int3 or into.  In: the proc, which goes on, and its frame; how many there were. */
-void report_trap(char proc, const struct frame *frame, uint32_t vector, uint32_t count)
+void tell_trap(char proc, const struct frame *frame, uint32_t vector, uint32_t count)
 {
 	log_line("trap n=%d proc=%c vector=%2 name=%s cs:eip=%4:%8", (uint64_t)count,
 		 proc, vector, exception_name(vector), (uint32_t)frame->cs, frame->eip);
+}
+
+/* A line of the log for interrupts that came and did no harm. */
+void report_strays(void)
+{
+	static uint32_t logged_nmis, logged_spurious;
+
+	if (nmis == logged_nmis && spurious == logged_spurious)
+		return;
+	logged_nmis = nmis;
+	logged_spurious = spurious;
+	log_line("stray nmi=%d spurious=%d", (uint64_t)logged_nmis, (uint64_t)logged_spurious);
+}
+
+/* An exception is no part of a turn. */
+void tell_way_in(void)
+{
+	clocks_forget();
 }

@@ -12,6 +12,7 @@ from ringside.costs import cost
 from ringside.emulators import machines
 import pytest
 from ringside.emulators.machines import ROOT
+from ringside.emulators import versions
 from trees import copy_products, copy_sources
 
 PAGE = (ROOT / "docs/costs.md").read_text()
@@ -59,8 +60,18 @@ def test_a_row_has_a_number_wherever_there_can_be_one(row):
 
 
 def test_the_floors_are_as_long_as_their_names_say():
-    assert [(row[1], row[2]) for row in ROWS[:2]] == [("6", "6"), ("14", "14")]
-    assert [row[0].partition(":")[0] for row in ROWS[:2]] == ["6", "14"]
+    floors = [row for row, design in zip(ROWS, cost.DESIGNS) if design.program == "floors"]
+    assert [(row[1], row[2]) for row in floors] == [("6", "6"), ("14", "14"), ("20", "20"), ("21", "21")]
+    assert [row[0].partition(":")[0] for row in floors] == ["6", "14", "20", "21"]
+
+
+def test_without_lldt_ret_and_the_count_p_proc_is_as_short_as_the_page_says():
+    """Taken from today's counts: lldt, then ret, then dec and jz; the last two are floors that have been counted."""
+    p_proc = int(promised(cost.P_PROC)["A to B"])
+    assert f"Without `lldt` it is {p_proc - 1}, " in PAGE and f"saves its `ret`: {p_proc - 2}, " in PAGE
+    floors = {gate: int(promised(design)["A to B"]) for design in cost.DESIGNS for gate in [design.gate]
+              if design.program == "floors"}
+    assert (floors["floor_c"], floors["floor_leaves"]) == (p_proc - 3, p_proc - 4)
 
 
 def test_the_parts_of_p_proc_add_up():
@@ -84,7 +95,8 @@ def test_another_count_is_a_difference_and_another_speed_is_none():
 def test_qemu_counts_the_same_instructions(design):
     counts = cost.counted(design, "QEMU")
     row = promised(design)
-    assert [str(len(counts.steps[who])) for who in "AB"] == [row["A to B"], row["B to A"]]
+    here = [len(counts.steps[who]) + versions.shorter(design.program) for who in "AB"]
+    assert list(map(str, here)) == [row["A to B"], row["B to A"]]
 
 
 def test_what_is_counted_begins_in_ring_3_and_ends_before_it():
@@ -127,8 +139,8 @@ def bench(monkeypatch):
 
 
 @pytest.mark.parametrize("lacking, known", [
-    (["bochs"], ["25", "25", "–", "68", None, r"1: .* million/s", "–"]),
-    (["qemu-system-i386"], ["25", "25", "58", "68", None, "–", r"1: .* million/s"]),
+    (["bochs"], ["24", "24", "–", "68", None, r"1: .* million/s", "–"]),
+    (["qemu-system-i386"], ["24", "24", "58", "68", None, "–", r"1: .* million/s"]),
     (["bochs", "qemu-system-i386"], ["–"] * 7),
 ], ids=["no Bochs", "no QEMU", "neither"])
 def test_without_an_emulator_it_says_so_and_prints_the_rest(bench, monkeypatch, capsys, lacking, known):
@@ -190,8 +202,8 @@ def test_a_boot_takes_as_few_instructions_and_calls_as_bench_says(bench, capsys)
     said = capsys.readouterr().out
     calls, with_8_kib, limit = (int(re.search(pattern, said)[1]) for pattern in (
         r"int 13h calls: (\d+) ", r"with 8 KiB: (\d+) ", r"at most (\d+)\)\n  the first drawing"))
-    assert calls <= 5
-    assert with_8_kib <= limit == 20000
+    assert calls <= 6
+    assert with_8_kib <= limit == 22000
 
 
 def test_the_program_for_comparison_has_its_frames_on_the_gates_page(bench, monkeypatch, tmp_path):

@@ -7,13 +7,14 @@ import re
 
 from ringside.emulators import machines
 import pytest
-from ringside.emulators.debuggers import BOTH, GENERAL, NAMES, SEGMENTS, SYMBOLS, Bochs, count, linear, patched
+from ringside.emulators.debuggers import (BASE, BOTH, GENERAL, NAMES, SEGMENTS, SYMBOLS, DebuggedBochs, count, knowing,
+                                          linear, patched)
 
 UD2 = b"\x0f\x0b"
 LOOP = b"\xeb\xfe"
 ROW = 160
 RING0_DATA, TSS = 0x10, 0x18
-LDT_OF_PROC = 80  # in struct proc
+LDT_OF_PROC = 12  # in struct proc
 SS0 = 8           # in the TSS
 ESP0 = 4
 RF = 0x10000      # QEMU 7.2 leaves it to the guest
@@ -71,14 +72,15 @@ def test_proc_a_plays_on_when_b_has_ended(tmp_path, emulator):
 @EMULATORS
 def test_with_no_proc_left_the_machine_says_so_and_halts(tmp_path, emulator):
     with emulator(with_code(tmp_path, a=UD2, b=UD2)) as machine:
-        machine.run_to("halt")
+        machine.run_to("look_while_halted")
+        machine.run_to("sleep")
         fault_a, end_a, fault_b, end_b, halt = without_switches(machine)
         assert fault_a.startswith(fault_line("A", 0x07, 0x0f, "0f 0b "))
         assert fault_b.startswith(fault_line("B", 0x1f, 0x27, "0f 0b "))
         assert (end_a, end_b) == ("end proc=A alive=B", "end proc=B alive=none")
         assert halt == 'halt reason="no proc is left"'
         rows = screen(machine)
-        assert "No proc is left. The machine stops here." in "\n".join(rows)
+        assert "No proc is left." in "\n".join(rows)
         assert "ended by #UD" in rows[3]
         assert "ended by #UD" in rows[21]
 
@@ -108,7 +110,7 @@ def test_keys_1_to_6_make_proc_a_err_and_r_starts_it_anew(qemu):
 
 
 def test_the_alarm_goes_off_after_about_a_second(tmp_path):
-    with Bochs(with_code(tmp_path, a=LOOP)) as machine:
+    with DebuggedBochs(with_code(tmp_path, a=LOOP)) as machine:
         times = []
         for place in ("proc_a_code", "report_end"):
             machine.run_to(place)
@@ -132,7 +134,7 @@ def test_ring_0s_own_fault_is_told_with_all_registers_and_the_stack(emulator):
     with emulator() as machine:
         machine.run_to("proc_a_int")
         machine.write(linear("switches_left"), (9).to_bytes(4, "little"))  # by the usual path
-        machine.write(linear("proc_b") + LDT_OF_PROC, RING0_DATA.to_bytes(2, "little"))
+        machine.write(linear("proc_b_end") + LDT_OF_PROC, RING0_DATA.to_bytes(2, "little"))
         machine.run_to("switch_to_next")
         back = int.from_bytes(machine.read(machines.BASE + machine.values()["esp"], 4), "little")
         machine.run_to(machines.BASE + back)  # lldt
@@ -167,7 +169,8 @@ def test_ring_0s_own_fault_is_told_with_all_registers_and_the_stack(emulator):
 
 
 @pytest.mark.parametrize("emulator, offset, value", [
-    (Bochs, SS0, TSS), (Bochs, SS0, 0), (Bochs, ESP0, 0x20000), (Bochs, ESP0, 8), (BOTH[0], SS0, TSS)],
+    (DebuggedBochs, SS0, TSS), (DebuggedBochs, SS0, 0), (DebuggedBochs, ESP0, 0x20000), (DebuggedBochs, ESP0, 8),
+    (BOTH[0], SS0, TSS)],
     ids=["bochs-ss0 no stack", "bochs-ss0 null", "bochs-esp0 beyond", "bochs-esp0 without room", "qemu-ss0 no stack"])
 def test_without_a_stack_for_ring_0_there_is_a_report_and_no_reboot(emulator, offset, value):
     """QEMU does not check where esp0 is, so there it is the ss0 only."""
@@ -186,3 +189,49 @@ def test_without_a_stack_for_ring_0_there_is_a_report_and_no_reboot(emulator, of
         assert "#DF, vector 0x08: double fault" in text
         assert "reboot" not in text
         assert len([line for line in machine.log() if line.startswith("boot")]) == 1
+
+
+# ---- virtual-8086 mode, where cs has no RPL
+
+PROGRAMS = ("p_proc", "kstack", "userctx", "timer", "hwtask", "hwjump")
+VM = 0x20000
+UNUSED = 0xffe0     # in the program's 64 KiB
+PIC_1_DATA = 0x21
+INTO_V86 = (0, 0, 0, 0, BASE >> 4, UNUSED, VM | 0x202, BASE >> 4, UNUSED)   # gs fs ds es ss esp eflags cs eip
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_proc_that_gets_into_virtual_8086_mode_ends_there_and_the_other_plays_on(program, tmp_path):
+    """QEMU's iret sets VM in any ring. cs is 1000 there: a proc's exception must not pass for ring 0's own."""
+    qemu, _ = knowing(program)
+    with qemu(machines.floppy_that_starts(program, tmp_path / "floppy.img")) as machine:
+        code = next(name for name in ("proc_a_code", "thread_code") if name in machine.symbols)
+        machine.run_to(code)
+        iret = b"".join(b"\x68" + word.to_bytes(4, "little") for word in INTO_V86) + b"\xcf"
+        before = machine.read(machine.linear(code), len(iret))
+        machine.write(machine.linear(code), iret)
+        machine.write(BASE + UNUSED, b"\xf4")  # hlt
+        machine.hmp(f"o /b {PIC_1_DATA:#x} 0xff")  # no alarm, no tick: the hlt comes first
+        while not machine.values()["eflags"] & VM:
+            machine.step()
+        machine.write(machine.linear(code), before)  # KSTACK's threads share it
+        machine.go()
+        machine.wait_log("end proc=A alive=B")
+        fault = without_switches(machine)[0]
+        assert fault.startswith("fault proc=A vector=0d name=#GP error=0000 ")
+        assert f"cs:eip={BASE >> 4:04x}:{UNUSED:08x} ss:esp={BASE >> 4:04x}:{UNUSED:08x}" in fault
+        machine.wait_log("switch n=.* from=B to=B")
+        assert not [line for line in machine.log() if line.startswith(("panic", "halt"))]
+
+
+def test_the_report_of_a_broken_stack_segment_names_what_it_can(tmp_path):
+    """HWTASK: a task switch that fails leaves ss half loaded in QEMU; the report is read by ss and ds alike."""
+    qemu, _ = knowing("hwtask")
+    with qemu(machines.floppy_that_starts("hwtask", tmp_path / "floppy.img")) as machine:
+        machine.run_to("proc_a_code")
+        ldt = machine.word("proc_a_tss", 96, 2)
+        machine.write(machine.linear("proc_b_tss") + 96, ldt.to_bytes(2, "little"))
+        machine.go()
+        machine.wait_log("^(panic|fault) ")
+        text = [line for line in machine.log() if line.startswith(("panic", "fault"))][0]
+        assert re.search(r" name=(#?[A-Z0-9]+|unknown) ", text) and text.isascii()

@@ -7,7 +7,7 @@ from ringside.judge.cases import SWITCHES, Cases
 from ringside.judge import mutate
 import pytest
 from ringside.recorder import recording
-from ringside.emulators.machines import ROOT
+from ringside.emulators.machines import ROOT, by_name
 
 EMULATORS = ("bochs", "qemu")
 WAY_IN = "int 0x30, ring 3 to 0"
@@ -83,7 +83,7 @@ def test_a_spoilt_recording_is_told_with_the_state_around(start, tmp_path):
     start["steps"][number]["changes"]["esp"] += 4
     recording.save(start, tmp_path / "spoilt.json")
     start["steps"][number]["changes"]["esp"] -= 4
-    run = subprocess.run([ROOT / "scripts/ringside", "judge", tmp_path / "spoilt.json"], text=True,
+    run = subprocess.run(by_name([ROOT / "scripts/ringside", "judge", tmp_path / "spoilt.json"]), text=True,
                          capture_output=True, timeout=60)
     assert run.returncode == 1
     assert f"step {number}, proc_a_int: int $0x30 ({WAY_IN})" in run.stdout
@@ -92,7 +92,7 @@ def test_a_spoilt_recording_is_told_with_the_state_around(start, tmp_path):
 
 def test_a_recording_that_is_cut_short_is_refused(tmp_path):
     (tmp_path / "short.json").write_text('{"format":"ringpong recording","version":3,')
-    run = subprocess.run([ROOT / "scripts/ringside", "judge", tmp_path / "short.json"], text=True,
+    run = subprocess.run(by_name([ROOT / "scripts/ringside", "judge", tmp_path / "short.json"]), text=True,
                          capture_output=True, timeout=60)
     assert run.returncode == 1
     assert "short.json:1: not a whole recording" in run.stderr

@@ -3,10 +3,13 @@
 import random
 
 import pytest
-from ringside.emulators.debuggers import BASE, COM, COM_START, GENERAL, SYMBOLS, Qemu
+
+from ringside.emulators import machines
+from ringside.emulators.debuggers import BASE, COM, COM_START, GENERAL, SYMBOLS, DebuggedBochs, DebuggedQemu
 
 ENTRY = BASE + COM_START
 BOOT_SECTOR = 0x7c00
+MOTORS = 0x43f  # what the BIOS knows of them
 FREE = 0x600  # a place that neither the BIOS nor the program uses
 NT_AND_IOPL = 0x7000
 DF = 0x400
@@ -15,7 +18,7 @@ DF = 0x400
 @pytest.fixture
 def entry():
     """The program is loaded and its first instruction is next."""
-    with Qemu() as machine:
+    with DebuggedQemu() as machine:
         machine.run_to(ENTRY)
         yield machine
 
@@ -26,7 +29,7 @@ def plays_on(machine, base=BASE):
     machine.wait_log("n=131072 ")
     boot, *switches = machine.log()
     places = " ".join(f"{name}={SYMBOLS[name]:08x}" for name in ("gdt", "idt", "tss"))
-    assert boot == f"boot prog=p_proc base={base:08x} {places}"
+    assert boot == f"boot prog=p_proc base={base:08x} {places} version={machines.VERSION}"
     expected = [f"switch n=1 from=A to=B esp0={SYMBOLS['proc_b_end']:08x}"]
     expected += [f"switch n={1 << k} from=B to=A esp0={SYMBOLS['proc_a_end']:08x}" for k in range(1, 18)]
     assert switches[:18] == expected
@@ -78,6 +81,48 @@ def test_memory_behind_the_file_may_hold_anything(entry):
     plays_on(entry)
 
 
+# ---- what those who ran before have left on
+
+def test_a_breakpoint_that_a_debugger_has_left_armed_stops_no_one():
+    """DR0 at the gate, DR7 with its global enable bit: in ring 0 the #DB would be a panic. In Bochs: QEMU 7.2 aborts."""
+    place = 0xff00  # in the program's segment, unused
+    at_the_gate = (BASE + SYMBOLS["gate"]).to_bytes(4, "little")
+    arm = b"\x66\xb8" + at_the_gate + b"\x0f\x23\xc0"                               # mov $gate, %eax; mov %eax, %dr0
+    arm += b"\x66\xb8" + (0x402).to_bytes(4, "little") + b"\x0f\x23\xf8"             # mov $0x402, %eax; mov %eax, %dr7
+    arm += b"\xe9" + (COM_START - place - len(arm) - 3 & 0xffff).to_bytes(2, "little")  # jmp start
+    with DebuggedBochs() as machine:
+        machine.run_to(ENTRY)
+        machine.write(BASE + place, arm)
+        machine.set(eip=place)
+        machine.run_to("gate")
+        machine.go()
+        machine.wait_log("switch n=2 ")
+        assert not [line for line in machine.log() if line.startswith(("panic", "fault", "trap"))]
+
+
+def test_a_bios_that_lets_interrupts_in_does_not_reach_lgdt(entry):
+    """int 10h comes back with IF set, as some BIOSes do: from mov to cr0 on an interrupt would find no IDT."""
+    hook = b"\x55\x89\xe5\x81\x4e\x06\x00\x02\x5d\xcf"  # push bp; mov sp, bp; orw $IF, 6(bp); pop bp; iret
+    entry.write(FREE, hook)
+    entry.write(0x10 * 4, FREE.to_bytes(4, "little"))
+    entry.run_to("enter_protected_mode")
+    code = entry.read(BASE + SYMBOLS["enter_protected_mode"], 0x200)
+    entry.run_to(BASE + SYMBOLS["enter_protected_mode"] + code.index(b"\x66\x0f\x01\x16"))  # lgdtl
+    assert not entry.values()["eflags"] & 0x200
+
+
+def test_the_motor_of_the_floppy_is_off_when_the_game_has_begun(entry):
+    """The BIOS' clock tick would have stopped it, and does not come any more."""
+    def control():
+        return int(entry.hmp("i /b 0x3f2").split("=")[1], 0)
+
+    entry.write(MOTORS, bytes([entry.read(MOTORS, 1)[0] | 1]))  # as older BIOSes have it
+    assert control() & 0xf0
+    entry.run_to("gate")
+    assert entry.read(MOTORS, 1)[0] & 0x0f == 0
+    assert not control() & 0xf0
+
+
 # ---- address line 20
 
 def a20(machine):
@@ -95,7 +140,7 @@ CLOSE_BY_KEYBOARD = ["o /b 0x64 0xd1", "o /b 0x60 0xdd"]
     pytest.param("isapc", CLOSE_BY_KEYBOARD, False, True, id="where there is no port 92"),
 ])
 def test_a_closed_a20_is_opened(machine, close, bios, keyboard):
-    with Qemu(machine=machine) as guest:
+    with DebuggedQemu(machine=machine) as guest:
         guest.run_to(BOOT_SECTOR)
         for command in close:
             guest.hmp(command)

@@ -1,12 +1,12 @@
 """The programs on the floppy: what all have in common; judged and compared, and the judge tried out on them."""
 
-from ringside.attacks import attacks
+from ringside.attacks import differences
 from ringside.judge import compare
 from ringside.emulators import debuggers
 from ringside.judge import judge
 from ringside.emulators import machines
 from ringside.judge import mutate
-from ringside import programs
+from ringside.recorder import programs
 import pytest
 from ringside.recorder import record, recording
 
@@ -22,7 +22,7 @@ def pair(request):
 def test_what_is_on_the_floppy_is_recorded_and_judged_and_attacked():
     there = {path.stem for path in machines.BUILD.glob("*.com")} - {"menu"}
     assert set(programs.on_the_floppy()) == there
-    assert set(attacks.DIFFERENT) == there
+    assert set(differences.DIFFERENT) == there
 
 
 @pytest.mark.parametrize("program", programs.PROGRAMS)

@@ -9,6 +9,7 @@
  *	ring 0's task	only for looks, and for a proc that plays alone
  */
 #include "ring0/tables.h"
+#include "show/program.h"
 #include "task.h"
 
 /* At the gate's first instruction: the five words, and above them, behind esp0, the far
@@ -57,6 +58,7 @@ ckpt_tss:
  * Intel:	volume 3, section 7.3; volume 2, JMP (TASK-STATE-SEGMENT).
  */
 	movl	$A_TSS, tss
+ring0_begins:
 ring0_task:
 1:	mov	tss, %eax		# the backlink, where C says who is next
 	mov	%eax, next_task + 4
@@ -66,6 +68,27 @@ ring0_task:
 	mov	looker, %eax
 	call	watched_switch		# watch.c
 	jmp	1b
+
+/*
+ * leave_task - no proc is left: ring 0's task begins once more, and waits for keys
+ *
+ * From:	fault (tasks.c), in the task of the last one.  No task switch leads away from
+ *		it: the CPU would save what is here in its TSS, and that may be made new.
+ * To:		ring0_begins, with the proc that a key has started in the backlink.
+ * Stack:	fault_stack, then ring0_stack from its end.
+ * Interrupts:	off.
+ * Intel:	volume 2, LTR: wants an available TSS, and ring 0's is that while procs run.
+ */
+	.global	leave_task
+leave_task:
+	mov	$ring0_stack_end, %esp
+	mov	$TSS, %eax
+	ltr	%ax
+	xor	%eax, %eax		# as this task has begun: nothing of an LDT,
+	mov	%eax, %fs		# that is the last proc's and goes with it
+	lldt	%ax
+	call	tasks_wait		# tasks.c
+	jmp	ring0_begins
 
 
 /* ---- the gate ---------------------------------------------------------- */
@@ -127,10 +150,8 @@ looker:					# the task that has sent us to look
 next_task:				# where ring 0's task jumps
 	.long	0, 0
 
-	.section .rodata
-	.global	program_name, waiting_is_busy
-program_name:
-	.asciz	"hwjump"
+	program	hwjump, " ring 0, int 0x30 "
+	.global	waiting_is_busy
 waiting_is_busy:
 	.byte	0
 

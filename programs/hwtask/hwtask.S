@@ -14,6 +14,7 @@
  * hwjump.S is the same without a gate: from task to task by a far jump.
  */
 #include "ring0/tables.h"
+#include "show/program.h"
 #include "task.h"
 
 
@@ -47,6 +48,7 @@ ckpt_tss:
  * backlink names.  Nobody has called us yet, so we write down that A has.
  */
 	movl	$A_TSS, tss
+ring0_begins:
 	pushf
 	orl	$EFLAGS_NT, (%esp)
 	popf
@@ -86,17 +88,53 @@ gate:
 
 /* All switches that one sees come this way; Bochs stops while each of them is seen. */
 gate_with_stop:
-	cmpw	$gate_with_stop, idt_gate
-	jne	2f
+	cmpb	$0, stops
+	je	2f
 	xchg	%bx, %bx
 ckpt_int:				# the backlink says who has called: info tss
 2:	mov	tss, %eax
 	call	watched_switch		# watch.c: switch_to_next, for all to see
-	cmpw	$gate_with_stop, idt_gate
-	jne	1b
+	cmpb	$0, stops
+	je	1b
 	xchg	%bx, %bx
 ckpt_switched:				# the backlink says who is next
 	jmp	1b
+
+/*
+ * leave_task - no proc is left: ring 0's task begins once more, and waits for keys
+ *
+ * From:	fault (tasks.c), in the task of the last one.  No task switch leads away from
+ *		it: the CPU would save what is here in its TSS, and that may be made new.
+ * To:		ring0_begins, with the proc that a key has started in the backlink.
+ * Stack:	fault_stack, then ring0_stack from its end.
+ * Interrupts:	off.
+ * Intel:	volume 2, LTR: wants an available TSS, and ring 0's is that while procs run.
+ */
+	.global	leave_task
+leave_task:
+	mov	$ring0_stack_end, %esp
+	mov	$TSS, %eax
+	ltr	%ax
+	xor	%eax, %eax		# as this task has begun: nothing of an LDT,
+	mov	%eax, %fs		# that is the last proc's and goes with it
+	lldt	%ax
+	call	tasks_wait		# tasks.c
+	jmp	ring0_begins
+
+
+/*
+ * door_stops - a task gate leads past no breakpoint, so ring 0's task asks by itself
+ *
+ *	void door_stops(bool stop)
+ *
+ * From:	look.c.
+ * In:		al.
+ */
+	.text
+	.global	door_stops
+door_stops:
+	mov	%al, stops
+	ret
 
 
 /* ---- the IDT ----------------------------------------------------------- */
@@ -107,7 +145,7 @@ ckpt_switched:				# the backlink says who is next
 idt:
 	fault_gates
 idt_gate:
-	.word	gate_with_stop, TSS	# the CPU ignores the first word (look.c does not)
+	.word	0, TSS			# a task gate has no offset
 	.word	(ACCESS_PRESENT | ACCESS_DPL(3) | ACCESS_TASK_GATE) << 8, 0
 idt_end:
 idtr:
@@ -115,10 +153,14 @@ idtr:
 	.word	idt_end - idt - 1
 	.long	idt
 
-	.section .rodata
-	.global	program_name, waiting_is_busy
-program_name:
-	.asciz	"hwtask"
+	.global	switches_left
+switches_left:				# until the next look
+	.long	1
+stops:					# whether Bochs is to stop at each switch
+	.byte	1
+
+	program	hwtask, " ring 0, int 0x30 "
+	.global	waiting_is_busy
 waiting_is_busy:
 	.byte	ACCESS_BUSY
 

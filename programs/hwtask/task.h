@@ -18,7 +18,7 @@
 
 #include "ring0/frame.h"
 #include "procs/proc_segments.h"
-#include "procs/procs.h"
+#include "ring3/ask.h"
 
 /*  place  selector          base               size               type         DPL  purpose */
 #define TASK_SEGMENTS(SEG) \
@@ -41,7 +41,7 @@ struct task {
 	} jump;
 	struct tss tss;
 	struct task *next;		/* whose turn it is after this one */
-	volatile uint32_t *ask;		/* in its data: what ring 0 wants (procs.h) */
+	uint32_t *ask;			/* in its data: what ring 0 wants (ask.h) */
 	const struct tss *first;	/* what it starts with */
 	uint16_t selector;		/* of its TSS */
 	char name;
@@ -57,13 +57,14 @@ _Static_assert(sizeof(struct task) == FRAME_BYTES + JUMP_BYTES + TSS_BYTES + 20,
 extern const uint8_t waiting_is_busy;	/* ACCESS_BUSY, or 0: what a proc's TSS is, */
 					/* while it waits for its turn */
 extern struct task proc_a, proc_b;
-extern struct tss tss;			/* ring 0's own task */
+_Noreturn void leave_task(void);
 
 /* tasks.c */
 void tasks_start(void);
 struct task *task_of(uint32_t selector);
 struct task *switch_to_next(struct tss *tss);
 _Noreturn void task_go(struct task *task);
+void tasks_wait(void);
 bool task_is_busy(uint32_t selector);
 struct frame *fault(struct frame *frame, uint32_t vector, uint32_t error);
 

@@ -2,7 +2,7 @@
  * What the two forms of HWTASK share: the tables, the tasks, the exceptions, the procs.
  * How one gets from one task to another is in hwtask.S and in hwjump.S; begin there.
  */
-#include "procs/procs.h"
+#include "ring3/ask.h"
 #include "ring0/tables.h"
 #include "task.h"
 
@@ -128,9 +128,10 @@ fault_entry:
 	popl	%ss:fault_error
 	save_registers
 	mov	%esp, %eax		# fault's 1st argument: the frame
-	lds	%cs:fault_stack_pointer, %esp
-	push	%ds
-	pop	%es
+	lss	%cs:fault_stack_pointer, %esp	# ss may be what is broken
+	mov	%ss, %edx
+	mov	%edx, %ds
+	mov	%edx, %es
 	mov	$RING0_SCREEN, %edx
 	mov	%edx, %gs
 	cld

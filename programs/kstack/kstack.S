@@ -20,8 +20,9 @@
  * breakpoint); the label after it names the place.
  */
 #include "ring0/frame.h"
-#include "procs/procs.h"
+#include "ring3/ask.h"
 #include "ring0/tables.h"
+#include "show/program.h"
 #include "thread.h"
 #include "thread_segments.h"
 
@@ -126,10 +127,7 @@ io_bitmap:
 	.balign	4
 	double_fault_task
 
-	.section .rodata
-	.global	program_name
-program_name:
-	.asciz	"kstack"
+	program	kstack, " ring 0, int 0x30: a kernel stack for each thread "
 
 
 /* ---- the gate ---------------------------------------------------------- */
@@ -258,6 +256,19 @@ first_schedule:
 	pop	%eax			# the end of every backtrace, two words
 	pop	%eax
 	jmp	leave_ring0
+
+/*
+ * leave_kernel_stack - no thread is left, and each may be made new where it has ended
+ *
+ * From:	fault (threads.c), on the kernel stack of the last one.
+ * To:		threads_wait (threads.c).
+ * Stack:	ring0_stack, from its end: start has left it for good.
+ * Interrupts:	off.
+ */
+	.global	leave_kernel_stack
+leave_kernel_stack:
+	mov	$ring0_stack_end, %esp
+	jmp	threads_wait
 
 
 /* ---- the threads ------------------------------------------------------- */

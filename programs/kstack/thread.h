@@ -50,7 +50,7 @@
  * USER_DATA, since no instruction says where a segment begins.
  */
 #define TLS_SELF	0
-#define ASKED		4	/* TLS_1: ring 0 asks here (procs/procs.h) ... */
+#define ASKED		4	/* TLS_1: ring 0 asks here (ring3/ask.h) ... */
 #define TURNS		4	/* TLS_2: 64 bits */
 #define CLOCK		12	/* TLS_2: whether the thread shows the time */
 
@@ -115,14 +115,17 @@ const char *tls_error(const struct thread *thread);
 
 /* kstack.S */
 extern struct thread *current;		/* 0 before there is one */
+extern uint8_t io_bitmap[PORTS / 8];	/* the TSS's: a bit for each port, 1: closed */
 struct thread *switch_stacks(struct thread *from, struct thread *to);
 _Noreturn void enter_stack(struct thread *from, struct thread *to);
 void first_schedule(void);
+_Noreturn void leave_kernel_stack(void);
 
 /* threads.c */
 extern struct thread thread_a, thread_b;
 extern uint32_t user_data[];
 struct thread *threads_start(void);
+_Noreturn void threads_wait(void);
 void fault(const struct frame *frame, uint32_t vector, uint32_t error);
 void look(struct thread *from, struct thread *to);
 

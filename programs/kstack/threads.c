@@ -6,9 +6,9 @@
  */
 #include "ring0/cause.h"
 #include "show/look.h"
-#include "ring0/machine.h"
 #include "show/pace.h"
-#include "procs/procs.h"
+#include "ring3/ask.h"
+#include "show/program.h"
 #include "show/report.h"
 #include "show/screen.h"
 #include "show/text.h"
@@ -24,6 +24,8 @@ static uint8_t stack_b[KSTACK_BYTES] __attribute__((aligned(4)));
 uint32_t user_data[USER_DATA_BYTES / sizeof(uint32_t)];
 enum { TLS_WORDS = TLS_BYTES / sizeof(uint32_t), USER_WORDS = USER_BYTES / sizeof(uint32_t) };
 
+static struct thread *ended_last;	/* when none is left */
+
 static const uint32_t clock_ports[] = { CMOS_INDEX, CMOS_DATA, PORTS_END };
 static const uint32_t no_ports[] = { PORTS_END };
 
@@ -38,15 +40,10 @@ struct thread thread_b = {
 	.next_segment = RING0_DATA, .name = 'B', .place = 1, .arguments = { B_SCREEN, false },
 };
 
-static void ask(const struct thread *thread, uint32_t what)
+/* The word where ring 0 asks a thread (ask.h). */
+static uint32_t *ask_of(const struct thread *thread)
 {
-	thread->tls[0][ASKED / sizeof what] = what;
-}
-
-static void ask_count(const struct thread *thread)
-{
-	if (thread->tls[0][ASKED / sizeof(uint32_t)] == ASK_NOTHING)
-		ask(thread, ASK_COUNT);
+	return &thread->tls[0][ASKED / sizeof(uint32_t)];
 }
 
 /*
@@ -93,7 +90,7 @@ static void thread_start(struct thread *thread)
 		return;
 	}
 	thread_prepare(thread);
-	ask(thread, ASK_COUNT);
+	*ask_of(thread) = ASK_COUNT;
 	stacks_start(thread);
 	join(thread);
 }
@@ -101,24 +98,36 @@ static void thread_start(struct thread *thread)
 /*
  * From: start (kstack.S), once, before ring 3 exists.  Stack: ring0_stack.
  * Out: who is the first to run.
- * Errors: nobody is: halt.
+ * Errors: all are refused: waits, since key r tries again.
  */
 struct thread *threads_start(void)
 {
 	look_start();
 	screen_box(RING0_ROW, RING0_ROWS, SINGLE, RING0,
-		   " ring 0, int 0x30: a kernel stack for each thread ");
+		   program.ring0_title);
 	screen_put(KEYS_ROW, 2, KEYS,
 	    "space hold  + - pace  f full speed  1-6 A's mistakes  7 B's  r restart  q quit");
 	thread_start(&thread_a);
 	thread_start(&thread_b);
 	if (!current) {
 		log_line("halt reason=\"no thread was started\"");
-		screen_message("No thread was started. The machine stops here.",
-			       "Each window says why.");
-		halt();
+		while (!current)
+			look_while_halted("No thread was started. Each window says why.");
+		watchdog_start();
 	}
 	return current;
+}
+
+/*
+ * No thread is left: waits until a key has started one, and goes on with that.
+ * From: leave_kernel_stack (kstack.S).  Stack: ring0_stack, from its end.
+ */
+_Noreturn void threads_wait(void)
+{
+	while (!current)
+		look_while_halted("No thread is left.");
+	watchdog_start();
+	schedule_away(ended_last, current);
 }
 
 /*
@@ -137,10 +146,14 @@ void fault(const struct frame *frame, uint32_t vector, uint32_t error)
 
 	struct thread *next = leave(ending);
 
-	report_end(ending->name, ending->place, thread_frame(ending), &cause,
+	report_end(ending->name, ending->place,
+		   cause.restoring ? thread_frame(ending) : frame, &cause,
 		   next ? next->name : 0);
-	if (!next)
-		halt();
+	if (!next) {
+		ended_last = ending;
+		current = 0;
+		leave_kernel_stack();
+	}
 	watchdog_start();		/* the next one's time begins now */
 	schedule_away(ending, next);
 }
@@ -154,8 +167,8 @@ void look(struct thread *from, struct thread *to)
 
 	if (pace_wants_picture())
 		stacks_show(switches, from, to);
-	ask_count(from);
-	ask_count(to);
+	ask_count(ask_of(from));
+	ask_count(ask_of(to));
 	look_end(from->place, to->place);
 }
 
@@ -183,5 +196,5 @@ void proc_ask_mistake(unsigned number)
 	if (!thread->playing)
 		procs_restart();
 	if (thread->playing)
-		ask(thread, ASK_MISTAKE + number);
+		*ask_of(thread) = ASK_MISTAKE + number;
 }

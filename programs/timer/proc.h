@@ -8,7 +8,7 @@
  * Stack:	its own.
  *
  * It counts its laps in edi:esi and shows the count in its window whenever ring 0 has
- * asked for it (procs.h).  It knows nothing of the other proc, nor of the ticks: one
+ * asked for it (ask.h).  It knows nothing of the other proc, nor of the ticks: one
  * may come between add and adc, where CF is all that knows of the 4294967296 laps.
  */
 #define ASKED		0	/* in its data: the first word */

@@ -17,8 +17,10 @@
 #include "procs/first_frame.h"
 #include "ring0/machine.h"
 #include "procs/proc_segments.h"
-#include "procs/procs.h"
+#include "ring3/ask.h"
 #include "ring0/tables.h"
+#include "show/program.h"
+#include "switch.h"
 
 
 /* ---- start ------------------------------------------------------------- */
@@ -30,8 +32,8 @@
  *
  * From:	the loader, by a far jump.  Real mode; never comes back.
  * Stack:	the loader's, then ring0_stack, then proc A's.
- * Interrupts:	off in ring 0, always.  On in ring 3, always: the first frame's eflags
- *		say so, and the procs cannot change it.
+ * Interrupts:	off in ring 0, but where it sleeps (ring0/sleep.S).  On in ring 3, always:
+ *		the first frame's eflags say so, and the procs cannot change it.
  */
 	.code16
 	.global	start
@@ -44,9 +46,9 @@ start:
 	mov	$TSS, %eax
 	ltr	%ax
 
-	mov	$proc_a, %eax
+	mov	$proc_a_end, %eax
 	lldt	PROC_LDT(%eax)
-	mov	%eax, %esp
+	lea	-FRAME_BYTES(%eax), %esp
 1:	restore_registers
 	iret				# ring 3, until the first tick
 	restored_since 1b
@@ -93,7 +95,7 @@ idt:
 	fault_gates 0, IRQ_VECTORS
 idt_gate:
 	interrupt_gate tick_with_stop, 0
-	fault_gates (IRQ_VECTORS + 1), (IRQS - 1)
+	fault_gates (IRQ_VECTORS + 1), (2 * IRQS - 1)
 idt_end:
 idtr:
 	base_here
@@ -152,7 +154,7 @@ tick:
 	save_registers
 	mov	$PIC_END, %al		# until it is told, the interrupt controller holds
 	out	%al, $PIC_1		# the next tick back
-	mov	%esp, %eax		# the frame's start is the proc
+	mov	%esp, %eax		# the frame: C's 1st argument
 
 	lds	%cs:ring0_stack_pointer, %esp
 	les	%cs:tss_pointer, %edx
@@ -162,7 +164,7 @@ tick:
 	jz	1f
 	call	switch_to_next		# switch.c; eax: the proc whose turn it is
 	lldt	PROC_LDT(%eax)
-	mov	%eax, %esp
+	lea	-FRAME_BYTES(%eax), %esp
 2:	restore_registers
 	iret
 	restored_since 2b
@@ -171,7 +173,7 @@ tick:
 	mov	%ecx, %gs
 	call	watched_switch		# procs/watch.c: the same, for all to see
 	lldt	PROC_LDT(%eax)
-	mov	%eax, %esp
+	lea	-FRAME_BYTES(%eax), %esp
 	cmpw	$tick_with_stop, idt_gate
 2:	restore_registers		# pops change no flags
 	jne	3f
@@ -200,13 +202,12 @@ tss_pointer:
 #include "proc.h"
 #undef PROC
 
-	.section .rodata
-	.global	program_name, ring0_title, no_gate_usually
-program_name:
-	.asciz	"timer"
-ring0_title:
-	.asciz	" ring 0, IRQ 0 "
-no_gate_usually:
-	.asciz	"int n through a gate that ring 3 may not use, or that does not exist. There is no door here: ring 0 comes by itself."
+/* Each tick is a switch, and more than 100 a second there are not.  The way back from a
+   look is a little longer than that of other ticks, and goes at the expense of the turn
+   behind it: three turns between looks, or three and four by turns (pace.c), let that be
+   A's and B's alike. */
+	program	timer, " ring 0, IRQ 0 ", \
+		"int n through a gate that ring 3 may not use, or that does not exist. There is no door here: ring 0 comes by itself.", \
+		6, "each tick: 100 switches a second", 3
 
 	.section .note.GNU-stack, "", @progbits

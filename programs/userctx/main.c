@@ -15,23 +15,23 @@
 #include "ring0/cause.h"
 #include "contexts.h"
 #include "show/look.h"
-#include "ring0/machine.h"
 #include "show/pace.h"
+#include "ring0/door.h"
+#include "ring0/enter.h"
 #include "ring0/panic.h"
-#include "procs/procs.h"
+#include "ring0/tables.h"
+#include "show/program.h"
+#include "ring3/ask.h"
 #include "show/report.h"
 #include "show/screen.h"
 #include "show/text.h"
 #include "user_segments.h"
 #include "ring0/watchdog.h"
 #include "show/window.h"
-#include "ring0/x86.h"
 
-extern volatile uint32_t proc_a_data[], proc_b_data[];		/* userctx.S */
-extern char proc_a_code_bytes[], proc_b_code_bytes[];		/* no places: numbers */
-extern uint32_t program_base;					/* ring0/enter.S */
-
-const char program_name[] = "userctx";
+const struct program program = {
+	"userctx", " ring 0, run(&context) ", NO_GATE, FULL_SPEED, "full speed", BATCH_SMALLEST,
+};
 
 /* esp0 is run's business.  The I/O bitmap begins beyond the limit, so every port is
    closed. */
@@ -97,12 +97,6 @@ static inline void load_ldt(const struct player *player)
 	__asm__ volatile("lldt %0" : : "m"(player->ldt));
 }
 
-static void ask_count(struct player *player)
-{
-	if (player->data[0] == ASK_NOTHING)
-		player->data[0] = ASK_COUNT;
-}
-
 /* A switch for all to see (show/look.c says when).  In: the player, and the other one;
    gs: anything. */
 static __attribute__((noinline)) void look(struct player *from, struct player *other)
@@ -115,8 +109,8 @@ static __attribute__((noinline)) void look(struct player *from, struct player *o
 
 	if (pace_wants_picture())
 		contexts_switch(switches, from, to);
-	ask_count(from);
-	ask_count(to);
+	ask_count(from->data);
+	ask_count(to->data);
 	look_end(from->place, to->place);
 }
 
@@ -147,10 +141,17 @@ static void play_alone(struct player *player, struct player *ended)
 	while (ended->ended);
 }
 
+/* If no proc is left: until a key has started one. */
+static void wait_for_start(void)
+{
+	while (player_a.ended && player_b.ended)
+		look_while_halted("No proc is left.");
+}
+
 /*
  * A trap that is no call.  What it means is the same in every program (cause.c): int3 and
  * into are the user's own wish, the alarm may have come too early, all else ends it.  If
- * so, the other one plays until this one is anew.
+ * so, the other one plays until this one is anew; if both have ended, keys alone go on.
  * In: the player, and the other one; gs: anything.
  */
 static __attribute__((noinline)) void trap(struct player *player, struct player *other)
@@ -169,10 +170,10 @@ static __attribute__((noinline)) void trap(struct player *player, struct player 
 
 	player->ended = true;
 	report_end(player->name, player->place, &frame, &cause, other->ended ? 0 : other->name);
-	if (other->ended)
-		halt();
-	watchdog_start();		/* the other one's time begins now */
-	play_alone(other, player);
+	wait_for_start();
+	watchdog_start();		/* the next one's time begins now */
+	if (player->ended)
+		play_alone(other, player);
 }
 
 /* From: start (userctx.S), once.  In: TR loaded, no LDT. */
@@ -184,7 +185,8 @@ _Noreturn void main(void)
 	start_anew(&player_b);
 	if (player_a.ended && player_b.ended) {
 		report_none_left();
-		halt();
+		wait_for_start();
+		watchdog_start();
 	}
 	if (player_b.ended)
 		play_alone(&player_a, &player_b);

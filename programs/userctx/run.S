@@ -10,6 +10,7 @@
 
 #define TSS_ESP0		4	/* x86.h holds it to that */
 #define TRAP_CS			12	/* from esp in trap_entry: over 3 words */
+#define TRAP_EFLAGS		16
 #define TRAP_STACK_BYTES	2048
 
 	.text
@@ -122,6 +123,8 @@ run_return:
  */
 	fault_vectors_to trap_entry
 trap_entry:
+	testl	$EFLAGS_VM, TRAP_EFLAGS(%esp)
+	jnz	trap_from_v86
 	testb	$SELECTOR_RPL, TRAP_CS(%esp)
 	jnz	trap_from_ring3
 
@@ -150,6 +153,25 @@ trap_from_ring0:
 	restore_registers
 	add	$8, %esp		# trap number and error code
 	iret
+
+/*
+ * trap_from_v86 - a user has got into virtual-8086 mode, and trapped
+ *
+ * From:	trap_entry.  Intel lets no iret of ring 3 go there; QEMU does.
+ * In:		ss:esp: trap number, error code, eip, cs, eflags, esp, ss, and above these,
+ *		up to esp0, es, ds, fs, gs, which the CPU pushes first.
+ * Does:	moves the seven words over those four, to where they belong in a context.
+ *		C refuses what eflags says, and the user ends.
+ */
+trap_from_v86:
+	push	%eax
+	.irp	word, 24, 20, 16, 12, 8, 4, 0
+	mov	4 + \word(%esp), %eax
+	mov	%eax, 4 + 16 + \word(%esp)
+	.endr
+	pop	%eax
+	add	$16, %esp
+	jmp	trap_from_ring3
 
 	.data
 	.balign	4

@@ -6,7 +6,7 @@
  * the procs; read context.h, run.S and main.c before.
  */
 #include "context.h"
-#include "procs/procs.h"
+#include "ring3/ask.h"
 #include "ring0/tables.h"
 #include "user_segments.h"
 

@@ -26,6 +26,7 @@ import statistics
 import struct
 import subprocess
 import tempfile
+import threading
 import time
 
 from ringside.costs import fncall
@@ -34,9 +35,21 @@ from ringside.emulators import graft
 from ringside.emulators import machines
 
 NO_LOOK = 0x7fffffff  # in switches_left: more than anybody waits for
+RET = b"\xc3"
 ROUNDS, ROUND_SECONDS = 7, 0.4
 RINGS = 2, 8, 64, 256  # procs
 EMULATORS = {"QEMU": "qemu-system-i386", "Bochs": "bochs"}
+
+
+def once(function):
+    """Made once, and whole before any thread has it: scripts/ringside docs asks from several."""
+    made, lock = functools.lru_cache(None)(function), threading.RLock()
+
+    @functools.wraps(function)
+    def ask(*arguments):
+        with lock:
+            return made(*arguments)
+    return ask
 
 
 # ---- the designs
@@ -78,8 +91,14 @@ sources  what one reads, to know all of the design
 gate     where the gate leads
 """
 DESIGNS = (
-    Design("6: general registers", "floors", INTS, None, lambda *_: 4 * (5 + 8), ("ringside/costs/floors.S",), "floor_general"),
-    Design("14: and segment registers", "floors", INTS, None, proc_state("frame"), ("ringside/costs/floors.S",), "floor_segments"),
+    Design("6: general registers", "floors", INTS, None, lambda *_: 4 * (5 + 8),
+           ("ringside/costs/floors.S",), "floor_general"),
+    Design("14: and segment registers", "floors", INTS, None, proc_state("frame"),
+           ("ringside/costs/floors.S",), "floor_segments"),
+    Design("20: C that does not return", "floors", INTS, None, proc_state("frame"),
+           ("ringside/costs/floors.S", "ringside/costs/floor_leave.c"), "floor_leaves"),
+    Design("21: C that returns", "floors", INTS, None, proc_state("frame"),
+           ("ringside/costs/floors.S", "switch.c"), "floor_c"),
     Design("P_PROC", "p_proc", INTS, None, proc_state("frame"),
            ("p_proc.S", "switch.c", "ring0/frame.h", "procs/first_frame.h")),
     Design("TIMER", "timer", None, by_esp0, proc_state("frame"),
@@ -89,7 +108,8 @@ DESIGNS = (
     Design("HWJUMP", "hwjump", INTS, None, tss_and_stack,
            ("programs/hwtask/hwjump.S", "programs/hwtask/tasks.S", "programs/hwtask/tasks.c", "programs/hwtask/task.h")),
     Design("KSTACK", "kstack", dict.fromkeys("AB", "thread_int"), by_pointer("current", "thread_a"),
-           kept_on_the_stack, ("programs/kstack/kstack.S", "programs/kstack/schedule.c", "programs/kstack/thread.h", "ring0/frame.h")),
+           kept_on_the_stack,
+           ("programs/kstack/kstack.S", "programs/kstack/schedule.c", "programs/kstack/thread.h", "ring0/frame.h")),
     Design("USERCTX", "userctx", INTS, None, proc_state("user_context"),
            ("programs/userctx/userctx.S", "programs/userctx/run.S", "programs/userctx/main.c", "programs/userctx/context.h")),
     Design("FNCALL", "fncall", None, None, proc_state("user_context"),
@@ -104,7 +124,7 @@ class Lacking(Exception):
 
 
 def how_to_get(tool):
-    return subprocess.run([machines.ROOT / "scripts/need", tool], capture_output=True, text=True).stderr.strip()
+    return subprocess.run(["sh", machines.ROOT / "scripts/need", tool], capture_output=True, text=True).stderr.strip()
 
 
 def tools():
@@ -139,25 +159,26 @@ def struct_bytes(elf, name):
 
 # ---- a machine in which only switches are left
 
-@functools.lru_cache
+@once
 def own_folder():
     """For what is made here; gone when Python ends."""
     return tempfile.TemporaryDirectory(prefix="rp-")
 
 
-@functools.lru_cache
+@once
 def grafted():
     """A copy of the floppy with the floors on it (ringside/costs/floors.S)."""
-    return graft.Graft(own_folder().name, pathlib.Path(__file__).with_name("floors.S"))
+    here = pathlib.Path(__file__)
+    return graft.Graft(own_folder().name, here.with_name("floors.S"), before=[here.with_name("floor_leave.c")])
 
 
-class FreeQemu(debuggers.Qemu):
+class FreeQemu(debuggers.DebuggedQemu):
     """As fast as it can, in the host's time."""
     CLOCK = ()
 
 
-STEPPED = {"QEMU": debuggers.Qemu, "Bochs": debuggers.Bochs}
-FREE = {"QEMU": FreeQemu, "Bochs": debuggers.Bochs}
+STEPPED = {"QEMU": debuggers.DebuggedQemu, "Bochs": debuggers.DebuggedBochs}
+FREE = {"QEMU": FreeQemu, "Bochs": debuggers.DebuggedBochs}
 
 
 def elf_of(design):
@@ -186,6 +207,8 @@ def playing(design, emulator, kinds=None):
 def settle(machine, gate="gate"):
     """As at full speed, but without any look at all."""
     machine.write(machine.linear("switches_left"), struct.pack("<I", NO_LOOK))
+    if "look_soon" in machine.symbols:  # what the alarm asks for
+        machine.write(machine.linear("look_soon"), RET)
     machine.write(machine.linear("idt_gate"), struct.pack("<H", machine.symbols[gate]))
 
 
@@ -280,7 +303,7 @@ def counted(design, emulator="Bochs"):
     return Counts(steps, accesses, state)
 
 
-@functools.lru_cache
+@once
 def fncall_program():
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         raise Lacking("it is for Linux on x86-64")
@@ -302,7 +325,7 @@ def counted_in_linux():
 # ---- more procs
 
 def places(symbols, count, size, headroom):
-    """Offsets for so many struct procs in what P_PROC leaves free of its 64 KiB, away from code."""
+    """Offsets for so many frames and struct procs in what P_PROC leaves free of its 64 KiB, away from code."""
     free = ((symbols["data_in_file"] + 0xfff & ~0xfff, symbols["data_start"]), (symbols["bss_end"], 0x10000))
     for below in range(headroom, -1, -4):  # nothing will fault there: it may be less, if room is scarce
         found = [start + below for first, end in free for start in range(first, end - below - size + 1, below + size)]
@@ -317,12 +340,13 @@ def ring_playing(procs, emulator, kinds=None):
     kind = (kinds or STEPPED)[emulator]
     with kind() as machine:
         machine.run_to("ckpt_frames")
-        symbols, size, frame = machine.symbols, struct_bytes(machines.PROGRAM, "proc"), struct_bytes(machines.PROGRAM, "frame")
+        symbols, frame = machine.symbols, struct_bytes(machines.PROGRAM, "frame")
+        size = frame + struct_bytes(machines.PROGRAM, "proc")
         headroom = symbols["proc_b"] - symbols["proc_a"] - size
         ring = [symbols["proc_a"], symbols["proc_b"], *places(symbols, procs - 2, size, headroom)]
         like = [machine.read(machine.linear(name), size) for name in ("proc_a", "proc_b")]
         for number, place in enumerate(ring):
-            following = struct.pack("<I", ring[(number + 1) % procs])
+            following = struct.pack("<I", ring[(number + 1) % procs] + frame)
             raw = like[number % 2]
             if number < 2:
                 machine.write(machines.BASE + place + frame, following)

@@ -4,16 +4,19 @@
  * at one of them, and lets P_PROC's own procs play through it.
  *
  *	floor_general	6 instructions, int and iret among them: the general registers
- *	floor_segments	14: ds, es, fs and gs, too
+ *	floor_segments	14: ds, es, fs and gs as well
+ *	floor_c		21: P_PROC's own gate and C half, without lldt and without a count
+ *	floor_leaves	20: the same, with a C half that leaves by itself (floor_leave.c)
  *
- * What makes them so short: there are two procs, and their frames lie FLIP bytes apart,
+ * What makes the first two so short: there are two procs, and their frames lie FLIP bytes apart,
  * at places that differ in one bit.  So "the other one" is an xor, for esp as for esp0,
  * and no register is needed for it.
  *
- * What they leave out, and a design that one would want cannot:
+ * What they leave out, and a design for use cannot:
  *
- *	C		no stack of ring 0's, no cld, no call: nothing can be decided here
- *	a third proc	an xor knows two
+ *	C		the first two: no stack of ring 0's, no cld, no call, so nothing can be
+ *			decided
+ *	a third proc	the first two: an xor knows only the other one
  *	isolation	both procs share one LDT: each could name the other's segments.
  *			floor_general does not even change ds, es, fs and gs: both run with
  *			A's data and window
@@ -22,7 +25,8 @@
  */
 #include "ring0/frame.h"
 #include "procs/proc_segments.h"
-#include "procs/procs.h"
+#include "ring3/ask.h"
+#include "switch.h"
 
 #define FLIP		0x100
 #define TSS_ESP0	4
@@ -88,13 +92,47 @@ floor_segments:
 	restore_registers
 	iret
 
+/* P_PROC's gate, and the program's own switch_to_next (switch.c). */
+	.global	floor_c
+floor_c:
+	save_registers
+	mov	%esp, %eax
+	lds	%cs:floor_stack_pointer, %esp
+	les	%cs:floor_tss_pointer, %edx
+	cld
+	call	switch_to_next
+	lea	-FRAME_BYTES(%eax), %esp
+	restore_registers
+	iret
+
+/* What call pushes is left on ring 0's stack, which each switch begins at its end again. */
+	.global	floor_leaves
+floor_leaves:
+	save_registers
+	mov	%esp, %eax
+	lds	%cs:floor_stack_pointer, %esp
+	les	%cs:floor_tss_pointer, %edx
+	cld
+	call	floor_leave
+
+	.balign	4
+floor_stack_pointer:
+	.long	ring0_stack_end
+	.word	RING0_DATA
+floor_tss_pointer:
+	.long	tss
+	.word	RING0_DATA
+
 /* Some pages away from any code, as all that is written (ring0/program.ld). */
 	.balign	0x1000
 	.space	0x1000
 	.global	floor_a, floor_b
 floor_a:
-	.space	FLIP
+	.space	FRAME_BYTES
+	.long	floor_b + FRAME_BYTES		# next, for C
+	.balign	FLIP
 floor_b:
 	.space	FRAME_BYTES
+	.long	floor_a + FRAME_BYTES
 
 	.section .note.GNU-stack, "", @progbits

@@ -11,8 +11,10 @@ follows is the floppy's own doing.
 import fcntl
 import hashlib
 import os
+import pathlib
 import shutil
 import time
+from typing import Any
 
 from ringside.emulators import debuggers, machines
 
@@ -26,11 +28,11 @@ LIMIT = 30  # seconds
 AT_A_BREAKPOINT, PAUSED = (len(name).to_bytes(4, "big") + name for name in (b"debug\0", b"paused\0"))
 
 
-class _Pc(debuggers.Qemu):
+class _Pc(debuggers.DebuggedQemu):
     CLOCK = ()  # the caller's, if it has one
 
 
-def _age(path):
+def _age(path: str | None) -> tuple[int, int] | None:
     """Tells one version of a file from another."""
     if not path or not os.path.exists(path):
         return None
@@ -38,7 +40,7 @@ def _age(path):
     return facts.st_mtime_ns, facts.st_size
 
 
-def kept(options, image):
+def kept(options: dict[str, Any], image: machines.Path) -> pathlib.Path:
     """The path of the machine with these options of machines.Qemu, and a floppy of the usual size."""
     emulators = [shutil.which(f"qemu-system-{name}") for name in ("i386", "x86_64")]
     facts = sorted(options.items()), [_age(path) for path in (*emulators, *FIRMWARE)]
@@ -52,7 +54,7 @@ def kept(options, image):
     return path
 
 
-def _make(path, options, image):
+def _make(path: pathlib.Path, options: dict[str, Any], image: machines.Path) -> None:
     new = path.with_suffix(f".{os.getpid()}")
     with _Pc(image, power_on=True, **options) as machine:
         machine.run_to(POST_END)

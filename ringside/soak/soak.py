@@ -29,7 +29,7 @@ import time
 from ringside.emulators import debuggers
 from ringside.emulators import machines
 from ringside.emulators.machines import ROOT
-from ringside.emulators.debuggers import FRAME_BYTES, PUSHED_BY_INT, SYMBOLS, linear
+from ringside.emulators.debuggers import PUSHED_BY_INT, SYMBOLS, linear
 
 # What must be in the log for each mistake: exception, error code.
 KINDS = {1: "#DE 0000", 2: "#GP 0000", 3: "#GP 010a", 4: "#GP 0010", 5: "#NM 0000", 6: "IRQ0 0000"}
@@ -43,8 +43,8 @@ OWN = {letter: {"cs": SYMBOLS[f"{letter.upper()}_CODE"], "gs": SYMBOLS[f"{letter
                 **dict.fromkeys(("ss", "ds", "es"), SYMBOLS[f"{letter.upper()}_DATA"])} for letter in "ab"}
 END = {letter: SYMBOLS[f"proc_{letter}_end"] for letter in "ab"}
 STACK = 256  # a proc's esp at its int
-ENDED = FRAME_BYTES + 16  # in struct proc, the last word
-HEADROOM = END["b"] - FRAME_BYTES - (SYMBOLS["proc_a"] + ENDED + 4)
+ENDED = 16  # in struct proc, the last word
+HEADROOM = SYMBOLS["proc_b"] - (END["a"] + ENDED + 4)
 UNTOUCHED = bytes(range(1, HEADROOM + 1))  # what the soak has put there
 
 
@@ -59,7 +59,7 @@ class _Running:
         self.halt()
 
 
-class Qemu(_Running, debuggers.Qemu):
+class SoakedQemu(_Running, debuggers.DebuggedQemu):
     """As fast as it can, in the host's time."""
     CLOCK = ()
 
@@ -71,7 +71,7 @@ class Qemu(_Running, debuggers.Qemu):
         self.halt()
 
 
-class Bochs(_Running, debuggers.Bochs):
+class SoakedBochs(_Running, debuggers.DebuggedBochs):
     """As fast as it can, in the time of its own clock."""
 
     def type(self, key):
@@ -129,7 +129,7 @@ class Soak:
         running = next(letter for letter in "ab" if END[letter] == esp0)
         self.demand(values["esp"] == esp0 - PUSHED_BY_INT, "esp inside the gate", f"{values['esp']:08x}")
 
-        ended = {letter: bool(machine.word(f"proc_{letter}", ENDED)) for letter in "ab"}
+        ended = {letter: bool(machine.word(f"proc_{letter}_end", ENDED)) for letter in "ab"}
         self.demand(not ended[running], f"proc {running} has ended, and runs")
         counts = {}
         for letter in "ab":
@@ -231,7 +231,7 @@ class Soak:
     def await_start(self):
         """The keyboard is read within some looks."""
         for _ in range(100):
-            if not any(self.machine.word(f"proc_{letter}", ENDED) for letter in "ab"):
+            if not any(self.machine.word(f"proc_{letter}_end", ENDED) for letter in "ab"):
                 break
             self.machine.run_for(A_LOOK_OF_RING_0)
         return self.check()
@@ -272,7 +272,7 @@ def differing(before, after):
     return f"at byte {at:#x}: {before[at:at + 8].hex()}, now {after[at:at + 8].hex()}"
 
 
-EMULATORS = {"qemu": Qemu, "bochs": Bochs}
+EMULATORS = {"qemu": SoakedQemu, "bochs": SoakedBochs}
 
 
 def one(name, seconds, seed):
@@ -301,7 +301,7 @@ def main(arguments):
     if options.help:
         print(__doc__)
         return 0
-    if subprocess.run([str(ROOT / "scripts" / "need"), "bochs", "qemu-system-i386"]).returncode:
+    if subprocess.run(["sh", str(ROOT / "scripts" / "need"), "bochs", "qemu-system-i386"]).returncode:
         return 1
     names = options.emulator or list(EMULATORS)
     columns = {name: one(name, options.seconds, options.seed) for name in names}
