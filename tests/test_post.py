@@ -14,7 +14,7 @@ TICKS, A_SECOND = 0x46c, 18
 
 def at_the_boot_sector(power_on):
     """When the boot sector begins: the BIOS' ticks; registers, memory and interrupt controllers."""
-    with debuggers.Qemu(power_on=power_on, extra=CLOCK) as machine:
+    with debuggers.DebuggedQemu(power_on=power_on, extra=CLOCK) as machine:
         kept = any("post/" in word for word in machine.process.args)
         machine.run_to(BOOT_SECTOR)
         ticks = machine.word(TICKS)
