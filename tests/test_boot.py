@@ -110,7 +110,7 @@ def test_enters_a_file(arrange, emulator, floppy, image):
 @pytest.mark.parametrize("machine, drive", [
     ("pc", "floppy"), ("isapc", "floppy"), ("pc", "disk"), ("q35", "usb")])
 def test_starts_the_program_from(machine, drive):
-    with Qemu(machine=machine, drive=drive) as guest:
+    with Qemu(machine=machine, drive=drive, power_on=True) as guest:
         guest.wait_log(RUNS)
 
 

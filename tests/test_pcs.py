@@ -15,7 +15,7 @@ MODELS = (*(("i386", "i486dx4") if versions.holds("bochs-old-models") else ()), 
 
 @pytest.mark.parametrize("machine, cpu, drive", PCS)
 def test_it_plays_at_full_speed(machine, cpu, drive):
-    with machines.Qemu(machine=machine, cpu=cpu, drive=drive) as pc:
+    with machines.Qemu(machine=machine, cpu=cpu, drive=drive, power_on=True) as pc:
         pc.wait_log("n=1 ")
         pc.key("f")
         pc.wait_log("switch n=65536 from=B to=A ")

@@ -12,6 +12,7 @@ import os
 import pathlib
 import re
 import select
+import shlex
 import shutil
 import signal
 import socket
@@ -155,7 +156,7 @@ class Machine:
 
     def _start(self, command: Sequence[Path], **options: Any) -> None:
         if not shutil.which(command[0]):
-            shutil.rmtree(self.dir)
+            shutil.rmtree(self.dir, ignore_errors=True)
             asked = subprocess.run(["sh", ROOT / "scripts/need", command[0]], capture_output=True, text=True)
             raise SystemExit(asked.stderr.strip())
         self.errors = open(self.dir / "stderr", "w+")
@@ -251,7 +252,7 @@ class Qemu(Machine):
             if usual and not power_on and os.path.getsize(image) == FLOPPY_BYTES:
                 from ringside.emulators import post  # it needs us first
                 kept = post.kept({"drive": drive, "extra": tuple(extra)}, image)
-                command += ["-incoming", f"exec:exec cat '{kept}'"]
+                command += ["-incoming", f"exec:exec cat {shlex.quote(str(kept))}"]
             self._start(command + list(extra), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
             self._qmp = _wait("QEMU's monitor", self._connect, 10, self._evidence)
             self.qmp("qmp_capabilities")
@@ -408,8 +409,12 @@ class _BochsMachine(Machine):
         super().__init__()
         self.text = ""
         # TERM must be one that ncurses knows, though it never gets to a terminal.
-        self._start(_bochs_command(self.dir, script, image, magic, options), stdin=stdin,
-                    stdout=subprocess.PIPE, cwd=ROOT, env={**os.environ, "TERM": "dumb"})
+        try:
+            self._start(_bochs_command(self.dir, script, image, magic, options), stdin=stdin,
+                        stdout=subprocess.PIPE, cwd=ROOT, env={**os.environ, "TERM": "dumb"})
+        except BaseException:
+            super().close()
+            raise
         os.set_blocking(self._pipe.fileno(), False)
 
     @property

@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import os
 import pathlib
+import shlex
 import shutil
 import time
 from typing import Any
@@ -58,7 +59,7 @@ def _make(path: pathlib.Path, options: dict[str, Any], image: machines.Path) -> 
     new = path.with_suffix(f".{os.getpid()}")
     with _Pc(image, power_on=True, **options) as machine:
         machine.run_to(POST_END)
-        machine.qmp("migrate", uri=f"exec:cat >'{new}'")
+        machine.qmp("migrate", uri=f"exec:cat >{shlex.quote(str(new))}")
         end = time.monotonic() + LIMIT
         while (state := machine.qmp("query-migrate").get("status")) != "completed":
             if state == "failed" or time.monotonic() > end:
