@@ -5,23 +5,17 @@
  * .bases the places of all bases to be mended.  The linker script gives: where
  * .bases and .data lie in the file, where .data belongs, and .bss.
  */
-#include "cmos.h"
 #include "frame.h"
+#include "ports.h"
 #include "segments.h"
 #include "stop.h"
 
-#define PIC1_DATA		0x21
-#define PIC2_DATA		0xa1
-#define KEYBOARD_DATA		0x60
-#define KEYBOARD_STATUS		0x64
 #define KEYBOARD_INPUT_FULL	0x02
 #define KEYBOARD_WRITE_OUTPUT	0xd1
 #define KEYBOARD_A20_ON		0xdf
 #define KEYBOARD_A20_OFF	0xdd
-#define SYSTEM_CONTROL_A	0x92
 #define SYSTEM_CONTROL_A20	0x02
 #define SYSTEM_CONTROL_RESET	0x01
-#define FLOPPY_CONTROL		0x3f2
 #define FLOPPY_MOTORS_OFF	0x0c		/* no reset; DMA and interrupt stay on */
 
 /* The BIOS' own. */
@@ -134,13 +128,13 @@ enter_protected_mode:
 	mov	%eax, bios_dr7
 	mov	$DR7_NONE, %eax
 	mov	%eax, %dr7
-	in	$PIC1_DATA, %al
+	in	$PIC_1_DATA, %al
 	mov	%al, bios_masks
-	in	$PIC2_DATA, %al
+	in	$PIC_2_DATA, %al
 	mov	%al, bios_masks + 1
 	mov	$0xff, %al
-	out	%al, $PIC1_DATA
-	out	%al, $PIC2_DATA
+	out	%al, $PIC_1_DATA
+	out	%al, $PIC_2_DATA
 	mov	$CMOS_NMI_OFF | CMOS_STATUS_D, %al
 	out	%al, $CMOS_INDEX
 	in	$CMOS_DATA, %al		# the clock chip wants each index followed up

@@ -2,7 +2,7 @@
  * The way back: from ring 0 into real mode, and to DOS, if it was DOS that loaded the
  * program.  What enter.S has changed is as it was found.
  */
-#include "cmos.h"
+#include "ports.h"
 #include "tables.h"
 
 #define REAL_CODE		0x08

@@ -2,11 +2,6 @@
 #ifndef MACHINE_H
 #define MACHINE_H
 
-#define PIC_1		0x20	/* port: the first interrupt controller's commands; */
-#define PIC_END		0x20	/* one of them: the interrupt in service has ended */
-
-#ifndef __ASSEMBLER__
-
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -35,7 +30,5 @@ enum key key_pressed(void);
 void bios_devices_restore(void);
 void power_off(void);
 _Noreturn void halt(void);
-
-#endif
 
 #endif

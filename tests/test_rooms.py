@@ -18,7 +18,7 @@ MAY_USE = {
     "programs/userctx": {"ring0", "ring3", "show"},
     "programs/timer": {"procs", "ring0", "ring3", "show", "switch"},
     "programs/hwtask": {"procs", "ring0", "ring3", "show"},
-    "programs/menu": {"p_proc, boot", "show"},
+    "programs/menu": {"p_proc, boot", "ring0", "show"},
 }
 GUEST_C = sorted(path for pattern in ("*.c", "ring0/*.c", "show/*.c", "procs/*.c", "programs/*/*.c")
                  for path in ROOT.glob(pattern))

@@ -7,6 +7,7 @@
  * there, and whoever is chosen is started by another jump to the boot sector.
  */
 #include "boot_name.h"			/* BOOT_NAME: the Makefile asks boot.S */
+#include "ring0/ports.h"
 #include "show/layout.h"
 
 /* What boot.S promises in its header, all in segment 0. */
@@ -43,8 +44,6 @@
 #define KEY_END			0x4f
 #define KEY_DOWN		0x50
 #define KEY_KEYPAD_ENTER	0xe0
-
-#define DEBUG_PORT		0xe9
 
 /* The screen: where things stand, and attributes. */
 #define LIST_TITLE_ROW		2

@@ -15,9 +15,9 @@
  * clock.c sets the timer chip.  switch.c says who is next, here as there.
  */
 #include "procs/first_frame.h"
-#include "ring0/machine.h"
 #include "procs/proc_segments.h"
 #include "ring3/ask.h"
+#include "ring0/ports.h"
 #include "ring0/tables.h"
 #include "show/program.h"
 #include "switch.h"
