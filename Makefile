@@ -51,7 +51,7 @@ DONE = mv -f $(NEW) $@
 IMAGE  = $B/floppy.img
 # A program is its own sources, and what it shares with others.  (FRAMES: with those
 # whose procs live in frames.)
-COMMON = ring0/cause.c show/clocks.c ring0/door.c ring0/enter.S show/explain.c ring0/leave.S \
+COMMON = ring0/cause.c show/clocks.c ring0/door.c ring0/enter.S ring0/a20.S show/explain.c ring0/leave.S \
 	show/look.c ring0/machine.c show/pace.c ring0/panic.S ring0/panic.c show/last_words.c show/report.c show/screen.c \
 	ring0/stop.S show/text.c ring0/watchdog.c show/window.c show/words.c
 WORDS  = show/frame_words.c show/tss_words.c

@@ -70,7 +70,7 @@ in_real_mode:
 
 	pushw	$EFLAGS_ALWAYS | EFLAGS_IF
 	popfw				# NT is clear now: nobody's iret must find it later
-	call	close_a20		# enter.S
+	call	close_a20		# a20.S
 
 	# Keys that were let go while the BIOS did not listen are down to it for ever.
 	xor	%ax, %ax
