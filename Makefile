@@ -55,7 +55,7 @@ COMMON = ring0/cause.c show/clocks.c ring0/door.c ring0/enter.S ring0/a20.S show
 	show/look.c ring0/machine.c show/pace.c ring0/panic.S ring0/panic.c show/last_words.c show/report.c show/screen.c \
 	ring0/stop.S show/text.c ring0/watchdog.c show/window.c show/words.c
 WORDS  = show/frame_words.c show/tss_words.c
-FRAMES = $(addprefix procs/, fault.S fault.c panel.c procs.c watch.c) $(WORDS)
+FRAMES = $(addprefix procs/, fault.S fault.c panel.c procs.c watch.c watched_gate.S) $(WORDS)
 
 p_proc = p_proc.S switch.c $(FRAMES) $(COMMON)
 kstack = $(addprefix programs/kstack/, kstack.S schedule.c check.c stacks.c threads.c) $(WORDS) $(COMMON)

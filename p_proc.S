@@ -178,9 +178,8 @@ tss:
  * Interrupts:	off.
  * Intel:	volume 3, section 6.12.1; volume 2, INT n and IRET.
  *
- * gate_with_stop is the same with a magic breakpoint in front.  The IDT points
- * there as long as every switch is shown, and right behind it when the pace is
- * such that nobody would want to stop (watch.c).
+ * gate_with_stop is the same with a magic breakpoint in front.  The IDT leads there
+ * while every switch is shown, and to gate itself at faster paces (ring0/door.c).
  */
 	.global	gate_with_stop, ckpt_int, gate
 gate_with_stop:
@@ -198,27 +197,13 @@ gate:
 	cld				# C counts on it; the gate has not cleared it
 
 	decl	switches_left		# until someone wants to look
-	jz	1f
+	jz	gate_watched		# procs/watched_gate.S: the same, for all to see
 	call	switch_to_next		# switch.c; eax: the proc whose turn it is
 	lldt	PROC_LDT(%eax)		# its segments exist now, the other's no more
 	lea	-FRAME_BYTES(%eax), %esp	# its frame ends where it begins
-2:	restore_registers
+1:	restore_registers
 	iret
-	restored_since 2b
-
-1:	mov	$RING0_SCREEN, %ecx
-	mov	%ecx, %gs
-	call	watched_switch		# procs/watch.c: the same, for all to see
-	lldt	PROC_LDT(%eax)
-	lea	-FRAME_BYTES(%eax), %esp
-	cmpw	$gate_with_stop, idt_gate
-2:	restore_registers		# pops change no flags
-	jne	3f
-	xchg	%bx, %bx
-	.global	ckpt_switched
-ckpt_switched:				# the other proc's iret is next
-3:	iret
-	restored_since 2b
+	restored_since 1b
 
 	.balign	4
 ring0_stack_pointer:

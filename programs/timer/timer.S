@@ -161,27 +161,13 @@ tick:
 	cld
 
 	decl	switches_left		# until someone wants to look
-	jz	1f
+	jz	gate_watched		# procs/watched_gate.S
 	call	switch_to_next		# switch.c; eax: the proc whose turn it is
 	lldt	PROC_LDT(%eax)
 	lea	-FRAME_BYTES(%eax), %esp
-2:	restore_registers
+1:	restore_registers
 	iret
-	restored_since 2b
-
-1:	mov	$RING0_SCREEN, %ecx
-	mov	%ecx, %gs
-	call	watched_switch		# procs/watch.c: the same, for all to see
-	lldt	PROC_LDT(%eax)
-	lea	-FRAME_BYTES(%eax), %esp
-	cmpw	$tick_with_stop, idt_gate
-2:	restore_registers		# pops change no flags
-	jne	3f
-	xchg	%bx, %bx
-	.global	ckpt_switched
-ckpt_switched:				# the other proc's iret is next
-3:	iret
-	restored_since 2b
+	restored_since 1b
 
 	.balign	4
 ring0_stack_pointer:
