@@ -189,9 +189,8 @@ gate:
 	save_registers
 	mov	%esp, %eax		# the frame: C's 1st argument
 
-	# Two far pointers give C its world: ds:esp is the ring-0 stack, es:edx the
-	# TSS (its 2nd argument).  Until here ds and es were the proc's; ss is not:
-	# the CPU has loaded it, with ss0.
+	# Two far pointers give C its world: ds:esp is the ring-0 stack, es:edx the TSS
+	# (its 2nd argument).  ds and es were the proc's; ss the CPU has loaded, with ss0.
 	lds	%cs:ring0_stack_pointer, %esp
 	les	%cs:tss_pointer, %edx
 	cld				# C counts on it; the gate has not cleared it

@@ -1,7 +1,4 @@
-/*
- * A proc before it has ever run: its frame lies there as if it had once come in.  For
- * assembly.
- */
+/* A proc before it has ever run: its frame lies there as if it had once come in. */
 #ifndef FIRST_FRAME_H
 #define FIRST_FRAME_H
 
