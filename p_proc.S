@@ -79,36 +79,22 @@ ckpt_iret:				# the first iret is next: ring 3
 	.data
 
 /*
- * The GDT and the procs' LDTs (Intel, volume 3, section 3.5.1), one row for each
- * in segments.h and proc_segments.h.  The CPU never reads entry 0 of the GDT, so it holds what lgdt
- * wants to know.
+ * The GDT and the procs' LDTs (Intel, volume 3, section 3.5.1), one row for each in
+ * segments.h and proc_segments.h.  The CPU never reads entry 0 of the GDT, so it holds
+ * what lgdt wants to know.
  */
 	.balign	8
 	.global	gdt
 #define TABLE gdt
 gdt:
-	base_here
-	.word	gdt_end - gdt - 1
-	.long	gdt
+	table_register gdt
 	.word	0
 	RING0_SEGMENTS(DESCRIPTOR)
 	LDT_SEGMENTS(DESCRIPTOR)
 gdt_end:
 #undef TABLE
 
-	.global	proc_a_ldt, proc_b_ldt
-#define TABLE proc_a_ldt
-proc_a_ldt:
-	A_SEGMENTS(DESCRIPTOR)
-	.set	proc_a_ldt_bytes, . - proc_a_ldt
-#undef TABLE
-
-#define TABLE proc_b_ldt
-proc_b_ldt:
-	.quad	0, 0, 0			# A's places
-	B_SEGMENTS(DESCRIPTOR)
-	.set	proc_b_ldt_bytes, . - proc_b_ldt
-#undef TABLE
+	proc_ldts			# procs/proc_segments.h
 
 /*
  * The IDT (Intel, volume 3, section 6.10).  Vectors 0-0x2f: exceptions and
@@ -123,9 +109,7 @@ idt_gate:
 	interrupt_gate gate_with_stop, 3
 idt_end:
 idtr:
-	base_here
-	.word	idt_end - idt - 1
-	.long	idt
+	table_register idt
 
 /*
  * The TSS (Intel, volume 3, section 7.2.1): where the CPU looks for the stack when

@@ -92,9 +92,7 @@ in_real_mode:
 /* What entry 0 holds is as in every program's gdt. */
 	.balign	8
 real_gdt:
-	base_here
-	.word	real_gdt_end - real_gdt - 1
-	.long	real_gdt
+	table_register real_gdt
 	.word	0
 	base_here
 	.word	PROGRAM_BYTES - 1, 0	# REAL_CODE

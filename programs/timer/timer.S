@@ -61,28 +61,14 @@ start:
 	.global	gdt
 #define TABLE gdt
 gdt:
-	base_here
-	.word	gdt_end - gdt - 1
-	.long	gdt
+	table_register gdt
 	.word	0
 	RING0_SEGMENTS(DESCRIPTOR)
 	LDT_SEGMENTS(DESCRIPTOR)
 gdt_end:
 #undef TABLE
 
-	.global	proc_a_ldt, proc_b_ldt
-#define TABLE proc_a_ldt
-proc_a_ldt:
-	A_SEGMENTS(DESCRIPTOR)
-	.set	proc_a_ldt_bytes, . - proc_a_ldt
-#undef TABLE
-
-#define TABLE proc_b_ldt
-proc_b_ldt:
-	.quad	0, 0, 0			# A's places
-	B_SEGMENTS(DESCRIPTOR)
-	.set	proc_b_ldt_bytes, . - proc_b_ldt
-#undef TABLE
+	proc_ldts
 
 /*
  * The IDT: exceptions; IRQ 0; the other hardware interrupts, which are masked, so that
@@ -98,9 +84,7 @@ idt_gate:
 	fault_gates (IRQ_VECTORS + 1), (IRQS - 1)
 idt_end:
 idtr:
-	base_here
-	.word	idt_end - idt - 1
-	.long	idt
+	table_register idt
 
 	.balign	4
 	.global	tss
