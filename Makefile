@@ -51,9 +51,10 @@ DONE = mv -f $(NEW) $@
 IMAGE  = $B/floppy.img
 # A program is its own sources, and what it shares with others.  (FRAMES: with those
 # whose procs live in frames.)
-COMMON = ring0/cause.c show/clocks.c ring0/door.c ring0/enter.S ring0/a20.S show/explain.c ring0/leave.S \
-	show/look.c ring0/machine.c show/pace.c ring0/panic.S ring0/panic.c show/last_words.c show/report.c show/screen.c \
-	ring0/stop.S show/text.c ring0/watchdog.c show/window.c show/words.c
+COMMON = ring0/cause.c show/clocks.c ring0/door.c ring0/enter.S ring0/a20.S show/explain.c \
+	ring0/leave.S show/look.c ring0/machine.c show/pace.c ring0/panic.S ring0/panic.c \
+	show/last_words.c show/report.c show/screen.c ring0/sleep.S ring0/stop.S show/text.c \
+	ring0/watchdog.c show/window.c show/words.c
 WORDS  = show/frame_words.c show/tss_words.c
 FRAMES = $(addprefix procs/, fault.S fault.c panel.c procs.c watch.c watched_gate.S) $(WORDS)
 
@@ -133,7 +134,7 @@ tools:
 # What the floppy starts, in place of P_PROC. Targets that do not take it refuse it: it
 # would be lost without a word.
 PROG    =
-START   = $(if $(PROG),--start '$(PROG)')
+START   = $(if $(PROG),--program '$(PROG)')
 PROGRAM = $(if $(PROG),--program '$(PROG)')
 TAKE_PROG = run bochs bochs-headless tour debug record attack
 ifneq ($(filter-out p_proc P_PROC p_proc.com P_PROC.COM,$(PROG)),)
@@ -145,11 +146,11 @@ endif
 
 .PHONY: run bochs bochs-headless
 run: $(IMAGE)
-	@sh scripts/run $(START)
+	@sh scripts/run $(PROGRAM)
 bochs: $(IMAGE)
-	@sh scripts/bochs $(START)
+	@sh scripts/bochs $(PROGRAM)
 bochs-headless: $(IMAGE)
-	@sh scripts/bochs --headless $(START)
+	@sh scripts/bochs --headless $(PROGRAM)
 
 # ---- on real machines -----------------------------------------------------
 #: make iso             a CD that boots, and from a stick too: build/ringpong.iso
@@ -185,7 +186,7 @@ faults: $(IMAGE)
 	@sh scripts/need qemu-system-i386
 	@$(PYTHON) scripts/ringside mistakes
 debug: $(IMAGE)
-	@sh scripts/debug $(START)
+	@sh scripts/debug $(PROGRAM)
 record: $(IMAGE)
 	@sh scripts/need bochs
 	$(PYTHON) scripts/ringside record $(PROGRAM)
@@ -221,27 +222,30 @@ fncall:
 #: make test            what is promised, on the floppy that ships (4 minutes)
 #: make systems         all of this on Debian 12, 13 and testing (as root; SYSTEM=trixie takes one)
 #: make breakages       what is promised, on guests broken on purpose: must fail
+#: make test-kernels    other kernels than ours, and mistakes that people make (15 minutes)
 #: make soak            both emulators at full speed, with mistakes (SECONDS=60 each)
 #: make bench           every design in one table; what a boot takes (2 minutes)
 
-PYTEST = PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -q
+# What Python has compiled lies in build/, too: the tests call it some hundred times.
+PYTEST = PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX='$(CURDIR)/$B/pycache' $(PYTHON) -m pytest -q
 
 SECONDS = 60
 TEST_TOOLS = qemu-system-i386 bochs gdb dosbox Xvfb xdotool xorriso tmux
 SYSTEM  =
 
-.PHONY: attack test systems breakages soak bench
+.PHONY: attack test systems breakages test-kernels soak bench
 attack: $(IMAGE)
 	@sh scripts/need bochs qemu-system-i386
 	@$(PYTHON) scripts/ringside attack $(PROGRAM)
 test: $(IMAGE)
-	@sh scripts/need $(TEST_TOOLS)
-	$(PYTEST) -n 2 tests
-systems:
-	@scripts/systems $(SYSTEM)
+	@scripts/need qemu-system-i386 bochs gdb dosbox Xvfb xdotool xorriso
+	$(PYTEST) -n 2 --dist loadgroup tests
 breakages: $(IMAGE)
 	@sh scripts/need $(TEST_TOOLS)
 	$(PYTHON) tests/breakages/run
+test-kernels: $(IMAGE)
+	@sh scripts/need qemu-system-i386 bochs grub-mkrescue xorriso mformat
+	ALL_MISTAKES=1 $(PYTEST) -n 2 tests/test_kernels.py
 soak: $(IMAGE)
 	@sh scripts/need bochs qemu-system-i386
 	$(PYTHON) scripts/ringside soak --seconds $(SECONDS)

@@ -30,6 +30,8 @@ import socket
 import subprocess
 import sys
 
+from ringside.emulators.registers import of_qemu
+
 BASE = 0x10000  # boot.S: PROGRAM
 PROGRAM_BYTES = 0x10000
 BOOT_SECTOR = range(0x7c00, 0x7e00)
@@ -199,11 +201,10 @@ class Stub:
         """Of the segments that eip and esp are offsets in."""
         if self.bases:
             return
-        text = self.monitor.say("info registers")
-        code, stack = (int(re.search(rf"^{name} *=\w+ (\w+)", text, re.M)[1], 16) for name in ("CS", "SS"))
-        eip, esp = (int(re.search(rf"\b{name}=(\w+)", text)[1], 16) for name in ("EIP", "ESP"))
+        found = of_qemu(self.monitor.say("info registers"))
+        code, stack = found["cs"].base, found["ss"].base
         self.bases = {EIP: code, ESP: stack}
-        self.uses_program = is_in_program(code + eip) or is_in_program(stack + esp)
+        self.uses_program = is_in_program(code + found["eip"]) or is_in_program(stack + found["esp"])
 
     def to_address(self, register, offset):
         self.learn_bases()

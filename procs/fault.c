@@ -3,7 +3,6 @@
  */
 #include "fault.h"
 #include "ring0/cause.h"
-#include "ring0/machine.h"
 #include "procs.h"
 #include "show/report.h"
 #include "ring0/watchdog.h"
@@ -29,7 +28,7 @@ struct proc *fault(struct frame *frame, uint32_t vector, uint32_t error)
 	report_end(proc->name, proc->place, cause.restoring ? proc_frame(proc) : frame,
 		   &cause, next ? next->name : 0);
 	if (!next)
-		halt();
+		next = procs_wait();
 	watchdog_start();		/* the next one's time begins now */
 	return next;
 }

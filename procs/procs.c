@@ -5,6 +5,7 @@
  * All functions: ring 0, ring0_stack or fault_stack, interrupts off.
  */
 #include "procs.h"
+#include "show/look.h"
 #include "show/pace.h"
 #include "panel.h"
 #include "proc_segments.h"
@@ -40,26 +41,37 @@ struct proc *proc_end(struct proc *proc)
 	return next == proc ? 0 : next;
 }
 
-/* All that have ended start anew, as if they had never been: behind the one
-   that runs. */
+/* Restarts all procs that have ended, as if they had never been: behind the one that
+   runs.  If none does, the first of them is the one. */
 void procs_restart(void)
 {
-	struct proc *running = proc_running();
-
 	while (ended) {
-		struct proc *proc = ended;
+		struct proc *proc = ended, *running = proc_running();
 
 		ended = proc->next;
+		if (running->ended) {
+			tss.esp0 = (uint32_t)proc;
+			running = proc->next = proc;
+		} else {
+			proc->next = running->next;
+			running->next = proc;
+		}
 		proc->ended = false;
 		*proc_frame(proc) = *proc->first;
 		for (unsigned i = 0; i < PROC_DATA_BYTES / sizeof *proc->ask; i++)
 			proc->ask[i] = 0;
 		*proc->ask = ASK_COUNT;
-		proc->next = running->next;
-		running->next = proc;
 		panel_proc(proc);
 		report_start(proc->name);
 	}
+}
+
+/* No proc is left.  Out: the one that a key has started; esp0 is at its frame's end. */
+struct proc *procs_wait(void)
+{
+	while (proc_running()->ended)
+		look_while_halted("No proc is left.");
+	return proc_running();
 }
 
 /* Proc A, started anew if need be, is to make a mistake: 0 to MISTAKES - 1. */

@@ -8,5 +8,6 @@ extern struct proc proc_a_end;	/* A, which its frame's end names; the first to r
 
 struct proc *proc_running(void);
 struct proc *proc_end(struct proc *proc);
+struct proc *procs_wait(void);
 
 #endif

@@ -1,7 +1,8 @@
 /*
- * The few devices that ring 0 talks to.  Keyboard and time are asked, not heard:
- * the one interrupt that is ever let in is that of line 0: the alarm, which only comes
- * to a proc that does not yield (watchdog.c), or in TIMER the clock.
+ * The few devices that ring 0 talks to.  Interrupts come to procs from line 0 alone:
+ * the alarm, for a proc that does not yield (watchdog.c), or in TIMER the clock.  While
+ * ring 0 sleeps (sleep.S), the lines of timer and keyboard wake it.  They only say that
+ * something has happened: what it was, timer and keyboard are asked.
  *
  * All functions: ring 0, ring0_stack or fault_stack, interrupts off, no errors
  * but where it says so.
@@ -37,8 +38,8 @@ void debug_out(char c)
 
 /*
  * The two interrupt controllers (8259A), from the beginning: nothing is pending.  Our
- * vectors begin at IRQ_VECTORS, since the BIOS has its own in the midst of the
- * exceptions.
+ * vectors are IRQ_VECTORS and up, or WAKE_VECTORS and up, since the BIOS has its own in
+ * the midst of the exceptions.  All lines of the second controller stay masked.
  * In: the first vector of each, and which lines are masked.
  */
 enum {
@@ -48,6 +49,8 @@ enum {
 	OCW3_IN_SERVICE = 0x0b,
 	LINE_LAST = 7,
 	ALARM_LINE = 0,
+	KEYBOARD_LINE = 1,
+	ALL_LINES = 0xff,
 };
 
 static void interrupts_start(uint8_t vector_1, uint8_t vector_2, uint8_t mask_1, uint8_t mask_2)
@@ -65,26 +68,19 @@ static void interrupts_start(uint8_t vector_1, uint8_t vector_2, uint8_t mask_1,
 }
 
 /*
- * An interrupt's end.  A line that was gone when the CPU asked who it was gives
- * the last vector of its controller, and is not in service: it was spurious, and
- * wants no end there (the first controller, if the second lied, does).
- * In: 0-15.  Out: whether it was a true one.
+ * An interrupt's end.  A line that was gone when the CPU asked who it was gives the
+ * controller's last vector, and is not in service: it was spurious, and wants no end.
+ * In: the line.  Out: whether it was a true one.
  */
-bool interrupt_end(unsigned irq)
+bool interrupt_end(unsigned line)
 {
-	bool second = irq > LINE_LAST;
-	uint16_t pic = second ? PIC_2 : PIC_1;
-	bool true_one = true;
-
-	if ((irq & LINE_LAST) == LINE_LAST) {
-		outb(pic, OCW3_IN_SERVICE);
-		true_one = inb(pic) & 1 << LINE_LAST;
+	if (line == LINE_LAST) {
+		outb(PIC_1, OCW3_IN_SERVICE);
+		if (!(inb(PIC_1) & 1 << LINE_LAST))
+			return false;
 	}
-	if (true_one)
-		outb(pic, PIC_END);
-	if (second)
-		outb(PIC_1, PIC_END);
-	return true_one;
+	outb(PIC_1, PIC_END);
+	return true;
 }
 
 /* The timer chip's counter 0, which interrupts by line 0.  In: mode; from where it
@@ -100,8 +96,13 @@ static void counter_0_set(uint8_t mode, uint16_t count)
 	outb(PIT_CONTROL, mode);
 	outb(PIT_COUNTER_0, count & 0xff);
 	outb(PIT_COUNTER_0, count >> 8);
-	/* This forgets an interrupt that nobody has let in. */
-	interrupts_start(IRQ_VECTORS, IRQ_VECTORS + 8, (uint8_t)~(1 << ALARM_LINE), 0xff);
+}
+
+/* Lets lines of the first controller through.  This forgets interrupts that nobody has
+   let in.  In: its first vector, a bit for each line. */
+static void lines_open(uint8_t vector, unsigned lines)
+{
+	interrupts_start(vector, WAKE_VECTORS, (uint8_t)~lines, ALL_LINES);
 }
 
 /* The alarm counts down once, for as long as it can (55 ms), and then interrupts.
@@ -109,18 +110,28 @@ static void counter_0_set(uint8_t mode, uint16_t count)
 void alarm_set(void)
 {
 	counter_0_set(PIT_0_MODE_0, 0);
+	lines_open(IRQ_VECTORS, 1 << ALARM_LINE);
 }
 
 /* The clock interrupts so many times a second.  Its first period begins now. */
 void clock_set(unsigned hz)
 {
 	counter_0_set(PIT_0_MODE_2, PIT_HZ / hz);
+	lines_open(IRQ_VECTORS, 1 << ALARM_LINE);
 }
 
 /* From here on neither of the two comes. */
 void alarm_stop(void)
 {
-	outb(PIC_1_DATA, 0xff);
+	outb(PIC_1_DATA, ALL_LINES);
+}
+
+/* What ends a sleep (sleep.S): 1/TIMER_HZ s from now, and any key.  A key that has come
+   before is no interrupt any more: look for it after this, and then sleep. */
+void wakers_set(void)
+{
+	counter_0_set(PIT_0_MODE_0, PIT_HZ / TIMER_HZ);
+	lines_open(WAKE_VECTORS, 1 << ALARM_LINE | 1 << KEYBOARD_LINE);
 }
 
 /*
@@ -151,27 +162,25 @@ bool timer_done(void)
 }
 
 /*
- * The key that went down since the last call, if any and if it means something.
- * Keys are known by their place (scan code set 1), so + and - stand there more
- * than once: on US and on German keyboards, and on the numeric pad.
+ * Keys are known by their place (scan code set 1), so + and - stand there more than
+ * once: on US and on German keyboards, and on the numeric pad.  A code behind 0xe0 is
+ * another key, on another place: none of ours.
  */
 enum {
 	STATUS_FULL = 0x01,
 	STATUS_MOUSE = 0x20,
+	CODE_PREFIX = 0xe0,
+	KEYBOARD_BYTES = 32,		/* at most, that wait in the keyboard's controller */
+	KEYS_KEPT = 32,
 };
 
-enum key key_pressed(void)
+/* The keys that went down and were not asked for yet. */
+static enum key keys[KEYS_KEPT];
+static unsigned keys_first, keys_waiting;
+static bool heard;			/* a byte has come from the keyboard, whatever it says */
+
+static enum key key_of(uint8_t code)
 {
-	uint8_t status = inb(KEYBOARD_STATUS);
-
-	if (!(status & STATUS_FULL))
-		return KEY_NONE;
-
-	uint8_t code = inb(KEYBOARD_DATA);
-
-	if (status & STATUS_MOUSE)
-		return KEY_NONE;
-
 	switch (code) {
 	case 0x39:
 		return KEY_SPACE;
@@ -196,6 +205,57 @@ enum key key_pressed(void)
 }
 
 /*
+ * Takes from the keyboard what it has: it keeps no more than 16 bytes, that is eight
+ * keys, and loses what comes then.  From: the alarm, and whoever asks for a key.
+ */
+void keys_gather(void)
+{
+	static bool prefixed;
+
+	for (unsigned i = 0; i < KEYBOARD_BYTES; i++) {
+		uint8_t status = inb(KEYBOARD_STATUS);
+
+		if (!(status & STATUS_FULL))
+			return;
+
+		uint8_t code = inb(KEYBOARD_DATA);
+
+		if (status & STATUS_MOUSE)
+			continue;
+
+		enum key key = prefixed ? KEY_NONE : key_of(code);
+
+		heard = true;
+		prefixed = code == CODE_PREFIX;
+		if (key == KEY_NONE)
+			continue;
+		if (keys_waiting < KEYS_KEPT)
+			keys_waiting++;
+		/* If there is no room, the last one is lost, not this one. */
+		keys[(keys_first + keys_waiting - 1) % KEYS_KEPT] = key;
+	}
+}
+
+/* The next key that went down, if any and if it means something. */
+enum key key_pressed(void)
+{
+	keys_gather();
+	if (!keys_waiting)
+		return KEY_NONE;
+
+	enum key key = keys[keys_first];
+
+	keys_first = (keys_first + 1) % KEYS_KEPT;
+	keys_waiting--;
+	return key;
+}
+
+bool keyboard_heard(void)
+{
+	return heard;
+}
+
+/*
  * The devices as the BIOS counts on them: its vectors, its clock tick, and nobody's
  * interrupt waits for an answer that it never got.  The PICs see a line only when it
  * rises, so they come first, with all masked; then lines fall that were up.
@@ -205,12 +265,11 @@ enum {
 	BIOS_VECTORS_1 = 0x08,
 	BIOS_VECTORS_2 = 0x70,
 	PIT_0_MODE_3 = 0x36,		/* counter 0, both bytes, square wave */
-	KEYBOARD_BYTES = 32,		/* at most, that wait to be read */
 };
 
 void bios_devices_restore(void)
 {
-	interrupts_start(BIOS_VECTORS_1, BIOS_VECTORS_2, 0xff, 0xff);
+	interrupts_start(BIOS_VECTORS_1, BIOS_VECTORS_2, ALL_LINES, ALL_LINES);
 
 	outb(PIT_CONTROL, PIT_0_MODE_3);
 	outb(PIT_COUNTER_0, 0);		/* 65536: 18.2 Hz */

@@ -20,15 +20,20 @@ enum key {
 };
 
 void debug_out(char c);
-bool interrupt_end(unsigned irq);
+bool interrupt_end(unsigned line);
 void alarm_set(void);
 void clock_set(unsigned hz);
 void alarm_stop(void);
+void wakers_set(void);
 void timer_start(void);
 bool timer_done(void);
+void keys_gather(void);
 enum key key_pressed(void);
+bool keyboard_heard(void);
 void bios_devices_restore(void);
 void power_off(void);
 _Noreturn void halt(void);
+
+void sleep(void);		/* sleep.S */
 
 #endif

@@ -70,16 +70,18 @@
 
 /*
  * The gates of the exceptions and hardware interrupts (vectors.h), all of them, or
- * count from one on.  Ring 3 may ask for int3 and into by name; all others only
- * happen to it.
+ * count from one on; then those that end ring 0's sleep (sleep.S).  Ring 3 may ask for
+ * int3 and into by name; all others only happen to it.
  */
-	.macro	fault_gates first=0, count=FAULT_VECTORS
+	.macro	fault_gates first=0, count=FAULT_VECTORS + IRQS
 	.set	vector, \first
 	.rept	\count
 	.if	vector == VECTOR_NMI
 	interrupt_gate nmi, 0
 	.elseif	vector == VECTOR_DF
 	task_gate DOUBLE_FAULT
+	.elseif	vector >= WAKE_VECTORS
+	interrupt_gate wake, 0
 	.elseif	vector == VECTOR_BP || vector == VECTOR_OF
 	interrupt_gate (fault_vectors + vector * FAULT_VECTOR_BYTES), 3
 	.else

@@ -1,6 +1,6 @@
 /*
- * One entry point for each vector below 0x30: what the exceptions and hardware
- * interrupts find in the IDT.
+ * One entry point for each vector below WAKE_VECTORS: what the exceptions and the
+ * interrupts of a proc find in the IDT.
  */
 #ifndef VECTORS_H
 #define VECTORS_H

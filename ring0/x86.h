@@ -60,7 +60,8 @@
 #define VECTOR_TS		10
 #define VECTOR_GP		13
 #define IRQ_VECTORS		0x20
-#define IRQS			16
+#define IRQS			8	/* of the first interrupt controller; the second is masked */
+#define WAKE_VECTORS		0x28	/* of the same lines, while ring 0 sleeps (sleep.S) */
 
 /* The exceptions that push an error code: #DF #TS #NP #SS #GP #PF #AC #CP
    #VC #SX, one bit a vector; and what is in it, section 6.13. */

@@ -9,8 +9,8 @@
  *	rows 19-22	proc B's window			ring 3
  *	row  23		keys
  *
- * Row 24 stays empty: many terminals have no more than 24.  The ball has columns
- * 38-41 of rows 2-20 to itself.
+ * Row 24 is for a hint to those whose keyboard is silent: many terminals have no more
+ * than 24.  The ball has columns 38-41 of rows 2-20 to itself.
  */
 #ifndef LAYOUT_H
 #define LAYOUT_H
@@ -23,6 +23,7 @@
 #define RING0_ROWS		14
 #define B_ROW			19
 #define KEYS_ROW		23
+#define HINT_ROW		24
 
 #define WINDOW_ROWS		4
 #define WINDOW_BYTES		(WINDOW_ROWS * ROW_BYTES)

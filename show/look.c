@@ -9,6 +9,9 @@
  *			(here the program draws what only it knows)
  *	look_end	time passes, keys are obeyed; then switches_left is set anew
  *
+ *	look_soon	in between: the next switch is to be looked at
+ *	look_while_halted	no proc is left: keys are obeyed all the same
+ *
  * All functions: ring 0 with gs = RING0_SCREEN, one of its stacks, interrupts off,
  * no errors.
  */
@@ -18,10 +21,12 @@
 #include "ring0/enter.h"
 #include "clocks.h"
 #include "ring0/tables.h"
+#include "ring0/tell.h"
 #include "pace.h"
 #include "program.h"
 #include "screen.h"
 #include "text.h"
+#include "version.h"
 #include "ring0/watchdog.h"
 
 static uint32_t switches_asked = 1;	/* what it was set to */
@@ -30,7 +35,7 @@ static uint64_t log_next = 1;		/* 1, 2, 4, 8, ... */
 
 void look_start(void)
 {
-	log_line("boot prog=%s base=%8 gdt=%8 idt=%8 tss=%8", program.name, program_base,
+	log_line("boot prog=%s base=%8 gdt=%8 idt=%8 tss=%8 version=" VERSION, program.name, program_base,
 		 (uint32_t)gdt, (uint32_t)idt, (uint32_t)&tss);
 	screen_start();
 	clocks_start();
@@ -71,4 +76,24 @@ void look_end(unsigned from, unsigned to)
 	watchdog_start();
 	if (pace_is_full())
 		clocks_begin();
+}
+
+/* From: watchdog.c, between two switches.  The count stays right: what is not asked for
+   any more is not counted, either. */
+void look_soon(void)
+{
+	switches_asked -= switches_left - 1;
+	switches_left = 1;
+}
+
+/*
+ * No proc is left: sleeps until something has happened, and obeys the keys that make
+ * sense then.
+ * From:	the program, again and again until a proc plays.
+ * In:		why none does, for the screen.
+ */
+void look_while_halted(const char *why)
+{
+	watchdog_stop();
+	pace_while_halted(why, switches + switches_asked - switches_left);
 }

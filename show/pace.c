@@ -2,7 +2,8 @@
  * How fast the game goes: 2^pace switches a second, or as fast as it can.  Time
  * is cut into pictures, 32 a second.  Up to that pace each switch has pictures
  * of its own, beyond it there are several switches from picture to picture; at
- * full speed nobody waits, and one look in four is a picture.
+ * full speed nobody waits, and one look in four is a picture.  Whoever waits sleeps
+ * (ring0/sleep.S): for the next picture, or a key.
  *
  * All functions: ring 0 with gs = RING0_SCREEN, ring0_stack, interrupts off, no
  * errors.
@@ -19,6 +20,7 @@ enum {
 	DOUBLE_AFTER = 3 * TIMER_HZ,	/* pictures, unless a key has set the pace */
 	LOOKS_PER_PICTURE = 4,		/* at full speed */
 	LARGEST_BATCH = 1 << 26,
+	SILENCE = 30 * TIMER_HZ,	/* pictures without a sign of the keyboard */
 };
 
 static unsigned pace;
@@ -79,11 +81,9 @@ static void quit(uint64_t switches)
 	halt();
 }
 
-/* Out: whether a key has changed the pace. */
-static bool obey_keys(uint64_t switches)
+/* Out: whether the key has changed the pace. */
+static bool obey(enum key key, uint64_t switches)
 {
-	enum key key = key_pressed();
-
 	switch (key) {
 	case KEY_SPACE:
 		hold();
@@ -112,6 +112,34 @@ static bool obey_keys(uint64_t switches)
 	return false;
 }
 
+/* All keys that wait.  Out: whether one has changed the pace. */
+static bool obey_keys(uint64_t switches)
+{
+	bool changed = false;
+	enum key key;
+
+	while ((key = key_pressed()) != KEY_NONE)
+		changed |= obey(key, switches);
+	return changed;
+}
+
+/* Once a picture.  A keyboard that was never heard is likely to be a USB one.  Such a
+   keyboard is only heard here if the BIOS translates it ("legacy support"). */
+static void mind_silence(void)
+{
+	static const char hint[] = "No key has come yet. A USB keyboard needs \"legacy support\" in the BIOS setup.";
+	static unsigned silence;
+
+	_Static_assert(sizeof hint <= COLUMNS, "a row");
+	if (keyboard_heard()) {
+		if (silence >= SILENCE)
+			screen_hint("");
+		silence = 0;
+	} else if (++silence == SILENCE) {
+		screen_hint(hint);
+	}
+}
+
 /* A switch's pictures: the ball flies, or at least it arrives. */
 static void wait_pictures(unsigned from, unsigned to, uint64_t switches)
 {
@@ -120,9 +148,13 @@ static void wait_pictures(unsigned from, unsigned to, uint64_t switches)
 	for (unsigned picture = 1; picture <= last; picture++) {
 		screen_ball(from, to, picture, last);
 		timer_start();
-		while (!timer_done())
+		wakers_set();		/* the later one: when it wakes us, the timer is done */
+		while (!timer_done()) {
 			if (obey_keys(switches))
 				return;
+			sleep();
+		}
+		mind_silence();
 		if (++pictures == DOUBLE_AFTER && !by_hand)
 			set_pace(pace + 1);
 	}
@@ -146,6 +178,7 @@ static void adjust_batch(uint64_t switches)
 	if (batch > LARGEST_BATCH)
 		batch = LARGEST_BATCH;
 	obey_keys(switches);
+	mind_silence();
 	timer_start();
 }
 
@@ -177,8 +210,11 @@ uint32_t pace_wait(unsigned from, unsigned to, uint64_t switches)
 	}
 	if (held) {
 		screen_ball(from, to, 1, 1);
-		while (held && !steps)
-			obey_keys(switches);
+		while (held && !steps) {
+			wakers_set();
+			if (!obey_keys(switches))
+				sleep();
+		}
 		if (held)
 			steps--;
 	}
@@ -198,4 +234,26 @@ bool pace_is_full(void)
 bool pace_is_slow(void)
 {
 	return batch == 1;
+}
+
+/*
+ * From:	look.c, while no proc is left.
+ * In:		why, for the screen; how many switches there were.
+ * Does:	sleeps until a key or a picture's time later; obeys q, r and the mistakes,
+ *		which restart.
+ */
+void pace_while_halted(const char *why, uint64_t switches)
+{
+	enum key key;
+
+	screen_message(why, "Press r to start again, q to quit.");
+	wakers_set();
+	while ((key = key_pressed()) != KEY_NONE) {
+		if (key < KEY_Q)
+			continue;
+		screen_message_over();
+		obey(key, switches);
+		return;
+	}
+	sleep();
 }

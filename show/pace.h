@@ -10,6 +10,7 @@ bool pace_wants_picture(void);
 uint32_t pace_wait(unsigned from, unsigned to, uint64_t switches);
 bool pace_is_slow(void);
 bool pace_is_full(void);
+void pace_while_halted(const char *why, uint64_t switches);
 
 /* What the program does at the keys r and 1 to 7 (here: 0 to 6). */
 void procs_restart(void);

@@ -64,12 +64,10 @@ static void report_row(unsigned place, unsigned row, const char *how, ...)
 	window_report(place, row, line);
 }
 
-/* The last has ended: a halt is next. */
+/* The last has ended: only keys are obeyed from here on (look_while_halted). */
 void report_none_left(void)
 {
 	log_line("halt reason=\"no proc is left\"");
-	screen_message("No proc is left. The machine stops here.",
-		       "Switch it off and on to play again.");
 }
 
 /*

@@ -118,14 +118,35 @@ void screen_clocks(const char *text)
 	screen_put(EDGE_ROW, END - text_length(text), RING0, text);
 }
 
-/* Last words, in the panel's lowest rows. */
+/* In the last row, which is empty else.  In: a text; "" takes it away. */
+void screen_hint(const char *text)
+{
+	screen_fill(HINT_ROW, 0, COLUMNS, LABEL | ' ');
+	screen_put(HINT_ROW, 1, BALL, text);
+}
+
+/* Why nothing goes on, in the panel's lowest rows. */
+enum { MESSAGE_ROW = RING0_ROW + RING0_ROWS - 2, MESSAGE_CELLS = 2 * COLUMNS };
+static uint16_t under_message[MESSAGE_CELLS];
+static bool message_shown;
+
 void screen_message(const char *first, const char *second)
 {
-	enum { MESSAGE_ROW = RING0_ROW + RING0_ROWS - 2 };
-
-	screen_fill(MESSAGE_ROW, 0, 2 * COLUMNS, ALARM | ' ');
+	if (!message_shown)
+		for (unsigned i = 0; i < MESSAGE_CELLS; i++)
+			under_message[i] = cell_at(MESSAGE_ROW, 0)[i];
+	message_shown = true;
+	screen_fill(MESSAGE_ROW, 0, MESSAGE_CELLS, ALARM | ' ');
 	screen_put(MESSAGE_ROW, 4, ALARM, first);
 	screen_put(MESSAGE_ROW + 1, 4, ALARM, second);
+}
+
+/* It goes on: what the message has covered is there again. */
+void screen_message_over(void)
+{
+	for (unsigned i = 0; message_shown && i < MESSAGE_CELLS; i++)
+		cell_at(MESSAGE_ROW, 0)[i] = under_message[i];
+	message_shown = false;
 }
 
 /* A text on several rows, broken between words. */

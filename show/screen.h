@@ -2,6 +2,7 @@
 #ifndef SCREEN_H
 #define SCREEN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "ring0/segments.h"
@@ -40,7 +41,9 @@ void screen_switches(uint64_t switches);
 void screen_ball(unsigned from, unsigned to, unsigned step, unsigned steps);
 void screen_clocks(const char *text);
 void screen_pace(const char *pace, const char *more);
+void screen_hint(const char *text);
 void screen_message(const char *first, const char *second);
+void screen_message_over(void);
 void screen_panic(unsigned row, const char *text);
 
 #endif

@@ -67,7 +67,7 @@ LOSES = """
 @pytest.mark.parametrize("drive", ["floppy", "disk"])
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 def test_a_bios_may_lose(loss, drive, assemble):
-    with debuggers.Qemu(drive=drive) as machine:
+    with debuggers.DebuggedQemu(drive=drive) as machine:
         machine.run_to(BOOT_SECTOR)
         hook(machine, assemble(LOSES.format(loss=loss)))
         assert_enters(machine, 0x80 if drive == "disk" else 0)
@@ -103,7 +103,7 @@ OBEYS_THE_TABLE = f"""
 
 def test_a_bios_may_obey_a_diskette_table_of_nine_sectors(assemble):
     table = 0x700
-    with debuggers.Qemu() as machine:
+    with debuggers.DebuggedQemu() as machine:
         machine.run_to(BOOT_SECTOR)
         machine.write(table, b"\xaf\x02\x25\x02\x09\x2a\xff\x50\xf6\x0f\x08")
         machine.write(DISKETTE_TABLE, struct.pack("<HH", table - 0x20, 2))
@@ -194,7 +194,7 @@ def floppy_hook(assemble, track, heads, says=SAYS, **said):
 
 @pytest.mark.parametrize("track, heads", [(18, 2), (36, 2), (32, 64), (63, 16), (63, 255), (63, 1)])
 def test_a_stick_as_a_floppy_may_have_any_tracks_and_heads(track, heads, assemble):
-    with debuggers.Qemu(drive="disk") as machine:
+    with debuggers.DebuggedQemu(drive="disk") as machine:
         machine.run_to(BOOT_SECTOR)
         hook(machine, floppy_hook(assemble, track, heads))
         machine.set(edx=0)
@@ -208,7 +208,7 @@ def test_a_stick_as_a_floppy_may_have_any_tracks_and_heads(track, heads, assembl
     "mov $0x01, %ah; stc; lret $2",                 # no such call
 ], ids=["36 sectors", "0 sectors", "9 sectors", "nothing"])
 def test_a_floppy_is_read_though_the_bios_says(says, assemble):
-    with debuggers.Qemu(drive="disk") as machine:
+    with debuggers.DebuggedQemu(drive="disk") as machine:
         machine.run_to(BOOT_SECTOR)
         hook(machine, floppy_hook(assemble, 18, 2, says))
         machine.set(edx=0)
@@ -225,7 +225,7 @@ def test_an_image_may_be_padded_to_the_largest_floppy(tmp_path):
 # ---- a disk that is not called one, or has partitions
 
 def test_a_disk_may_be_booted_as_drive_0():
-    with debuggers.Qemu(drive="disk") as machine:
+    with debuggers.DebuggedQemu(drive="disk") as machine:
         machine.run_to(BOOT_SECTOR)
         machine.set(edx=0)
         assert_enters(machine, 0x80)
@@ -235,7 +235,7 @@ def test_another_disk_in_drive_0_is_not_taken_for_ours(tmp_path):
     other = tmp_path / "other.img"
     other.write_bytes(bytes(len(IMAGE)))
     extra = ["-drive", f"file={other},if=floppy,format=raw,snapshot=on"]
-    with debuggers.Qemu(drive="disk", extra=extra) as machine:
+    with debuggers.DebuggedQemu(drive="disk", extra=extra) as machine:
         machine.run_to(BOOT_SECTOR)
         machine.set(edx=0)
         assert_enters(machine, 0x80)
@@ -279,7 +279,7 @@ def partitioned(assemble, tmp_path):
 
 
 def test_the_floppy_may_lie_in_a_partition(partitioned):
-    with debuggers.Qemu(partitioned, drive="disk") as machine:
+    with debuggers.DebuggedQemu(partitioned, drive="disk") as machine:
         machine.run_to(BOOT_SECTOR)
         assert_enters(machine, 0x80)
         assert machine.word(HIDDEN) == START
@@ -294,7 +294,7 @@ def test_the_partition_may_be_named_in_the_bpb_alone(partitioned):
     at = disk.index(struct.pack("<BH", 0xbe, 0x600 + PARTITIONS))
     disk[at + 1:at + 3] = b"\0\0"           # mov $0, %si
     partitioned.write_bytes(disk)
-    with debuggers.Qemu(partitioned, drive="disk") as machine:
+    with debuggers.DebuggedQemu(partitioned, drive="disk") as machine:
         machine.run_to(BOOT_SECTOR)
         assert_enters(machine, 0x80)
 
@@ -304,7 +304,7 @@ def test_the_partition_may_be_named_in_the_bpb_alone(partitioned):
 def test_a_bpb_may_name_the_wrong_place(drive, hidden, tmp_path):
     image = tmp_path / "floppy.img"
     image.write_bytes(IMAGE[:28] + struct.pack("<I", hidden) + IMAGE[32:])
-    with debuggers.Qemu(image, drive=drive) as machine:
+    with debuggers.DebuggedQemu(image, drive=drive) as machine:
         machine.run_to(BOOT_SECTOR)
         machine.set(esi=0xffff, ds=0xf000)
         assert_enters(machine, 0x80 if drive == "disk" else 0)
@@ -314,7 +314,7 @@ def test_a_bpb_may_name_the_wrong_place(drive, hidden, tmp_path):
 
 @pytest.mark.parametrize("word", [b"\xcd\x20\xff\xff", b"\xcd\x20\xff\x1f", b"\xcd\x20\x00\xa0"], ids=bytes.hex)
 def test_what_dos_has_left_in_memory_is_not_dos(word):
-    with debuggers.Qemu() as machine:
+    with debuggers.DebuggedQemu() as machine:
         machine.run_to(BOOT_SECTOR)
         machine.write(ENTERED - 0x100, word)
         assert_enters(machine, 0)
@@ -343,7 +343,7 @@ def test_a_bit_that_has_changed_in_the_first_sector_is_told(at, tmp_path):
     image = bytearray(IMAGE)
     image[at] ^= 1 << at % 8
     (tmp_path / "floppy.img").write_bytes(image)
-    with debuggers.Qemu(tmp_path / "floppy.img") as machine:
+    with debuggers.DebuggedQemu(tmp_path / "floppy.img") as machine:
         machine.go()
         machine.wait_screen("(?m)^bad boot sector: file P_PROC  COM, press a key *$")
         assert not machine.log()
@@ -354,7 +354,7 @@ def test_a_bit_that_has_changed_in_the_second_sector_is_told(at, tmp_path):
     image = bytearray(IMAGE)
     image[at] ^= 1 << at % 8
     (tmp_path / "floppy.img").write_bytes(image)
-    with debuggers.Qemu(tmp_path / "floppy.img") as machine:
+    with debuggers.DebuggedQemu(tmp_path / "floppy.img") as machine:
         machine.go()
         machine.wait_screen("(?m)^disk error 00: file P_PROC  COM, press a key *$")
         assert not machine.log()

@@ -241,7 +241,7 @@ def test_the_sum_sees_any_two_words_that_have_changed_places():
 
 def test_what_the_sum_does_not_see_is_what_the_boot_sector_says(floppy, image):
     zero_to(0xffef)(floppy)
-    with debuggers.Qemu(floppy.save(image)) as machine:
+    with debuggers.DebuggedQemu(floppy.save(image)) as machine:
         machine.run_to(ENTERED)
 
 
@@ -272,7 +272,7 @@ def call(machine):
 @pytest.mark.parametrize("drive", ["floppy", "usb"])
 def test_calls_the_bios_six_times_at_most(drive):
     calls = []
-    with debuggers.Qemu(drive=drive) as machine:
+    with debuggers.DebuggedQemu(drive=drive) as machine:
         while machine.run_to(BIOS_DISK, ENTERED) != ENTERED:
             calls.append(call(machine))
     number = 0x80 if drive == "usb" else 0
@@ -282,7 +282,7 @@ def test_calls_the_bios_six_times_at_most(drive):
 
 def test_resets_the_drive_before_it_tries_again_and_then_tries_other_ways():
     calls = []
-    with debuggers.Qemu() as machine:
+    with debuggers.DebuggedQemu() as machine:
         while machine.run_to(BIOS_DISK, WAITS_FOR_A_KEY) == BIOS_DISK:
             calls.append(call(machine))
             machine.run_to(BIOS_DISK + 2)
@@ -298,7 +298,7 @@ def test_resets_the_drive_before_it_tries_again_and_then_tries_other_ways():
 
 @pytest.mark.parametrize("flags", [0xf002, 0x0002], ids=["8086", "80286"])
 def test_refuses_a_cpu_like_the(flags):
-    with debuggers.Qemu() as machine:
+    with debuggers.DebuggedQemu() as machine:
         machine.run_to(FLAGS_PUSHED)
         machine.write(machine.values()["esp"] & 0xffff, flags.to_bytes(2, "little"))
         machine.go()
@@ -343,7 +343,7 @@ def test_a_key_held_from_the_start(key, floppy, image):
 
 def test_says_that_there_is_no_menu(floppy, image):
     floppy.set(MENU, name=b"MENU    OLD")
-    with debuggers.Qemu(floppy.save(image)) as machine:
+    with debuggers.DebuggedQemu(floppy.save(image)) as machine:
         machine.run_to(0x7c00)
         machine.write(FLAGS_AT, bytes([LEFT_SHIFT]))
         machine.go()
@@ -353,7 +353,7 @@ def test_says_that_there_is_no_menu(floppy, image):
 def test_a_default_name_of_eight_letters_gives_way_to_the_menu(floppy, image):
     floppy.set(MENU, name=b"MENU    OLD")
     floppy.data[NAME_AT - 0x7c00:NAME_AT - 0x7c00 + 11] = b"LONGNAMECOM"
-    with debuggers.Qemu(floppy.save(image)) as machine:
+    with debuggers.DebuggedQemu(floppy.save(image)) as machine:
         machine.run_to(0x7c00)
         machine.write(FLAGS_AT, bytes([LEFT_SHIFT]))
         machine.go()
@@ -438,13 +438,13 @@ def test_every_file_has_its_sum(four_programs):
 def test_start_makes_a_copy_that_starts(program, name, four_programs, image):
     contents, original = four_programs
     before = original.read_bytes()
-    made = mkfloppy("--start", program, original, image)
+    made = mkfloppy("--program", program, original, image)
     assert made.returncode == 0, made.stderr
     assert original.read_bytes() == before
     copy = image.read_bytes()
     at = NAME_AT - 0x7c00
     assert copy == before[:at] + name + before[at + 11:]
-    with debuggers.Qemu(image) as machine:
+    with debuggers.DebuggedQemu(image) as machine:
         machine.run_to(ENTERED)
         assert machine.read(ENTERED, len(contents[name])) == contents[name]
 
@@ -453,6 +453,6 @@ def test_start_makes_a_copy_that_starts(program, name, four_programs, image):
     ("nothing", FLOPPY, "no NOTHING on "), ("readme.txt", FLOPPY, "expected a program like KSTACK"),
     ("*", FLOPPY, "expected a program like KSTACK"), ("p_proc", "nowhere.img", "no image nowhere.img")])
 def test_start_says_what_it_cannot(program, image, reason, tmp_path):
-    made = mkfloppy("--start", program, image, tmp_path / "copy.img")
+    made = mkfloppy("--program", program, image, tmp_path / "copy.img")
     assert made.returncode == 1 and reason in made.stderr
     assert not list(tmp_path.iterdir())

@@ -7,7 +7,7 @@ import re
 
 from ringside.emulators import machines
 import pytest
-from ringside.emulators.debuggers import (BASE, BOTH, GENERAL, NAMES, SEGMENTS, SYMBOLS, Bochs, count, knowing,
+from ringside.emulators.debuggers import (BASE, BOTH, GENERAL, NAMES, SEGMENTS, SYMBOLS, DebuggedBochs, count, knowing,
                                           linear, patched)
 
 UD2 = b"\x0f\x0b"
@@ -72,14 +72,15 @@ def test_proc_a_plays_on_when_b_has_ended(tmp_path, emulator):
 @EMULATORS
 def test_with_no_proc_left_the_machine_says_so_and_halts(tmp_path, emulator):
     with emulator(with_code(tmp_path, a=UD2, b=UD2)) as machine:
-        machine.run_to("halt")
+        machine.run_to("look_while_halted")
+        machine.run_to("sleep")
         fault_a, end_a, fault_b, end_b, halt = without_switches(machine)
         assert fault_a.startswith(fault_line("A", 0x07, 0x0f, "0f 0b "))
         assert fault_b.startswith(fault_line("B", 0x1f, 0x27, "0f 0b "))
         assert (end_a, end_b) == ("end proc=A alive=B", "end proc=B alive=none")
         assert halt == 'halt reason="no proc is left"'
         rows = screen(machine)
-        assert "No proc is left. The machine stops here." in "\n".join(rows)
+        assert "No proc is left." in "\n".join(rows)
         assert "ended by #UD" in rows[3]
         assert "ended by #UD" in rows[21]
 
@@ -109,7 +110,7 @@ def test_keys_1_to_6_make_proc_a_err_and_r_starts_it_anew(qemu):
 
 
 def test_the_alarm_goes_off_after_about_a_second(tmp_path):
-    with Bochs(with_code(tmp_path, a=LOOP)) as machine:
+    with DebuggedBochs(with_code(tmp_path, a=LOOP)) as machine:
         times = []
         for place in ("proc_a_code", "report_end"):
             machine.run_to(place)
@@ -168,7 +169,8 @@ def test_ring_0s_own_fault_is_told_with_all_registers_and_the_stack(emulator):
 
 
 @pytest.mark.parametrize("emulator, offset, value", [
-    (Bochs, SS0, TSS), (Bochs, SS0, 0), (Bochs, ESP0, 0x20000), (Bochs, ESP0, 8), (BOTH[0], SS0, TSS)],
+    (DebuggedBochs, SS0, TSS), (DebuggedBochs, SS0, 0), (DebuggedBochs, ESP0, 0x20000), (DebuggedBochs, ESP0, 8),
+    (BOTH[0], SS0, TSS)],
     ids=["bochs-ss0 no stack", "bochs-ss0 null", "bochs-esp0 beyond", "bochs-esp0 without room", "qemu-ss0 no stack"])
 def test_without_a_stack_for_ring_0_there_is_a_report_and_no_reboot(emulator, offset, value):
     """QEMU does not check where esp0 is, so there it is the ss0 only."""

@@ -70,7 +70,7 @@ def end_of(machine, letter, number):
 
 
 def halted(machine):
-    machine.run_to("halt")
+    machine.run_to("look_while_halted")
     return machine.log()
 
 
@@ -238,6 +238,7 @@ def test_when_none_is_left_the_machine_says_so_and_stops(machine, first, last, p
     end_of(machine, first, 3)
     machine.ask(last, 5)
     log = halted(machine)
+    machine.run_to("sleep")
     assert log[-2:] == [f"end proc={last.upper()} alive=none", 'halt reason="no proc is left"']
     shown = rows(machine)
     assert "No proc is left." in "\n".join(shown)

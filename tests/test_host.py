@@ -12,9 +12,9 @@ import pytest
 
 from ringside.emulators import machines
 from ringside.emulators.machines import FLOPPY, ROOT
+from trees import copy_products
 
 DESCRIPTION = ROOT / "floppy.img.in"
-NOT_MADE_BY_MAKE = ("pytest", "breakages", "systems")  # in build/
 SCRIPTS = sorted(path for path in (ROOT / "scripts").iterdir() if path.is_file() and path.read_bytes().startswith(b"#!"))
 
 
@@ -54,7 +54,7 @@ def test_the_image_is_the_same_wherever_and_whenever(tmp_path):
                     "SOURCE_DATE_EPOCH": "1", "MTOOLS_NO_VFAT": "1", "MTOOLS_LOWER_CASE": "1"}
     (tmp_path / ".mtoolsrc").write_text("MTOOLS_FAT_COMPATIBILITY=1\n")
     elsewhere = tmp_path / "a folder, elsewhere"
-    shutil.copytree(machines.BUILD, elsewhere, ignore=shutil.ignore_patterns(*NOT_MADE_BY_MAKE))
+    copy_products(elsewhere)
     for source in elsewhere.iterdir():
         os.utime(source, (0, 0))
     shutil.copy(DESCRIPTION, elsewhere)
@@ -124,7 +124,7 @@ def test_a_file_twice_and_a_line_missing_are_told(tmp_path):
 
 def test_a_boot_sector_that_is_none_is_told(tmp_path):
     boot = (machines.BUILD / "boot.bin").read_bytes()
-    shutil.copytree(machines.BUILD, tmp_path / "build", ignore=shutil.ignore_patterns(*NOT_MADE_BY_MAKE))
+    copy_products(tmp_path / "build")
     cases = [(boot[:1023], "has 1023 bytes"), (boot[:510] + b"UU" + boot[512:], "there is 5555"),
              (boot[:24] + b"\x0a" + boot[25:], "offset 24 is 0a, should be 12")]
     for content, message in cases:
@@ -253,7 +253,7 @@ def test_bochs_has_the_names_of_that_program_and_no_other():
         spy = pathlib.Path(folder) / "bochs"
         spy.write_text('#!/bin/sh\ncat "$3"\n')
         spy.chmod(0o755)
-        shown = run("scripts/bochs", "--window", "--start", "kstack",
+        shown = run("scripts/bochs", "--window", "--program", "kstack",
                     env={"DISPLAY": ":0", "PATH": f"{folder}:{os.environ['PATH']}"}).stdout
     usual = (ROOT / "bochsrc").read_text().replace("build/floppy.img", "build/kstack.img")
     assert shown.endswith(usual.replace("build/p_proc.sym", "build/kstack.sym"))
@@ -263,7 +263,7 @@ def test_bochs_has_the_names_of_that_program_and_no_other():
 def test_debug_has_the_names_and_segments_of_that_program(tmp_path):
     commands = tmp_path / "commands"
     commands.write_text("at ckpt_int\ncontinue\ngdt\ntss\nframes\n")
-    said = run("scripts/debug", "--start", "kstack", "--commands", commands)
+    said = run("scripts/debug", "--program", "kstack", "--commands", commands)
     assert "programs/kstack/kstack.S" in said.stdout
     assert re.search(r"^40 +TLS_1 .* the running thread's own: fs$", said.stdout, re.M)
     assert re.search(r"^ports  I/O bitmap at 0068, inside$", said.stdout, re.M)
@@ -310,8 +310,8 @@ def test_an_attack_that_does_not_exist_is_no_attack_that_came_to_nothing():
 
 def test_the_floppy_stays_as_it_is():
     before = FLOPPY.read_bytes()
-    assert run("scripts/mkfloppy", "--start", "floppy", FLOPPY).returncode == 1
-    assert run("scripts/mkfloppy", "--start", "menu", "build/floppy.img").stdout == "build/menu.img\n"
+    assert run("scripts/mkfloppy", "--program", "floppy", FLOPPY).returncode == 1
+    assert run("scripts/mkfloppy", "--program", "menu", "build/floppy.img").stdout == "build/menu.img\n"
     assert FLOPPY.read_bytes() == before
 
 

@@ -2,7 +2,6 @@
 
 import random
 import re
-import shutil
 import struct
 import subprocess
 
@@ -12,6 +11,7 @@ import pytest
 import test_registers
 from ringside.emulators.debuggers import BASE, FRAME_BYTES, GENERAL, NAMES, frame, patched
 from ringside.emulators import versions
+from trees import copy_sources
 
 SYMBOLS = machines.symbols(machines.BUILD / "kstack.elf")
 README = (machines.ROOT / "programs/kstack/README.md").read_text()
@@ -81,11 +81,11 @@ class Kstack:
                    struct.pack("<I", debuggers.ASK_MISTAKE + number - 1))
 
 
-class KQemu(Kstack, debuggers.Qemu):
+class KQemu(Kstack, debuggers.DebuggedQemu):
     pass
 
 
-class KBochs(Kstack, debuggers.Bochs):
+class KBochs(Kstack, debuggers.DebuggedBochs):
     pass
 
 
@@ -275,7 +275,7 @@ def test_the_two_threads_find_different_words_at_fs_0_and_gs_0(tmp_path, emulato
 
 def test_a_selector_that_is_not_its_rows_place_is_found_when_the_program_is_built(tmp_path):
     tree = tmp_path / "tree"
-    shutil.copytree(machines.ROOT, tree, ignore=shutil.ignore_patterns("build", ".git", "__pycache__"))
+    copy_sources(tree)
     rows = tree / "programs/kstack/thread_segments.h"
     rows.write_text(rows.read_text().replace("SEG(0x40,  TLS_1", "SEG(0x48,  TLS_1"))
     run = subprocess.run(["make", "-s", "build/programs/kstack/kstack.S.o"], cwd=tree, text=True,
@@ -494,7 +494,7 @@ def test_when_both_are_refused_the_game_is_over_before_it_begins(machine):
     machine.run_to(MAKE_THREAD_A)
     for letter in "ab":
         give_ports(machine, letter, 0x10000, PORTS_END)
-    machine.run_to("halt")
+    machine.run_to("look_while_halted")
     assert machine.log()[1:] == [
         'refused thread=A ports="65536: there is no such port"',
         'refused thread=B ports="65536: there is no such port"',
@@ -622,7 +622,7 @@ def test_when_none_is_left_the_game_is_over(machine):
     machine.turn_of("b")
     for letter in "ab":
         machine.ask(letter, 1)
-    machine.run_to("halt")
+    machine.run_to("look_while_halted")
     assert machine.log()[-1] == 'halt reason="no proc is left"'
 
 
@@ -646,7 +646,7 @@ def test_the_log_says_where_all_is_and_who_plays(machine):
     machine.halt()
     boot, *switches = machine.log()
     places = " ".join(f"{name}={SYMBOLS[name]:08x}" for name in ("gdt", "idt", "tss"))
-    assert boot == f"boot prog=kstack base={BASE:08x} {places}"
+    assert boot == f"boot prog=kstack base={BASE:08x} {places} version={machines.VERSION}"
     ends = {letter: "%08x" % machine.thread(letter)["stack_end"] for letter in "ab"}
     assert switches[:13] == [f"switch n=1 from=A to=B esp0={ends['b']}"] + [
         f"switch n={1 << k} from=B to=A esp0={ends['a']}" for k in range(1, 13)]
@@ -668,7 +668,7 @@ def test_a_key_has_b_try_the_clock_and_another_starts_it_anew(floppy):
 
 @pytest.mark.parametrize("program", ["p_proc", "userctx"])
 def test_other_programs_know_no_seventh_mistake(tmp_path, program):
-    with debuggers.Bochs(patched(tmp_path / "floppy.img", {}, program)) as machine:
+    with debuggers.DebuggedBochs(patched(tmp_path / "floppy.img", {}, program)) as machine:
         machine.symbols = machines.symbols(machines.BUILD / f"{program}.elf")
         machine.press("7")
         machine.go()

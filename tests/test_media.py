@@ -104,7 +104,7 @@ def test_the_cds_image_boots_as_a_stick(cd, machine, drive):
 
 def test_from_the_cds_image_the_menu_starts_the_others(cd):
     """What the menu starts is found in the partition, though nothing has been told by an MBR then."""
-    with debuggers.Qemu(cd, drive="usb") as machine:
+    with debuggers.DebuggedQemu(cd, drive="usb") as machine:
         machine.run_to(0x7c00)
         machine.run_to(0x7c00)                  # by the MBR
         machine.write(0x417, b"\x01")           # Shift

@@ -4,7 +4,7 @@ import subprocess
 
 from ringside.emulators import machines
 import pytest
-from ringside.emulators.debuggers import BASE, BOTH, NAMES, Qemu
+from ringside.emulators.debuggers import BASE, BOTH, NAMES, DebuggedQemu
 from fat12 import DIRECTORY, LABEL, LONG_NAME, Floppy
 from ringside.emulators.machines import BUILD
 
@@ -206,7 +206,7 @@ def test_what_is_chosen_runs(boot, floppy, hello, program, pattern):
 def test_it_works_at_any_segment(floppy, tmp_path):
     segment = 0x5abc
     base = segment << 4
-    with Qemu(floppy.save(tmp_path / "floppy.img")) as machine:
+    with DebuggedQemu(floppy.save(tmp_path / "floppy.img")) as machine:
         machine.symbols = {**NAMED, "halt": 0}
         machine.run_to(ENTRY)
         machine.write(ENTRY, b"\xf4" * len(COM))
@@ -219,7 +219,7 @@ def test_it_works_at_any_segment(floppy, tmp_path):
 
 
 def test_memory_and_registers_may_hold_anything(floppy, tmp_path):
-    with Qemu(floppy.save(tmp_path / "floppy.img")) as machine:
+    with DebuggedQemu(floppy.save(tmp_path / "floppy.img")) as machine:
         machine.symbols = {**NAMED, "halt": 0}
         machine.run_to(ENTRY)
         start = ENTRY + len(COM)
@@ -232,7 +232,7 @@ def test_memory_and_registers_may_hold_anything(floppy, tmp_path):
 
 
 def test_without_a_boot_sector_it_says_what_to_do(floppy, tmp_path):
-    with Qemu(floppy.save(tmp_path / "floppy.img")) as machine:
+    with DebuggedQemu(floppy.save(tmp_path / "floppy.img")) as machine:
         machine.symbols = {**NAMED, "halt": 0}
         machine.run_to(ENTRY)
         machine.write(BOOT_SECTOR, b"\xeb\x3c\x90MSDOS5.0".ljust(512, b"\0"))

@@ -8,7 +8,7 @@ and looks at them again when they come back.
 import random
 
 import pytest
-from ringside.emulators.debuggers import GENERAL, NAMES, SEGMENTS, SYMBOLS, Bochs, Qemu, patched
+from ringside.emulators.debuggers import GENERAL, NAMES, SEGMENTS, SYMBOLS, DebuggedBochs, DebuggedQemu, patched
 
 INT, BACK = 0, 2  # offsets in our proc
 PLAYER = bytes.fromhex("cd30 ebfc")  # int $0x30; jmp back to it
@@ -24,7 +24,7 @@ DF = 0x400
 # Null, own code, own data, own window. (iret turns the other nulls, 1-3, into 0.)
 SELECTORS = {"a": (0, 0x07, 0x0f, 0x17), "b": (0, 0x1f, 0x27, 0x2f)}
 
-EMULATORS = pytest.mark.parametrize("emulator, rounds", [(Qemu, 300), (Bochs, 120)], ids=NAMES)
+EMULATORS = pytest.mark.parametrize("emulator, rounds", [(DebuggedQemu, 300), (DebuggedBochs, 120)], ids=NAMES)
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def test_a_target_works_in_a_tree_of_any_name_without_execute_bits(tree, argumen
 
 def test_the_debuggers_work_there(tree):
     (tree / "commands").write_text("at ckpt_int\ncontinue\n")
-    said = run("sh", "scripts/debug", "--start", "kstack", "--commands", "commands", cwd=tree)
+    said = run("sh", "scripts/debug", "--program", "kstack", "--commands", "commands", cwd=tree)
     assert "programs/kstack/kstack.S" in said.stdout, said.stderr
     with Terminal("make -s bochs PROG=kstack", columns=170, lines=40, folder=tree) as terminal:
         terminal.wait_for("<bochs:1>")
@@ -122,8 +122,8 @@ def test_git_checks_lines_out_as_they_are(tmp_path):
 @pytest.mark.parametrize("command, shown", [
     (["scripts/run", "--image", "none.img"], f"run: no {ROOT}/none.img"),
     (["scripts/usb"], "dd if=build/floppy.img"),
-    (["scripts/bochs", "--start", "nosuch"], "no NOSUCH on build/floppy.img, only: P_PROC "),
-    (["scripts/debug", "--start", "nosuch"], "no NOSUCH on build/floppy.img, only: P_PROC "),
+    (["scripts/bochs", "--program", "nosuch"], "no NOSUCH on build/floppy.img, only: P_PROC "),
+    (["scripts/debug", "--program", "nosuch"], "no NOSUCH on build/floppy.img, only: P_PROC "),
     (["make", "-s", "usb"], "dd if=build/floppy.img"),
 ], ids=lambda value: value[0] if isinstance(value, list) else "")
 def test_an_exported_cdpath_leads_nowhere(tmp_path, command, shown):
@@ -139,13 +139,13 @@ def test_the_users_settings_of_mtools_do_not_count(tmp_path, how):
         (tmp_path / how).write_text("mtools_lower_case=1\n")
     else:
         env[how] = "1"
-    made = run("scripts/mkfloppy", "--start", "kstack", machines.FLOPPY, tmp_path / "made.img", env=env)
+    made = run("scripts/mkfloppy", "--program", "kstack", machines.FLOPPY, tmp_path / "made.img", env=env)
     assert made.returncode == 0, made.stderr
 
 
 @pytest.mark.parametrize("program", ["kstack", "KSTACK", "kstack.com", "KSTACK.COM"])
 def test_a_program_has_the_same_names_everywhere(tmp_path, program):
-    made = run("scripts/mkfloppy", "--start", program, machines.FLOPPY, tmp_path / "made.img")
+    made = run("scripts/mkfloppy", "--program", program, machines.FLOPPY, tmp_path / "made.img")
     assert made.returncode == 0, made.stderr
     tried = run("scripts/ringside", "record", "--program", program, "--from", "nosuch")
     assert "no symbol nosuch" in tried.stderr
@@ -254,7 +254,8 @@ def test_a_target_for_p_proc_alone_says_so(target, shown):
 
 @pytest.mark.parametrize("command", [
     ["make", "-s", "screenshot"], ["make", "-s", "soak"], ["make", "-s", "faults"], ["make", "-s", "breakages"],
-    ["scripts/ringside", "screenshot", "switch", "nowhere.png"], ["scripts/ringside", "bench", "wait"], ["scripts/ringside", "judge"], ["scripts/ringside", "record"],
+    ["scripts/ringside", "screenshot", "switch", "nowhere.png"], ["scripts/ringside", "bench", "wait"],
+    ["scripts/ringside", "judge"], ["scripts/ringside", "record"],
 ], ids=" ".join)
 def test_a_missing_emulator_is_named_with_its_package(path_without, command):
     tried = run(*command, env=path_without("qemu-system-i386", "bochs"))

@@ -40,7 +40,7 @@ def otherwise_in_qemu(name):
 
 def the_bios_loses_edx():
     """int 10h, ah = 0, and no more, in the place of the boot sector."""
-    with debuggers.Bochs() as machine:
+    with debuggers.DebuggedBochs() as machine:
         machine.run_to(0x7c00)
         machine.write(0x7c00, b"\xcd\x10\xf4")
         machine.set(eax=3, edx=0x1234)
@@ -51,7 +51,7 @@ def the_bios_loses_edx():
 def bochs_forgets_memory(tmp_path):
     image, place = tmp_path / "image", 0x200000
     image.write_bytes(b"here")
-    with debuggers.Bochs(options=[f"optramimage1: file={image}, address={place:#x}"]) as machine:
+    with debuggers.DebuggedBochs(options=[f"optramimage1: file={image}, address={place:#x}"]) as machine:
         return machine.read(place, 4) != b"here"
 
 
@@ -129,6 +129,7 @@ def test_what_bochs_prints_is_read_the_same_in_all_versions(here, there):
 
 
 def test_all_versions_can_be_printed():
-    run = subprocess.run(["/usr/bin/python3", machines.ROOT / "ringside/emulators/versions.py"], capture_output=True, text=True, check=True)
+    run = subprocess.run(["/usr/bin/python3", machines.ROOT / "ringside/emulators/versions.py"],
+                         capture_output=True, text=True, check=True)
     for tool in versions.TOOLS:
         assert f"{tool} " in run.stdout

@@ -58,6 +58,7 @@ ckpt_tss:
  * Intel:	volume 3, section 7.3; volume 2, JMP (TASK-STATE-SEGMENT).
  */
 	movl	$A_TSS, tss
+ring0_begins:
 ring0_task:
 1:	mov	tss, %eax		# the backlink, where C says who is next
 	mov	%eax, next_task + 4
@@ -67,6 +68,27 @@ ring0_task:
 	mov	looker, %eax
 	call	watched_switch		# watch.c
 	jmp	1b
+
+/*
+ * leave_task - no proc is left: ring 0's task begins once more, and waits for keys
+ *
+ * From:	fault (tasks.c), in the task of the last one.  No task switch leads away from
+ *		it: the CPU would save what is here in its TSS, and that may be made new.
+ * To:		ring0_begins, with the proc that a key has started in the backlink.
+ * Stack:	fault_stack, then ring0_stack from its end.
+ * Interrupts:	off.
+ * Intel:	volume 2, LTR: wants an available TSS, and ring 0's is that while procs run.
+ */
+	.global	leave_task
+leave_task:
+	mov	$ring0_stack_end, %esp
+	mov	$TSS, %eax
+	ltr	%ax
+	xor	%eax, %eax		# as this task has begun: nothing of an LDT,
+	mov	%eax, %fs		# that is the last proc's and goes with it
+	lldt	%ax
+	call	tasks_wait		# tasks.c
+	jmp	ring0_begins
 
 
 /* ---- the gate ---------------------------------------------------------- */

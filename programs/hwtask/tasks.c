@@ -6,8 +6,8 @@
  */
 #include "task.h"
 #include "ring0/cause.h"
-#include "ring0/machine.h"
 #include "ring0/tables.h"
+#include "show/look.h"
 #include "show/pace.h"
 #include "show/report.h"
 #include "ring0/watchdog.h"
@@ -143,12 +143,22 @@ struct frame *fault(struct frame *frame, uint32_t vector, uint32_t error)
 	report_end(task->name, task->place, cause.restoring ? &task->frame : frame, &cause,
 		   next ? next->name : 0);
 	if (!next)
-		halt();
+		leave_task();
 	watchdog_start();		/* the next one's time begins now */
 	task_go(next);
 }
 
-/* Key r: all that have ended start anew, behind the one that runs. */
+/* No task is left: waits until a key has started one; ring 0's backlink says then which.
+   From: leave_task (hwtask.S, hwjump.S).  Stack: ring0_stack. */
+void tasks_wait(void)
+{
+	while (proc_a.ended && proc_b.ended)
+		look_while_halted("No proc is left.");
+	watchdog_start();
+}
+
+/* Key r: all that have ended start anew, behind the one that runs; if none does, the
+   first of them is the one. */
 void procs_restart(void)
 {
 	struct task *running = proc_a.ended ? &proc_b : &proc_a;
@@ -159,14 +169,18 @@ void procs_restart(void)
 		struct task *task = ended;
 
 		ended = task->next;
+		if (running->ended) {
+			running = task->next = task;
+		} else {
+			task->next = running->next;
+			running->next = task;
+		}
 		task->ended = false;
 		task->tss = *task->first;
 		set_busy(task->selector, waiting_is_busy);
 		for (unsigned i = 0; i < PROC_DATA_BYTES / sizeof *task->ask; i++)
 			task->ask[i] = 0;
 		*task->ask = ASK_COUNT;
-		task->next = running->next;
-		running->next = task;
 		panel_task(task);
 		report_start(task->name);
 	}

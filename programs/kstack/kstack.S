@@ -253,6 +253,19 @@ first_schedule:
 	pop	%eax
 	jmp	leave_ring0
 
+/*
+ * leave_kernel_stack - no thread is left, and each may be made new where it has ended
+ *
+ * From:	fault (threads.c), on the kernel stack of the last one.
+ * To:		threads_wait (threads.c).
+ * Stack:	ring0_stack, from its end: start has left it for good.
+ * Interrupts:	off.
+ */
+	.global	leave_kernel_stack
+leave_kernel_stack:
+	mov	$ring0_stack_end, %esp
+	jmp	threads_wait
+
 
 /* ---- the threads ------------------------------------------------------- */
 

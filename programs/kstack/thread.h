@@ -119,11 +119,13 @@ extern uint8_t io_bitmap[PORTS / 8];	/* the TSS's: a bit for each port, 1: close
 struct thread *switch_stacks(struct thread *from, struct thread *to);
 _Noreturn void enter_stack(struct thread *from, struct thread *to);
 void first_schedule(void);
+_Noreturn void leave_kernel_stack(void);
 
 /* threads.c */
 extern struct thread thread_a, thread_b;
 extern uint32_t user_data[];
 struct thread *threads_start(void);
+_Noreturn void threads_wait(void);
 void fault(const struct frame *frame, uint32_t vector, uint32_t error);
 void look(struct thread *from, struct thread *to);
 

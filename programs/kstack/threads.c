@@ -6,7 +6,6 @@
  */
 #include "ring0/cause.h"
 #include "show/look.h"
-#include "ring0/machine.h"
 #include "show/pace.h"
 #include "ring3/ask.h"
 #include "show/program.h"
@@ -24,6 +23,8 @@ static uint8_t stack_b[KSTACK_BYTES] __attribute__((aligned(4)));
 /* What the threads see in ds: a piece for each, with its two TLS at the bottom. */
 uint32_t user_data[USER_DATA_BYTES / sizeof(uint32_t)];
 enum { TLS_WORDS = TLS_BYTES / sizeof(uint32_t), USER_WORDS = USER_BYTES / sizeof(uint32_t) };
+
+static struct thread *ended_last;	/* when none is left */
 
 static const uint32_t clock_ports[] = { CMOS_INDEX, CMOS_DATA, PORTS_END };
 static const uint32_t no_ports[] = { PORTS_END };
@@ -97,7 +98,7 @@ static void thread_start(struct thread *thread)
 /*
  * From: start (kstack.S), once, before ring 3 exists.  Stack: ring0_stack.
  * Out: who is the first to run.
- * Errors: nobody is: halt.
+ * Errors: all are refused: waits, since key r tries again.
  */
 struct thread *threads_start(void)
 {
@@ -110,11 +111,23 @@ struct thread *threads_start(void)
 	thread_start(&thread_b);
 	if (!current) {
 		log_line("halt reason=\"no thread was started\"");
-		screen_message("No thread was started. The machine stops here.",
-			       "Each window says why.");
-		halt();
+		while (!current)
+			look_while_halted("No thread was started. Each window says why.");
+		watchdog_start();
 	}
 	return current;
+}
+
+/*
+ * No thread is left: waits until a key has started one, and goes on with that.
+ * From: leave_kernel_stack (kstack.S).  Stack: ring0_stack, from its end.
+ */
+_Noreturn void threads_wait(void)
+{
+	while (!current)
+		look_while_halted("No thread is left.");
+	watchdog_start();
+	schedule_away(ended_last, current);
 }
 
 /*
@@ -136,8 +149,11 @@ void fault(const struct frame *frame, uint32_t vector, uint32_t error)
 	report_end(ending->name, ending->place,
 		   cause.restoring ? thread_frame(ending) : frame, &cause,
 		   next ? next->name : 0);
-	if (!next)
-		halt();
+	if (!next) {
+		ended_last = ending;
+		current = 0;
+		leave_kernel_stack();
+	}
 	watchdog_start();		/* the next one's time begins now */
 	schedule_away(ending, next);
 }

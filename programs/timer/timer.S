@@ -32,8 +32,8 @@
  *
  * From:	the loader, by a far jump.  Real mode; never comes back.
  * Stack:	the loader's, then ring0_stack, then proc A's.
- * Interrupts:	off in ring 0, always.  On in ring 3, always: the first frame's eflags
- *		say so, and the procs cannot change it.
+ * Interrupts:	off in ring 0, but where it sleeps (ring0/sleep.S).  On in ring 3, always:
+ *		the first frame's eflags say so, and the procs cannot change it.
  */
 	.code16
 	.global	start
@@ -81,7 +81,7 @@ idt:
 	fault_gates 0, IRQ_VECTORS
 idt_gate:
 	interrupt_gate tick_with_stop, 0
-	fault_gates (IRQ_VECTORS + 1), (IRQS - 1)
+	fault_gates (IRQ_VECTORS + 1), (2 * IRQS - 1)
 idt_end:
 idtr:
 	table_register idt

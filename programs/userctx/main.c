@@ -15,7 +15,6 @@
 #include "ring0/cause.h"
 #include "contexts.h"
 #include "show/look.h"
-#include "ring0/machine.h"
 #include "show/pace.h"
 #include "ring0/door.h"
 #include "ring0/enter.h"
@@ -142,10 +141,17 @@ static void play_alone(struct player *player, struct player *ended)
 	while (ended->ended);
 }
 
+/* If no proc is left: until a key has started one. */
+static void wait_for_start(void)
+{
+	while (player_a.ended && player_b.ended)
+		look_while_halted("No proc is left.");
+}
+
 /*
  * A trap that is no call.  What it means is the same in every program (cause.c): int3 and
  * into are the user's own wish, the alarm may have come too early, all else ends it.  If
- * so, the other one plays until this one is anew.
+ * so, the other one plays until this one is anew; if both have ended, keys alone go on.
  * In: the player, and the other one; gs: anything.
  */
 static __attribute__((noinline)) void trap(struct player *player, struct player *other)
@@ -164,10 +170,10 @@ static __attribute__((noinline)) void trap(struct player *player, struct player 
 
 	player->ended = true;
 	report_end(player->name, player->place, &frame, &cause, other->ended ? 0 : other->name);
-	if (other->ended)
-		halt();
-	watchdog_start();		/* the other one's time begins now */
-	play_alone(other, player);
+	wait_for_start();
+	watchdog_start();		/* the next one's time begins now */
+	if (player->ended)
+		play_alone(other, player);
 }
 
 /* From: start (userctx.S), once.  In: TR loaded, no LDT. */
@@ -179,7 +185,8 @@ _Noreturn void main(void)
 	start_anew(&player_b);
 	if (player_a.ended && player_b.ended) {
 		report_none_left();
-		halt();
+		wait_for_start();
+		watchdog_start();
 	}
 	if (player_b.ended)
 		play_alone(&player_a, &player_b);

@@ -1,6 +1,6 @@
 """What a switch and a boot cost, measured on the floppy that ships.
 
-usage: scripts/ringside bench [PART ...]     parts: table, switch, boot, speed, wait; all unless named
+usage: scripts/ringside bench [PART ...]     parts: table, switch, boot, speed, wait, share; all unless named
 
   table   every design in one table: instructions, memory accesses, speeds; then one design
           with more procs (docs/costs.md explains both)
@@ -8,6 +8,7 @@ usage: scripts/ringside bench [PART ...]     parts: table, switch, boot, speed, 
   boot    from 0x7c00 to ring 3
   speed   what data on a page with code would cost
   wait    what a person waits for
+  share   of a host's core that a game takes that waits itself
 
 Counts come from Bochs and are exact. Ratios are measured side by side, in
 alternating rounds, by the emulator's own CPU time; seconds are this machine's, today's, and
@@ -24,7 +25,7 @@ import sys
 import time
 
 from ringside.costs import cost
-from ringside.emulators import machines
+from ringside.emulators import debuggers, machines
 
 WORK = machines.BUILD / "bench"
 SUM_STEPS = 3  # of the boot sector, for a word of the file
@@ -193,7 +194,55 @@ def wait():
           f"QEMU's start to the first switch line: {first:.2f} s (under 0.5)\n")
 
 
-PARTS = {part.__name__: part for part in (table, switch, boot, speed, wait)}
+MOST_HELD = 0.01            # of a core, in QEMU
+MOST_AT_ONE_A_SECOND = 0.08
+SHARE_SECONDS = 5
+
+
+def share_in_qemu(image, held, seconds):
+    """Processor seconds of QEMU's in a second: at one switch a second, or held."""
+    with machines.Qemu(image) as qemu:
+        qemu.wait_log("switch n=1 ")
+        qemu.key("+", "-")  # so that the pace does not grow by itself
+        qemu.wait_screen("1 switch a second")
+        if held:
+            qemu.key(" ")
+            qemu.wait_screen("held")
+        return taken(qemu, seconds)
+
+
+def share_in_bochs(held, seconds):
+    """The same in Bochs, with the clock and the pace that people have (bochsrc)."""
+    with debuggers.DebuggedBochs(options=("clock: sync=slowdown", "cpu: ips=10000000")) as bochs:
+        bochs.run_to("pace_start")
+        bochs.write(bochs.linear("by_hand"), b"\1")
+        if held:
+            bochs.press(" ")
+        bochs.go()
+        bochs.wait_log("switch n=1 ")
+        return taken(bochs, seconds)
+
+
+def taken(machine, seconds):
+    before, start = cost.spent(machine), time.monotonic()
+    time.sleep(seconds)
+    return (cost.spent(machine) - before) / (time.monotonic() - start)
+
+
+def share():
+    """Of a host's core, for a game that waits."""
+    print("Of one core of this host, while the game waits:")
+    _, lacking = cost.tools()
+    for emulator, measure in (("QEMU", lambda *how: share_in_qemu(machines.FLOPPY, *how)), ("Bochs", share_in_bochs)):
+        if emulator in lacking:
+            print(f"  {emulator}: left out: {lacking[emulator]}")
+            continue
+        held, slow = (100 * measure(held, SHARE_SECONDS) for held in (True, False))
+        print(f"  {emulator + ':':6} held {held:4.1f} %, one switch a second {slow:4.1f} %")
+    print(f"(at most {100 * MOST_HELD:.0f} % and {100 * MOST_AT_ONE_A_SECOND:.0f} % in QEMU)\n")
+
+
+PARTS = {part.__name__: part for part in (table, switch, boot, speed, wait, share)}
 NEEDS = {"switch": "Bochs", "boot": "Bochs", "speed": "QEMU", "wait": "QEMU"}
 
 

@@ -35,6 +35,7 @@ from ringside.emulators import graft
 from ringside.emulators import machines
 
 NO_LOOK = 0x7fffffff  # in switches_left: more than anybody waits for
+RET = b"\xc3"
 ROUNDS, ROUND_SECONDS = 7, 0.4
 RINGS = 2, 8, 64, 256  # procs
 EMULATORS = {"QEMU": "qemu-system-i386", "Bochs": "bochs"}
@@ -90,11 +91,14 @@ sources  what one reads, to know all of the design
 gate     where the gate leads
 """
 DESIGNS = (
-    Design("6: general registers", "floors", INTS, None, lambda *_: 4 * (5 + 8), ("ringside/costs/floors.S",), "floor_general"),
-    Design("14: and segment registers", "floors", INTS, None, proc_state("frame"), ("ringside/costs/floors.S",), "floor_segments"),
+    Design("6: general registers", "floors", INTS, None, lambda *_: 4 * (5 + 8),
+           ("ringside/costs/floors.S",), "floor_general"),
+    Design("14: and segment registers", "floors", INTS, None, proc_state("frame"),
+           ("ringside/costs/floors.S",), "floor_segments"),
     Design("20: C that does not return", "floors", INTS, None, proc_state("frame"),
            ("ringside/costs/floors.S", "ringside/costs/floor_leave.c"), "floor_leaves"),
-    Design("21: C that returns", "floors", INTS, None, proc_state("frame"), ("ringside/costs/floors.S", "switch.c"), "floor_c"),
+    Design("21: C that returns", "floors", INTS, None, proc_state("frame"),
+           ("ringside/costs/floors.S", "switch.c"), "floor_c"),
     Design("P_PROC", "p_proc", INTS, None, proc_state("frame"),
            ("p_proc.S", "switch.c", "ring0/frame.h", "procs/first_frame.h")),
     Design("TIMER", "timer", None, by_esp0, proc_state("frame"),
@@ -104,7 +108,8 @@ DESIGNS = (
     Design("HWJUMP", "hwjump", INTS, None, tss_and_stack,
            ("programs/hwtask/hwjump.S", "programs/hwtask/tasks.S", "programs/hwtask/tasks.c", "programs/hwtask/task.h")),
     Design("KSTACK", "kstack", dict.fromkeys("AB", "thread_int"), by_pointer("current", "thread_a"),
-           kept_on_the_stack, ("programs/kstack/kstack.S", "programs/kstack/schedule.c", "programs/kstack/thread.h", "ring0/frame.h")),
+           kept_on_the_stack,
+           ("programs/kstack/kstack.S", "programs/kstack/schedule.c", "programs/kstack/thread.h", "ring0/frame.h")),
     Design("USERCTX", "userctx", INTS, None, proc_state("user_context"),
            ("programs/userctx/userctx.S", "programs/userctx/run.S", "programs/userctx/main.c", "programs/userctx/context.h")),
     Design("FNCALL", "fncall", None, None, proc_state("user_context"),
@@ -167,13 +172,13 @@ def grafted():
     return graft.Graft(own_folder().name, here.with_name("floors.S"), before=[here.with_name("floor_leave.c")])
 
 
-class FreeQemu(debuggers.Qemu):
+class FreeQemu(debuggers.DebuggedQemu):
     """As fast as it can, in the host's time."""
     CLOCK = ()
 
 
-STEPPED = {"QEMU": debuggers.Qemu, "Bochs": debuggers.Bochs}
-FREE = {"QEMU": FreeQemu, "Bochs": debuggers.Bochs}
+STEPPED = {"QEMU": debuggers.DebuggedQemu, "Bochs": debuggers.DebuggedBochs}
+FREE = {"QEMU": FreeQemu, "Bochs": debuggers.DebuggedBochs}
 
 
 def elf_of(design):
@@ -202,6 +207,8 @@ def playing(design, emulator, kinds=None):
 def settle(machine, gate="gate"):
     """As at full speed, but without any look at all."""
     machine.write(machine.linear("switches_left"), struct.pack("<I", NO_LOOK))
+    if "look_soon" in machine.symbols:  # what the alarm asks for
+        machine.write(machine.linear("look_soon"), RET)
     machine.write(machine.linear("idt_gate"), struct.pack("<H", machine.symbols[gate]))
 
 

@@ -9,7 +9,7 @@
 
 Nothing else asks for a version: programs and tests ask for a row. tests/test_versions.py looks
 whether each row is so with the tools at hand where it holds, and not so where it does not. So
-a row that is never needed is an error, and one that is missing somewhere else is found, too.
+a row that is never needed is an error, and so is one that is missing.
 
 ringside/emulators/versions.py, run by itself, prints all versions.
 
@@ -20,6 +20,9 @@ import dataclasses
 import functools
 import re
 import subprocess
+from typing import NamedTuple
+
+Version = tuple[int, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,20 +30,25 @@ class Difference:
     """Something that is not the same in all versions of a tool."""
     name: str
     tool: str
-    since: tuple                # the first version that has it
-    before: tuple | None        # the first that has it no more
+    since: Version              # the first version that has it
+    before: Version | None      # the first that has it no more
     what: str                   # how such versions differ from the others
     reason: str
 
 
+class Tool(NamedTuple):
+    command: list[str]
+    pattern: str                # of its version, in what the command prints
+
+
 TOOLS = {
-    "gcc": (["gcc", "-dumpfullversion"], r"([\d.]+)"),
-    "clang": (["clang", "--version"], r"clang version ([\d.]+)"),
-    "qemu": (["qemu-system-i386", "--version"], r"version ([\d.]+)"),
-    "bochs": (["bochs", "--help"], r"Bochs x86 Emulator ([\d.]+)"),
-    "gdb": (["gdb", "--version"], r"^GNU gdb .*?([\d.]+)$"),
-    "binutils": (["objdump", "--version"], r"^GNU objdump .*?([\d.]+)$"),
-    "python": (["/usr/bin/python3", "--version"], r"Python ([\d.]+)"),
+    "gcc": Tool(["gcc", "-dumpfullversion"], r"([\d.]+)"),
+    "clang": Tool(["clang", "--version"], r"clang version ([\d.]+)"),
+    "qemu": Tool(["qemu-system-i386", "--version"], r"version ([\d.]+)"),
+    "bochs": Tool(["bochs", "--help"], r"Bochs x86 Emulator ([\d.]+)"),
+    "gdb": Tool(["gdb", "--version"], r"^GNU gdb .*?([\d.]+)$"),
+    "binutils": Tool(["objdump", "--version"], r"^GNU objdump .*?([\d.]+)$"),
+    "python": Tool(["/usr/bin/python3", "--version"], r"Python ([\d.]+)"),
 }
 
 DIFFERENCES = (
@@ -84,39 +92,41 @@ DIFFERENCES = (
 
 
 @functools.lru_cache(None)
-def version(tool):
+def version(tool: str) -> Version:
     command, pattern = TOOLS[tool]
     run = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    return tuple(int(number) for number in re.search(pattern, run.stdout, re.M)[1].strip(".").split("."))
+    told = re.search(pattern, run.stdout, re.M)
+    assert told, f"{' '.join(command)} does not tell its version: {run.stdout}"
+    return tuple(int(number) for number in told[1].strip(".").split("."))
 
 
-def row(name):
+def row(name: str) -> Difference:
     found, = (difference for difference in DIFFERENCES if difference.name == name)
     return found
 
 
-def holds(name):
+def holds(name: str) -> bool:
     asked = row(name)
     here = version(asked.tool)
     return asked.since <= here and (asked.before is None or here < asked.before)
 
 
-def one_spelling(text):
+def one_spelling(text: str) -> str:
     """lldt and ltr take 16 bits, however wide the register is called: %ax."""
     return re.sub(r"^(lldt|ltr) +%e", r"\1 %", text)
 
 
-def shorter(program):
+def shorter(program: str) -> int:
     """By how many instructions a switch is shorter here than on the pages."""
     return int(program == "kstack" and holds("gcc-kstack"))
 
 
-def as_bochs_2_says(text):
+def as_bochs_2_says(text: str) -> str:
     """What Bochs' debugger prints: 3.0 has ldt in small letters, 3.1 offsets of sixteen digits."""
     return re.sub(r"\+0+(?=[0-9a-f]+\))", "+", re.sub(r"\bldt\[", "LDT[", text))
 
 
-def bochs_debugger():
+def bochs_debugger() -> tuple[str, ...]:
     return ("-debugger",) if holds("bochs-debugger") else ()
 
 

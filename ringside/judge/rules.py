@@ -8,6 +8,7 @@ EXEMPTIONS, at the end, are the bits in which an emulator is known to differ.
 import dataclasses
 import functools
 import re
+from typing import NamedTuple
 
 from ringside.emulators import versions
 
@@ -273,12 +274,18 @@ ringside/recorder/recording.py
 """
 
 
-def _parse(table):
-    found, place = {}, None
+class Rule(NamedTuple):
+    place: str      # in the manual
+    sentence: str
+
+
+def _parse(table: str) -> dict[str, Rule]:
+    found: dict[str, Rule] = {}
+    place = ""
     for line in table.splitlines():
         if line.startswith(" "):
             name, sentence = line.split(maxsplit=1)
-            found[name] = (place, sentence)
+            found[name] = Rule(place, sentence)
         elif line:
             place = line
     return found
@@ -297,8 +304,8 @@ class Exemption:
     reason: str
     only: str = ""  # where that row of ringside/emulators/versions.py holds; everywhere without one
 
-    def covers(self, emulator, rule, field):
-        return ((emulator, rule) == (self.emulator, self.rule) and re.fullmatch(self.field, field)
+    def covers(self, emulator: str, rule: str, field: str) -> bool:
+        return ((emulator, rule) == (self.emulator, self.rule) and re.fullmatch(self.field, field) is not None
                 and (not self.only or versions.holds(self.only)))
 
 
@@ -325,7 +332,7 @@ EXEMPTIONS = (
 
 
 @functools.lru_cache(None)
-def exempt(emulator, rule, field):
+def exempt(emulator: str, rule: str, field: str) -> int:
     """The bits of a field in which an emulator is known to differ."""
     bits = 0
     for exemption in EXEMPTIONS:
@@ -339,7 +346,7 @@ class Otherwise:
     """A rule that is broken leads to something else than the manual's exception."""
     emulator: str
     rule: str
-    does: object    # another exception's vector; "nothing": goes on as if it were not; "something else"
+    does: int | str     # another exception's vector; "nothing": goes on as if it were not; "something else"
     reason: str
     only: str = ""  # where that row of ringside/emulators/versions.py holds; everywhere without one
 
@@ -360,7 +367,7 @@ OTHERWISE = (
 )
 
 
-def otherwise(emulator, rule):
+def otherwise(emulator: str, rule: str) -> Otherwise | None:
     return next((entry for entry in OTHERWISE if (entry.emulator, entry.rule) == (emulator, rule)
                  and (not entry.only or versions.holds(entry.only))), None)
 

@@ -334,7 +334,8 @@ def count(block, facts):
 
 
 MAKERS = {"costs": costs, "measured": measured, "count": count,
-          "mistake": mistake, "answers": answers, "made": made, "value": value, "source": source, "gdt": gdt, "ldt": ldt, "descriptor": descriptor,
+          "mistake": mistake, "answers": answers, "made": made, "value": value, "source": source,
+          "gdt": gdt, "ldt": ldt, "descriptor": descriptor,
           "tour": tour_section, "break": broken, "bochs": None, "try": None}
 
 

@@ -16,13 +16,14 @@ import subprocess
 import sys
 import textwrap
 
+from ringside.emulators import registers
 from ringside.emulators import machines
 from ringside.emulators.machines import ROOT
 from ringside.recorder import record, recording
 
 STOPS = ("ckpt_frames", "ckpt_tss", "ckpt_iret", "ckpt_int", "ckpt_switched")
 WIDTH = 80
-FRAME_NAMES = ["(esp)" if name == "pusha_esp" else name for name in recording.FRAME_WORDS]
+FRAME_NAMES = ["(esp)" if name == "pusha_esp" else name for name in registers.FRAME_WORDS]
 FRAME_BYTES = 4 * len(FRAME_NAMES)
 CPU_BYTES = 4 * 5  # the five words that int pushes and iret pops
 PROC_LDT = 12  # where a proc's LDT is named, behind its frame's end
@@ -303,11 +304,11 @@ def crossing_table(before, after, heads):
 
 def differences(run, old, new):
     """What is not as it was at another moment: (name, old, new)."""
-    for name in ("cpl", *recording.GENERAL, "eip", "eflags", "cr0"):
+    for name in ("cpl", *registers.GENERAL, "eip", "eflags", "cr0"):
         if old[name] != new[name]:
             size = 1 if name == "cpl" else 8
             yield name, f"{old[name]:0{size}x}", f"{new[name]:0{size}x}"
-    for name in recording.SELECTORS:
+    for name in registers.SELECTORS:
         if old[name]["selector"] != new[name]["selector"]:
             write = run.selector if name in ("tr", "ldtr") else "{:04x}".format
             yield name, write(old[name]["selector"]), write(new[name]["selector"])

@@ -10,79 +10,84 @@ name) and of struct.member (where that lies in the struct), all as the ELF file 
 
 import dataclasses
 import functools
+import pathlib
 import re
 import subprocess
+from typing import Any
 
 from ringside.emulators import machines
-from ringside.recorder import recording
+from ringside.emulators.registers import FRAME_WORDS, TSS_WORDS
 
-# context.h, from the lowest address up: a frame, with two words in the midst of it and two behind.
-CONTEXT_WORDS = (*recording.FRAME_WORDS[:12], "trap_num", "error_code", *recording.FRAME_WORDS[12:], "fsbase", "gsbase")
+Span = tuple[str, str]  # two places: from the one up to the other
+
+# context.h, from the lowest address up: a frame, with two more words inside it and two behind it.
+CONTEXT_WORDS = (*FRAME_WORDS[:12], "trap_num", "error_code", *FRAME_WORDS[12:], "fsbase", "gsbase")
 
 
 @dataclasses.dataclass(frozen=True)
 class Program:
     name: str
-    saved: dict             # where the registers of A and of B lie while it waits
-    words: tuple            # which they are, from the lowest address up
-    tasks: dict = dataclasses.field(default_factory=dict)   # other TSSs into which registers are saved
-    # For scripts/ringside record: source files, and functions, with nothing in them that a ring transition
-    # needs; those that all programs have are in SCENERY.
-    scenery: tuple = ()
-    scenery_functions: tuple = ()
-    clock: str = ""         # the function that sets the clock which ends each turn, if nobody yields: eax times a second
-    full_speed: tuple = ("gate", 8192)  # where it is recorded from, after so many switches
+    saved: dict[str, str]             # where the registers of A and of B lie while it waits
+    words: tuple[str, ...]            # which they are, from the lowest address up
+    tasks: dict[str, str] = dataclasses.field(default_factory=dict)   # other TSSs into which registers are saved
+    # For scripts/ringside record: source files, and functions, with nothing in them that a ring
+    # transition needs; those that all programs have are in SCENERY.
+    scenery: tuple[str, ...] = ()
+    scenery_functions: tuple[str, ...] = ()
+    clock: str = ""         # the function that sets the clock to eax times a second, if it ends each turn
+    full_speed: tuple[str, int] = ("gate", 8192)  # where it is recorded from, after so many switches
 
     # For scripts/ringside attack. Segments by the names that reports have for them, beyond ring 0's.
-    segments: tuple = ()
-    writable: tuple = ()    # of these, what A may load into ds, es, fs, gs, ss
+    segments: tuple[str, ...] = ()
+    writable: tuple[str, ...] = ()    # of these, what A may load into ds, es, fs, gs, ss
     code: str = "A_CODE"    # and into cs
-    roles: dict = dataclasses.field(default_factory=dict)   # what an attack means by A_DATA
+    roles: dict[str, str | int] = dataclasses.field(default_factory=dict)   # what an attack means by A_DATA
     ldt: str = ""           # A's
     code_bytes: str = ""    # of A's code segment, while it attacks
     front: str = ""         # what B needs of that segment, if it is B's, too: code of this name
     prelude: str = ""       # A's first instructions: they make its registers those of P_PROC's A
     data_bytes: int = 256
     asked: int = 0          # where A is asked for things, in its data
-    ended: dict = dataclasses.field(default_factory=dict)   # a byte of A's, and of B's,
+    ended: dict[str, str] = dataclasses.field(default_factory=dict)   # a byte of A's, and of B's,
     ended_is: int = 1       # which says that it has ended
-    pushed: dict = dataclasses.field(default_factory=dict)  # what int has pushed (PUSHED), if it is not in `saved`
-    spoilt: tuple = ()      # word of A's that, with that value, ends it at its next turn
+    pushed: dict[str, str] = dataclasses.field(default_factory=dict)  # what int has pushed (PUSHED), if it is not in `saved`
+    spoilt: tuple[str, str] | tuple[()] = ()      # word of A's that, with that value, ends it at its next turn
     b_count: str = ""       # of B's turns: 64 bits; edi:esi unless given
-    b_has: dict = dataclasses.field(default_factory=dict)   # in its registers at int 0x30; where nobody yields, in its loop
-    untouched: dict = dataclasses.field(default_factory=dict)   # by nobody while they play: from, to
-    late: tuple = ()        # descriptors that TCG only marks as accessed when an exception comes
-    shared: tuple = ()      # of these, what A may touch after all, and by it end B
+    # What B has in its registers at int 0x30; in its loop, where a clock ends each turn.
+    b_has: dict[str, str] = dataclasses.field(default_factory=dict)
+    untouched: dict[str, Span] = dataclasses.field(default_factory=dict)   # while they play: from, to
+    late: tuple[str, ...] = ()        # descriptors that TCG only marks as accessed when an exception comes
+    shared: tuple[str, ...] = ()      # of these, what A may touch after all, and by it end B
 
     @property
-    def ticks(self):
-        """Nobody yields: a clock takes each turn away."""
+    def ticks(self) -> bool:
+        """No proc yields: a clock ends each turn."""
         return bool(self.clock)
 
     @property
-    def elf(self):
+    def elf(self) -> pathlib.Path:
         return machines.BUILD / f"{self.name}.elf"
 
     @property
-    def com(self):
+    def com(self) -> pathlib.Path:
         return machines.BUILD / f"{self.name}.com"
 
     @property
-    def symbols(self):
+    def symbols(self) -> dict[str, int]:
         return _symbols(self.elf)
 
-    def place(self, text):
+    def place(self, text: str) -> int:
         return place(self.elf, text)
 
-    def selectors(self):
+    def selectors(self) -> dict[str, int]:
         """By role or name, with the RPL that each has in the program."""
         named = {name: self.symbols[name] for name in (*RING0_SEGMENTS, *self.segments)}
-        return {**named, **{role: named.get(what, what) for role, what in self.roles.items()}}
+        return {**named, **{role: what if isinstance(what, int) else named[what] for role, what in self.roles.items()}}
 
-    def gdt_bytes(self):
+    def gdt_bytes(self) -> int:
         return self.symbols["gdt_end"] - self.symbols["gdt"]
 
-    def descriptor(self, role):
+    def descriptor(self, role: str) -> int:
         """The offset of a descriptor of A's."""
         selector = self.selectors()[role]
         return self.symbols[self.ldt if selector & 4 else "gdt"] + (selector & ~7)
@@ -94,8 +99,8 @@ RING0_SEGMENTS = ("RING0_CODE", "RING0_DATA", "TSS", "DOUBLE_FAULT", "RING0_SCRE
 NO_REGISTERS = dict.fromkeys(("eax", "ebx", "ecx", "edx", "ebp"), "0")
 B_STACK = 64    # bytes of it that B uses
 
-FRAMES = {"saved": {"A": "proc_a", "B": "proc_b"}, "words": recording.FRAME_WORDS}
-PUSHED = recording.FRAME_WORDS[12:]     # by the CPU
+FRAMES: dict[str, Any] = {"saved": {"A": "proc_a", "B": "proc_b"}, "words": FRAME_WORDS}
+PUSHED = FRAME_WORDS[12:]     # by the CPU
 
 # The procs of P_PROC, which others have, too; the same as tasks.
 SEGMENTS = ("A_LDT", "B_LDT", "A_CODE", "A_DATA", "A_SCREEN", "B_CODE", "B_DATA", "B_SCREEN")
@@ -106,7 +111,7 @@ THEIR_OWN = {
     "B's LDT": ("proc_b_ldt", "proc_b_ldt + proc_b_ldt_bytes"),
     "B's data": ("proc_b_data + 4", f"proc_b_data + 256 - {B_STACK}"),
 }
-PROCS = {
+PROCS: dict[str, Any] = {
     "segments": SEGMENTS,
     "writable": ("A_DATA", "A_SCREEN"),
     "code_bytes": "proc_a_code_bytes",
@@ -116,10 +121,10 @@ PROCS = {
     "b_has": B_HAS,
     "untouched": {"GDT": ("gdt", "gdt_end"), **THEIR_OWN, "TSS": ("tss + 8", "tss + 104")},
 }
-TASKS = {
+TASKS: dict[str, Any] = {
     **PROCS,
     "saved": {"A": "proc_a_tss", "B": "proc_b_tss"},
-    "words": recording.TSS_WORDS,
+    "words": TSS_WORDS,
     "tasks": {"ring 0": "tss", "#DF": "double_fault_tss"},
     "segments": (*SEGMENTS, "A_TSS", "B_TSS"),
     "ended": {"A": "proc_a + task.ended", "B": "proc_b + task.ended"},
@@ -138,6 +143,7 @@ TASKS = {
     },
     "late": ("proc_a_ldt + 8", "proc_a_ldt + 16", "proc_b_ldt + 24", "proc_b_ldt + 32", "proc_b_ldt + 40"),
 }
+HWTASK: dict[str, Any] = {**TASKS, "spoilt": ("eip", "code_bytes + 8")}
 
 PROGRAMS = {program.name: program for program in (
     Program(
@@ -149,7 +155,7 @@ PROGRAMS = {program.name: program for program in (
         "kstack",
         # The frame is what lies at the end of the kernel stack.
         saved={"A": "stack_a + stack_a.size - 68", "B": "stack_b + stack_b.size - 68"},
-        words=recording.FRAME_WORDS,
+        words=FRAME_WORDS,
         scenery=("stacks.c",),
         scenery_functions=("ask_count",),
         segments=("USER_CODE", "USER_DATA", "TLS_1", "TLS_2", "A_SCREEN", "B_SCREEN"),
@@ -210,7 +216,8 @@ PROGRAMS = {program.name: program for program in (
             "A's LDT, but for its code": ("a_ldt + 8", "b_ldt"),
             "B's LDT": ("b_ldt", "idt"),
             "TSS": ("tss + 8", "tss + 104"),
-            "B's fsbase and gsbase": ("player_b + player.context + user_context.fsbase", "player_b + player.context + user_context.gsbase + 4"),
+            "B's fsbase and gsbase": ("player_b + player.context + user_context.fsbase",
+                                      "player_b + player.context + user_context.gsbase + 4"),
             "B's data": ("proc_b_data + 4", f"proc_b_data + 256 - {B_STACK}"),
         },
     ),
@@ -222,7 +229,7 @@ PROGRAMS = {program.name: program for program in (
         full_speed=("ckpt_switched", 512),
     ),
     Program(
-        "hwtask", **TASKS | {"spoilt": ("eip", "code_bytes + 8")},
+        "hwtask", **HWTASK,
         scenery=("panel.c",),
         scenery_functions=("ask_count",),
     ),
@@ -235,12 +242,12 @@ PROGRAMS = {program.name: program for program in (
 )}
 
 
-def on_the_floppy():
+def on_the_floppy() -> list[str]:
     """The names of those that the Makefile has made."""
     return [program.name for program in PROGRAMS.values() if program.elf.exists()]
 
 
-def named(name):
+def named(name: str) -> Program:
     """The program of that name: hwtask, HWTASK or HWTASK.COM."""
     plain = name.lower().removesuffix(".com")
     if plain in on_the_floppy():
@@ -252,22 +259,23 @@ def named(name):
 # ---- what an ELF file tells
 
 @functools.lru_cache(None)
-def _symbols(elf):
+def _symbols(elf: pathlib.Path) -> dict[str, int]:
     return machines.symbols(elf)
 
 
 @functools.lru_cache(None)
-def _sizes(elf):
+def _sizes(elf: pathlib.Path) -> dict[str, int]:
     listing = subprocess.run(["nm", "-S", str(elf)], check=True, capture_output=True, text=True)
     entries = (line.split() for line in listing.stdout.splitlines())
     return {entry[3]: int(entry[1], 16) for entry in entries if len(entry) == 4}
 
 
 @functools.lru_cache(None)
-def _members(elf):
+def _members(elf: pathlib.Path) -> dict[str, int]:
     """{"struct.member": offset}, from the debugging information."""
     listing = subprocess.run(["readelf", "--debug-dump=info", str(elf)], check=True, capture_output=True, text=True)
-    found, struct, member, tag = {}, None, None, None
+    found: dict[str, int] = {}
+    struct = member = tag = None
     for line in listing.stdout.splitlines():
         if match := re.search(r"\((DW_TAG_\w+)\)$", line):
             tag, member = match[1], None
@@ -279,7 +287,7 @@ def _members(elf):
     return found
 
 
-def place(elf, text):
+def place(elf: pathlib.Path, text: str) -> int:
     total = 0
     for sign, term in re.findall(r"([+-]?) *([\w.]+)", text):
         if term.isdigit():

@@ -59,7 +59,7 @@ class _Running:
         self.halt()
 
 
-class Qemu(_Running, debuggers.Qemu):
+class SoakedQemu(_Running, debuggers.DebuggedQemu):
     """As fast as it can, in the host's time."""
     CLOCK = ()
 
@@ -71,7 +71,7 @@ class Qemu(_Running, debuggers.Qemu):
         self.halt()
 
 
-class Bochs(_Running, debuggers.Bochs):
+class SoakedBochs(_Running, debuggers.DebuggedBochs):
     """As fast as it can, in the time of its own clock."""
 
     def type(self, key):
@@ -272,7 +272,7 @@ def differing(before, after):
     return f"at byte {at:#x}: {before[at:at + 8].hex()}, now {after[at:at + 8].hex()}"
 
 
-EMULATORS = {"qemu": Qemu, "bochs": Bochs}
+EMULATORS = {"qemu": SoakedQemu, "bochs": SoakedBochs}
 
 
 def one(name, seconds, seed):

@@ -1,17 +1,17 @@
 """A game in an emulator, attacked by its own proc A, again and again.
 
-    with Siege("bochs", program, codes) as siege:
-        siege.attack(attack, number)    what was not as expected of an attack; empty if all was
-        siege.random(number)            what it did that no code in proc A may do; how it ended
-    besiege("qemu", program, attacks), at_random(program, seed, 500)    many, one after the other
+    with Game("bochs", program, codes) as game:
+        game.attack(attack, number)    what was not as expected of an attack; empty if all was
+        game.random(number)            what it did that no code in proc A may do; how it ended
+    try_all("qemu", program, attacks), at_random(program, seed, 500)    many, one after the other
 
 The floppy is the one that ships, and nothing of the program is changed. The attacks' code
 lies in memory that the program does not use; a debugger stops whenever ring 0 asks for a
 key. There it ends A if it still lives (what is saved of it gets a cs of zero, or an eip
 beyond its code), points the base of A's code segment at the next attack, and answers with
-the key that starts A anew. When ring 0 asks again, A has had its turn, and many more if it
-wanted them (where a clock takes turns away, that is LOOKS later, unless A has ended). What
-is to be known of the program for that, ringside/recorder/programs.py tells.
+the key that restarts A. When ring 0 asks again, A has had its turn, and many more if it
+wanted them (where a clock takes turns away, that is LOOKS later, unless A has ended). What it
+must know of the program for that is in ringside/recorder/programs.py.
 """
 
 import re
@@ -19,18 +19,22 @@ import struct
 import tempfile
 
 from ringside.emulators import machines
-from ringside.attacks.attacks import EXCEPTIONS, assembled, layout, means, random_codes, stride
-from ringside.emulators.debuggers import BASE, Bochs, Qemu
+from ringside.attacks.assembler import assembled, layout, stride
+from ringside.attacks.attack import Bytes, EXCEPTIONS, means
+from ringside.attacks.fuzzer import random_codes
+from ringside.emulators.debuggers import BASE, DebuggedBochs, DebuggedQemu
 from ringside.recorder.programs import PUSHED
 from ringside.emulators import versions
 
 CODES_AT = 0x200000  # linear; the program ends far below
+# All memory below 1 MB but what a graphics card has for pictures: slow to read, and not there in text.
+WHOLE = (0, 0xa0000), (0xb8000, 0x100000)
 PIECE = 0x20000  # bytes: Bochs puts no larger image into memory as one, and four of them
 PAGE = 0x1000      # of loadmem: it puts what is behind in the first one's place
 GAME = 500         # attacks at random, until a new game begins
 LOOKS = 4          # of a clock's ring 0, until A goes on for ever
 WHOLE_EVERY = 16   # of them, until all the memory is looked at
-EMULATORS = {"bochs": Bochs, "qemu": Qemu}
+EMULATORS = {"bochs": DebuggedBochs, "qemu": DebuggedQemu}
 BASE_AND_ACCESS = 2  # in a descriptor: three bytes and one
 ACCESSED = 1       # a bit of the latter
 A_CODE_ACCESS = 0xfb  # present, DPL 3, code, readable, accessed
@@ -44,7 +48,7 @@ BOTH = "both end"
 
 
 def untouched(program):
-    """What nobody writes to while the game goes on: {name: [start, end)}, linear."""
+    """Memory that stays as it is while the game goes on: {name: [start, end)}, linear."""
     offsets = {
         "ring 0's code, and B's": ("256", "data_start"),
         "IDT": ("idt", "idt_gate"),
@@ -82,7 +86,7 @@ def ret_of_key_pressed(program):
     return int(re.search(r"^ *([0-9a-f]+):.*\tret", body, re.M).group(1), 16)
 
 
-class Siege:
+class Game:
     def __init__(self, emulator, program, codes, model=None):
         self.emulator, self.program = emulator, program
         self.codes = codes
@@ -98,6 +102,7 @@ class Siege:
         self.words = {**program.symbols, **self.selectors, "code_bytes": layout(program)["CODE_BYTES"]}
         self.a_code = BASE + program.descriptor("A_CODE")
         self.seen = 0
+        self.memory, self.whole = None, True    # what of it is read: all below 1 MB, or the program's
         with tempfile.TemporaryDirectory(prefix="rp-") as folder:
             later = emulator == "bochs" and versions.holds("bochs-no-optramimage")
             pieces = list(self._pieces(folder, PAGE if later else PIECE))
@@ -105,13 +110,14 @@ class Siege:
             if program.elf != machines.PROGRAM:
                 image = machines.floppy_that_starts(program.name, f"{folder}/floppy.img")
             if emulator == "bochs":
-                options = [] if later else [f"optramimage{n}: file={path}, address={at:#x}" for n, (path, at) in enumerate(pieces, 1)]
+                options = [f"optramimage{n}: file={path}, address={at:#x}" for n, (path, at) in enumerate(pieces, 1)]
+                options = [] if later else options
                 if model:
                     options.append(f"cpu: model={model}, ips=1000000")
-                self.machine = Bochs(image, options=options)
+                self.machine = DebuggedBochs(image, options=options)
             else:
-                self.machine = Qemu(image, extra=[word for path, at in pieces for word in
-                                           ("-device", f"loader,file={path},addr={at:#x},force-raw=on")])
+                loaders = [f"loader,file={path},addr={at:#x},force-raw=on" for path, at in pieces]
+                self.machine = DebuggedQemu(image, extra=[word for loader in loaders for word in ("-device", loader)])
             self.machine.symbols = program.symbols
             try:
                 for path, at in pieces if later else ():
@@ -146,7 +152,7 @@ class Siege:
         """To full speed, with A ended for the first time, and its code segment as long as it must be."""
         self._look()
         if self.program.front:
-            self.machine.write(self.a_code, (self.words["code_bytes"] - 1).to_bytes(2, "little"))
+            self._write(self.a_code, (self.words["code_bytes"] - 1).to_bytes(2, "little"))
         self._press(KEY_F)
         for _ in range(8):
             self._look()
@@ -154,15 +160,33 @@ class Siege:
         self._look()
         self._point_at(0)
         self._end_a()
-        self.before = self._memory(whole=True)
+        before = self._judged_memory(whole=True)
+        self.before = {name: bytes(before[start:end]) for name, (start, end) in self.untouched.items()}
         self._news()
 
     def _look(self):
+        self.memory = None
         self.machine.run_to("key_pressed")
+
+    # A question costs a debugger more than its answer: while it stands still, the guest's memory is
+    # read once, and changes with what is written.
+
+    def _read(self, address, size):
+        if self.memory is None or address + size > len(self.memory):
+            self.memory = self._memory(self.whole)
+        return bytes(self.memory[address:address + size])
+
+    def _number_at(self, place, size=4):
+        return int.from_bytes(self._read(place, size), "little")
+
+    def _write(self, address, data):
+        self.machine.write(address, data)
+        if self.memory is not None:
+            self.memory[address:address + len(data)] = data
 
     def _play(self):
         """A has its turn, and many more if it wants them: at a look they have all been. But a
-        clock may take each of them away, and B's in the midst of a picture."""
+        clock may take each of them away, and B's before its picture is complete."""
         self._look()
         looks = 1
         while self.program.ticks and not (self._b_rests() and (looks >= LOOKS or not self._lives("A"))):
@@ -176,11 +200,14 @@ class Siege:
 
     def _press(self, key):
         self.machine.set(eax=self.keys[key], eip=self.ret)
+        if key != KEY_NONE:  # a look asks until there is none
+            self._look()
+            self._press(KEY_NONE)
 
     def _point_at(self, number):
         """A's code segment is that code."""
         at = CODES_AT + number * stride(self.program)
-        self.machine.write(self.a_code + BASE_AND_ACCESS, (at | A_CODE_ACCESS << 24).to_bytes(4, "little"))
+        self._write(self.a_code + BASE_AND_ACCESS, (at | A_CODE_ACCESS << 24).to_bytes(4, "little"))
 
     def _end_a(self):
         """If A lives, ring 0 finds at its next turn that it cannot go on."""
@@ -192,7 +219,7 @@ class Siege:
             assert not self._lives("A"), "proc A cannot be ended"
 
     def _lives(self, letter):
-        return self.machine.word(self.ended[letter], size=1) != self.program.ended_is
+        return self._number_at(self.ended[letter], 1) != self.program.ended_is
 
     def _number(self, text):
         """A number, or a name of the program; and another number more."""
@@ -205,13 +232,22 @@ class Siege:
             place = self.pushed["A"] + 4 * PUSHED.index(word)
         else:
             place = self.saved["A"] + 4 * self.program.words.index(word)
-        self.machine.write(place, value.to_bytes(4, "little"))
+        self._write(place, value.to_bytes(4, "little"))
 
     def _memory(self, whole):
-        end = 0x100000 if whole else self.end
-        start = 0 if whole else BASE
         look = self.machine.memory if self.emulator == "qemu" else self.machine.read
-        memory = bytearray(bytes(start) + look(start, end - start))
+        memory = bytearray()
+        for start, end in WHOLE if whole else [(BASE, self.end)]:
+            memory += bytes(start - len(memory)) + look(start, end - start)
+        return memory
+
+    def _judged_memory(self, whole):
+        """Of the bits that are set sooner or later, each is set."""
+        if self.memory is None or whole and not self.whole:
+            self.memory, self.whole = self._memory(whole), whole
+        if not self.late:
+            return self.memory
+        memory = bytearray(self.memory)
         for row in self.late:
             memory[row + BASE_AND_ACCESS + 3] |= ACCESSED
         return memory
@@ -221,6 +257,8 @@ class Siege:
         text = self.machine._output()
         end = text.rfind("\n") + 1
         piece, self.seen = text[self.seen:end], end
+        if self.emulator == "bochs":    # to add to what it has printed would take ever longer
+            self.machine.text, self.seen = text[end:], 0
         return [line for line in machines.log_lines(piece) if not line.startswith(("switch ", "start "))]
 
     def _run(self, number, made=None, bent=None):
@@ -237,12 +275,13 @@ class Siege:
             self._press(KEY_NONE)
         self._play()
         for place, data in old.items():
-            self.machine.write(place, data)
+            self._write(place, data)
         self.strays = self._strays()
         return self._news()
 
     def _strays(self):
-        return {"nmi": self.machine.word("nmis"), "spurious": self.machine.word("spurious")}
+        return {"nmi": self._number_at(BASE + self.program.symbols["nmis"]),
+                "spurious": self._number_at(BASE + self.program.symbols["spurious"])}
 
     def _b(self):
         """What is saved of B, word by word; of a selector's word the lower half counts."""
@@ -252,13 +291,13 @@ class Siege:
         return {name: value & 0xffff if name in SEGMENTS else value for name, value in found.items()}
 
     def _words(self, place, names):
-        raw = self.machine.read(place, 4 * len(names))
+        raw = self._read(place, 4 * len(names))
         return dict(zip(names, struct.unpack(f"<{len(names)}I", raw)))
 
     def _turns_of_b(self):
         if self.program.b_count:
             place = BASE + self.program.place(self.program.b_count)
-            return int.from_bytes(self.machine.read(place, 8), "little")
+            return self._number_at(place, 8)
         b = self._b()
         return b["edi"] << 32 | b["esi"]
 
@@ -266,13 +305,13 @@ class Siege:
         """Changes words of what is saved of A, or of tables; what the latter were."""
         old = {}
         for word, value in bent.items():
-            if not isinstance(word, tuple):
+            if not isinstance(word, Bytes):
                 self._write_word(word, value)
                 continue
             name, offset, size = word
             place = BASE + offset + (self.program.descriptor(name) if name in self.selectors else self.words[name])
-            old[place] = self.machine.read(place, size)
-            self.machine.write(place, value.to_bytes(size, "little"))
+            old[place] = self._read(place, size)
+            self._write(place, value.to_bytes(size, "little"))
         return old
 
     # ---- the verdict
@@ -280,6 +319,7 @@ class Siege:
     def attack(self, attack, number):
         """What was not as expected of an attack with code number."""
         expected, code = attack.on(self.emulator), self.codes[number]
+        self.whole = True
         try:
             before = self._strays()
             lines = self._run(number, attack.made, attack.bent)
@@ -297,6 +337,7 @@ class Siege:
 
         Where A may touch what is B's, B may end of it, and the game with both: that is a
         way to end, too."""
+        self.whole = whole
         try:
             lines = self._run(number)
         except machines.Missing as missing:
@@ -336,7 +377,7 @@ class Siege:
             yield f"no fault and end of A, but: {lines}"
             return
         fault = machines.fields(lines[0])
-        name = EXCEPTIONS[expected.vector][0]
+        name = EXCEPTIONS[expected.vector].name
         for key, value in (("proc", "A"), ("vector", f"{expected.vector:02x}"), ("name", name),
                            ("error", f"{expected.error:04x}"), ("means", means(self.program, expected.vector, expected.error))):
             if fault[key] != value:
@@ -358,7 +399,7 @@ class Siege:
     def _judge_screen(self, expected, line):
         """The report says the same as the log."""
         fault = machines.fields(line)
-        raw = self.machine.memory(0xb8000, 4000) if self.emulator == "qemu" else self.machine.read(0xb8000, 4000)
+        raw = self._read(0xb8000, 4000)
         rows = [raw[start:start + ROW:2].decode("cp437") for start in range(0, 4000, ROW)]
         name, title = EXCEPTIONS[expected.vector]
         if f"ended by {name}, {title}" not in rows[3]:
@@ -372,7 +413,7 @@ class Siege:
                 yield f"not in the report: {words}"
 
     def _judge_the_rest(self, whole, shared=()):
-        """B goes on, with nothing of A in its registers; nobody has touched what is not A's."""
+        """B goes on, with nothing of A in its registers; and all that is not A's is untouched."""
         found = []
         b = self._b()
         if not self._lives("B") or not (shared or self._turns_of_b() > self.turns):
@@ -385,19 +426,20 @@ class Siege:
 
     def _judge_memory(self, whole, shared):
         found = []
-        memory = self._memory(whole)
+        memory = self._judged_memory(whole)
         for name, (start, end) in self.untouched.items():
             if name in shared or not (whole or BASE <= start < self.end):
                 continue
-            if memory[start:end] != self.before[start:end]:
-                place = next(i for i in range(start, end) if memory[i] != self.before[i])
+            before = self.before[name]
+            if not memory.startswith(before, start):
+                place = next(i for i, byte in enumerate(before, start) if memory[i] != byte)
                 found.append(f"{name}: changed at {place:#x}")
         return found
 
 
 # ---- many attacks, with a new game whenever one is over
 
-def besiege(emulator, program, attacks):
+def try_all(emulator, program, attacks):
     """Gives (attack, what was not as expected of it), None for what is not to be run there."""
     size = at_once(program)
     for start in range(0, len(attacks), size):
@@ -406,37 +448,37 @@ def besiege(emulator, program, attacks):
 
 def _games(emulator, program, attacks):
     codes = assembled(program, attacks)
-    siege = None
+    game = None
     try:
         for number, attack in enumerate(attacks):
             if attack.left_out or attack.harmful and emulator == "qemu":
                 yield attack, None
                 continue
-            siege = siege or Siege(emulator, program, codes)
-            found = siege.attack(attack, number)
+            game = game or Game(emulator, program, codes)
+            found = game.attack(attack, number)
             yield attack, found
             if found:
-                siege.close()
-                siege = None
+                game.close()
+                game = None
     finally:
-        if siege:
-            siege.close()
+        if game:
+            game.close()
 
 
 def at_random(program, seed, count, model=MODELS[0]):
     """Gives (code, how A ended, what was not as it must be) for codes at random, in Bochs."""
     for start in range(0, count, GAME):
         codes = random_codes(program, f"{seed}.{start}", min(GAME, count - start))
-        siege = None
+        game = None
         try:
             for number, code in enumerate(codes):
-                siege = siege or Siege("bochs", program, codes, model)
+                game = game or Game("bochs", program, codes, model)
                 last = number == len(codes) - 1
-                found, end = siege.random(number, whole=last or number % WHOLE_EVERY == 0)
+                found, end = game.random(number, whole=last or number % WHOLE_EVERY == 0)
                 yield code, end, found
                 if found or end == BOTH:
-                    siege.close()
-                    siege = None
+                    game.close()
+                    game = None
         finally:
-            if siege:
-                siege.close()
+            if game:
+                game.close()
