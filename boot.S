@@ -83,6 +83,7 @@
 #ifndef __clang__
 	.arch	i8086			# clang has no such directive; gas wants .code16 before it
 #endif
+#include "fat12.h"
 
 /*
  * The disk.  These numbers fill the table that DOS reads (the BPB), and the code
@@ -93,8 +94,6 @@
 #define RESERVED_SECTORS	2		/* these two */
 #define FATS			2
 #define FAT_SECTORS		9
-#define ROOT_ENTRIES		224
-#define ENTRY_BYTES		32
 #define DISK_SECTORS		2880
 #define TRACK_SECTORS		18
 #define HEADS			2
@@ -109,14 +108,9 @@
 #define FAT_BYTES		(FAT_SECTORS * SECTOR_BYTES)
 #define FILES_SECTOR		(RESERVED_SECTORS + FATS * FAT_SECTORS + ROOT_BYTES / SECTOR_BYTES)
 
-/* In a directory entry. */
-#define NAME_BYTES		11
-#define BASE_BYTES		8		/* of them before the dot */
-#define ENTRY_ATTRIBUTES	11
+/* In a directory entry; fat12.h has the rest. */
 #define ENTRY_SUM		20
 #define ENTRY_CLUSTER		26
-#define ENTRY_SIZE		28		/* 32 bits */
-#define NO_FILE			0x18		/* label (as long names are), directory */
 #define SUM_DIVISOR		65519
 
 /* In the FAT. */
@@ -132,20 +126,20 @@
 #define PARTITION_START		8		/* its first sector, 32 bits */
 
 /* In memory: disk sector n is at BOOT_SECTOR + n * SECTOR_BYTES. */
-#define BOOT_SECTOR		0x7c00
 #define FAT			(BOOT_SECTOR + RESERVED_SECTORS * SECTOR_BYTES)
-#define ROOT			(FAT + FATS * FAT_BYTES)
 #define PROGRAM			0x1000		/* segment */
 #define PROGRAM_START		0x0100
 #define PROGRAM_STACK		0xfffe
 #define PROGRAM_BYTES		0xf000		/* at most */
 #define DISKETTE_TABLE		0x0522
 
+#if ROOT != FAT + FATS * FAT_BYTES
+#error "fat12.h: ROOT is not where the directory gets"
+#endif
+
 #define NT			0x4000		/* in FLAGS */
 
 /* The BIOS' own. */
-#define KEYBOARD_FLAGS		0x0417
-#define SHIFT_KEYS		0x03
 #define DISKETTE_VECTOR		(4 * 0x1e)	/* leads to a table, not to code */
 #define DISKETTE_TABLE_BYTES	11
 #define DISKETTE_LAST_SECTOR	4		/* of a track */

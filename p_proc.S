@@ -86,28 +86,14 @@ ckpt_iret:				# the first iret is next: ring 3
 	.global	gdt
 #define TABLE gdt
 gdt:
-	base_here
-	.word	gdt_end - gdt - 1
-	.long	gdt
+	table_register gdt
 	.word	0
 	RING0_SEGMENTS(DESCRIPTOR)
 	LDT_SEGMENTS(DESCRIPTOR)
 gdt_end:
 #undef TABLE
 
-	.global	proc_a_ldt, proc_b_ldt
-#define TABLE proc_a_ldt
-proc_a_ldt:
-	A_SEGMENTS(DESCRIPTOR)
-	.set	proc_a_ldt_bytes, . - proc_a_ldt
-#undef TABLE
-
-#define TABLE proc_b_ldt
-proc_b_ldt:
-	.quad	0, 0, 0			# A's places
-	B_SEGMENTS(DESCRIPTOR)
-	.set	proc_b_ldt_bytes, . - proc_b_ldt
-#undef TABLE
+	proc_ldts			# procs/proc_segments.h
 
 /*
  * The IDT (Intel, volume 3, section 6.10).  Vectors 0-0x2f: exceptions and
@@ -122,9 +108,7 @@ idt_gate:
 	interrupt_gate gate_with_stop, 3
 idt_end:
 idtr:
-	base_here
-	.word	idt_end - idt - 1
-	.long	idt
+	table_register idt
 
 /*
  * The TSS (Intel, volume 3, section 7.2.1): where the CPU looks for the stack when
@@ -177,9 +161,8 @@ tss:
  * Interrupts:	off.
  * Intel:	volume 3, section 6.12.1; volume 2, INT n and IRET.
  *
- * gate_with_stop is the same with a magic breakpoint in front.  The IDT points
- * there while every switch is shown, and right behind the breakpoint when the pace
- * is too fast for stopping at each (look.c).
+ * gate_with_stop is the same with a magic breakpoint in front.  The IDT leads there
+ * while every switch is shown, and to gate itself at faster paces (ring0/door.c).
  */
 	.global	gate_with_stop, ckpt_int, gate
 gate_with_stop:
@@ -189,35 +172,20 @@ gate:
 	save_registers
 	mov	%esp, %eax		# the frame: C's 1st argument
 
-	# Two far pointers give C its world: ds:esp is the ring-0 stack, es:edx the
-	# TSS (its 2nd argument).  Until here ds and es were the proc's; ss is not:
-	# the CPU has loaded it, with ss0.
+	# Two far pointers give C its world: ds:esp is the ring-0 stack, es:edx the TSS
+	# (its 2nd argument).  ds and es were the proc's; ss the CPU has loaded, with ss0.
 	lds	%cs:ring0_stack_pointer, %esp
 	les	%cs:tss_pointer, %edx
 	cld				# C counts on it; the gate has not cleared it
 
 	decl	switches_left		# until the next look
-	jz	1f
+	jz	gate_watched		# procs/watched_gate.S: the same, on show
 	call	switch_to_next		# switch.c; eax: the proc whose turn it is
 	lldt	PROC_LDT(%eax)		# now its segments exist, and not the other's
 	lea	-FRAME_BYTES(%eax), %esp	# its frame ends where it begins
-2:	restore_registers
+1:	restore_registers
 	iret
-	restored_since 2b
-
-1:	mov	$RING0_SCREEN, %ecx
-	mov	%ecx, %gs
-	call	watched_switch		# procs/watch.c: the same, on show
-	lldt	PROC_LDT(%eax)
-	lea	-FRAME_BYTES(%eax), %esp
-	cmpw	$gate_with_stop, idt_gate
-2:	restore_registers		# pops change no flags
-	jne	3f
-	xchg	%bx, %bx
-	.global	ckpt_switched
-ckpt_switched:				# the other proc's iret is next
-3:	iret
-	restored_since 2b
+	restored_since 1b
 
 	.balign	4
 ring0_stack_pointer:

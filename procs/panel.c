@@ -21,14 +21,14 @@ void panel_proc(struct proc *proc)
 	screen_put(HALF_ROW, column, proc_colour(proc->place), proc->place ? "frame of B" : "frame of A");
 	screen_put(HALF_ROW, column + 12, FAINT, "from");
 	screen_put(HALF_ROW, column + 17, LABEL, hex((uint32_t)proc_frame(proc), 8));
-	words_start(proc->place);
+	frame_name(proc->place);
 }
 
 /* In: what has become of the frame, 10 characters. */
 static void draw_frame(struct proc *proc, const char *what)
 {
 	screen_put(HALF_ROW, half_column(proc->place) + 26, BALL, what);
-	words_show(proc->place, proc_frame(proc));
+	frame_show(proc->place, proc_frame(proc));
 }
 
 /* In: the proc that runs first, which leads to the other. */
@@ -37,6 +37,7 @@ void panel_start(struct proc *first)
 	screen_box(RING0_ROW, RING0_ROWS, SINGLE, RING0, program.ring0_title);
 	panel_proc(first);
 	panel_proc(first->next);
+	tss_name();
 }
 
 /* The arrow stands where esp0 points, not where we think it should. */
@@ -60,7 +61,7 @@ void panel_switch(uint64_t switches, struct proc *from, struct proc *to,
 	screen_switches(switches);
 	draw_frame(from, "just saved");
 	draw_frame(to, "iret next ");
-	words_show_tss(tss);
+	tss_show(tss);
 	draw_frame_end(from, tss);
 	draw_frame_end(to, tss);
 }

@@ -1,5 +1,5 @@
 /*
- * The switch, on show: the gate comes here when a look is due (look.c).
+ * The switch, on show: gate_watched comes here when a look is due (look.c).
  */
 #include "watch.h"
 #include "ring0/tables.h"
@@ -23,7 +23,7 @@ void watch_start(void)
 }
 
 /*
- * From:	the gate, in place of switch_to_next, with the same in and out.
+ * From:	gate_watched, in place of switch_to_next, with the same in and out.
  * Stack:	ring0_stack.  Interrupts off.  gs: RING0_SCREEN.
  */
 struct proc *watched_switch(struct frame *saved)

@@ -5,33 +5,16 @@
  * .bases the places of all bases to be mended.  The linker script gives: where
  * .bases and .data lie in the file, where .data belongs, and .bss.
  */
-#include "cmos.h"
 #include "frame.h"
+#include "ports.h"
 #include "segments.h"
 #include "stop.h"
 
-#define PIC1_DATA		0x21
-#define PIC2_DATA		0xa1
-#define KEYBOARD_DATA		0x60
-#define KEYBOARD_STATUS		0x64
-#define KEYBOARD_INPUT_FULL	0x02
-#define KEYBOARD_WRITE_OUTPUT	0xd1
-#define KEYBOARD_A20_ON		0xdf
-#define KEYBOARD_A20_OFF	0xdd
-#define SYSTEM_CONTROL_A	0x92
-#define SYSTEM_CONTROL_A20	0x02
-#define SYSTEM_CONTROL_RESET	0x01
-#define FLOPPY_CONTROL		0x3f2
 #define FLOPPY_MOTORS_OFF	0x0c		/* no reset; DMA and interrupt stay on */
 
 /* The BIOS' own. */
 #define BIOS_MOTORS		0x43f		/* bits 0-3: the motors that run */
 #define BIOS_MOTORS_MASK	0x0f
-
-/* What has opened A20. */
-#define A20_BY_BIOS		1
-#define A20_BY_KEYBOARD		2
-#define A20_BY_PORT_92		3
 
 /* What DOS puts in front of a program. */
 #define DOS_MEMORY_END		2		/* a segment */
@@ -79,7 +62,7 @@ enter_protected_mode:
 	mov	$memory_too_small, %si
 	jb	stop_in_real_mode
 1:
-	call	open_a20
+	call	open_a20		# a20.S
 	mov	$a20_stays_shut, %si
 	jc	stop_in_real_mode
 
@@ -134,13 +117,13 @@ enter_protected_mode:
 	mov	%eax, bios_dr7
 	mov	$DR7_NONE, %eax
 	mov	%eax, %dr7
-	in	$PIC1_DATA, %al
+	in	$PIC_1_DATA, %al
 	mov	%al, bios_masks
-	in	$PIC2_DATA, %al
+	in	$PIC_2_DATA, %al
 	mov	%al, bios_masks + 1
 	mov	$0xff, %al
-	out	%al, $PIC1_DATA
-	out	%al, $PIC2_DATA
+	out	%al, $PIC_1_DATA
+	out	%al, $PIC_2_DATA
 	mov	$CMOS_NMI_OFF | CMOS_STATUS_D, %al
 	out	%al, $CMOS_INDEX
 	in	$CMOS_DATA, %al		# the clock chip wants each index followed up
@@ -178,115 +161,6 @@ enter_protected_mode:
 	movzwl	%bp, %ebp
 	jmp	*%ebp
 
-
-/*
- * open_a20 - make address line 20 work, without which every odd megabyte is
- * the even one below it (a kindness to programs of 1981)
- *
- * From:	enter_protected_mode, real mode.
- * Out:		carry clear: it works, by test; set: it could not be made to.  bl:
- *		who has opened it, 0 if it was open.
- * Clobbers:	ax, cx, and what int 15h likes to.
- */
-	.code16
-open_a20:
-	mov	$0, %bl
-	call	test_a20
-	jnc	9f
-
-	mov	$0x2401, %ax		# the BIOS knows best, if it knows at all
-	int	$0x15
-	mov	$A20_BY_BIOS, %bl
-	call	test_a20
-	jnc	9f
-
-	mov	$A20_BY_KEYBOARD, %bl
-	call	keyboard_ready		# the AT's way: an output pin of the keyboard
-	mov	$KEYBOARD_WRITE_OUTPUT, %al		# controller
-	out	%al, $KEYBOARD_STATUS
-	call	keyboard_ready
-	mov	$KEYBOARD_A20_ON, %al
-	out	%al, $KEYBOARD_DATA
-	call	keyboard_ready
-	call	test_a20
-	jnc	9f
-
-	mov	$A20_BY_PORT_92, %bl
-	in	$SYSTEM_CONTROL_A, %al	# the PS/2's way
-	or	$SYSTEM_CONTROL_A20, %al
-	and	$~SYSTEM_CONTROL_RESET, %al
-	out	%al, $SYSTEM_CONTROL_A
-	call	test_a20
-9:	ret
-
-/* Waits until the keyboard controller takes a byte, or for 65536 looks. */
-keyboard_ready:
-	xor	%cx, %cx
-1:	in	$KEYBOARD_STATUS, %al
-	test	$KEYBOARD_INPUT_FULL, %al
-	loopnz	1b
-	ret
-
-/*
- * close_a20 - shut it again in the way it was opened, if it was shut
- *
- * From:	leave.S, real mode.
- * Clobbers:	everything but segment registers.
- */
-	.global	close_a20
-close_a20:
-	mov	a20_opened_by, %bl
-	mov	$0x2400, %ax
-	cmp	$A20_BY_BIOS, %bl
-	je	1f
-	cmp	$A20_BY_KEYBOARD, %bl
-	je	2f
-	cmp	$A20_BY_PORT_92, %bl
-	jne	9f
-	in	$SYSTEM_CONTROL_A, %al
-	and	$~(SYSTEM_CONTROL_A20 | SYSTEM_CONTROL_RESET), %al
-	out	%al, $SYSTEM_CONTROL_A
-	ret
-
-1:	int	$0x15
-	ret
-
-2:	call	keyboard_ready
-	mov	$KEYBOARD_WRITE_OUTPUT, %al
-	out	%al, $KEYBOARD_STATUS
-	call	keyboard_ready
-	mov	$KEYBOARD_A20_OFF, %al
-	out	%al, $KEYBOARD_DATA
-	call	keyboard_ready
-9:	ret
-
-/*
- * test_a20 - are 0000:0500 and ffff:0510, one megabyte above it, two bytes?
- *
- * Out:		carry clear: two.  The byte (the BIOS' print-screen state) is put
- *		back.  It looks for a while: some chips take their time.
- * Clobbers:	ax, cx.
- */
-test_a20:
-	push	%ds
-	push	%es
-	xor	%cx, %cx
-	mov	%cx, %ds
-	dec	%cx
-	mov	%cx, %es
-	mov	0x500, %ah
-1:	mov	%es:0x510, %al
-	not	%al
-	mov	%al, 0x500		# differs from the one above, unless it is that
-	cmp	%es:0x510, %al
-	loope	1b
-	setne	%cl
-	mov	%ah, 0x500
-	cmp	$1, %cl			# carry if 0: they never differed
-	pop	%es
-	pop	%ds
-	ret
-
 	.section .rodata
 already_protected:
 	.ascii	"\r\nRingpong wants to enter protected mode, but the CPU is there already:\r\n"
@@ -300,6 +174,7 @@ a20_stays_shut:
 	.bss
 	.balign	4
 	.global	program_base, ring0_stack_end, bios_cr0, bios_dr7, bios_masks
+	.global	a20_opened_by
 program_base:				# linear; offsets + this = linear addresses
 	.space	4
 bios_cr0:				# as it was found
@@ -308,7 +183,7 @@ bios_dr7:				# as it was found
 	.space	4
 bios_masks:				# of PIC 1 and PIC 2, as they were found
 	.space	2
-a20_opened_by:
+a20_opened_by:				# by a20.S; 0: it was open
 	.space	1
 	.balign	4
 	.space	RING0_STACK_BYTES

@@ -2,7 +2,7 @@
  * The way back: from ring 0 into real mode and to DOS, if DOS loaded the program.
  * Restores whatever enter.S has changed.
  */
-#include "cmos.h"
+#include "ports.h"
 #include "tables.h"
 
 #define REAL_CODE		0x08
@@ -70,7 +70,7 @@ in_real_mode:
 
 	pushw	$EFLAGS_ALWAYS | EFLAGS_IF
 	popfw				# NT is clear, so that no later iret finds it set
-	call	close_a20		# enter.S
+	call	close_a20		# a20.S
 
 	# The BIOS would think keys still held that were released while it did not listen.
 	xor	%ax, %ax
@@ -92,9 +92,7 @@ in_real_mode:
 /* Entry 0 holds what lgdt wants, as in every program's gdt. */
 	.balign	8
 real_gdt:
-	base_here
-	.word	real_gdt_end - real_gdt - 1
-	.long	real_gdt
+	table_register real_gdt
 	.word	0
 	base_here
 	.word	PROGRAM_BYTES - 1, 0	# REAL_CODE

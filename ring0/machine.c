@@ -8,26 +8,9 @@
  * but where it says so.
  */
 #include "machine.h"
-#include "cmos.h"
 #include "enter.h"
+#include "ports.h"
 #include "x86.h"
-
-enum port {
-	PIC_1_DATA = 0x21,
-	PIT_COUNTER_0 = 0x40,
-	PIT_COUNTER_2 = 0x42,
-	PIT_CONTROL = 0x43,
-	KEYBOARD_DATA = 0x60,
-	SYSTEM_CONTROL_B = 0x61,
-	KEYBOARD_STATUS = 0x64,
-	PIC_2 = 0xa0,
-	PIC_2_DATA = 0xa1,
-	DEBUG_PORT = 0xe9,
-	QEMU_CONFIG_SELECT = 0x510,
-	QEMU_CONFIG_DATA = 0x511,
-	QEMU_POWER = 0x604,
-	BOCHS_POWER = 0x8900,
-};
 
 static inline void outb(uint16_t port, uint8_t value)
 {

@@ -2,11 +2,6 @@
 #ifndef MACHINE_H
 #define MACHINE_H
 
-#define PIC_1		0x20	/* port: the first interrupt controller's commands; */
-#define PIC_END		0x20	/* one of them: the interrupt in service has ended */
-
-#ifndef __ASSEMBLER__
-
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -40,7 +35,5 @@ void power_off(void);
 _Noreturn void halt(void);
 
 void sleep(void);		/* sleep.S */
-
-#endif
 
 #endif

@@ -11,7 +11,7 @@
  * interrupt controller gives other vectors meanwhile: from WAKE_VECTORS on (machine.c,
  * wakers_set).
  */
-#include "machine.h"
+#include "ports.h"
 
 	.text
 

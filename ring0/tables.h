@@ -19,6 +19,13 @@
 	.popsection
 	.endm
 
+/* What lgdt and lidt want to know of a table: its limit and its base. */
+	.macro	table_register table
+	base_here
+	.word	\table\()_end - \table - 1
+	.long	\table
+	.endm
+
 /* A row at its place in the table; its name, for reports (explain.c). */
 	.macro	descriptor_at table, place, name, base_low, base_high, size, access
 	.if	. - \table != (\place) & ~SELECTOR_TI
@@ -55,9 +62,10 @@
 	.word	(ACCESS_PRESENT | ACCESS_DPL(\dpl) | ACCESS_INTERRUPT_GATE) << 8, 0
 	.endm
 
-	.macro	task_gate tss
+/* To a task: it goes on where its TSS says, so the gate has no offset. */
+	.macro	task_gate tss, dpl=0
 	.word	0, \tss
-	.word	(ACCESS_PRESENT | ACCESS_TASK_GATE) << 8, 0
+	.word	(ACCESS_PRESENT | ACCESS_DPL(\dpl) | ACCESS_TASK_GATE) << 8, 0
 	.endm
 
 /*

@@ -30,6 +30,18 @@ static void stack_text(char *to, const struct frame *frame, unsigned first, unsi
 	}
 }
 
+/* A row of them on the screen.  In: as format. */
+static void panic_row(unsigned row, const char *how, ...)
+{
+	static char line[COLUMNS + 1];
+	va_list values;
+
+	va_start(values, how);
+	format_list(line, how, values);
+	va_end(values);
+	screen_panic(row, line);
+}
+
 /*
  * Ring 0 has failed.  In: the state it was in.  None of it is trusted: what cannot
  * be read is not shown.
@@ -51,20 +63,14 @@ void tell_panic(const struct frame *f, uint32_t vector, uint32_t error)
 	log_line("stack words=\"%s\"", stack);
 
 	screen_panic(0, FAILED);
-	format(line, "%s, vector 0x%2: %s", name, vector, exception_title(vector));
-	screen_panic(2, line);
+	panic_row(2, "%s, vector 0x%2: %s", name, vector, exception_title(vector));
 	screen_panic(3, exception_usually(vector, error));
-	format(line, "cs:eip %4:%8   error %4: %s", (uint32_t)f->cs, f->eip, error, meaning);
-	screen_panic(5, line);
-	format(line, "eax %8   ebx %8   ecx %8   edx %8", f->eax, f->ebx, f->ecx, f->edx);
-	screen_panic(6, line);
-	format(line, "esi %8   edi %8   ebp %8   eflags %8", f->esi, f->edi, f->ebp, f->eflags);
-	screen_panic(7, line);
-	format(line, "ds  %4       es  %4       fs  %4       gs  %4", (uint32_t)f->ds,
+	panic_row(5, "cs:eip %4:%8   error %4: %s", (uint32_t)f->cs, f->eip, error, meaning);
+	panic_row(6, "eax %8   ebx %8   ecx %8   edx %8", f->eax, f->ebx, f->ecx, f->edx);
+	panic_row(7, "esi %8   edi %8   ebp %8   eflags %8", f->esi, f->edi, f->ebp, f->eflags);
+	panic_row(8, "ds  %4       es  %4       fs  %4       gs  %4", (uint32_t)f->ds,
 	       (uint32_t)f->es, (uint32_t)f->fs, (uint32_t)f->gs);
-	screen_panic(8, line);
-	format(line, "The stack, from ss:esp %4:%8 upwards:", (uint32_t)f->ss, f->esp);
-	screen_panic(10, line);
+	panic_row(10, "The stack, from ss:esp %4:%8 upwards:", (uint32_t)f->ss, f->esp);
 	for (unsigned i = 0; i < STACK_WORDS; i += WORDS_PER_ROW) {
 		stack_text(line, f, i, WORDS_PER_ROW);
 		screen_panic(11 + i / WORDS_PER_ROW, line);

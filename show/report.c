@@ -52,6 +52,18 @@ static void code_text(char *to, const struct frame *frame)
 	}
 }
 
+/* A row of the report on the screen.  In: the proc's place; the row; as format. */
+static void report_row(unsigned place, unsigned row, const char *how, ...)
+{
+	static char line[COLUMNS + 1];
+	va_list values;
+
+	va_start(values, how);
+	format_list(line, how, values);
+	va_end(values);
+	window_report(place, row, line);
+}
+
 /* The last proc has ended: from here on only keys are obeyed (look_while_halted). */
 void report_none_left(void)
 {
@@ -81,16 +93,11 @@ void report_end(char proc, unsigned place, const struct frame *frame,
 
 	format(line, "ended by %s, %s", name, title);
 	window_end(place, line);
-	format(line, "%s: %s", name, title);
-	window_report(place, 1, line);
-	format(line, "vector 0x%2", cause->vector);
-	window_report(place, 2, line);
-	format(line, "cs:eip %4:%8", (uint32_t)frame->cs, frame->eip);
-	window_report(place, 3, line);
-	format(line, " bytes %s", code);
-	window_report(place, 4, line);
-	format(line, "ss:esp %4:%8", (uint32_t)frame->ss, frame->esp);
-	window_report(place, 5, line);
+	report_row(place, 1, "%s: %s", name, title);
+	report_row(place, 2, "vector 0x%2", cause->vector);
+	report_row(place, 3, "cs:eip %4:%8", (uint32_t)frame->cs, frame->eip);
+	report_row(place, 4, " bytes %s", code);
+	report_row(place, 5, "ss:esp %4:%8", (uint32_t)frame->ss, frame->esp);
 	if (*meaning)
 		format(line, " error %4: %s", cause->error, meaning);
 	else

@@ -56,7 +56,7 @@ static char *append(char *to, const char *text)
 	return to;
 }
 
-static char *format_list(char *to, const char *how, va_list values)
+char *format_list(char *to, const char *how, va_list values)
 {
 	for (; *how; how++) {
 		if (*how != '%') {

@@ -22,6 +22,7 @@ unsigned text_length(const char *text);
  * uint32_t in that many hexadecimal digits.
  */
 char *format(char *to, const char *how, ...);
+char *format_list(char *to, const char *how, va_list values);
 
 /* The same, as a line of the log on port 0xe9. */
 void log_line(const char *how, ...);

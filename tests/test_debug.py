@@ -300,12 +300,12 @@ def test_code_is_decoded_as_the_processor_takes_it_before_and_after_the_switch(t
 
 
 def test_gdb_steps_over_calls_returns_from_them_and_knows_the_callers(talk):
-    line = line_of("p_proc.S", "call\twatched_switch")
-    answers = talk(*to("gate"), f"advance p_proc.S:{line}", "next",
+    line = line_of("procs/watched_gate.S", "call\twatched_switch")
+    answers = talk(*to("gate"), f"advance watched_gate.S:{line}", "next",
                    *to("switch_to_next"), "backtrace", "print ((struct proc *)(saved + 1))->name", "finish")
     over, callers, name, back = answers[5], *answers[-3:]
     assert re.search(rf"^{line + 1}\t", over, re.M)
-    assert re.findall(r"^#\d+ .*?(\w+) \(", callers, re.M) == ["switch_to_next", "watched_switch", "gate"]
+    assert re.findall(r"^#\d+ .*?(\w+) \(", callers, re.M) == ["switch_to_next", "watched_switch", "gate_watched"]
     assert "corrupt" not in callers
     assert "'B'" in name
     assert "in watched_switch" in back

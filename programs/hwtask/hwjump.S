@@ -140,9 +140,7 @@ idt_gate:
 	interrupt_gate gate_with_stop, 3
 idt_end:
 idtr:
-	base_here
-	.word	idt_end - idt - 1
-	.long	idt
+	table_register idt
 
 	.balign	4
 looker:					# the task that called for a look

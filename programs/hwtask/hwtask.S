@@ -145,13 +145,10 @@ door_stops:
 idt:
 	fault_gates
 idt_gate:
-	.word	0, TSS			# a task gate has no offset
-	.word	(ACCESS_PRESENT | ACCESS_DPL(3) | ACCESS_TASK_GATE) << 8, 0
+	task_gate TSS, 3
 idt_end:
 idtr:
-	base_here
-	.word	idt_end - idt - 1
-	.long	idt
+	table_register idt
 
 	.global	switches_left
 switches_left:				# until the next look

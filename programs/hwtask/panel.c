@@ -11,50 +11,42 @@
 #include "show/screen.h"
 #include "show/text.h"
 #include "show/window.h"
+#include "show/words.h"
 
 /* Rows and columns of a half. */
 enum {
 	TITLE_LINE = HALF_ROW,
 	WHO_LINE = HALF_ROW + 1,
-	WORDS_LINE = HALF_ROW + 2,
 	STATE_LINE = HALF_ROW + HALF_ROWS - 1,
 	LEFT = 0,
 	MIDDLE = 16,
 	RIGHT = 29,
 };
 
-/* The words of a TSS; those that the CPU only reads are faint. */
-static const struct word {
-	const char *name;
-	uint8_t offset;		/* in struct tss */
-	uint8_t digits;
-	uint8_t row, column;
-	bool only_read;
-} words[] = {
-#define WORD(name, field, digits, row, column, only_read) \
-	{ name, offsetof(struct tss, field), digits, row, column, only_read }
-	WORD("ss     ", ss, 4, 0, LEFT, false),
-	WORD("esp    ", esp, 8, 1, LEFT, false),
-	WORD("eflags ", eflags, 8, 2, LEFT, false),
-	WORD("cs     ", cs, 4, 3, LEFT, false),
-	WORD("eip    ", eip, 8, 4, LEFT, false),
-	WORD("ss0    ", ss0, 4, 5, LEFT, true),
-	WORD("esp0   ", esp0, 8, 6, LEFT, true),
-	WORD("ldt    ", ldt, 4, 7, LEFT, true),
-	WORD("eax ", eax, 8, 0, MIDDLE, false),
-	WORD("ecx ", ecx, 8, 1, MIDDLE, false),
-	WORD("edx ", edx, 8, 2, MIDDLE, false),
-	WORD("ebx ", ebx, 8, 3, MIDDLE, false),
-	WORD("ebp ", ebp, 8, 4, MIDDLE, false),
-	WORD("esi ", esi, 8, 5, MIDDLE, false),
-	WORD("edi ", edi, 8, 6, MIDDLE, false),
-	WORD("cr3 ", cr3, 8, 7, MIDDLE, true),
-	WORD("ds ", ds, 4, 0, RIGHT, false),
-	WORD("es ", es, 4, 1, RIGHT, false),
-	WORD("fs ", fs, 4, 2, RIGHT, false),
-	WORD("gs ", gs, 4, 3, RIGHT, false),
+/* The words of a TSS.  Faint are those that the CPU only reads. */
+static const struct word words[] = {
+	WORD("ss     ", struct tss, ss, 4, 0, LEFT, VALUE),
+	WORD("esp    ", struct tss, esp, 8, 1, LEFT, VALUE),
+	WORD("eflags ", struct tss, eflags, 8, 2, LEFT, VALUE),
+	WORD("cs     ", struct tss, cs, 4, 3, LEFT, VALUE),
+	WORD("eip    ", struct tss, eip, 8, 4, LEFT, VALUE),
+	WORD("ss0    ", struct tss, ss0, 4, 5, LEFT, FAINT),
+	WORD("esp0   ", struct tss, esp0, 8, 6, LEFT, FAINT),
+	WORD("ldt    ", struct tss, ldt, 4, 7, LEFT, FAINT),
+	WORD("eax ", struct tss, eax, 8, 0, MIDDLE, VALUE),
+	WORD("ecx ", struct tss, ecx, 8, 1, MIDDLE, VALUE),
+	WORD("edx ", struct tss, edx, 8, 2, MIDDLE, VALUE),
+	WORD("ebx ", struct tss, ebx, 8, 3, MIDDLE, VALUE),
+	WORD("ebp ", struct tss, ebp, 8, 4, MIDDLE, VALUE),
+	WORD("esi ", struct tss, esi, 8, 5, MIDDLE, VALUE),
+	WORD("edi ", struct tss, edi, 8, 6, MIDDLE, VALUE),
+	WORD("cr3 ", struct tss, cr3, 8, 7, MIDDLE, FAINT),
+	WORD("ds ", struct tss, ds, 4, 0, RIGHT, VALUE),
+	WORD("es ", struct tss, es, 4, 1, RIGHT, VALUE),
+	WORD("fs ", struct tss, fs, 4, 2, RIGHT, VALUE),
+	WORD("gs ", struct tss, gs, 4, 3, RIGHT, VALUE),
+	{ 0 },
 };
-enum { WORDS = sizeof words / sizeof words[0] };
 
 /* A proc's window, and the labels around its TSS, at the proc's start. */
 void panel_task(const struct task *task)
@@ -66,8 +58,7 @@ void panel_task(const struct task *task)
 	screen_put(TITLE_LINE, column + 12, FAINT, "at");
 	screen_put(TITLE_LINE, column + 17, LABEL, hex((uint32_t)&task->tss, 8));
 	screen_put(WHO_LINE, column, FAINT, "by the CPU, at each task switch");
-	for (const struct word *w = words; w < words + WORDS; w++)
-		screen_put(WORDS_LINE + w->row, column + w->column, LABEL, w->name);
+	words_name(words, task->place);
 	screen_put(STATE_LINE, column, FAINT, "descriptor");
 	screen_put(STATE_LINE, column + 11, LABEL, hex(task->selector, 4));
 }
@@ -87,10 +78,7 @@ static void draw_task(const struct task *task, const char *what)
 	unsigned column = half_column(task->place);
 
 	screen_put(TITLE_LINE, column + 26, BALL, what);
-	for (const struct word *w = words; w < words + WORDS; w++)
-		screen_put(WORDS_LINE + w->row, column + w->column + text_length(w->name),
-		    w->only_read ? FAINT : VALUE,
-		    hex(*(const uint32_t *)((const uint8_t *)&task->tss + w->offset), w->digits));
+	words_show(words, task->place, &task->tss);
 	screen_put(STATE_LINE, column + 17, BALL, task_is_busy(task->selector) ? "busy     " : "available");
 }
 

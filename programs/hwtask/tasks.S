@@ -16,9 +16,7 @@
 	.global	gdt
 #define TABLE gdt
 gdt:
-	base_here
-	.word	gdt_end - gdt - 1
-	.long	gdt
+	table_register gdt
 	.word	0
 	RING0_SEGMENTS(DESCRIPTOR)
 	LDT_SEGMENTS(DESCRIPTOR)
@@ -26,19 +24,7 @@ gdt:
 gdt_end:
 #undef TABLE
 
-	.global	proc_a_ldt, proc_b_ldt
-#define TABLE proc_a_ldt
-proc_a_ldt:
-	A_SEGMENTS(DESCRIPTOR)
-	.set	proc_a_ldt_bytes, . - proc_a_ldt
-#undef TABLE
-
-#define TABLE proc_b_ldt
-proc_b_ldt:
-	.quad	0, 0, 0			# A's places
-	B_SEGMENTS(DESCRIPTOR)
-	.set	proc_b_ldt_bytes, . - proc_b_ldt
-#undef TABLE
+	proc_ldts
 
 
 /* ---- the tasks --------------------------------------------------------- */

@@ -75,9 +75,7 @@ ckpt_tss:
 	.global	gdt
 #define TABLE gdt
 gdt:
-	base_here
-	.word	gdt_end - gdt - 1
-	.long	gdt
+	table_register gdt
 	.word	0
 	RING0_SEGMENTS(DESCRIPTOR)
 	THREAD_SEGMENTS(DESCRIPTOR)
@@ -97,9 +95,7 @@ idt_gate:
 	interrupt_gate gate_with_stop, 3
 idt_end:
 idtr:
-	base_here
-	.word	idt_end - idt - 1
-	.long	idt
+	table_register idt
 
 /*
  * The TSS (Intel, volume 3, section 7.2.1): where the CPU looks for the stack when

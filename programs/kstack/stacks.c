@@ -14,9 +14,16 @@
 
 /* In a half's third column, below the words by push. */
 enum {
-	SWITCHED_ROW = FRAME_ROW + 5,
+	SWITCHED_ROW = 5,
 	SWITCHED_COLUMN = 29,
-	SWITCHED_WORDS = 3,
+};
+
+/* What lies at the saved esp, the lower halves: where it goes on, who it is, its flags. */
+static const struct word switched[] = {
+	WORD("to ", struct switched, resume, 4, SWITCHED_ROW, SWITCHED_COLUMN, VALUE),
+	WORD("is ", struct switched, eax, 4, SWITCHED_ROW + 1, SWITCHED_COLUMN, VALUE),
+	WORD("fl ", struct switched, eflags, 4, SWITCHED_ROW + 2, SWITCHED_COLUMN, VALUE),
+	{ 0 },
 };
 
 /* A thread's window, and its half of the panel, empty. */
@@ -36,11 +43,10 @@ void stacks_start(const struct thread *thread)
 		screen_put(A_ROW + WINDOW_END_ROW, COUNT_LABEL_COLUMN, LABEL, "time    :  :");
 	screen_put(HALF_ROW, column, proc_colour(thread->place),
 	    thread->place ? "kernel stack of B" : "kernel stack of A");
-	words_start(thread->place);
-	screen_put(SWITCHED_ROW - 1, column + SWITCHED_COLUMN, FAINT, "saved");
-	screen_put(SWITCHED_ROW, column + SWITCHED_COLUMN, LABEL, "to ");
-	screen_put(SWITCHED_ROW + 1, column + SWITCHED_COLUMN, LABEL, "is ");
-	screen_put(SWITCHED_ROW + 2, column + SWITCHED_COLUMN, LABEL, "fl ");
+	frame_name(thread->place);
+	screen_put(WORDS_ROW + SWITCHED_ROW - 1, column + SWITCHED_COLUMN, FAINT, "saved");
+	words_name(switched, thread->place);
+	tss_name();
 }
 
 /* A thread that could not be made.  In: what is wrong with it (check.c). */
@@ -55,20 +61,15 @@ void stacks_refused(const struct thread *thread, const char *what, const char *w
 		   thread->place ? " thread B was refused " : " thread A was refused ");
 }
 
-/* What lies at the saved esp; while the thread runs, there is none. */
+/* Nothing lies at the saved esp while the thread runs. */
 static void show_switched(const struct thread *thread)
 {
-	const struct switched *switched = (const struct switched *)thread->esp;
-	unsigned column = half_column(thread->place) + SWITCHED_COLUMN + 3;
-
-	if (thread->esp == POISON) {
-		for (unsigned row = 0; row < SWITCHED_WORDS; row++)
-			screen_put(SWITCHED_ROW + row, column, FAINT, "----");
-		return;
-	}
-	screen_put(SWITCHED_ROW, column, VALUE, hex(switched->resume, 4));
-	screen_put(SWITCHED_ROW + 1, column, VALUE, hex(switched->eax, 4));
-	screen_put(SWITCHED_ROW + 2, column, VALUE, hex(switched->eflags, 4));
+	if (thread->esp != POISON)
+		words_show(switched, thread->place, (const void *)thread->esp);
+	else
+		for (const struct word *w = switched; w->name; w++)
+			screen_put(WORDS_ROW + w->row,
+			    half_column(thread->place) + w->column + text_length(w->name), FAINT, "----");
 }
 
 /* The arrow stands where esp0 points, not where we think it should. */
@@ -78,7 +79,7 @@ static void show_stack(const struct thread *thread, const char *what)
 	unsigned column = half_column(thread->place);
 
 	screen_put(HALF_ROW, column + 26, BALL, what);
-	words_show(thread->place, thread_frame(thread));
+	frame_show(thread->place, thread_frame(thread));
 	show_switched(thread);
 	screen_put(FRAME_END_ROW, column, LABEL, "esp");
 	screen_put(FRAME_END_ROW, column + 4, thread->esp == POISON ? FAINT : VALUE,
@@ -111,7 +112,7 @@ void stacks_show(uint64_t switches, const struct thread *from, const struct thre
 	screen_switches(switches);
 	show_stack(from, "just saved");
 	show_stack(to, "iret next ");
-	words_show_tss(&tss);
+	tss_show(&tss);
 	format(line, "fs %8 gs %8 ports %s", base_of(TLS_1), base_of(TLS_2),
 	    is_open(CMOS_INDEX) ? "70-71" : "none ");
 	screen_put(TSS_ROW, HALF_RIGHT, LABEL, line);

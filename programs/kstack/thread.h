@@ -31,6 +31,8 @@
 #ifndef THREAD_H
 #define THREAD_H
 
+#include "ring0/ports.h"
+
 #define THREAD_ESP	4	/* in struct thread */
 #define THREAD_NEXT	20
 
@@ -42,8 +44,6 @@
 /* A list of ports: each costs a switch six instructions, so keep them few. */
 #define PORTS_END	0xffffffff
 #define PORTS_MAX	8
-#define CMOS_INDEX	0x70	/* the clock's two */
-#define CMOS_DATA	0x71
 
 /*
  * Words in a thread's own segments.  The first of each is its own address in

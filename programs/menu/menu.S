@@ -7,27 +7,18 @@
  * there, and another jump to the boot sector starts the program that is chosen.
  */
 #include "boot_name.h"			/* BOOT_NAME: the Makefile asks boot.S */
+#include "fat12.h"
+#include "ring0/ports.h"
 #include "show/layout.h"
 
-/* What boot.S promises in its header, all in segment 0. */
-#define BOOT_SECTOR		0x7c00
+/* What the boot sector still has (fat12.h): its mark, behind the name that it starts. */
 #define BOOT_MARK		(BOOT_NAME + NAME_BYTES)	/* ", press a key" */
-#define ROOT			0xa400
-#define ROOT_ENTRIES		224
 
-/* A directory entry. */
-#define ENTRY_BYTES		32
-#define NAME_BYTES		11		/* 8 and 3, padded with spaces */
-#define BASE_BYTES		8
-#define ENTRY_ATTRIBUTES	11
-#define ENTRY_SIZE		28
-#define NO_FILE			0x18		/* label (as long names are), directory */
-#define NEVER_USED		0x00		/* first byte: nor is any entry behind it */
+/* A directory entry's first byte. */
+#define NEVER_USED		0x00		/* nor is any entry behind it */
 #define DELETED			0xe5
 
-/* The BIOS: its own memory in segment 0, and int 0x10. */
-#define KEYBOARD_FLAGS		0x0417
-#define SHIFT_KEYS		0x03
+/* The BIOS: int 0x10. */
 #define VIDEO_MODE		0x00		/* ah; al = 3: text, 80 x 25, 16 colours */
 #define VIDEO_CURSOR_SHAPE	0x01		/* ch = 20: none */
 #define VIDEO_CURSOR		0x02		/* bh = page; dh, dl = row, column */
@@ -43,8 +34,6 @@
 #define KEY_END			0x4f
 #define KEY_DOWN		0x50
 #define KEY_KEYPAD_ENTER	0xe0
-
-#define DEBUG_PORT		0xe9
 
 /* The screen: where things stand, and attributes. */
 #define LIST_TITLE_ROW		2

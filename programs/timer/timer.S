@@ -15,9 +15,9 @@
  * clock.c sets the timer chip.  switch.c chooses the next proc, as in P_PROC.
  */
 #include "procs/first_frame.h"
-#include "ring0/machine.h"
 #include "procs/proc_segments.h"
 #include "ring3/ask.h"
+#include "ring0/ports.h"
 #include "ring0/tables.h"
 #include "show/program.h"
 #include "switch.h"
@@ -61,28 +61,14 @@ start:
 	.global	gdt
 #define TABLE gdt
 gdt:
-	base_here
-	.word	gdt_end - gdt - 1
-	.long	gdt
+	table_register gdt
 	.word	0
 	RING0_SEGMENTS(DESCRIPTOR)
 	LDT_SEGMENTS(DESCRIPTOR)
 gdt_end:
 #undef TABLE
 
-	.global	proc_a_ldt, proc_b_ldt
-#define TABLE proc_a_ldt
-proc_a_ldt:
-	A_SEGMENTS(DESCRIPTOR)
-	.set	proc_a_ldt_bytes, . - proc_a_ldt
-#undef TABLE
-
-#define TABLE proc_b_ldt
-proc_b_ldt:
-	.quad	0, 0, 0			# A's places
-	B_SEGMENTS(DESCRIPTOR)
-	.set	proc_b_ldt_bytes, . - proc_b_ldt
-#undef TABLE
+	proc_ldts
 
 /*
  * The IDT: exceptions; IRQ 0; the other hardware interrupts, which are masked, so that
@@ -98,9 +84,7 @@ idt_gate:
 	fault_gates (IRQ_VECTORS + 1), (2 * IRQS - 1)
 idt_end:
 idtr:
-	base_here
-	.word	idt_end - idt - 1
-	.long	idt
+	table_register idt
 
 	.balign	4
 	.global	tss
@@ -161,27 +145,13 @@ tick:
 	cld
 
 	decl	switches_left		# until the next look
-	jz	1f
+	jz	gate_watched		# procs/watched_gate.S
 	call	switch_to_next		# switch.c; eax: the proc whose turn it is
 	lldt	PROC_LDT(%eax)
 	lea	-FRAME_BYTES(%eax), %esp
-2:	restore_registers
+1:	restore_registers
 	iret
-	restored_since 2b
-
-1:	mov	$RING0_SCREEN, %ecx
-	mov	%ecx, %gs
-	call	watched_switch		# procs/watch.c: the same, on show
-	lldt	PROC_LDT(%eax)
-	lea	-FRAME_BYTES(%eax), %esp
-	cmpw	$tick_with_stop, idt_gate
-2:	restore_registers		# pops change no flags
-	jne	3f
-	xchg	%bx, %bx
-	.global	ckpt_switched
-ckpt_switched:				# the other proc's iret is next
-3:	iret
-	restored_since 2b
+	restored_since 1b
 
 	.balign	4
 ring0_stack_pointer:

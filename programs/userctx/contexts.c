@@ -8,64 +8,43 @@
 #include "show/program.h"
 #include "show/text.h"
 #include "show/window.h"
+#include "show/words.h"
 #include "ring0/tables.h"
 
 /* The rows and columns of a context in its half of the panel. */
 enum {
-	CONTEXT_ROW = HALF_ROW + 2,
 	BASES_ROW = 8,
 	BY_TRAP = 0,
 	BY_PUSHA = 16,
 	BY_PUSH = 29,
 };
 
-/* Three columns by who pushed them, each in the order of the pushes: the highest address
-   is on top.  The esp that pusha saves is faint: it is ring 0's, and popa skips it. */
-static const struct word {
-	const char *name;
-	uint8_t offset;		/* in struct user_context */
-	uint8_t digits;
-	uint8_t row, column;
-} words[] = {
-#define WORD(name, field, digits, row, column) \
-	{ name, offsetof(struct user_context, field), digits, row, column }
-	WORD("ss     ", ss, 4, 0, BY_TRAP),
-	WORD("esp    ", esp, 8, 1, BY_TRAP),
-	WORD("eflags ", eflags, 8, 2, BY_TRAP),
-	WORD("cs     ", cs, 4, 3, BY_TRAP),
-	WORD("eip    ", eip, 8, 4, BY_TRAP),
-	WORD("error    ", error_code, 4, 6, BY_TRAP),
-	WORD("trap_num ", trap_num, 4, 7, BY_TRAP),
-	WORD("eax ", eax, 8, 0, BY_PUSHA),
-	WORD("ecx ", ecx, 8, 1, BY_PUSHA),
-	WORD("edx ", edx, 8, 2, BY_PUSHA),
-	WORD("ebx ", ebx, 8, 3, BY_PUSHA),
-	WORD("esp ", pusha_esp, 8, 4, BY_PUSHA),
-	WORD("ebp ", ebp, 8, 5, BY_PUSHA),
-	WORD("esi ", esi, 8, 6, BY_PUSHA),
-	WORD("edi ", edi, 8, 7, BY_PUSHA),
-	WORD("ds ", ds, 4, 0, BY_PUSH),
-	WORD("es ", es, 4, 1, BY_PUSH),
-	WORD("fs ", fs, 4, 2, BY_PUSH),
-	WORD("gs ", gs, 4, 3, BY_PUSH),
-	WORD("fsbase ", fsbase, 8, BASES_ROW, 0),
-	WORD("gsbase ", gsbase, 8, BASES_ROW, 17),
-#undef WORD
+/* By who pushed them, each column in the order of the pushes: the highest address is on
+   top.  The esp that pusha saves is faint: it is ring 0's, and popa skips it. */
+static const struct word words[] = {
+	WORD("ss     ", struct user_context, ss, 4, 0, BY_TRAP, VALUE),
+	WORD("esp    ", struct user_context, esp, 8, 1, BY_TRAP, VALUE),
+	WORD("eflags ", struct user_context, eflags, 8, 2, BY_TRAP, VALUE),
+	WORD("cs     ", struct user_context, cs, 4, 3, BY_TRAP, VALUE),
+	WORD("eip    ", struct user_context, eip, 8, 4, BY_TRAP, VALUE),
+	WORD("error    ", struct user_context, error_code, 4, 6, BY_TRAP, OF_THE_PROC),
+	WORD("trap_num ", struct user_context, trap_num, 4, 7, BY_TRAP, OF_THE_PROC),
+	WORD("eax ", struct user_context, eax, 8, 0, BY_PUSHA, VALUE),
+	WORD("ecx ", struct user_context, ecx, 8, 1, BY_PUSHA, VALUE),
+	WORD("edx ", struct user_context, edx, 8, 2, BY_PUSHA, VALUE),
+	WORD("ebx ", struct user_context, ebx, 8, 3, BY_PUSHA, VALUE),
+	WORD("esp ", struct user_context, pusha_esp, 8, 4, BY_PUSHA, FAINT),
+	WORD("ebp ", struct user_context, ebp, 8, 5, BY_PUSHA, VALUE),
+	WORD("esi ", struct user_context, esi, 8, 6, BY_PUSHA, VALUE),
+	WORD("edi ", struct user_context, edi, 8, 7, BY_PUSHA, VALUE),
+	WORD("ds ", struct user_context, ds, 4, 0, BY_PUSH, VALUE),
+	WORD("es ", struct user_context, es, 4, 1, BY_PUSH, VALUE),
+	WORD("fs ", struct user_context, fs, 4, 2, BY_PUSH, VALUE),
+	WORD("gs ", struct user_context, gs, 4, 3, BY_PUSH, VALUE),
+	WORD("fsbase ", struct user_context, fsbase, 8, BASES_ROW, 0, VALUE),
+	WORD("gsbase ", struct user_context, gsbase, 8, BASES_ROW, 17, VALUE),
+	{ 0 },
 };
-enum { WORDS = sizeof words / sizeof words[0] };
-
-static enum colour word_colour(const struct player *player, const struct word *word)
-{
-	switch (word->offset) {
-	case offsetof(struct user_context, pusha_esp):
-		return FAINT;
-	case offsetof(struct user_context, trap_num):
-	case offsetof(struct user_context, error_code):
-		return proc_colour(player->place);
-	default:
-		return VALUE;
-	}
-}
 
 /* The labels around a context, at its user's start. */
 void contexts_player(const struct player *player)
@@ -77,30 +56,23 @@ void contexts_player(const struct player *player)
 		   player->place ? "context of B" : "context of A");
 	screen_put(HALF_ROW, column + 13, FAINT, "to");
 	screen_put(HALF_ROW, column + 16, LABEL, hex((uint32_t)&player->context.fsbase, 8));
-	screen_put(CONTEXT_ROW - 1, column + BY_TRAP, FAINT, "by the trap");
-	screen_put(CONTEXT_ROW - 1, column + BY_PUSHA, FAINT, "by pusha");
-	screen_put(CONTEXT_ROW - 1, column + BY_PUSH, FAINT, "by push");
-	for (const struct word *w = words; w < words + WORDS; w++)
-		screen_put(CONTEXT_ROW + w->row, column + w->column, LABEL, w->name);
+	screen_put(WORDS_ROW - 1, column + BY_TRAP, FAINT, "by the trap");
+	screen_put(WORDS_ROW - 1, column + BY_PUSHA, FAINT, "by pusha");
+	screen_put(WORDS_ROW - 1, column + BY_PUSH, FAINT, "by push");
+	words_name(words, player->place);
 }
 
 /* In: what has become of the context, 10 characters. */
 static void draw_context(const struct player *player, const char *what)
 {
-	const uint8_t *context = (const uint8_t *)&player->context;
-	unsigned column = half_column(player->place);
-
-	screen_put(HALF_ROW, column + 26, BALL, what);
-	for (const struct word *w = words; w < words + WORDS; w++)
-		screen_put(CONTEXT_ROW + w->row, column + w->column + text_length(w->name),
-			   word_colour(player, w),
-			   hex(*(const uint32_t *)(context + w->offset), w->digits));
+	screen_put(HALF_ROW, half_column(player->place) + 26, BALL, what);
+	words_show(words, player->place, &player->context);
 }
 
 void contexts_start(void)
 {
 	screen_box(RING0_ROW, RING0_ROWS, SINGLE, RING0, program.ring0_title);
-	screen_put(TSS_ROW, HALF_LEFT, LABEL, "TSS  ss0:esp0");
+	tss_name();
 	screen_put(TSS_ROW, HALF_LEFT + 30, FAINT,
 		   "where a trap pushes: the end of a context");
 }
@@ -112,7 +84,5 @@ void contexts_switch(uint64_t switches, const struct player *from, const struct 
 	screen_switches(switches);
 	draw_context(from, "just saved");
 	draw_context(to, "runs next ");
-	screen_put(TSS_ROW, HALF_LEFT + 15, VALUE, hex(tss.ss0, 4));
-	screen_put(TSS_ROW, HALF_LEFT + 19, LABEL, ":");
-	screen_put(TSS_ROW, HALF_LEFT + 20, VALUE, hex(tss.esp0, 8));
+	tss_show(&tss);
 }

@@ -97,7 +97,7 @@ static inline void load_ldt(const struct player *player)
 	__asm__ volatile("lldt %0" : : "m"(player->ldt));
 }
 
-/* A switch for all to see (show/look.c says when).  In: the player, and the other one;
+/* A switch, on show (show/look.c says when).  In: the player, and the other one;
    gs: anything. */
 static __attribute__((noinline)) void look(struct player *from, struct player *other)
 {

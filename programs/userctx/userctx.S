@@ -45,9 +45,7 @@ ckpt_main:				# TR is loaded; next: C
 	.global	gdt
 #define TABLE gdt
 gdt:
-	base_here
-	.word	gdt_end - gdt - 1
-	.long	gdt
+	table_register gdt
 	.word	0
 	RING0_SEGMENTS(DESCRIPTOR)
 	USER_SEGMENTS(DESCRIPTOR)
@@ -77,9 +75,7 @@ idt_gate:
 	interrupt_gate gate_with_stop, 3
 idt_end:
 idtr:
-	base_here
-	.word	idt_end - idt - 1
-	.long	idt
+	table_register idt
 
 	.balign	4
 	double_fault_task
