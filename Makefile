@@ -5,6 +5,12 @@
 
 B = build
 
+# Interpreters are called by name: a checkout may have lost its execute bits.
+PYTHON = /usr/bin/python3
+
+# An exported one would lead the cd of a script elsewhere.
+unexport CDPATH
+
 ifdef CROSS
 CC      = $(CROSS)gcc
 else
@@ -15,10 +21,15 @@ OBJCOPY = $(CROSS)objcopy
 OBJDUMP = $(CROSS)objdump
 NM      = $(CROSS)nm
 
+# Debug information names a source by its place in the tree, not by where the tree was
+# when it was built (/ringpong is nowhere: GDB goes on to look in the folder it is in).
+SAME_NAMES = -ffile-prefix-map="$$PWD"=/ringpong
+
 # What gcc and clang spell differently: the target, and the oldest CPU that the
 # assembler is to allow.
 ifneq ($(findstring clang,$(CC)),)
 TARGET = -target i386-none-elf
+SAME_NAMES += -fdebug-compilation-dir=/ringpong
 else
 TARGET = -m32 -Wa,-march=i386
 endif
@@ -29,14 +40,21 @@ CPPFLAGS = -I. -I$B
 CFLAGS   = $(TARGET) -march=i386 -mregparm=3 -std=gnu11 -Os -g \
 	-ffreestanding -fomit-frame-pointer -fno-pic -fno-pie -fno-stack-protector \
 	-fcf-protection=none -fno-asynchronous-unwind-tables \
-	-mgeneral-regs-only -Wall -Wextra -Werror
+	-mgeneral-regs-only -Wall -Wextra -Wmissing-declarations -Wmissing-prototypes \
+	-Wredundant-decls -Werror $(SAME_NAMES)
+
+# What a rule makes appears under its name when it is whole: two makes may run in one
+# tree at once.  NEW is where it is made.
+NEW  = $@.$$$$
+DONE = mv -f $(NEW) $@
 
 IMAGE  = $B/floppy.img
 # A program is its own sources, and what it shares with others.  (FRAMES: with those
 # whose procs live in frames.)
-COMMON = ring0/cause.c show/clocks.c ring0/enter.S show/explain.c ring0/leave.S show/look.c \
-	ring0/machine.c show/pace.c ring0/panic.S ring0/panic.c show/report.c show/screen.c \
-	ring0/sleep.S ring0/stop.S show/text.c ring0/watchdog.c show/window.c show/words.c
+COMMON = ring0/cause.c show/clocks.c ring0/door.c ring0/enter.S show/explain.c ring0/leave.S \
+	show/look.c ring0/machine.c show/pace.c ring0/panic.S ring0/panic.c show/last_words.c \
+	show/report.c show/screen.c ring0/sleep.S ring0/stop.S show/text.c ring0/watchdog.c \
+	show/window.c show/words.c
 FRAMES = $(addprefix procs/, fault.S fault.c panel.c procs.c watch.c)
 
 p_proc = p_proc.S switch.c $(FRAMES) $(COMMON)
@@ -46,7 +64,7 @@ timer  = programs/timer/timer.S programs/timer/clock.c switch.c $(FRAMES) \
 	$(filter-out ring0/watchdog.c, $(COMMON))
 HWTASK = $(addprefix programs/hwtask/, tasks.S tasks.c watch.c panel.c) \
 	$(filter-out show/words.c, $(COMMON))
-hwtask = programs/hwtask/hwtask.S $(HWTASK)
+hwtask = programs/hwtask/hwtask.S $(filter-out ring0/door.c, $(HWTASK))
 hwjump = programs/hwtask/hwjump.S $(HWTASK)
 
 menu = programs/menu/menu.S ring0/stop.S
@@ -64,44 +82,45 @@ help:
 #: make                 the floppy, build/floppy.img
 
 $(IMAGE): floppy.img.in scripts/mkfloppy $B/boot.bin $(PROGRAMS:%=$B/%.com)
-	scripts/mkfloppy floppy.img.in $@
+	sh scripts/mkfloppy floppy.img.in $@
 
 $B/boot.bin: $B/boot.S.o
-	$(LD) -m elf_i386 -Ttext 0x7c00 -e _start -o $B/boot.elf $<
-	$(OBJCOPY) -O binary -j .text $B/boot.elf $@
+	$(LD) -m elf_i386 -Ttext 0x7c00 -e _start -o $(NEW).elf $< && mv -f $(NEW).elf $B/boot.elf
+	$(OBJCOPY) -O binary -j .text $B/boot.elf $(NEW) && $(DONE)
 
 # Where the boot sector has the name of the file to start: MENU writes there.
 $B/boot_name.h: $B/boot.bin
-	$(NM) $B/boot.elf | awk '$$3 == "name" { print "#define BOOT_NAME 0x" $$1 }' > $@
+	$(NM) $B/boot.elf | awk '$$3 == "name" { print "#define BOOT_NAME 0x" $$1 }' > $(NEW) && $(DONE)
 $B/programs/menu/menu.S.o: $B/boot_name.h
 
 define LINK
 $B/$(program).elf: ring0/program.ld $($(program):%=$B/%.o)
-	scripts/link $$@ $$(NM) $$(LD) -m elf_i386 -T $$^
+	sh scripts/link $$@ $$(NM) $$(LD) -m elf_i386 -T $$^
 endef
 $(foreach program,$(PROGRAMS),$(eval $(LINK)))
 
 # A program as it goes to the floppy; its names, as Bochs wants them; and what
 # the assembler has made of it, for readers.
 $B/%.com: $B/%.elf
-	$(OBJCOPY) -O binary $< $@
-	$(NM) $< | awk '$$2 ~ /[TtDdBb]/ { print $$1, $$3 }' > $B/$*.sym
-	$(OBJDUMP) -d -M i386 $< > $B/$*.lst
+	$(NM) $< | awk '$$2 ~ /[TtDdBb]/ { print $$1, $$3 }' > $(NEW) && mv -f $(NEW) $B/$*.sym
+	$(OBJDUMP) -d -M i386 $< > $(NEW) && mv -f $(NEW) $B/$*.lst
+	$(OBJCOPY) -O binary $< $(NEW) && $(DONE)
 
 $B/%.o: % $B/how
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MT $@ -MF $(NEW).deps -c $< -o $(NEW) && \
+		mv -f $(NEW).deps $(@:.o=.d) && $(DONE)
 
 # Changes when the compiler or its options do, and everything is made anew.
 .PHONY: ask
 $B/how: ask | tools
 	@mkdir -p $B
 	@echo '$(CC) $(LD) $(CPPFLAGS) $(CFLAGS)' | cmp -s - $@ || \
-		echo '$(CC) $(LD) $(CPPFLAGS) $(CFLAGS)' > $@
+		{ echo '$(CC) $(LD) $(CPPFLAGS) $(CFLAGS)' > $(NEW) && $(DONE); }
 
 .PHONY: tools
 tools:
-	@scripts/need $(firstword $(CC)) $(LD) $(OBJCOPY) $(OBJDUMP) $(NM) mformat mcopy
+	@sh scripts/need $(firstword $(CC)) $(LD) $(OBJCOPY) $(OBJDUMP) $(NM) mformat mcopy
 
 -include $(wildcard $B/*.d $B/*/*.d $B/*/*/*.d)
 
@@ -111,30 +130,42 @@ tools:
 #: make bochs-headless  play in Bochs without a screen, print the log
 #:      PROG=kstack     with these, debug, record and attack: another program of the floppy
 
-# What the floppy starts, in place of P_PROC.
-PROG  =
-START = $(if $(PROG),--start '$(PROG)')
+# What the floppy starts, in place of P_PROC. Targets that do not take it refuse it: it
+# would be lost without a word.
+PROG    =
+START   = $(if $(PROG),--program '$(PROG)')
+PROGRAM = $(if $(PROG),--program '$(PROG)')
+TAKE_PROG = run bochs bochs-headless tour debug record attack
+ifneq ($(filter-out p_proc P_PROC p_proc.com P_PROC.COM,$(PROG)),)
+REFUSE_PROG = $(filter-out all help clean $(TAKE_PROG),$(MAKECMDGOALS))
+ifneq ($(REFUSE_PROG),)
+$(error make $(firstword $(REFUSE_PROG)) does not take PROG=$(PROG): these do: $(TAKE_PROG))
+endif
+endif
 
 .PHONY: run bochs bochs-headless
 run: $(IMAGE)
-	@scripts/run $(START)
+	@sh scripts/run $(PROGRAM)
 bochs: $(IMAGE)
-	@scripts/bochs $(START)
+	@sh scripts/bochs $(PROGRAM)
 bochs-headless: $(IMAGE)
-	@scripts/bochs --headless $(START)
+	@sh scripts/bochs --headless $(PROGRAM)
 
 # ---- on real machines -----------------------------------------------------
-#: make iso             a CD that boots, build/ringpong.iso
+#: make iso             a CD that boots, and from a stick too: build/ringpong.iso
 #: make usb             how to write a USB stick; DEVICE=/dev/sdX writes it, after it has asked
 
 DEVICE =
 
 .PHONY: iso usb
 iso: $B/ringpong.iso
-$B/ringpong.iso: $(IMAGE) floppy.img.in scripts/mkiso
-	scripts/mkiso floppy.img.in $(IMAGE) $@
+$B/ringpong.iso: $(IMAGE) floppy.img.in scripts/mkiso $B/mbr.bin
+	sh scripts/mkiso floppy.img.in $(IMAGE) $B/mbr.bin $@
+$B/mbr.bin: $B/scripts/mbr.S.o
+	$(LD) -m elf_i386 -Ttext 0x600 -e _start -o $(NEW).elf $< && mv -f $(NEW).elf $B/mbr.elf
+	$(OBJCOPY) -O binary -j .text $B/mbr.elf $(NEW) && $(DONE)
 usb: $(IMAGE)
-	@scripts/usb $(if $(DEVICE),'$(DEVICE)')
+	@sh scripts/usb $(if $(DEVICE),'$(DEVICE)')
 
 # ---- seeing it ------------------------------------------------------------
 #: make tour            four looks at a ring transition, and the way out
@@ -143,28 +174,32 @@ usb: $(IMAGE)
 #: make record          what the CPU does, step by step: build/recording-bochs.json
 #: make check-crossings every crossing, held against Intel's rules
 #: make pictures        docs/pictures/, drawn from a recording
+#: make rooms           docs/pictures/rooms.svg: how the rooms of the project hang together
 #: make docs            the numbers and listings in docs/, from runs
 
-.PHONY: tour faults debug record check-crossings pictures docs
+.PHONY: tour faults debug record check-crossings pictures rooms docs
 tour: $(IMAGE)
-	@scripts/need bochs
-	@scripts/ringside tour
+	@sh scripts/need bochs
+	@$(PYTHON) scripts/ringside tour $(PROGRAM)
 faults: $(IMAGE)
-	@scripts/ringside mistakes
+	@sh scripts/need qemu-system-i386
+	@$(PYTHON) scripts/ringside mistakes
 debug: $(IMAGE)
-	@scripts/debug $(START)
+	@sh scripts/debug $(PROGRAM)
 record: $(IMAGE)
-	@scripts/need bochs
-	scripts/ringside record $(PROG:%=--program %)
+	@sh scripts/need bochs
+	$(PYTHON) scripts/ringside record $(PROGRAM)
 check-crossings: $(IMAGE)
-	@scripts/need bochs qemu-system-i386
-	scripts/ringside judge
+	@sh scripts/need bochs qemu-system-i386
+	$(PYTHON) scripts/ringside judge
 pictures: $(IMAGE)
-	@scripts/need bochs
-	scripts/ringside pictures
+	@sh scripts/need bochs
+	$(PYTHON) scripts/ringside pictures
+rooms:
+	$(PYTHON) scripts/ringside rooms
 docs: $(IMAGE)
-	@scripts/need bochs
-	scripts/ringside docs
+	@sh scripts/need bochs
+	$(PYTHON) scripts/ringside docs
 
 # ---- without rings --------------------------------------------------------
 #: make fncall          build/fncall/fncall: ping-pong by ret and call, in Linux
@@ -174,35 +209,47 @@ fncall: FNCALL_CC = $(if $(CROSS),cc,$(CC))
 fncall:
 	@case "$$(uname -sm)" in "Linux x86_64") ;; *) echo "make fncall: this program is for" \
 		"Linux on x86-64, not for $$(uname -sm): build it there" >&2; exit 1 ;; esac
-	@scripts/need $(firstword $(FNCALL_CC))
+	@sh scripts/need $(firstword $(FNCALL_CC))
 	@mkdir -p $B/fncall
 	$(FNCALL_CC) -std=gnu11 -O2 -g -fcf-protection=none -Wall -Wextra -Werror \
-		-o $B/fncall/fncall programs/fncall/run_fncall.S programs/fncall/proc.S programs/fncall/main.c
+		$(SAME_NAMES) -o $B/fncall/fncall.$$$$ \
+		programs/fncall/run_fncall.S programs/fncall/proc.S programs/fncall/main.c && \
+		mv -f $B/fncall/fncall.$$$$ $B/fncall/fncall
 
 # ---- testing and measuring ------------------------------------------------
 #: make attack          whatever ring 3 may try, and codes at random (9 minutes)
 #: make test            what is promised, on the floppy that ships (4 minutes)
+#: make systems         all of this on Debian 12, 13 and testing (as root; SYSTEM=trixie takes one)
 #: make breakages       what is promised, on guests broken on purpose: must fail
+#: make test-kernels    other kernels than ours, and mistakes that people make (15 minutes)
 #: make soak            both emulators at full speed, with mistakes (SECONDS=60 each)
 #: make bench           every design in one table; what a boot takes (2 minutes)
 
-PYTEST = PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -q
+# What Python has compiled lies in build/, too: the tests call it some hundred times.
+PYTEST = PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX='$(CURDIR)/$B/pycache' $(PYTHON) -m pytest -q
 
 SECONDS = 60
+TEST_TOOLS = qemu-system-i386 bochs gdb dosbox Xvfb xdotool xorriso tmux
+SYSTEM  =
 
-.PHONY: attack test breakages soak bench
+.PHONY: attack test systems breakages test-kernels soak bench
 attack: $(IMAGE)
-	@scripts/need bochs qemu-system-i386
-	@scripts/ringside attack $(PROG:%=--program %)
+	@sh scripts/need bochs qemu-system-i386
+	@$(PYTHON) scripts/ringside attack $(PROGRAM)
 test: $(IMAGE)
 	@scripts/need qemu-system-i386 bochs gdb dosbox Xvfb xdotool xorriso
-	$(PYTEST) -n 2 tests
+	$(PYTEST) -n 2 --dist loadgroup tests
 breakages: $(IMAGE)
-	tests/breakages/run
+	@sh scripts/need $(TEST_TOOLS)
+	$(PYTHON) tests/breakages/run
+test-kernels: $(IMAGE)
+	@sh scripts/need qemu-system-i386 bochs grub-mkrescue xorriso mformat
+	ALL_MISTAKES=1 $(PYTEST) -n 2 tests/test_kernels.py
 soak: $(IMAGE)
-	scripts/ringside soak --seconds $(SECONDS)
+	@sh scripts/need bochs qemu-system-i386
+	$(PYTHON) scripts/ringside soak --seconds $(SECONDS)
 bench: $(IMAGE)
-	scripts/ringside bench
+	$(PYTHON) scripts/ringside bench
 
 # ---- the rest -------------------------------------------------------------
 #: make screenshot      docs/screen.png and faults.png, pictures of the screen
@@ -211,7 +258,8 @@ bench: $(IMAGE)
 
 .PHONY: screenshot clean
 screenshot: $(IMAGE)
-	scripts/ringside screenshot switch docs/screen.png
-	scripts/ringside screenshot fault docs/faults.png
+	@sh scripts/need qemu-system-i386
+	$(PYTHON) scripts/ringside screenshot switch docs/screen.png
+	$(PYTHON) scripts/ringside screenshot fault docs/faults.png
 clean:
 	rm -rf $B

@@ -21,6 +21,7 @@
 #include "procs/proc_segments.h"
 #include "ring3/ask.h"
 #include "ring0/tables.h"
+#include "show/program.h"
 #include "switch.h"
 
 
@@ -148,10 +149,7 @@ tss:
 
 	double_fault_task
 
-	.section .rodata
-	.global	program_name
-program_name:
-	.asciz	"p_proc"
+	program	p_proc, " ring 0, int 0x30 "
 	.data
 
 

@@ -25,7 +25,7 @@
 
 struct proc {
 	struct proc *next;		/* whose turn it is after this one */
-	volatile uint32_t *ask;		/* in its data: what ring 0 wants (ask.h) */
+	uint32_t *ask;			/* in its data: what ring 0 wants (ask.h) */
 	const struct frame *first;	/* what it starts with */
 	uint16_t ldt;			/* selector of what it may name */
 	char name;

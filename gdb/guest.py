@@ -14,6 +14,7 @@ import gdb
 
 import stub
 from command import quietly
+from ringside.emulators.registers import Segment, of_qemu
 
 PROGRAM = os.environ["PROGRAM"]  # scripts/debug: the one that the floppy starts
 
@@ -26,30 +27,15 @@ EFLAGS = {"CF": 0, "PF": 2, "AF": 4, "ZF": 6, "SF": 7, "TF": 8, "IF": 9, "DF": 1
 
 # ---- the CPU
 
-class Segment(collections.namedtuple("Segment", "selector base limit flags")):
-    @property
-    def dpl(self):
-        return self.flags >> 13 & 3
-
-
-Table = collections.namedtuple("Table", "base limit")
-
-
 class Cpu:
     """What the CPU holds now. Bases, tables and CPL are known to QEMU's monitor only."""
 
     HOLDERS = "cs ss ds es fs gs ldtr tr".split()  # of selectors
 
     def __init__(self):
-        text = quietly("monitor info registers")
-        names = {"GDT": "gdtr", "LDT": "ldtr", "IDT": "idtr"}
-        numbers = {name: int(value, 16) for name, value in re.findall(r"\b(E\w\w|CPL|CR0)=(\w+)", text)}
-        self.eip, self.esp, self.eflags = (numbers[name] for name in ("EIP", "ESP", "EFL"))
-        self.cpl, self.cr0 = numbers["CPL"], numbers["CR0"]
-        for name, *values in re.findall(r"^(\w\w|LDT) *=(\w{4}) (\w{8}) (\w{8}) (\w{8})", text, re.M):
-            setattr(self, names.get(name, name.lower()), Segment(*(int(value, 16) for value in values)))
-        for name, *values in re.findall(r"^(GDT|IDT)= +(\w{8}) (\w{8})", text, re.M):
-            setattr(self, names[name], Table(*(int(value, 16) for value in values)))
+        found = of_qemu(quietly("monitor info registers"))
+        for name in ("eip", "esp", "eflags", "cpl", "cr0", "gdtr", "idtr", *self.HOLDERS):
+            setattr(self, name, found[name])
 
     @property
     def is_protected(self):
@@ -199,7 +185,7 @@ def loaded(selector, cpu):
     """A segment register with this selector."""
     selector &= 0xffff
     found = descriptors(cpu.ldtr if selector & TI else cpu.gdtr)[selector >> 3]
-    return Segment(selector, found.base, found.limit, None)
+    return Segment(selector, found.base, found.limit, flags=0)
 
 
 # ---- procs

@@ -65,7 +65,7 @@ class Who(Command):
     def run(self, _argument):
         cpu = protected_cpu()
         procs = all_procs()
-        names = {proc.start: proc.name for proc in procs}
+        names = {proc.end: proc.name for proc in procs}
         for proc in procs:
             state = f"saved in its frame, {proc.start:08x}"
             if proc.end == guest.esp0():

@@ -12,6 +12,7 @@ console.py      screen, key
 """
 
 import os
+import pathlib
 
 import gdb
 
@@ -65,9 +66,11 @@ def start():
     for one in (Stop, Assembly, Ringpong, ReadWatch, AccessWatch, *COMMANDS):
         one()
     try:
-        gdb.execute(f"target remote | gdb/stub.py {os.environ['QEMU']}")
+        gdb.execute(f"target remote | /usr/bin/python3 gdb/stub.py {os.environ['QEMU']}")
     except gdb.error:
-        say("debug: QEMU has not started; why not, it has said itself")
+        # Since version 14 or so GDB keeps to itself what its other end writes to stderr.
+        gdb.write(pathlib.Path(os.environ["ERRORS"]).read_text(errors="replace"), gdb.STDERR)
+        gdb.write("debug: QEMU has not started, see above\n", gdb.STDERR)
         gdb.execute("quit 1")
     quietly("set confirm on")
     quietly("define hook-quit\nset confirm off\nend")  # there is nothing to lose

@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """Stands between GDB and QEMU, because GDB knows nothing of segments.
 
-usage, in GDB: target remote | gdb/stub.py QEMU [ARGUMENT ...]
+usage, in GDB: target remote | /usr/bin/python3 gdb/stub.py QEMU [ARGUMENT ...]
+
+What QEMU says of itself goes to the file ERRORS of the environment, if there is that.
 
 QEMU tells GDB eip and esp as they are, offsets in segments, and takes all other
 addresses for linear ones. So GDB would look for proc A's first instruction at
@@ -27,6 +29,8 @@ import signal
 import socket
 import subprocess
 import sys
+
+from ringside.emulators.registers import of_qemu
 
 BASE = 0x10000  # boot.S: PROGRAM
 PROGRAM_BYTES = 0x10000
@@ -197,11 +201,10 @@ class Stub:
         """Of the segments that eip and esp are offsets in."""
         if self.bases:
             return
-        text = self.monitor.say("info registers")
-        code, stack = (int(re.search(rf"^{name} *=\w+ (\w+)", text, re.M)[1], 16) for name in ("CS", "SS"))
-        eip, esp = (int(re.search(rf"\b{name}=(\w+)", text)[1], 16) for name in ("EIP", "ESP"))
+        found = of_qemu(self.monitor.say("info registers"))
+        code, stack = found["cs"].base, found["ss"].base
         self.bases = {EIP: code, ESP: stack}
-        self.uses_program = is_in_program(code + eip) or is_in_program(stack + esp)
+        self.uses_program = is_in_program(code + found["eip"]) or is_in_program(stack + found["esp"])
 
     def to_address(self, register, offset):
         self.learn_bases()
@@ -292,8 +295,10 @@ def main(command):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     ours, its = socket.socketpair()
     command += ["-S", "-gdb", "stdio", "-chardev", f"socket,id=monitor,fd={its.fileno()}",
-                "-mon", "chardev=monitor,mode=control"]
-    qemu = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[its.fileno()])
+                "-qmp", "chardev:monitor"]
+    with open(os.environ.get("ERRORS", "/dev/stderr"), "w") as errors:
+        qemu = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+                                pass_fds=[its.fileno()])
     its.close()
     try:
         stub = Stub(Packets(sys.stdin, sys.stdout), Packets(qemu.stdout, qemu.stdin), Monitor(ours))

@@ -6,13 +6,11 @@
  * interrupts off, no errors.
  */
 #include "panel.h"
+#include "show/program.h"
 #include "show/screen.h"
 #include "show/text.h"
 #include "show/window.h"
 #include "show/words.h"
-
-/* Unless the program says otherwise. */
-__attribute__((weak)) const char ring0_title[] = " ring 0, int 0x30 ";
 
 /* A proc's window and what stands around its frame, as they are when it starts. */
 void panel_proc(struct proc *proc)
@@ -36,7 +34,7 @@ static void draw_frame(struct proc *proc, const char *what)
 /* In: the procs, the one that runs first. */
 void panel_start(struct proc *first)
 {
-	screen_box(RING0_ROW, RING0_ROWS, SINGLE, RING0, ring0_title);
+	screen_box(RING0_ROW, RING0_ROWS, SINGLE, RING0, program.ring0_title);
 	panel_proc(first);
 	panel_proc(first->next);
 }

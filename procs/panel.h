@@ -6,8 +6,6 @@
 
 #include "switch.h"
 
-extern const char ring0_title[];	/* how one gets into ring 0 */
-
 void panel_start(struct proc *first);
 void panel_proc(struct proc *proc);
 void panel_switch(uint64_t switches, struct proc *from, struct proc *to,

@@ -9,6 +9,7 @@
 #define PROC_SEGMENTS_H
 
 #include "ring0/segments.h"
+#include "show/layout.h"
 
 #define PROC_DATA_BYTES	256		/* data at the bottom, stack at the top */
 

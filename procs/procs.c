@@ -9,12 +9,10 @@
 #include "show/pace.h"
 #include "panel.h"
 #include "proc_segments.h"
+#include "ring0/tables.h"
 #include "show/report.h"
 #include "ring3/ask.h"
 #include "switch.h"
-
-extern struct proc proc_a_end;	/* p_proc.S: A, at its frame's end */
-extern struct tss tss;
 
 static struct proc *ended;	/* the last one first */
 

@@ -4,6 +4,8 @@
 
 #include "switch.h"
 
+extern struct proc proc_a_end;	/* A, which its frame's end names; the first to run */
+
 struct proc *proc_running(void);
 struct proc *proc_end(struct proc *proc);
 struct proc *procs_wait(void);

@@ -2,23 +2,13 @@
  * The switch for all to see: the gate comes here when a look is due (look.c).
  */
 #include "watch.h"
+#include "ring0/tables.h"
 #include "show/look.h"
 #include "show/pace.h"
 #include "panel.h"
 #include "procs.h"
 #include "ring3/ask.h"
 #include "switch.h"
-
-/* p_proc.S: the first to run, and the TSS. */
-extern struct proc proc_a_end;
-extern struct tss tss;
-
-/* In: a proc that is asked for its count, unless it is asked for something else. */
-static void ask_count(const struct proc *proc)
-{
-	if (*proc->ask == ASK_NOTHING)
-		*proc->ask = ASK_COUNT;
-}
 
 /*
  * From:	start (p_proc.S), once, before the first iret.
@@ -28,8 +18,8 @@ void watch_start(void)
 {
 	look_start();
 	panel_start(&proc_a_end);
-	ask_count(&proc_a_end);
-	ask_count(proc_a_end.next);
+	ask_count(proc_a_end.ask);
+	ask_count(proc_a_end.next->ask);
 }
 
 /*
@@ -43,8 +33,8 @@ struct proc *watched_switch(struct frame *saved)
 
 	if (pace_wants_picture())
 		panel_switch(switches, from, to, &tss);
-	ask_count(from);
-	ask_count(to);
+	ask_count(from->ask);
+	ask_count(to->ask);
 	look_end(from->place, to->place);
 	return to;
 }

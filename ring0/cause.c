@@ -5,23 +5,14 @@
  * All functions: ring 0 with gs = RING0_SCREEN, one of its stacks, interrupts off.
  */
 #include "cause.h"
-#include "show/clocks.h"
 #include "machine.h"
 #include "panic.h"
-#include "show/report.h"
 #include "segments.h"
-#include "show/text.h"
+#include "tell.h"
 #include "watchdog.h"
 #include "x86.h"
 
-/* The places where ring 0 gives a proc its registers back (frame.h). */
-extern const struct restore {
-	uint16_t begin, end;
-} restores[], restores_end[];
-
-extern volatile uint32_t nmis;	/* panic.S */
-
-static uint32_t spurious;	/* interrupts that no device has asked for */
+uint32_t spurious;
 static uint32_t traps;		/* int3 and into */
 
 /* Out: whether the instruction at eip gives a proc something of its own back. */
@@ -39,7 +30,7 @@ static void trap(char proc, const struct frame *frame, uint32_t vector)
 {
 	traps++;
 	if (!(traps & (traps - 1)))
-		report_trap(proc, frame, vector, traps);
+		tell_trap(proc, frame, vector, traps);
 }
 
 /* Out: whether it is the alarm, and has come too often. */
@@ -63,7 +54,7 @@ bool fault_ends(char proc, const struct frame *frame, struct cause *cause)
 {
 	uint32_t vector = cause->vector;
 
-	clocks_forget();
+	tell_way_in();
 	if (frame->eflags & EFLAGS_VM) {
 		/* In virtual-8086 mode cs is no selector and has no RPL: ring 3 all the
 		   same.  Intel lets no iret of ring 3 go there; QEMU does.  The CPU has
@@ -95,16 +86,4 @@ bool fault_ends(char proc, const struct frame *frame, struct cause *cause)
 	whole.esp = (uint32_t)&frame->esp;
 	whole.ss = RING0_DATA;
 	panic(&whole, vector, cause->error);
-}
-
-/* A line of the log for interrupts that came and did no harm. */
-void log_strays(void)
-{
-	static uint32_t logged_nmis, logged_spurious;
-
-	if (nmis == logged_nmis && spurious == logged_spurious)
-		return;
-	logged_nmis = nmis;
-	logged_spurious = spurious;
-	log_line("stray nmi=%d spurious=%d", (uint64_t)logged_nmis, (uint64_t)logged_spurious);
 }

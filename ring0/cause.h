@@ -15,6 +15,13 @@ struct cause {
 
 bool is_restoring(uint32_t eip);
 bool fault_ends(char proc, const struct frame *frame, struct cause *cause);
-void log_strays(void);
+
+/* The places where ring 0 gives a proc its registers back (frame.h). */
+struct restore {
+	uint16_t begin, end;
+};
+extern const struct restore restores[], restores_end[];
+
+extern uint32_t spurious;	/* interrupts that no device has asked for */
 
 #endif

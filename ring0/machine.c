@@ -9,9 +9,8 @@
  */
 #include "machine.h"
 #include "cmos.h"
+#include "enter.h"
 #include "x86.h"
-
-extern uint8_t bios_masks[2];		/* enter.S */
 
 enum port {
 	PIC_1_DATA = 0x21,

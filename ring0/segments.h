@@ -11,7 +11,7 @@
 #ifndef SEGMENTS_H
 #define SEGMENTS_H
 
-#include "show/layout.h"
+#include "text_memory.h"
 #include "x86.h"
 
 #define PROGRAM_BYTES	0x10000		/* offsets in a program are 16 bits */

@@ -1,6 +1,6 @@
 /*
- * Macros that make descriptor tables out of rows (segments.h), and gates.  For
- * assembly.
+ * For assembly: macros that make descriptor tables out of rows (segments.h), and gates.
+ * For C: the tables that a program has made with them.
  *
  * In the file, bases in the program are offsets.  Section .bases lists the places
  * of all of them, and enter.S adds the program's base there.
@@ -10,6 +10,8 @@
 
 #include "segments.h"
 #include "vectors.h"
+
+#ifdef __ASSEMBLER__
 
 	.macro	base_here
 1:	.pushsection .bases, "a"
@@ -103,4 +105,15 @@ double_fault_tss:
 	.endif
 	.endm
 
+#else
+
+extern struct descriptor gdt[];		/* its entry 0 is what lgdt wants */
+extern struct gate idt[];
+extern struct tss tss;
+extern const struct tss double_fault_tss;
+
+/* The names of all rows: a selector without RPL, the name ended by 0, and so on. */
+extern const char segment_names[], segment_names_end[];
+
+#endif
 #endif

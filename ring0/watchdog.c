@@ -8,8 +8,9 @@
  * All functions: ring 0, any stack, interrupts off.
  */
 #include "watchdog.h"
-#include "show/look.h"
+#include "door.h"
 #include "machine.h"
+#include "tell.h"
 
 enum { PATIENCE = 18 };		/* alarms; together a second */
 

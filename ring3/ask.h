@@ -11,4 +11,17 @@
 #define MISTAKES	6	/* mistakes.h */
 #define MISTAKE_BYTES	8
 
+#ifndef __ASSEMBLER__
+
+#include <stdint.h>
+
+/* From: ring 0, after a look.  In: the word of a proc that is asked for its count, unless
+   it is asked for something else. */
+static inline void ask_count(uint32_t *ask)
+{
+	if (*ask == ASK_NOTHING)
+		*ask = ASK_COUNT;
+}
+
+#endif
 #endif

@@ -4,10 +4,12 @@ import importlib
 import os
 import sys
 
+from ringside.emulators.machines import VERSION
+
 COMMANDS = {
     "record": ("recorder.record", "what the CPU does, step by step, as a recording"),
     "judge": ("judge.check_crossings", "hold recordings against Intel's rules, and Bochs against QEMU"),
-    "attack": ("attacks.attack", "whatever ring 3 may try, in both emulators"),
+    "attack": ("attacks.command", "whatever ring 3 may try, in both emulators"),
     "soak": ("soak.soak", "both emulators at full speed, with mistakes"),
     "soak-timer": ("soak.timer", "a million interruptions of procs that watch their registers"),
     "bench": ("costs.bench", "what a switch and a boot cost"),
@@ -15,7 +17,8 @@ COMMANDS = {
     "tour": ("pages.tour", "four looks at a ring transition, and the way out"),
     "mistakes": ("pages.mistakes", "six famous mistakes, and what ring 0 says to them"),
     "docs": ("pages.docs", "fill the pages in docs/ from sources and runs"),
-    "pictures": ("pictures.pictures", "draw the crossings of a round trip"),
+    "pictures": ("pictures.command", "draw the crossings of a round trip"),
+    "rooms": ("pictures.rooms", "draw how the rooms of the project hang together"),
     "screenshot": ("pages.screenshot", "a picture of the screen"),
 }
 
@@ -26,12 +29,15 @@ All that looks at a run of the floppy from outside:
 
 {commands}
 
-scripts/ringside COMMAND --help says what a command takes.""".format(
+scripts/ringside COMMAND --help says what a command takes; --version, which Ringpong this is.""".format(
     commands="\n".join(f"  {name:11} {what}" for name, (_, what) in COMMANDS.items()))
 
 
 def main(arguments):
     """Runs one command; its exit status."""
+    if arguments == ["--version"]:
+        print(f"ringpong {VERSION}")
+        return 0
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE, file=sys.stdout if arguments else sys.stderr)
         return 0 if arguments else 2

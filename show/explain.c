@@ -7,12 +7,9 @@
 #include <stdbool.h>
 
 #include "explain.h"
+#include "program.h"
 #include "text.h"
-#include "ring0/x86.h"
-
-/* The names that the tables' rows have left here (tables.h): a selector without
-   RPL, the name ended by 0, and so on to the end. */
-extern const char segment_names[], segment_names_end[];
+#include "ring0/tables.h"
 
 /* Intel, volume 3, table 6-1 and section 6.15. */
 static const struct exception {
@@ -50,10 +47,6 @@ static const struct exception {
 };
 enum { EXCEPTIONS = sizeof exceptions / sizeof exceptions[0] };
 
-/* Unless the program says otherwise. */
-__attribute__((weak)) const char no_gate_usually[] =
-	"int n through a gate that ring 3 may not use, or that does not exist. The only door is int 0x30.";
-
 static const struct exception *exception(uint32_t vector)
 {
 	static const struct exception unknown = {
@@ -81,7 +74,7 @@ const char *exception_usually(uint32_t vector, uint32_t error)
 	if (!error)
 		return "An instruction that only ring 0 may execute, an address beyond the end of a segment, or a null selector.";
 	if (error & ERROR_IDT)
-		return no_gate_usually;
+		return program.no_gate;
 	return "A selector that ring 3 may not load here: another ring's, of the wrong kind, or not in the table.";
 }
 

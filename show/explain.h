@@ -6,8 +6,6 @@
 
 #define MEANING_BYTES	40	/* "LDT 0xfffc (" a selector's name ") EXT" */
 
-extern const char no_gate_usually[];	/* what int n does but for the program's doors */
-
 const char *exception_name(uint32_t vector);
 const char *exception_title(uint32_t vector);
 const char *exception_usually(uint32_t vector, uint32_t error);

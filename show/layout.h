@@ -15,12 +15,7 @@
 #ifndef LAYOUT_H
 #define LAYOUT_H
 
-#define SCREEN_LINEAR		0xb8000
-#define COLUMNS			80
-#define ROWS			25
-#define ROW_BYTES		(2 * COLUMNS)	/* a cell: character, attribute */
-#define SCREEN_BYTES		(ROWS * ROW_BYTES)
-#define CELL(row, column)	((row) * ROW_BYTES + (column) * 2)	/* its offset */
+#include "ring0/text_memory.h"
 
 #define TITLE_ROW		0
 #define A_ROW			1

@@ -16,29 +16,26 @@
  * no errors.
  */
 #include "look.h"
-#include "ring0/cause.h"
+#include "report.h"
+#include "ring0/door.h"
+#include "ring0/enter.h"
 #include "clocks.h"
-#include "ring0/machine.h"
+#include "ring0/tables.h"
+#include "ring0/tell.h"
 #include "pace.h"
+#include "program.h"
 #include "screen.h"
 #include "text.h"
+#include "version.h"
 #include "ring0/watchdog.h"
-#include "ring0/x86.h"
 
-/* The program's: its name, the tables, the gate's two entry points. */
-extern struct tss tss;
-extern struct gate idt[], idt_gate;
-extern char program_name[], gdt[], gate[], gate_with_stop[];
-extern uint32_t program_base;
-
-uint32_t switches_left = 1;
 static uint32_t switches_asked = 1;	/* what it was set to */
 static uint64_t switches;		/* so far */
 static uint64_t log_next = 1;		/* 1, 2, 4, 8, ... */
 
 void look_start(void)
 {
-	log_line("boot prog=%s base=%8 gdt=%8 idt=%8 tss=%8", program_name, program_base,
+	log_line("boot prog=%s base=%8 gdt=%8 idt=%8 tss=%8 version=" VERSION, program.name, program_base,
 		 (uint32_t)gdt, (uint32_t)idt, (uint32_t)&tss);
 	screen_start();
 	clocks_start();
@@ -63,7 +60,7 @@ uint64_t look_begin_at(char from, char to, uint32_t esp0, const char *more)
 		log_line("switch n=%d from=%c to=%c esp0=%8%s", switches, from, to, esp0, more);
 		log_next *= 2;
 	}
-	log_strays();
+	report_strays();
 	return switches;
 }
 
@@ -75,8 +72,7 @@ void look_end(unsigned from, unsigned to)
 		switches_asked = log_next - switches;
 	switches_left = switches_asked;
 
-	/* Who sees every switch may want to stop at every one. */
-	idt_gate.offset = (uint16_t)(uint32_t)(pace_is_slow() ? gate_with_stop : gate);
+	door_stops(pace_is_slow());	/* while every switch is shown, let Bochs stop at each */
 	watchdog_start();
 	if (pace_is_full())
 		clocks_begin();

@@ -4,13 +4,10 @@
 
 #include <stdint.h>
 
-extern uint32_t switches_left;	/* until the next look; the gate counts it down */
-
 void look_start(void);
 uint64_t look_begin(char from, char to);
 uint64_t look_begin_at(char from, char to, uint32_t esp0, const char *more);
 void look_end(unsigned from, unsigned to);
-void look_soon(void);
 void look_while_halted(const char *why);
 
 #endif

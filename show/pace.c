@@ -9,6 +9,7 @@
  * errors.
  */
 #include "pace.h"
+#include "program.h"
 #include "ring0/machine.h"
 #include "screen.h"
 #include "ring0/stop.h"
@@ -16,14 +17,11 @@
 
 enum {
 	ONE_BY_ONE = 5,			/* 2^5: as many switches as pictures */
-	FULL_SPEED = 16,		/* unless the program says otherwise */
 	DOUBLE_AFTER = 3 * TIMER_HZ,	/* pictures, unless a key has set the pace */
 	LOOKS_PER_PICTURE = 4,		/* at full speed */
 	LARGEST_BATCH = 1 << 26,
 	SILENCE = 30 * TIMER_HZ,	/* pictures without a sign of the keyboard */
 };
-
-__attribute__((weak)) const struct pace_range pace_range = { FULL_SPEED, "full speed", 64 };
 
 static unsigned pace;
 static bool by_hand;		/* a key has set the pace: it stays */
@@ -37,8 +35,8 @@ static void show_pace(void)
 {
 	if (held)
 		screen_pace("held", ": space steps, + - f go on");
-	else if (pace == pace_range.full_speed)
-		screen_pace(pace_range.full_speed_text, "");
+	else if (pace == program.full_speed)
+		screen_pace(program.full_speed_text, "");
 	else
 		screen_pace(decimal(1u << pace), pace ? " switches a second" : " switch a second");
 }
@@ -91,13 +89,13 @@ static bool obey(enum key key, uint64_t switches)
 		hold();
 		return true;
 	case KEY_PLUS:
-		set_pace_by_hand(pace < pace_range.full_speed ? pace + 1 : pace_range.full_speed);
+		set_pace_by_hand(pace < program.full_speed ? pace + 1 : program.full_speed);
 		return true;
 	case KEY_MINUS:
 		set_pace_by_hand(pace ? pace - 1 : 0);
 		return true;
 	case KEY_F:
-		set_pace_by_hand(pace_range.full_speed);
+		set_pace_by_hand(program.full_speed);
 		return true;
 	case KEY_Q:
 		quit(switches);
@@ -175,8 +173,8 @@ static void adjust_batch(uint64_t switches)
 	else if (switches - begun >= batch)
 		batch += batch / 2;
 	begun = switches;
-	if (batch < pace_range.smallest_batch)
-		batch = pace_range.smallest_batch;
+	if (batch < program.batch_smallest)
+		batch = program.batch_smallest;
 	if (batch > LARGEST_BATCH)
 		batch = LARGEST_BATCH;
 	obey_keys(switches);
@@ -203,7 +201,7 @@ bool pace_wants_picture(void)
 uint32_t pace_wait(unsigned from, unsigned to, uint64_t switches)
 {
 	if (!held) {
-		if (pace == pace_range.full_speed) {
+		if (pace == program.full_speed) {
 			adjust_batch(switches);
 			screen_ball(from, to, 1, 1);
 		} else {
@@ -222,14 +220,14 @@ uint32_t pace_wait(unsigned from, unsigned to, uint64_t switches)
 	}
 	if (held || pace <= ONE_BY_ONE)
 		batch = 1;
-	else if (pace < pace_range.full_speed)
+	else if (pace < program.full_speed)
 		batch = 1 << (pace - ONE_BY_ONE);
 	return batch;
 }
 
 bool pace_is_full(void)
 {
-	return !held && pace == pace_range.full_speed;
+	return !held && pace == program.full_speed;
 }
 
 /* Whether each switch is looked at. */

@@ -5,14 +5,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* How fast a program can be. */
-struct pace_range {
-	unsigned full_speed;		/* the pace behind the last that is 2^pace */
-	const char *full_speed_text;
-	uint32_t smallest_batch;	/* switches between looks, at full speed; 2 or more */
-};
-extern const struct pace_range pace_range;
-
 void pace_start(void);
 bool pace_wants_picture(void);
 uint32_t pace_wait(unsigned from, unsigned to, uint64_t switches);

@@ -12,6 +12,8 @@
 #include "screen.h"
 #include "text.h"
 #include "window.h"
+#include "ring0/panic.h"
+#include "ring0/tell.h"
 #include "ring0/x86.h"
 
 enum {
@@ -109,8 +111,26 @@ void report_start(char proc)
 }
 
 /* int3 or into.  In: the proc, which goes on, and its frame; how many there were. */
-void report_trap(char proc, const struct frame *frame, uint32_t vector, uint32_t count)
+void tell_trap(char proc, const struct frame *frame, uint32_t vector, uint32_t count)
 {
 	log_line("trap n=%d proc=%c vector=%2 name=%s cs:eip=%4:%8", (uint64_t)count,
 		 proc, vector, exception_name(vector), (uint32_t)frame->cs, frame->eip);
+}
+
+/* A line of the log for interrupts that came and did no harm. */
+void report_strays(void)
+{
+	static uint32_t logged_nmis, logged_spurious;
+
+	if (nmis == logged_nmis && spurious == logged_spurious)
+		return;
+	logged_nmis = nmis;
+	logged_spurious = spurious;
+	log_line("stray nmi=%d spurious=%d", (uint64_t)logged_nmis, (uint64_t)logged_spurious);
+}
+
+/* An exception is no part of a turn. */
+void tell_way_in(void)
+{
+	clocks_forget();
 }

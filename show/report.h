@@ -11,6 +11,6 @@ void report_end(char proc, unsigned place, const struct frame *frame,
 		const struct cause *cause, char next);
 void report_start(char proc);
 void report_none_left(void);
-void report_trap(char proc, const struct frame *frame, uint32_t vector, uint32_t count);
+void report_strays(void);
 
 #endif

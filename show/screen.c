@@ -39,11 +39,11 @@ void screen_box(unsigned row, unsigned rows, enum box_style style,
 		enum colour colour, const char *title)
 {
 	/* corners from upper left to lower right, horizontal, vertical */
-	static const char edges[][6] = {
-		[SINGLE] = "\xda\xbf\xc0\xd9\xc4\xb3",
-		[DOUBLE] = "\xc9\xbb\xc8\xbc\xcd\xba",
+	static const uint8_t edges[][6] = {
+		[SINGLE] = { 0xda, 0xbf, 0xc0, 0xd9, 0xc4, 0xb3 },
+		[DOUBLE] = { 0xc9, 0xbb, 0xc8, 0xbc, 0xcd, 0xba },
 	};
-	const uint8_t *edge = (const uint8_t *)edges[style];
+	const uint8_t *edge = edges[style];
 	unsigned last = row + rows - 1;
 
 	screen_fill(row, 1, COLUMNS - 2, colour | edge[4]);

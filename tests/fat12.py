@@ -5,11 +5,13 @@ Files go by the eleven bytes that stand in their directory entries.
 
 import struct
 
+from ringside.emulators import machines
+
 SECTOR = 512
-FATS = 1, 10                # first sectors of the FAT and of its copy
-ROOT, ENTRIES = 19, 224     # first sector, number of entries
-FILES = 33                  # the sector of cluster 2
-CLUSTERS = range(2, 2849)
+FATS = 2, 11                # first sectors of the FAT and of its copy
+ROOT, ENTRIES = 20, 224     # first sector, number of entries
+FILES = 34                  # the sector of cluster 2
+CLUSTERS = range(2, 2848)
 END = 0xfff
 LABEL, DIRECTORY, LONG_NAME, READ_ONLY, ARCHIVE = 0x08, 0x10, 0x0f, 0x01, 0x20
 NO_FILE = LABEL | DIRECTORY
@@ -20,7 +22,7 @@ _FIELDS = {"name": ("11s", 0), "attributes": ("B", 11), "cluster": ("H", 26), "s
 def checksum(content):
     """The field "sum" of a file's entry, see boot.S; 0 is not checked."""
     words = reversed(range(0, len(content), 2))
-    return int.from_bytes(b"".join(content[at:at + 2].ljust(2, b"\0") for at in words), "little") % 65521
+    return int.from_bytes(b"".join(content[at:at + 2].ljust(2, b"\0") for at in words), "little") % 65519
 
 
 class Floppy:
@@ -30,7 +32,7 @@ class Floppy:
         self.data = bytearray(image.read_bytes())
 
     def save(self, image):
-        image.write_bytes(self.data)
+        machines.write_image(image, self.data)
         return image
 
     # ---- the directory

@@ -7,11 +7,10 @@ import itertools
 import re
 import subprocess
 
-from ringside.attacks import attacks
+from ringside.attacks import differences, families, game, table
 from ringside.emulators import machines
-from ringside import programs
+from ringside.recorder import programs
 import pytest
-from ringside.attacks import siege
 
 EMULATORS = ("bochs", "qemu")
 P_PROC = programs.named("p_proc")
@@ -24,68 +23,69 @@ def named(program):
     return program.name
 
 
-def families(program):
-    return [attack for name in attacks.FAMILIES for attack in attacks.family(program, name)]
+def of_families(program):
+    return [attack for name in families.FAMILIES for attack in families.family(program, name)]
 
 
 def wrong(emulator, program, tried):
     """The first few that did not end as they must: each costs a new game, and maybe a long wait."""
-    found = ((attack.name, found) for attack, found in siege.besiege(emulator, program, tried) if found)
+    found = ((attack.name, found) for attack, found in game.try_all(emulator, program, tried) if found)
     return list(itertools.islice(found, 3))
 
 
 @pytest.mark.parametrize("emulator", EMULATORS)
 def test_each_attack_of_the_table_ends_as_it_must_and_touches_nothing_of_others(emulator):
-    assert wrong(emulator, P_PROC, attacks.table(P_PROC)) == []
+    assert wrong(emulator, P_PROC, differences.table(P_PROC)) == []
 
 
-@pytest.mark.parametrize("family", attacks.FAMILIES)
+@pytest.mark.parametrize("family", families.FAMILIES)
 @pytest.mark.parametrize("emulator", EMULATORS)
 def test_no_vector_and_no_selector_leads_anywhere_else(emulator, family):
-    assert wrong(emulator, P_PROC, attacks.family(P_PROC, family)) == []
+    assert wrong(emulator, P_PROC, families.family(P_PROC, family)) == []
 
 
-@pytest.mark.parametrize("model", siege.MODELS)
+@pytest.mark.parametrize("model", game.MODELS)
 def test_codes_at_random_end_proc_a_at_worst(model):
-    found = [(code.data[:64].hex(), wrong) for code, _, wrong in siege.at_random(P_PROC, "test", 200, model) if wrong]
+    found = [(code.data[:64].hex(), wrong) for code, _, wrong in game.at_random(P_PROC, "test", 200, model) if wrong]
     assert found == []
 
 
 @pytest.mark.parametrize("emulator", EMULATORS)
 @pytest.mark.parametrize("program", OTHERS, ids=named)
 def test_in_the_other_programs_each_attack_ends_as_it_must(program, emulator):
-    assert wrong(emulator, program, attacks.table(program)[::OF_THE_TABLE[emulator]] + families(program)[::ONE_OF]) == []
+    assert wrong(emulator, program, differences.table(program)[::OF_THE_TABLE[emulator]] + of_families(program)[::ONE_OF]) == []
 
 
 @pytest.mark.parametrize("program", OTHERS, ids=named)
 def test_codes_at_random_end_proc_a_at_worst_and_b_where_it_is_a_neighbour(program):
-    ends = [(end, wrong) for _, end, wrong in siege.at_random(program, "test", 60)]
+    ends = [(end, wrong) for _, end, wrong in game.at_random(program, "test", 60)]
     assert [wrong for _, wrong in ends if wrong] == []
-    together = sum(end == siege.BOTH for end, _ in ends)
+    together = sum(end == game.BOTH for end, _ in ends)
     assert together <= (10 if program.shared else 0)
 
 
 @pytest.mark.parametrize("program", [P_PROC, *OTHERS], ids=named)
 def test_there_are_more_than_a_hundred_attacks_each_with_a_name_of_its_own(program):
-    assert sum(not attack.left_out for attack in attacks.table(program)) > 180
-    tried = attacks.table(program) + families(program)
+    assert sum(not attack.left_out for attack in differences.table(program)) > 180
+    tried = differences.table(program) + of_families(program)
     assert len({attack.name for attack in tried}) == len(tried)
 
 
 @pytest.mark.parametrize("program", [P_PROC, *OTHERS], ids=named)
 def test_what_is_otherwise_has_a_reason(program):
     """In QEMU; and where a program means something else to come of it than P_PROC."""
-    same = {attack.name: attack for attack in attacks.TABLE}
-    for attack in attacks.table(program) + families(program):
-        differs = attack.name in same and attacks.different(program, same[attack.name]) != same[attack.name]
+    same = {attack.name: attack for attack in table.TABLE}
+    for attack in differences.table(program) + of_families(program):
+        differs = attack.name in same and differences.different(program, same[attack.name]) != same[attack.name]
         assert bool(attack.why) == (attack.harmful or attack.qemu is not None or differs), attack.name
         assert attack.qemu != attack.expected, attack.name
-    for pattern in attacks.DIFFERENT[program.name]:
+    for pattern in differences.DIFFERENT[program.name]:
         assert any(re.fullmatch(pattern, name) for name in same), pattern
 
 
 def test_make_attack_prints_a_line_for_each_and_ends_well():
-    run = subprocess.run([machines.ROOT / "scripts/ringside", "attack", "--program", "p_proc", "--random", "20", "read cr0", "mov to ds", "lods without"],
+    run = subprocess.run(machines.by_name([machines.ROOT / "scripts/ringside", "attack", "--program", "p_proc",
+                                           "--random", "20", "read cr0", "mov to ds", "lods without"]),
                          text=True, capture_output=True, timeout=60)
     assert run.returncode == 0, run.stdout + run.stderr
     lines = run.stdout.splitlines()

@@ -12,6 +12,8 @@ from ringside.costs import cost
 from ringside.emulators import machines
 import pytest
 from ringside.emulators.machines import ROOT
+from ringside.emulators import versions
+from trees import copy_products, copy_sources
 
 PAGE = (ROOT / "docs/costs.md").read_text()
 KIB = 1024
@@ -58,8 +60,18 @@ def test_a_row_has_a_number_wherever_there_can_be_one(row):
 
 
 def test_the_floors_are_as_long_as_their_names_say():
-    assert [(row[1], row[2]) for row in ROWS[:3]] == [("6", "6"), ("14", "14"), ("21", "21")]
-    assert [row[0].partition(":")[0] for row in ROWS[:3]] == ["6", "14", "21"]
+    floors = [row for row, design in zip(ROWS, cost.DESIGNS) if design.program == "floors"]
+    assert [(row[1], row[2]) for row in floors] == [("6", "6"), ("14", "14"), ("20", "20"), ("21", "21")]
+    assert [row[0].partition(":")[0] for row in floors] == ["6", "14", "20", "21"]
+
+
+def test_without_lldt_ret_and_the_count_p_proc_is_as_short_as_the_page_says():
+    """Taken from today's counts: lldt, then ret, then dec and jz; the last two are floors that have been counted."""
+    p_proc = int(promised(cost.P_PROC)["A to B"])
+    assert f"Without `lldt` it is {p_proc - 1}, " in PAGE and f"saves its `ret`: {p_proc - 2}, " in PAGE
+    floors = {gate: int(promised(design)["A to B"]) for design in cost.DESIGNS for gate in [design.gate]
+              if design.program == "floors"}
+    assert (floors["floor_c"], floors["floor_leaves"]) == (p_proc - 3, p_proc - 4)
 
 
 def test_the_parts_of_p_proc_add_up():
@@ -83,7 +95,8 @@ def test_another_count_is_a_difference_and_another_speed_is_none():
 def test_qemu_counts_the_same_instructions(design):
     counts = cost.counted(design, "QEMU")
     row = promised(design)
-    assert [str(len(counts.steps[who])) for who in "AB"] == [row["A to B"], row["B to A"]]
+    here = [len(counts.steps[who]) + versions.shorter(design.program) for who in "AB"]
+    assert list(map(str, here)) == [row["A to B"], row["B to A"]]
 
 
 def test_what_is_counted_begins_in_ring_3_and_ends_before_it():
@@ -156,7 +169,8 @@ def test_a_program_that_is_not_built_is_said_to_be_missing(bench, monkeypatch):
 def make_with(tree, line):
     """make's exit code and what it said, with one line more in switch.c."""
     if not tree.exists():
-        shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".git", "__pycache__", "pytest", "bench", "breakages"))
+        copy_sources(tree)
+        copy_products(tree / "build")
     (tree / "switch.c").write_text((ROOT / "switch.c").read_text() + line + "\n")
     run = subprocess.run(["make", "-s", "B=build"], cwd=tree, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return run.returncode, run.stdout
@@ -188,8 +202,8 @@ def test_a_boot_takes_as_few_instructions_and_calls_as_bench_says(bench, capsys)
     said = capsys.readouterr().out
     calls, with_8_kib, limit = (int(re.search(pattern, said)[1]) for pattern in (
         r"int 13h calls: (\d+) ", r"with 8 KiB: (\d+) ", r"at most (\d+)\)\n  the first drawing"))
-    assert calls <= 5
-    assert with_8_kib <= limit == 20000
+    assert calls <= 6
+    assert with_8_kib <= limit == 22000
 
 
 def test_the_program_for_comparison_has_its_frames_on_the_gates_page(bench, monkeypatch, tmp_path):

@@ -12,16 +12,19 @@ from ringside.emulators.machines import BUILD, FLOPPY, ROOT, Qemu
 NAME = b"P_PROC  COM"
 NAME_AT = 0x7de5
 ENTERED = 0x10100
-SECTOR = FLOPPY.read_bytes()[:512]
+SECTORS = FLOPPY.read_bytes()[:1024]
+SECTOR = SECTORS[:512]
 RUNS = "^boot prog=p_proc "
 
 
 def addresses(instructions):
     """Where in memory instructions of the boot sector stand."""
-    return [0x7c00 + match.start() for match in re.finditer(re.escape(instructions), SECTOR)]
+    return [0x7c00 + match.start() for match in re.finditer(re.escape(instructions), SECTORS)]
 
 
-BIOS_READ, BIOS_RESET = addresses(b"\xcd\x13")    # int $0x13
+BIOS_DISK, = addresses(b"\xcd\x13")              # int $0x13
+WAITS_FOR_A_KEY, = addresses(b"\xcd\x16")        # int $0x16
+RESET, READ, GEOMETRY, READ_BY_NUMBER = 0x00, 0x02, 0x08, 0x42
 FLAGS_PUSHED = addresses(b"\x9d\x9c")[0] + 2      # behind popf, pushf
 
 
@@ -147,6 +150,32 @@ def clusters_changed_round(floppy):
     floppy.data[at:at + 1024] = floppy.data[at + 512:at + 1024] + floppy.data[at:at + 512]
 
 
+def word(floppy, number):
+    """The offset of a word of the file, which lies in one piece."""
+    return floppy.place(floppy.chain(NAME)[0]) + 2 * number
+
+
+def words_changed_round(distance):
+    """Two words of the file that are so many apart, the first two that differ."""
+    def damage(floppy):
+        for number in range(2000):
+            one, other = word(floppy, number), word(floppy, number + distance)
+            if floppy.data[one:one + 2] != floppy.data[other:other + 2]:
+                floppy.data[one:one + 2], floppy.data[other:other + 2] = \
+                    floppy.data[other:other + 2], floppy.data[one:one + 2]
+                return
+        raise AssertionError("all words are alike")
+    return damage
+
+
+def zero_to(value):
+    """The file's first word of 0 becomes another."""
+    def damage(floppy):
+        at = next(at for at in range(word(floppy, 0), word(floppy, 4000), 2) if not any(floppy.data[at:at + 2]))
+        floppy.data[at:at + 2] = value.to_bytes(2, "little")
+    return damage
+
+
 def shorter_by_a_cluster(floppy):
     floppy.set(NAME, size=floppy.get(NAME, "size") - 512)
 
@@ -181,6 +210,10 @@ DAMAGED = {
     "a loop of all clusters": (link(-1, 2), "bad file"),
     "damaged by a bit": (another_bit, "bad file"),
     "in the wrong order": (clusters_changed_round, "bad file"),
+    "with two words changed round, 585 apart": (words_changed_round(585), "bad file"),
+    "with two words changed round, 1 apart": (words_changed_round(1), "bad file"),
+    "with fff1 in place of 0000": (zero_to(0xfff1), "bad file"),
+    "with ffff in place of 0000": (zero_to(0xffff), "bad file"),
     "of another sum": (entry(sum=1), "bad file"),
 }
 
@@ -201,44 +234,71 @@ def test_restarts_the_machine_at_a_key(floppy, image):
         assert machine.wait_exit() == 0         # QEMU's -no-reboot
 
 
+def test_the_sum_sees_any_two_words_that_have_changed_places():
+    places = [pow(65536, number, 65519) for number in range(0xf000 // 2)]
+    assert len(set(places)) == len(places)
+
+
+def test_what_the_sum_does_not_see_is_what_the_boot_sector_says(floppy, image):
+    zero_to(0xffef)(floppy)
+    with debuggers.DebuggedQemu(floppy.save(image)) as machine:
+        machine.run_to(ENTERED)
+
+
 # ---- reading
 
-@pytest.mark.parametrize("sector", [1, 19, 33], ids=["FAT", "directory", "file"])
-@pytest.mark.parametrize("errors", [2, 3])
-def test_reads_three_times(sector, errors, tmp_path):
+# The disk is looked for in four ways, three times each (the fourth would lead to a
+# partition, and there is none); the file in one.
+@pytest.mark.parametrize("sector, enough", [(1, 9), (2, 9), (20, 9), (34, 3)],
+                         ids=["second sector", "FAT", "directory", "file"])
+@pytest.mark.parametrize("less", [1, 0])
+def test_reads_three_times(sector, enough, less, tmp_path):
     # From a stick, because QEMU's floppy controller reads zeros where it cannot read.
     fault = f'[inject-error]\nevent = "read_aio"\nerrno = "5"\nsector = "{sector}"\nonce = "on"\n'
-    (tmp_path / "faults").write_text(fault * errors)
+    (tmp_path / "faults").write_text(fault * (enough - less))
     with Qemu(f"blkdebug:{tmp_path}/faults:{FLOPPY}", drive="usb") as machine:
-        if errors < 3:
+        if less:
             machine.wait_log(RUNS)
         else:
             assert_says(machine, "disk error [0-9A-F]{2}: file")
 
 
+def call(machine):
+    """The call of the BIOS that is next: (function, drive)."""
+    values = machine.values()
+    return values["eax"] >> 8 & 0xff, values["edx"] & 0xff
+
+
 @pytest.mark.parametrize("drive", ["floppy", "usb"])
-def test_calls_the_bios_five_times_at_most(drive):
-    with debuggers.Qemu(drive=drive) as machine:
-        calls = iter(lambda: machine.run_to(BIOS_READ, BIOS_RESET, ENTERED), ENTERED)
-        assert 0 < len(list(calls)) <= 5
-
-
-def test_resets_a_floppy_drive_before_it_tries_again():
-    after_read = BIOS_READ + 2
+def test_calls_the_bios_six_times_at_most(drive):
     calls = []
-    with debuggers.Qemu() as machine:
-        while calls.count(after_read) < 3:
-            calls.append(machine.run_to(after_read, BIOS_RESET))
-            if calls[-1] == after_read:     # sector not found
-                machine.set(eax=0x0400, eflags=machine.values()["eflags"] | 1)
-        machine.go()
+    with debuggers.DebuggedQemu(drive=drive) as machine:
+        while machine.run_to(BIOS_DISK, ENTERED) != ENTERED:
+            calls.append(call(machine))
+    number = 0x80 if drive == "usb" else 0
+    assert calls[0] == (GEOMETRY, number)
+    assert set(calls[1:]) == {(READ_BY_NUMBER if number else READ, number)} and len(calls) <= 6
+
+
+def test_resets_the_drive_before_it_tries_again_and_then_tries_other_ways():
+    calls = []
+    with debuggers.DebuggedQemu() as machine:
+        while machine.run_to(BIOS_DISK, WAITS_FOR_A_KEY) == BIOS_DISK:
+            calls.append(call(machine))
+            machine.run_to(BIOS_DISK + 2)
+            if calls[-1][0] in (READ, READ_BY_NUMBER):
+                status = 0x01 if calls[-1][1] else 0x04     # no such drive, sector not found
+                machine.set(eax=status << 8, eflags=machine.values()["eflags"] | 1)
         assert_says(machine, "disk error 04: file")
-    assert calls == [after_read, BIOS_RESET, after_read, BIOS_RESET, after_read]
+    floppy = [READ, RESET, READ, RESET, READ]
+    disk = [READ_BY_NUMBER, RESET, READ_BY_NUMBER, RESET, READ_BY_NUMBER]
+    assert calls == [(GEOMETRY, 0)] + [(function, 0) for function in floppy + floppy] + \
+        [(function, 0x80) for function in disk + disk]
 
 
 @pytest.mark.parametrize("flags", [0xf002, 0x0002], ids=["8086", "80286"])
 def test_refuses_a_cpu_like_the(flags):
-    with debuggers.Qemu() as machine:
+    with debuggers.DebuggedQemu() as machine:
         machine.run_to(FLAGS_PUSHED)
         machine.write(machine.values()["esp"] & 0xffff, flags.to_bytes(2, "little"))
         machine.go()
@@ -283,7 +343,7 @@ def test_a_key_held_from_the_start(key, floppy, image):
 
 def test_says_that_there_is_no_menu(floppy, image):
     floppy.set(MENU, name=b"MENU    OLD")
-    with debuggers.Qemu(floppy.save(image)) as machine:
+    with debuggers.DebuggedQemu(floppy.save(image)) as machine:
         machine.run_to(0x7c00)
         machine.write(FLAGS_AT, bytes([LEFT_SHIFT]))
         machine.go()
@@ -293,7 +353,7 @@ def test_says_that_there_is_no_menu(floppy, image):
 def test_a_default_name_of_eight_letters_gives_way_to_the_menu(floppy, image):
     floppy.set(MENU, name=b"MENU    OLD")
     floppy.data[NAME_AT - 0x7c00:NAME_AT - 0x7c00 + 11] = b"LONGNAMECOM"
-    with debuggers.Qemu(floppy.save(image)) as machine:
+    with debuggers.DebuggedQemu(floppy.save(image)) as machine:
         machine.run_to(0x7c00)
         machine.write(FLAGS_AT, bytes([LEFT_SHIFT]))
         machine.go()
@@ -343,7 +403,7 @@ def test_says_which_program_is_missing(floppy, image):
 # ---- scripts/mkfloppy
 
 def mkfloppy(*arguments):
-    return subprocess.run([ROOT / "scripts/mkfloppy", *arguments], capture_output=True, text=True)
+    return subprocess.run(["sh", ROOT / "scripts/mkfloppy", *arguments], capture_output=True, text=True)
 
 
 @pytest.fixture
@@ -356,7 +416,7 @@ def four_programs(tmp_path):
         dotted = name[:8].rstrip().decode() + ".COM"
         (tmp_path / dotted).write_bytes(content)
         lines.append(f"file {dotted} {dotted}")
-    (tmp_path / "boot.bin").write_bytes(SECTOR)
+    (tmp_path / "boot.bin").write_bytes(SECTORS)
     (tmp_path / "four.in").write_text("\n".join(lines))
     made = mkfloppy(tmp_path / "four.in", tmp_path / "four.img")
     assert made.returncode == 0, made.stderr
@@ -378,13 +438,13 @@ def test_every_file_has_its_sum(four_programs):
 def test_start_makes_a_copy_that_starts(program, name, four_programs, image):
     contents, original = four_programs
     before = original.read_bytes()
-    made = mkfloppy("--start", program, original, image)
+    made = mkfloppy("--program", program, original, image)
     assert made.returncode == 0, made.stderr
     assert original.read_bytes() == before
     copy = image.read_bytes()
     at = NAME_AT - 0x7c00
     assert copy == before[:at] + name + before[at + 11:]
-    with debuggers.Qemu(image) as machine:
+    with debuggers.DebuggedQemu(image) as machine:
         machine.run_to(ENTERED)
         assert machine.read(ENTERED, len(contents[name])) == contents[name]
 
@@ -393,6 +453,6 @@ def test_start_makes_a_copy_that_starts(program, name, four_programs, image):
     ("nothing", FLOPPY, "no NOTHING on "), ("readme.txt", FLOPPY, "expected a program like KSTACK"),
     ("*", FLOPPY, "expected a program like KSTACK"), ("p_proc", "nowhere.img", "no image nowhere.img")])
 def test_start_says_what_it_cannot(program, image, reason, tmp_path):
-    made = mkfloppy("--start", program, image, tmp_path / "copy.img")
+    made = mkfloppy("--program", program, image, tmp_path / "copy.img")
     assert made.returncode == 1 and reason in made.stderr
     assert not list(tmp_path.iterdir())

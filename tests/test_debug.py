@@ -35,7 +35,7 @@ def talk(tmp_path_factory):
 
     def talk(*commands):
         script.write_text(ASK + "".join(f"python ask({command!r})\n" for command in commands) + "echo @@end\n")
-        run = subprocess.run([DEBUG, "--commands", script], text=True, timeout=60, stdin=subprocess.DEVNULL,
+        run = subprocess.run(["sh", DEBUG, "--commands", script], text=True, timeout=60, stdin=subprocess.DEVNULL,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         _, *answers, end = re.split("^@@", run.stdout, flags=re.M)
         if not end.startswith("end"):
@@ -49,7 +49,7 @@ def to(place):
     return ["delete", f"at {place}", "continue", "delete"]
 
 
-FULL_SPEED = ["key f", *to("watched_switch if pace == FULL_SPEED")]
+FULL_SPEED = ["key f", *to("watched_switch if pace == program.full_speed")]
 
 
 def memory(name, count, offset=0):
@@ -116,7 +116,7 @@ def test_a_stop_shows_the_world_and_the_label(seen, label):
     ("enter_protected_mode", "cli", r"cli"),
     ("ckpt_frames", r"mov \$0x\w+,%eax", r"mov\t\$TSS, %eax"),
     ("ckpt_iret", "iret", "iret"),
-    ("switch_to_next", r"mov .*,%eax", "from->next"),
+    ("switch_to_next", r"mov .*,%eax", r"frame_proc\(saved\)->next"),
     ("proc_a_int", r"int \$0x30", r"int\t\$0x30"),
     ("proc_b_int", r"int \$0x30", r"int\t\$0x30"),
 ])
@@ -302,7 +302,7 @@ def test_code_is_decoded_as_the_processor_takes_it_before_and_after_the_switch(t
 def test_gdb_steps_over_calls_returns_from_them_and_knows_the_callers(talk):
     line = line_of("p_proc.S", "call\twatched_switch")
     answers = talk(*to("gate"), f"advance p_proc.S:{line}", "next",
-                   *to("switch_to_next"), "backtrace", "print from->name", "finish")
+                   *to("switch_to_next"), "backtrace", "print ((struct proc *)(saved + 1))->name", "finish")
     over, callers, name, back = answers[5], *answers[-3:]
     assert re.search(rf"^{line + 1}\t", over, re.M)
     assert re.findall(r"^#\d+ .*?(\w+) \(", callers, re.M) == ["switch_to_next", "watched_switch", "gate"]
@@ -386,7 +386,7 @@ def test_each_key_is_pressed_once(talk):
 
 def test_at_full_speed_crossing_and_screen_are_right_too(talk, tmp_path):
     raw = tmp_path / "video"
-    *answers, pace, _, screen = talk(*to("ckpt_iret"), *FULL_SPEED, *["crossing"] * 8, "print pace == FULL_SPEED",
+    *answers, pace, _, screen = talk(*to("ckpt_iret"), *FULL_SPEED, *["crossing"] * 8, "print pace == program.full_speed",
                                      f'monitor pmemsave 0xb8000 4000 "{raw}"', "screen")
     assert pace.endswith("= 1\n")
     found = crossings(*answers)
@@ -425,8 +425,8 @@ def test_a_variable_can_be_watched(talk):
 
 
 def test_what_would_make_qemu_abort_is_refused_and_bochs_recommended(talk):
-    refused = ["rwatch tss.esp0", "awatch tss.esp0", "awatch pace", "watch proc_a.frame.eip",
-               "watch -l ((struct proc *)&proc_b)->frame.ss", "watch *(char *)($sp - 4)",
+    refused = ["rwatch tss.esp0", "awatch tss.esp0", "awatch pace", "watch ((struct frame *)&proc_a_end)[-1].eip",
+               "watch -l ((struct frame *)&proc_b_end)[-1].ss", "watch *(char *)($sp - 4)",
                f"watch *(int *){BASE + SYMBOLS['proc_a']:#x}", "watch *(int *)&gdt",
                "watch *(int *)((char *)&tss + 104)", "watch *(int *)((char *)&ring0_stack_end - 4)"]
     *answers, alive = talk(*to("proc_a_int"), *refused, "crossing")
@@ -437,7 +437,7 @@ def test_what_would_make_qemu_abort_is_refused_and_bochs_recommended(talk):
 
 def test_a_watchpoint_that_is_set_in_another_way_does_not_get_to_qemu(talk):
     commands = []
-    for what, kind in (("tss.esp0", "READ"), ("proc_a.frame.eip", "WRITE"), ("tss", "ACCESS")):
+    for what, kind in (("tss.esp0", "READ"), ("((struct frame *)&proc_a_end)[-1].eip", "WRITE"), ("tss", "ACCESS")):
         commands += [f'python gdb.Breakpoint("{what}", gdb.BP_WATCHPOINT, gdb.WP_{kind})', "continue", "delete"]
     *answers, alive = talk(*to("proc_a_int"), *commands, "crossing")
     assert ["Could not insert" in answer for answer in answers[4:]] == [False, True, False] * 3
@@ -472,7 +472,7 @@ def test_when_the_machine_is_off_commands_say_so(talk):
 
 
 def complaint(*arguments, script=DEBUG, **environment):
-    run = subprocess.run([script, *arguments], text=True, timeout=30, stdin=subprocess.DEVNULL,
+    run = subprocess.run(["sh", script, *arguments], text=True, timeout=30, stdin=subprocess.DEVNULL,
                          capture_output=True, env={**os.environ, **environment})
     assert run.returncode
     return run.stderr
@@ -486,7 +486,7 @@ def test_wrong_arguments_are_refused():
 
 
 def test_help_is_there():
-    shown = subprocess.run([DEBUG, "--help"], text=True, capture_output=True, check=True).stdout
+    shown = subprocess.run(["sh", DEBUG, "--help"], text=True, capture_output=True, check=True).stdout
     assert shown.startswith("usage: scripts/debug")
 
 
@@ -529,7 +529,7 @@ def test_nothing_is_left_when_gdb_ends(tmp_path, end):
     mark = f"RINGPONG_TEST={tmp_path}"
     script = tmp_path / "commands"
     script.write_text("quit\n" if end == "quit" else "continue\n")
-    gdb = subprocess.Popen([DEBUG, "--commands", script], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+    gdb = subprocess.Popen(["sh", DEBUG, "--commands", script], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                            stderr=subprocess.DEVNULL, env={**os.environ, "RINGPONG_TEST": str(tmp_path)})
     try:
         if end == "kill":

@@ -166,7 +166,7 @@ def boots_or_complains(machine, floppy):
 @pytest.mark.parametrize("seed", range(240))
 def test_qemu_starts_the_program_or_says_what_is_wrong(seed, image):
     floppy = damaged(seed)
-    with debuggers.Qemu(floppy.save(image), drive="writable") as machine:
+    with debuggers.DebuggedQemu(floppy.save(image), drive="writable") as machine:
         boots_or_complains(machine, floppy)
         assert not any(drive["stats"]["wr_operations"] for drive in machine.qmp("query-blockstats"))
     assert image.read_bytes() == floppy.data
@@ -176,6 +176,6 @@ def test_qemu_starts_the_program_or_says_what_is_wrong(seed, image):
 def test_bochs_starts_the_program_or_says_what_is_wrong(seed, image):
     floppy = damaged(seed)
     options = [f"floppya: 1_44={floppy.save(image)}, status=inserted, write_protected=0"]
-    with debuggers.Bochs(image, options=options) as machine:
+    with debuggers.DebuggedBochs(image, options=options) as machine:
         boots_or_complains(machine, floppy)
     assert image.read_bytes() == floppy.data

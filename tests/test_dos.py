@@ -257,7 +257,7 @@ def test_q_leads_back_and_the_bios_is_alive(kind, program, dos, tmp_path):
 
 @pytest.mark.parametrize("program", [program for program in PROGRAMS if program != "kstack"])
 def test_q_leads_back_when_no_proc_is_left(program, dos, tmp_path):
-    with boot(debuggers.Qemu, dos, program, tmp_path) as machine:
+    with boot(debuggers.DebuggedQemu, dos, program, tmp_path) as machine:
         machine.run_to("pace_wait")
         for letter in "ab":
             machine.write(machine.linear(f"proc_{letter}_data"), (2).to_bytes(4, "little"))
@@ -292,7 +292,7 @@ def test_nothing_outside_its_64_kib_is_written(dos, tmp_path):
         memory = machine.memory(0, 0x9f000)
         return memory[:0x400] + memory[0x500:BASE] + memory[BASE + 0x10000:]
 
-    with boot(debuggers.Qemu, dos, "p_proc", tmp_path) as machine:
+    with boot(debuggers.DebuggedQemu, dos, "p_proc", tmp_path) as machine:
         before = outside(machine)
         machine.run_to("pace_wait")
         machine.press("1")      # a mistake, with its report
@@ -305,7 +305,7 @@ def test_nothing_outside_its_64_kib_is_written(dos, tmp_path):
 
 def test_a_key_that_waits_in_the_controller_does_not_block_it(dos, tmp_path):
     """The PIC would wait for the line to rise, which is up; nobody would ever hear a key again."""
-    with boot(debuggers.Qemu, dos, "p_proc", tmp_path) as machine:
+    with boot(debuggers.DebuggedQemu, dos, "p_proc", tmp_path) as machine:
         machine.press("q")
         machine.hmp("o /b 0x64 0xd2")
         machine.hmp("o /b 0x60 0x30")
@@ -321,7 +321,7 @@ def test_an_a20_that_was_shut_is_shut_again(kind, close, bios, dos, tmp_path):
     def a20():
         return "A20=1" in machine.hmp("info registers")
 
-    with boot(debuggers.Qemu, dos, "p_proc", tmp_path, machine=kind) as machine:
+    with boot(debuggers.DebuggedQemu, dos, "p_proc", tmp_path, machine=kind) as machine:
         for command in close:
             machine.hmp(command)
         if not bios:  # int 15h does nothing but return
@@ -339,7 +339,7 @@ def test_an_a20_that_was_shut_is_shut_again(kind, close, bios, dos, tmp_path):
 
 
 def test_an_a20_that_was_open_stays_so(dos, tmp_path):
-    with boot(debuggers.Qemu, dos, "p_proc", tmp_path) as machine:
+    with boot(debuggers.DebuggedQemu, dos, "p_proc", tmp_path) as machine:
         assert "A20=1" in machine.hmp("info registers")
         machine.press("q")
         machine.run_to(dos.back)
@@ -348,11 +348,11 @@ def test_an_a20_that_was_open_stays_so(dos, tmp_path):
 
 def test_less_memory_than_64_kib_is_refused(tmp_path):
     dos = Dos(tmp_path, memory_end=SEG + 0xfff)
-    with boot(debuggers.Qemu, dos, "p_proc", tmp_path) as machine:
+    with boot(debuggers.DebuggedQemu, dos, "p_proc", tmp_path) as machine:
         assert [re.sub("timer=....", "", line) for line in log_until_dos(machine)] == [ALIVE.replace("timer=0036", "")]
         assert "64 KiB of memory for itself" in "".join(machine.screen())
     dos = Dos(tmp_path, memory_end=SEG + 0x1000)
-    with boot(debuggers.Qemu, dos, "p_proc", tmp_path) as machine:
+    with boot(debuggers.DebuggedQemu, dos, "p_proc", tmp_path) as machine:
         machine.go()
         machine.wait_log("^boot prog=p_proc")
 
@@ -502,7 +502,7 @@ def test_at_a_dos_prompt_each_program_plays_and_q_goes_back_to_the_prompt(dosbox
 def test_keys_that_were_let_go_meanwhile_are_not_down_for_dos(dos, tmp_path):
     """Shift, Ctrl and Alt were held when the program began; nobody has told the BIOS of their end."""
     flags = {0x417: 0x0f, 0x418: 0x03, 0x496: 0x0f}
-    with boot(debuggers.Qemu, dos, "p_proc", tmp_path) as machine:
+    with boot(debuggers.DebuggedQemu, dos, "p_proc", tmp_path) as machine:
         for place, bits in flags.items():
             machine.write(place, bytes([machine.read(place, 1)[0] | bits]))
         machine.press("q")
@@ -511,7 +511,7 @@ def test_keys_that_were_let_go_meanwhile_are_not_down_for_dos(dos, tmp_path):
 
 
 def test_a_debuggers_breakpoints_are_as_they_were(dos, tmp_path):
-    with boot(debuggers.Bochs, dos, "p_proc", tmp_path) as machine:
+    with boot(debuggers.DebuggedBochs, dos, "p_proc", tmp_path) as machine:
         machine.press("q")
         machine.run_to(dos.back)
         assert re.search(r"DR7=0x0*400\b", machine.cmd("dreg"))

@@ -7,7 +7,7 @@ import re
 
 from ringside.emulators import machines
 import pytest
-from ringside.emulators.debuggers import (BASE, BOTH, GENERAL, NAMES, SEGMENTS, SYMBOLS, Bochs, Qemu, count, knowing,
+from ringside.emulators.debuggers import (BASE, BOTH, GENERAL, NAMES, SEGMENTS, SYMBOLS, DebuggedBochs, count, knowing,
                                           linear, patched)
 
 UD2 = b"\x0f\x0b"
@@ -110,7 +110,7 @@ def test_keys_1_to_6_make_proc_a_err_and_r_starts_it_anew(qemu):
 
 
 def test_the_alarm_goes_off_after_about_a_second(tmp_path):
-    with Bochs(with_code(tmp_path, a=LOOP)) as machine:
+    with DebuggedBochs(with_code(tmp_path, a=LOOP)) as machine:
         times = []
         for place in ("proc_a_code", "report_end"):
             machine.run_to(place)
@@ -169,7 +169,8 @@ def test_ring_0s_own_fault_is_told_with_all_registers_and_the_stack(emulator):
 
 
 @pytest.mark.parametrize("emulator, offset, value", [
-    (Bochs, SS0, TSS), (Bochs, SS0, 0), (Bochs, ESP0, 0x20000), (Bochs, ESP0, 8), (BOTH[0], SS0, TSS)],
+    (DebuggedBochs, SS0, TSS), (DebuggedBochs, SS0, 0), (DebuggedBochs, ESP0, 0x20000), (DebuggedBochs, ESP0, 8),
+    (BOTH[0], SS0, TSS)],
     ids=["bochs-ss0 no stack", "bochs-ss0 null", "bochs-esp0 beyond", "bochs-esp0 without room", "qemu-ss0 no stack"])
 def test_without_a_stack_for_ring_0_there_is_a_report_and_no_reboot(emulator, offset, value):
     """QEMU does not check where esp0 is, so there it is the ss0 only."""

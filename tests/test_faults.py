@@ -27,7 +27,7 @@ SAID = {
 
 
 def run(*command, timeout=60):
-    return subprocess.run([str(word) for word in command], cwd=ROOT, stdin=subprocess.DEVNULL,
+    return subprocess.run([str(word) for word in machines.by_name(command)], cwd=ROOT, stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=timeout)
 
 

@@ -339,7 +339,7 @@ def test_what_the_page_links_to_is_there(link):
 
 
 def test_the_bench_says_how_it_is_used():
-    asked = subprocess.run([ROOT / "scripts/ringside", "fncall", "--help"], capture_output=True, text=True)
+    asked = subprocess.run(["/usr/bin/python3", ROOT / "scripts/ringside", "fncall", "--help"], capture_output=True, text=True)
     assert (asked.returncode, asked.stderr) == (0, "") and "usage: scripts/ringside fncall\n" in asked.stdout
 
 

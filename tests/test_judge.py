@@ -6,8 +6,8 @@ from ringside.judge import judge
 from ringside.judge.cases import SWITCHES, Cases
 from ringside.judge import mutate
 import pytest
-from ringside.recorder import record, recording
-from ringside.emulators.machines import ROOT
+from ringside.recorder import recording
+from ringside.emulators.machines import ROOT, by_name
 
 EMULATORS = ("bochs", "qemu")
 WAY_IN = "int 0x30, ring 3 to 0"
@@ -16,9 +16,9 @@ SETS = {"crossings": ((), 150, 200), "switches": (SWITCHES, 65, 120)}  # at leas
 
 
 @pytest.fixture(scope="module", params=EMULATORS)
-def start(request):
+def start(request, recorded):
     """From the stub's first instruction to the fourth switch."""
-    return record.record(request.param, switches=4)
+    return recorded(request.param, switches=4)
 
 
 @pytest.fixture(scope="module", params=SETS)
@@ -83,7 +83,7 @@ def test_a_spoilt_recording_is_told_with_the_state_around(start, tmp_path):
     start["steps"][number]["changes"]["esp"] += 4
     recording.save(start, tmp_path / "spoilt.json")
     start["steps"][number]["changes"]["esp"] -= 4
-    run = subprocess.run([ROOT / "scripts/ringside", "judge", tmp_path / "spoilt.json"], text=True,
+    run = subprocess.run(by_name([ROOT / "scripts/ringside", "judge", tmp_path / "spoilt.json"]), text=True,
                          capture_output=True, timeout=60)
     assert run.returncode == 1
     assert f"step {number}, proc_a_int: int $0x30 ({WAY_IN})" in run.stdout
@@ -92,7 +92,7 @@ def test_a_spoilt_recording_is_told_with_the_state_around(start, tmp_path):
 
 def test_a_recording_that_is_cut_short_is_refused(tmp_path):
     (tmp_path / "short.json").write_text('{"format":"ringpong recording","version":3,')
-    run = subprocess.run([ROOT / "scripts/ringside", "judge", tmp_path / "short.json"], text=True,
+    run = subprocess.run(by_name([ROOT / "scripts/ringside", "judge", tmp_path / "short.json"]), text=True,
                          capture_output=True, timeout=60)
     assert run.returncode == 1
     assert "short.json:1: not a whole recording" in run.stderr

@@ -3,7 +3,9 @@
 import random
 
 import pytest
-from ringside.emulators.debuggers import BASE, COM, COM_START, GENERAL, SYMBOLS, Bochs, Qemu
+
+from ringside.emulators import machines
+from ringside.emulators.debuggers import BASE, COM, COM_START, GENERAL, SYMBOLS, DebuggedBochs, DebuggedQemu
 
 ENTRY = BASE + COM_START
 BOOT_SECTOR = 0x7c00
@@ -16,7 +18,7 @@ DF = 0x400
 @pytest.fixture
 def entry():
     """The program is loaded and its first instruction is next."""
-    with Qemu() as machine:
+    with DebuggedQemu() as machine:
         machine.run_to(ENTRY)
         yield machine
 
@@ -27,7 +29,7 @@ def plays_on(machine, base=BASE):
     machine.wait_log("n=131072 ")
     boot, *switches = machine.log()
     places = " ".join(f"{name}={SYMBOLS[name]:08x}" for name in ("gdt", "idt", "tss"))
-    assert boot == f"boot prog=p_proc base={base:08x} {places}"
+    assert boot == f"boot prog=p_proc base={base:08x} {places} version={machines.VERSION}"
     expected = [f"switch n=1 from=A to=B esp0={SYMBOLS['proc_b_end']:08x}"]
     expected += [f"switch n={1 << k} from=B to=A esp0={SYMBOLS['proc_a_end']:08x}" for k in range(1, 18)]
     assert switches[:18] == expected
@@ -88,7 +90,7 @@ def test_a_breakpoint_that_a_debugger_has_left_armed_stops_no_one():
     arm = b"\x66\xb8" + at_the_gate + b"\x0f\x23\xc0"                               # mov $gate, %eax; mov %eax, %dr0
     arm += b"\x66\xb8" + (0x402).to_bytes(4, "little") + b"\x0f\x23\xf8"             # mov $0x402, %eax; mov %eax, %dr7
     arm += b"\xe9" + (COM_START - place - len(arm) - 3 & 0xffff).to_bytes(2, "little")  # jmp start
-    with Bochs() as machine:
+    with DebuggedBochs() as machine:
         machine.run_to(ENTRY)
         machine.write(BASE + place, arm)
         machine.set(eip=place)
@@ -138,7 +140,7 @@ CLOSE_BY_KEYBOARD = ["o /b 0x64 0xd1", "o /b 0x60 0xdd"]
     pytest.param("isapc", CLOSE_BY_KEYBOARD, False, True, id="where there is no port 92"),
 ])
 def test_a_closed_a20_is_opened(machine, close, bios, keyboard):
-    with Qemu(machine=machine) as guest:
+    with DebuggedQemu(machine=machine) as guest:
         guest.run_to(BOOT_SECTOR)
         for command in close:
             guest.hmp(command)

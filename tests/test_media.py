@@ -3,20 +3,23 @@
 import os
 import pathlib
 import re
+import struct
 import subprocess
 import tempfile
 
+from ringside.emulators import debuggers
 from ringside.emulators import machines
 import pytest
 from ringside.emulators.machines import FLOPPY, ROOT
 
 IMAGE = FLOPPY.read_bytes()
 MKISO, USB = ROOT / "scripts/mkiso", ROOT / "scripts/usb"
+MBR = machines.BUILD / "mbr.bin"
 DESCRIPTION = ROOT / "floppy.img.in"
 
 
 def run(*command, answer="", **env):
-    return subprocess.run([str(word) for word in command], cwd=ROOT, env={**os.environ, **env}, input=answer,
+    return subprocess.run([str(word) for word in machines.by_name(command)], cwd=ROOT, env={**os.environ, **env}, input=answer,
                           capture_output=True, text=True, timeout=60)
 
 
@@ -25,21 +28,22 @@ def run(*command, answer="", **env):
 @pytest.fixture(scope="module")
 def cd(tmp_path_factory):
     path = tmp_path_factory.mktemp("cd") / "ringpong.iso"
-    made = run(MKISO, DESCRIPTION, FLOPPY, path)
+    assert run("make", "-s", "build/mbr.bin", MAKEFLAGS="", MAKELEVEL="").returncode == 0
+    made = run(MKISO, DESCRIPTION, FLOPPY, MBR, path)
     assert (made.returncode, made.stdout, made.stderr) == (0, "", "")
     return path
 
 
 def test_the_cd_is_the_same_wherever_and_whenever_and_whoever_makes_it(cd):
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-    if run(*nobody, "test", "-x", MKISO).returncode:    # who is not root is another than root
+    if run(*nobody, "test", "-r", MKISO).returncode:    # who is not root is another than root
         nobody = []
     with tempfile.TemporaryDirectory(prefix="rp-") as folder:
         os.chmod(folder, 0o777)
         image, other = pathlib.Path(folder) / "floppy.img", pathlib.Path(folder) / "other.iso"
         image.write_bytes(IMAGE)
         os.utime(image, (0, 0))
-        made = run(*nobody, "sh", "-c", 'umask 077; exec "$0" "$@"', MKISO, DESCRIPTION, image, other,
+        made = run(*nobody, "sh", "-c", 'umask 077; exec sh "$0" "$@"', MKISO, DESCRIPTION, image, MBR, other,
                    TZ="Pacific/Chatham", LC_ALL="tr_TR.UTF-8", SOURCE_DATE_EPOCH="1", HOME=folder)
         assert made.returncode == 0, made.stderr
         assert other.read_bytes() == cd.read_bytes()
@@ -56,8 +60,10 @@ def test_the_cd_holds_the_floppy_and_says_when_it_was_made(cd):
 def test_what_is_no_floppy_makes_no_cd(tmp_path):
     image, cd = tmp_path / "floppy.img", tmp_path / "cd.iso"
     image.write_bytes(IMAGE[:-1])
-    made = run(MKISO, DESCRIPTION, image, cd)
+    made = run(MKISO, DESCRIPTION, image, MBR, cd)
     assert made.returncode == 1 and "is no floppy of 1440 KiB" in made.stderr
+    made = run(MKISO, DESCRIPTION, FLOPPY, FLOPPY, cd)
+    assert made.returncode == 1 and "is no code of 446 bytes or less: it is built by: make" in made.stderr
     assert not cd.exists()
 
 
@@ -76,6 +82,57 @@ def test_bochs_boots_the_cd(cd, tmp_path):
              f"ata0-master: type=cdrom, path={cd}, status=inserted", "boot: cdrom"]
     log = machines.bochs(["c"], image=empty, magic=False, options=drive, until="switch n=16 ").log
     assert log[0].startswith("boot prog=p_proc base=00010000 ")
+
+
+# ---- the CD's image on a stick
+
+def test_the_cds_image_has_the_floppy_as_its_partition(cd):
+    content = cd.read_bytes()
+    active, kind, start, count = struct.unpack_from("<B3xB3xII", content, 446)
+    assert (active, kind) == (0x80, 0x01)
+    assert content[start * 512:(start + count) * 512] == IMAGE
+    assert content[462:510] == bytes(48) and content[510:512] == b"\x55\xaa"
+    for at, sector in (446, start), (450, start + count - 1):
+        assert tuple(content[at + 1:at + 4]) == (sector // 63, sector % 63 + 1, 0)
+
+
+@pytest.mark.parametrize("machine, drive", [("pc", "disk"), ("isapc", "disk"), ("pc", "usb"), ("q35", "usb")])
+def test_the_cds_image_boots_as_a_stick(cd, machine, drive):
+    with machines.Qemu(cd, machine=machine, drive=drive) as pc:
+        pc.wait_log("switch n=1 ")
+
+
+def test_from_the_cds_image_the_menu_starts_the_others(cd):
+    """What the menu starts is found in the partition, though nothing has been told by an MBR then."""
+    with debuggers.DebuggedQemu(cd, drive="usb") as machine:
+        machine.run_to(0x7c00)
+        machine.run_to(0x7c00)                  # by the MBR
+        machine.write(0x417, b"\x01")           # Shift
+        machine.run_to(0x10100)
+        machine.set(cs=0, eip=0x7c00, esi=0)    # as MENU does it
+        machine.write(0x417, b"\0")
+        machine.write(0x7de5, b"KSTACK  COM")
+        machine.go()
+        machine.wait_log("^boot prog=kstack ")
+
+
+def test_bochs_boots_the_cds_image_as_a_disk(cd, tmp_path):
+    disk = tmp_path / "disk.img"
+    disk.write_bytes(cd.read_bytes().ljust(20 * 16 * 63 * 512, b"\0"))
+    drive = ["ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14",
+             f"ata0-master: type=disk, path={disk}, mode=flat, cylinders=20, heads=16, spt=63", "boot: disk"]
+    log = machines.bochs(["c"], image=FLOPPY, magic=False, options=drive, until="switch n=16 ").log
+    assert log[0].startswith("boot prog=p_proc base=00010000 ")
+
+
+def test_a_stick_that_cannot_be_read_is_told(tmp_path):
+    stick = tmp_path / "stick.img"
+    entry = struct.pack("<B3sB3sII", 0x80, b"", 1, b"", 1 << 30, 2880)
+    stick.write_bytes(MBR.read_bytes().ljust(446, b"\0") + entry.ljust(64, b"\0") + b"\x55\xaa" + bytes(1 << 20))
+    with machines.Qemu(stick, drive="usb") as pc:
+        pc.wait_screen("(?m)^stick error, press a key *$")
+        pc.key("\n")
+        pc.wait_exit()
 
 
 # ---- the stick
@@ -182,7 +239,7 @@ def test_nothing_but_its_name_is_a_yes(host, answer):
 
 def test_a_stick_that_is_mounted_while_it_asks_is_left_alone(host):
     before = host.stick.read_bytes()
-    with subprocess.Popen([USB, "/dev/sdx"], cwd=ROOT, env={**os.environ, "UNDER": str(host.folder)}, text=True,
+    with subprocess.Popen(["sh", USB, "/dev/sdx"], cwd=ROOT, env={**os.environ, "UNDER": str(host.folder)}, text=True,
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as asking:
         while "type its name" not in asking.stdout.readline():
             pass
@@ -198,6 +255,13 @@ def test_it_says_what_will_be_lost_and_writes_the_image_and_no_more(host):
     assert written.returncode == 0, written.stderr
     assert "/dev/sdx: 2 MiB  Acme Stick 3000\nEverything on it will be lost." in written.stdout
     assert host.stick.read_bytes() == IMAGE + before[len(IMAGE):]
+    with machines.Qemu(host.stick, drive="usb") as pc:
+        pc.wait_log("switch n=1 ")
+
+
+def test_the_cds_image_can_be_written_instead(host, cd):
+    assert host.usb("--image", cd, "/dev/sdx").returncode == 0
+    assert host.stick.read_bytes().startswith(cd.read_bytes())
     with machines.Qemu(host.stick, drive="usb") as pc:
         pc.wait_log("switch n=1 ")
 

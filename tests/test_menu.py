@@ -4,7 +4,7 @@ import subprocess
 
 from ringside.emulators import machines
 import pytest
-from ringside.emulators.debuggers import BASE, BOTH, NAMES, Qemu
+from ringside.emulators.debuggers import BASE, BOTH, NAMES, DebuggedQemu
 from fat12 import DIRECTORY, LABEL, LONG_NAME, Floppy
 from ringside.emulators.machines import BUILD
 
@@ -206,7 +206,7 @@ def test_what_is_chosen_runs(boot, floppy, hello, program, pattern):
 def test_it_works_at_any_segment(floppy, tmp_path):
     segment = 0x5abc
     base = segment << 4
-    with Qemu(floppy.save(tmp_path / "floppy.img")) as machine:
+    with DebuggedQemu(floppy.save(tmp_path / "floppy.img")) as machine:
         machine.symbols = {**NAMED, "halt": 0}
         machine.run_to(ENTRY)
         machine.write(ENTRY, b"\xf4" * len(COM))
@@ -219,7 +219,7 @@ def test_it_works_at_any_segment(floppy, tmp_path):
 
 
 def test_memory_and_registers_may_hold_anything(floppy, tmp_path):
-    with Qemu(floppy.save(tmp_path / "floppy.img")) as machine:
+    with DebuggedQemu(floppy.save(tmp_path / "floppy.img")) as machine:
         machine.symbols = {**NAMED, "halt": 0}
         machine.run_to(ENTRY)
         start = ENTRY + len(COM)
@@ -232,14 +232,19 @@ def test_memory_and_registers_may_hold_anything(floppy, tmp_path):
 
 
 def test_without_a_boot_sector_it_says_what_to_do(floppy, tmp_path):
-    with Qemu(floppy.save(tmp_path / "floppy.img")) as machine:
+    with DebuggedQemu(floppy.save(tmp_path / "floppy.img")) as machine:
         machine.symbols = {**NAMED, "halt": 0}
         machine.run_to(ENTRY)
-        machine.write(BOOT_SECTOR + 3, b"MSDOS5.0")
+        machine.write(BOOT_SECTOR, b"\xeb\x3c\x90MSDOS5.0".ljust(512, b"\0"))
         machine.go()
         machine.wait_screen("not booted from one of Ringpong's")
         machine.key("\n")
         machine.wait_exit()  # a key starts the machine anew, and here that is the end
+
+
+def test_windows_may_have_written_its_own_name_into_the_boot_sector(boot, floppy):
+    floppy.data[3:11] = b"\x29\xb5\x14\x5e\x0fIHC"
+    assert listed(boot(floppy)) == shown(floppy)
 
 
 def test_real_keys_choose_too(floppy, tmp_path):

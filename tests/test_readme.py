@@ -1,6 +1,7 @@
 """What the README says is what a run shows."""
 
 import re
+import subprocess
 
 import pytest
 
@@ -21,6 +22,21 @@ def test_the_log_begins_as_the_readme_says(qemu):
     assert [shape(line) for line in qemu.log()[:4]] == [shape(line) for line in shown]
 
 
+def test_the_version_is_that_of_the_newest_changes():
+    newest = re.search(r"^## (\S+)$", (machines.ROOT / "CHANGES.md").read_text(), re.M)[1]
+    said = subprocess.run(["/usr/bin/python3", machines.ROOT / "scripts/ringside", "--version"], capture_output=True, text=True)
+    assert said.stdout == f"ringpong {newest}\n" and newest == machines.VERSION
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "CHANGES.md"])
+def test_what_other_pages_of_the_root_link_to_is_there(page):
+    text = (machines.ROOT / page).read_text()
+    for link in set(re.findall(r"\]\(([^)]+)\)", text)):
+        assert (machines.ROOT / link).exists(), link
+    makefile = (machines.ROOT / "Makefile").read_text()
+    assert set(re.findall(r"`make ([a-z][a-z-]*)`", text)) <= set(re.findall(r"^#: make ([a-z-]+)", makefile, re.M))
+
+
 def test_the_readme_lists_every_checkpoint_and_no_other():
     listed = re.findall(r"^\| `(ckpt_\w+)`", README, re.M)
     assert sorted(listed) == sorted(name for name in machines.symbols() if name.startswith("ckpt_"))
@@ -28,7 +44,11 @@ def test_the_readme_lists_every_checkpoint_and_no_other():
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)]+)\)", README))))
 def test_what_the_readme_links_to_is_there(link):
-    assert (machines.ROOT / link).exists()
+    path, _, heading = link.partition("#")
+    assert (machines.ROOT / path).exists()
+    if heading:
+        titles = re.findall(r"^#+ (.*)$", (machines.ROOT / path).read_text(), re.M)
+        assert heading in [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
 
 
 def test_every_make_target_in_the_readme_is_one_that_make_help_lists():

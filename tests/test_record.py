@@ -5,11 +5,11 @@ import subprocess
 
 import pytest
 from ringside.recorder import recording
-from ringside.emulators.machines import ROOT
+from ringside.emulators.machines import ROOT, by_name
 
 
 def record(*options):
-    return subprocess.run([ROOT / "scripts/ringside", "record", *map(str, options)], text=True, capture_output=True,
+    return subprocess.run(by_name([ROOT / "scripts/ringside", "record", *map(str, options)]), text=True, capture_output=True,
                           stdin=subprocess.DEVNULL, timeout=60)
 
 

@@ -241,7 +241,7 @@ def test_the_windows_are_up_to_date_wherever_full_speed_is_held(fast):
 
 
 def test_the_panel_shows_every_word_of_a_frame_in_its_place():
-    with debuggers.Qemu() as machine:
+    with debuggers.DebuggedQemu() as machine:
         for letter in "ab":
             machine.run_to(f"proc_{letter}_int")
             machine.set(**{name: 0x11111111 * n for n, name in enumerate(GENERAL, 1)})
@@ -253,7 +253,7 @@ def test_the_panel_shows_every_word_of_a_frame_in_its_place():
 
 
 def test_the_arrow_is_where_esp0_points_even_if_that_is_wrong():
-    with debuggers.Qemu() as machine:
+    with debuggers.DebuggedQemu() as machine:
         machine.run_to("panel_switch")
         esp0 = machine.word("tss", 4)
         for letter in "ab":
@@ -269,7 +269,7 @@ def test_the_arrow_is_where_esp0_points_even_if_that_is_wrong():
 
 def test_a_count_beyond_32_bits_is_shown_in_full():
     counts = {"a": (1 << 32) - 1, "b": (1 << 64) - 2}
-    with debuggers.Qemu() as machine:
+    with debuggers.DebuggedQemu() as machine:
         machine.run_to("proc_b_int")  # ring 0 has asked both to draw
         for letter in "ab":
             machine.run_to(f"proc_{letter}_int")
@@ -290,7 +290,7 @@ def test_the_log_and_the_title_count_the_same_switches(slow):
 
 def test_the_pace_doubles_by_itself_up_to_full_speed():
     paces = []
-    with debuggers.Qemu() as machine:
+    with debuggers.DebuggedQemu() as machine:
         for _ in range(17):
             machine.run_to("screen_pace")
             machine.run_to("gate")
@@ -301,7 +301,7 @@ def test_the_pace_doubles_by_itself_up_to_full_speed():
 
 def test_the_ball_flies_from_the_one_window_to_the_other():
     flights = []
-    with debuggers.Qemu() as machine:
+    with debuggers.DebuggedQemu() as machine:
         for _ in range(2):
             machine.run_to("gate")
             rows = []

@@ -6,7 +6,7 @@ import struct
 from ringside.emulators import machines
 import pytest
 from ringside.emulators.debuggers import (BASE, BOTH, COM, COM_START, FRAME_BYTES, GENERAL, NAMES, PUSHED_BY_INT,
-                       SYMBOLS, Qemu, count, linear)
+                                          SYMBOLS, DebuggedQemu, count, linear)
 
 A_CODE, A_DATA, A_SCREEN, B_CODE, B_DATA, B_SCREEN = 0x07, 0x0f, 0x17, 0x1f, 0x27, 0x2f
 A_LDT, B_LDT = 0x30, 0x38
@@ -205,7 +205,7 @@ def test_the_log_says_where_all_is_and_names_the_switches_1_2_4_8(machine):
     machine.wait_log(f"n={MILLION} ")
     boot, *switches = machine.log()
     places = " ".join(f"{name}={SYMBOLS[name]:08x}" for name in ("gdt", "idt", "tss"))
-    assert boot == f"boot prog=p_proc base={BASE:08x} {places}"
+    assert boot == f"boot prog=p_proc base={BASE:08x} {places} version={machines.VERSION}"
     expected = ["switch n=1 from=A to=B esp0=%08x" % frame_end("b")]
     expected += [f"switch n={1 << k} from=B to=A esp0=%08x" % frame_end("a") for k in range(1, 21)]
     assert switches[:21] == expected
@@ -273,7 +273,7 @@ def test_at_full_speed_the_gate_has_no_breakpoint(machine):
 # ---- NMI
 
 def test_an_nmi_at_any_instruction_of_the_way_is_counted_and_does_no_harm():
-    with Qemu() as machine:
+    with DebuggedQemu() as machine:
         machine.run_to("proc_a_int")
         machine.run_to("proc_b_int")
         machine.write(linear("switches_left"), (1000).to_bytes(4, "little"))  # nobody looks,

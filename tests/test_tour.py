@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 
+from ringside.emulators import registers
 from ringside.emulators import machines
 from ringside.emulators.machines import BASE, BUILD, ROOT
 
@@ -17,7 +18,7 @@ from ringside.pages import docs, tour
 from ringside.recorder import recording
 
 STOPS = ["ckpt_frames", "ckpt_tss", "ckpt_iret", "ckpt_int", "ckpt_switched"]
-WORDS = [name.replace("pusha_esp", "(esp)") for name in recording.FRAME_WORDS]
+WORDS = [name.replace("pusha_esp", "(esp)") for name in registers.FRAME_WORDS]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 BLOCK = re.compile(r"<!-- run: .*?<!-- end -->", re.S)
 ROW = re.compile(r"([0-9a-f]{8}) ([│║]) ([0-9a-f]{8}) [│║] (\S+)(?: *◀─ (\S.*?))?(?=  |$)", re.M)
@@ -25,7 +26,7 @@ TOP = re.compile(r"([0-9a-f]{8}) ┌──────────┐ ◀─ (\S
 
 
 def run(*command, env=None, timeout=60):
-    return subprocess.run([str(word) for word in command], cwd=ROOT, env={**os.environ, **(env or {})},
+    return subprocess.run([str(word) for word in machines.by_name(command)], cwd=ROOT, env={**os.environ, **(env or {})},
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
 
 
@@ -188,10 +189,10 @@ def test_what_changed_since_the_last_stop(recorded, shown):
                            ("ckpt_switched", at["ckpt_int"][0], at["ckpt_switched"][0])):
         listed = re.findall(r"^ +(\S.*?) {2,}(\S.*?) +─▶  (.*)$", section(shown[stop], "changed since"), re.M)
         names = [name for name, *_ in listed]
-        assert {name: (int(was, 16), int(now, 16)) for name, was, now in listed if name in recording.NUMBERS} \
-            == {name: (old[name], new[name]) for name in recording.NUMBERS if old[name] != new[name]}
-        assert {name for name in names if name in recording.SELECTORS} \
-            == {name for name in recording.SELECTORS if old[name]["selector"] != new[name]["selector"]}
+        assert {name: (int(was, 16), int(now, 16)) for name, was, now in listed if name in registers.NUMBERS} \
+            == {name: (old[name], new[name]) for name in registers.NUMBERS if old[name] != new[name]}
+        assert {name for name in names if name in registers.SELECTORS} \
+            == {name for name in registers.SELECTORS if old[name]["selector"] != new[name]["selector"]}
         for letter in "AB":
             assert [name for name in names if name.startswith(f"{letter}'s frame")] == [
                 f"{letter}'s frame: {name}"
@@ -291,7 +292,8 @@ def test_colour_is_for_terminals_and_says_nothing_of_its_own(recorded, recording
     plain = run("scripts/ringside", "tour", "--recording", path).stdout
     ours, theirs = pty.openpty()
     env = {key: value for key, value in os.environ.items() if key != "NO_COLOR"}
-    tour = subprocess.Popen([ROOT / "scripts/ringside", "tour", "--recording", path], stdin=subprocess.DEVNULL, stdout=theirs,
+    tour = subprocess.Popen(machines.by_name([ROOT / "scripts/ringside", "tour", "--recording", path]),
+                            stdin=subprocess.DEVNULL, stdout=theirs,
                             env={**env, "NO_COLOR": "1"} if no_color else env)
     os.close(theirs)
     seen = b""
@@ -336,7 +338,7 @@ def test_a_stop_that_does_not_exist():
 
 
 def test_it_ends_in_peace_when_the_reader_has_seen_enough(recorded, recordings):
-    tour = run("sh", "-c", 'scripts/ringside tour --recording "$0" | head -1', recordings(recorded))
+    tour = run("sh", "-c", '/usr/bin/python3 scripts/ringside tour --recording "$0" | head -1', recordings(recorded))
     assert not tour.stderr
 
 

@@ -11,7 +11,7 @@ import subprocess
 
 from ringside.emulators import machines
 import pytest
-from ringside.emulators.debuggers import BASE, BOTH, NAMES, Bochs, Qemu, patched
+from ringside.emulators.debuggers import BASE, BOTH, NAMES, DebuggedBochs, DebuggedQemu, patched
 from ringside.emulators.machines import BUILD, ROOT
 
 ELF, COM = BUILD / "userctx.elf", BUILD / "userctx.com"
@@ -25,6 +25,7 @@ HEADROOM_BYTES = 80
 FRAME_BYTES = 4 * (CONTEXT.index("ss") + 1)
 DATA_SELECTORS = "ds", "es", "fs", "gs"
 SELECTORS = "cs", "ss", *DATA_SELECTORS
+ENTRY = BASE + 0x100
 CALL, ALARM = 0x100, 0x20
 CALLERS = [name for name in GENERAL if name != "esp"]  # run keeps more than C asks for
 
@@ -93,7 +94,7 @@ class Userctx:
 
     def run_to(self, *places):
         # QEMU's clock, as it is set here, leaps to the next alarm whenever the debugger stops.
-        if isinstance(self.machine, Qemu):
+        if isinstance(self.machine, DebuggedQemu):
             self.hmp("o /b 0x21 0xff")
         return self.machine.run_to(*places)
 
@@ -115,6 +116,7 @@ def start(request, tmp_path):
             assert len(data) <= NAMED[f"proc_{letter}_code_bytes"]
         floppy = patched(tmp_path / "floppy.img", changes or {}, "userctx")
         running.append(request.param(floppy))
+        running[-1].run_to(ENTRY)   # before its interrupts are masked: the BIOS needs the floppy's
         return Userctx(running[-1])
     start.emulator = request.param
     yield start
@@ -299,8 +301,8 @@ TRAPS = {
 
 
 @pytest.mark.parametrize("source, trap_num, error_code, eip", TRAPS.values(), ids=TRAPS)
-def test_a_trap_is_a_return_from_run_with_its_number_and_code(start, assemble, source, trap_num,
-                                                            error_code, eip):
+def test_a_trap_is_a_return_from_run_with_its_number_and_code(
+        start, assemble, source, trap_num, error_code, eip):
     pc = start(a=assemble(source))
     pc.run()
     pc.write_context("a", trap_num=0xdead, error_code=0xdead)
@@ -323,7 +325,7 @@ LIMITS = {
 
 @pytest.mark.parametrize("source", LIMITS.values(), ids=LIMITS)
 def test_a_user_cannot_leave_its_segments(start, assemble, source):
-    if start.emulator is Qemu:
+    if start.emulator is DebuggedQemu:
         pytest.xfail("QEMU's TCG checks no limits and no types")
     pc = start(a=assemble(source))
     pc.run()
@@ -375,7 +377,7 @@ REFUSED = {  # what the CPU refuses in ring 0: error code
 
 @pytest.mark.parametrize("bad, error_code", REFUSED.values(), ids=REFUSED)
 def test_what_the_cpu_refuses_in_run_is_a_trap_of_the_user(start, bad, error_code):
-    if start.emulator is Qemu and "eip" in bad:
+    if start.emulator is DebuggedQemu and "eip" in bad:
         pytest.xfail("QEMU's TCG checks no limits")
     values = random.Random(13)
     pc = start()
@@ -470,7 +472,7 @@ def test_a_context_is_not_refused_for_what_a_user_may_have(start, good):
 
 
 def test_the_screen_says_what_was_refused_and_a_new_start_mends_it(tmp_path):
-    with Qemu(machines.floppy_that_starts("userctx", tmp_path / "floppy.img")) as machine:
+    with DebuggedQemu(machines.floppy_that_starts("userctx", tmp_path / "floppy.img")) as machine:
         pc = Userctx(machine)
         check(pc, eflags=ALWAYS | IF | 0x3000)
         assert pc.run() == "b"
@@ -543,7 +545,7 @@ def test_what_ring_0_cannot_mend_is_a_panic(trap_in_ring_0):
 
 
 def test_without_a_stack_ring_0_panics_in_a_task_of_its_own(start):
-    if start.emulator is Qemu:
+    if start.emulator is DebuggedQemu:
         pytest.xfail("QEMU's TCG checks no limits")
     pc = start()
     pc.run()
@@ -611,7 +613,7 @@ def test_the_log_is_as_every_programs(start):
     pc.wait_log("n=65536 ")
     boot, *switches = pc.log()
     places = " ".join(f"{name}={NAMED[name]:08x}" for name in ("gdt", "idt", "tss"))
-    assert boot == f"boot prog=userctx base={BASE:08x} {places}"
+    assert boot == f"boot prog=userctx base={BASE:08x} {places} version={machines.VERSION}"
     shape = [re.sub(r"esp0=\w{8}$", "", line) for line in switches[:17]]
     assert shape == ["switch n=1 from=A to=B "] + [f"switch n={1 << k} from=B to=A " for k in range(1, 17)]
     ends = {letter: f"esp0={pc.place_of(letter) + FRAME_BYTES - BASE:08x}" for letter in "ab"}
@@ -658,7 +660,7 @@ def test_keys_and_screen_are_p_procs(tmp_path):
 @pytest.mark.parametrize("segment", [0x0812, 0x5abc], ids=hex)
 def test_it_works_at_any_segment(tmp_path, segment):
     base, com = segment << 4, COM.read_bytes()
-    with Qemu(machines.floppy_that_starts("userctx", tmp_path / "floppy.img")) as machine:
+    with DebuggedQemu(machines.floppy_that_starts("userctx", tmp_path / "floppy.img")) as machine:
         machine.symbols = NAMED
         machine.run_to(BASE + 0x100)
         machine.write(BASE + 0x100, b"\xf4" * len(com))
@@ -685,7 +687,7 @@ def test_every_magic_breakpoint_has_its_name_and_stands_in_the_page():
 
 @pytest.mark.parametrize("letter, other", ["ab", "ba"])
 def test_a_switch_costs_what_the_page_says(tmp_path, letter, other):
-    with Bochs(machines.floppy_that_starts("userctx", tmp_path / "floppy.img")) as machine:
+    with DebuggedBochs(machines.floppy_that_starts("userctx", tmp_path / "floppy.img")) as machine:
         machine.symbols = NAMED
         machine.send("c")
         machine.wait_log("n=4096 ")
@@ -713,6 +715,7 @@ def test_sizes_are_what_the_page_says():
 
 def test_the_page_lists_every_error_of_a_context():
     said = set(re.findall(r"^\| `(.+?)` \|", PAGE.split("## What is refused")[1].split("\n## ")[0], re.M))
-    shape = {re.sub(r"^(cs|ss|ds|es|fs|gs): ", "cs: ", re.sub(r"(RPL|IOPL) \d", r"\1 0", re.sub(r"\b[0-9a-f]{4} is", "0013 is", error)))
+    shape = {re.sub(r"^(cs|ss|ds|es|fs|gs): ", "cs: ",
+                    re.sub(r"(RPL|IOPL) \d", r"\1 0", re.sub(r"\b[0-9a-f]{4} is", "0013 is", error)))
              for _, error in ERRORS.values()}
     assert {re.sub(r"^(cs|ss|ds|es|fs|gs): ", "cs: ", re.sub(r"(RPL|IOPL) \d", r"\1 0", error)) for error in said} == shape

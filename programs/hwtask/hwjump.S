@@ -9,6 +9,7 @@
  *	ring 0's task	only for looks, and for a proc that plays alone
  */
 #include "ring0/tables.h"
+#include "show/program.h"
 #include "task.h"
 
 /* At the gate's first instruction: the five words, and above them, behind esp0, the far
@@ -149,10 +150,8 @@ looker:					# the task that has sent us to look
 next_task:				# where ring 0's task jumps
 	.long	0, 0
 
-	.section .rodata
-	.global	program_name, waiting_is_busy
-program_name:
-	.asciz	"hwjump"
+	program	hwjump, " ring 0, int 0x30 "
+	.global	waiting_is_busy
 waiting_is_busy:
 	.byte	0
 

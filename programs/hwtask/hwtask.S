@@ -14,6 +14,7 @@
  * hwjump.S is the same without a gate: from task to task by a far jump.
  */
 #include "ring0/tables.h"
+#include "show/program.h"
 #include "task.h"
 
 
@@ -87,14 +88,14 @@ gate:
 
 /* All switches that one sees come this way; Bochs stops while each of them is seen. */
 gate_with_stop:
-	cmpw	$gate_with_stop, idt_gate
-	jne	2f
+	cmpb	$0, stops
+	je	2f
 	xchg	%bx, %bx
 ckpt_int:				# the backlink says who has called: info tss
 2:	mov	tss, %eax
 	call	watched_switch		# watch.c: switch_to_next, for all to see
-	cmpw	$gate_with_stop, idt_gate
-	jne	1b
+	cmpb	$0, stops
+	je	1b
 	xchg	%bx, %bx
 ckpt_switched:				# the backlink says who is next
 	jmp	1b
@@ -121,6 +122,21 @@ leave_task:
 	jmp	ring0_begins
 
 
+/*
+ * door_stops - a task gate leads past no breakpoint, so ring 0's task asks by itself
+ *
+ *	void door_stops(bool stop)
+ *
+ * From:	look.c.
+ * In:		al.
+ */
+	.text
+	.global	door_stops
+door_stops:
+	mov	%al, stops
+	ret
+
+
 /* ---- the IDT ----------------------------------------------------------- */
 
 	.data
@@ -129,7 +145,7 @@ leave_task:
 idt:
 	fault_gates
 idt_gate:
-	.word	gate_with_stop, TSS	# the CPU ignores the first word (look.c does not)
+	.word	0, TSS			# a task gate has no offset
 	.word	(ACCESS_PRESENT | ACCESS_DPL(3) | ACCESS_TASK_GATE) << 8, 0
 idt_end:
 idtr:
@@ -137,10 +153,14 @@ idtr:
 	.word	idt_end - idt - 1
 	.long	idt
 
-	.section .rodata
-	.global	program_name, waiting_is_busy
-program_name:
-	.asciz	"hwtask"
+	.global	switches_left
+switches_left:				# until the next look
+	.long	1
+stops:					# whether Bochs is to stop at each switch
+	.byte	1
+
+	program	hwtask, " ring 0, int 0x30 "
+	.global	waiting_is_busy
 waiting_is_busy:
 	.byte	ACCESS_BUSY
 

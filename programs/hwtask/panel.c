@@ -6,6 +6,8 @@
  * errors.
  */
 #include "task.h"
+#include "ring0/tables.h"
+#include "show/program.h"
 #include "show/screen.h"
 #include "show/text.h"
 #include "show/window.h"
@@ -73,7 +75,7 @@ void panel_task(const struct task *task)
 /* In: the tasks, the one that runs first. */
 void panel_start(const struct task *first)
 {
-	screen_box(RING0_ROW, RING0_ROWS, SINGLE, RING0, " ring 0, int 0x30 ");
+	screen_box(RING0_ROW, RING0_ROWS, SINGLE, RING0, program.ring0_title);
 	panel_task(first);
 	panel_task(first->next);
 	screen_put(TSS_ROW, HALF_LEFT, LABEL, "ring 0's TSS   next by");

@@ -41,7 +41,7 @@ struct task {
 	} jump;
 	struct tss tss;
 	struct task *next;		/* whose turn it is after this one */
-	volatile uint32_t *ask;		/* in its data: what ring 0 wants (ask.h) */
+	uint32_t *ask;			/* in its data: what ring 0 wants (ask.h) */
 	const struct tss *first;	/* what it starts with */
 	uint16_t selector;		/* of its TSS */
 	char name;
@@ -57,7 +57,6 @@ _Static_assert(sizeof(struct task) == FRAME_BYTES + JUMP_BYTES + TSS_BYTES + 20,
 extern const uint8_t waiting_is_busy;	/* ACCESS_BUSY, or 0: what a proc's TSS is, */
 					/* while it waits for its turn */
 extern struct task proc_a, proc_b;
-extern struct tss tss;			/* ring 0's own task */
 _Noreturn void leave_task(void);
 
 /* tasks.c */

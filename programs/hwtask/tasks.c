@@ -6,18 +6,17 @@
  */
 #include "task.h"
 #include "ring0/cause.h"
+#include "ring0/tables.h"
 #include "show/look.h"
 #include "show/pace.h"
 #include "show/report.h"
 #include "ring0/watchdog.h"
 
-extern uint8_t gdt[];
-
 static struct task *ended;	/* the last one first */
 
 static struct descriptor *row_of(uint32_t selector)
 {
-	return (struct descriptor *)(gdt + selector);
+	return &gdt[selector / DESCRIPTOR_BYTES];
 }
 
 /* In: the selector of a proc's TSS; any but A's is taken for B's. */

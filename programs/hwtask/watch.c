@@ -4,24 +4,18 @@
  * All functions: ring 0's task, ring0_stack, interrupts off.  gs: RING0_SCREEN.
  */
 #include "task.h"
+#include "ring0/tables.h"
 #include "show/look.h"
 #include "show/pace.h"
 #include "show/text.h"
-
-/* In: a proc that is asked for its count, unless it is asked for something else. */
-static void ask_count(const struct task *task)
-{
-	if (*task->ask == ASK_NOTHING)
-		*task->ask = ASK_COUNT;
-}
 
 /* From: start, once, before the first switch. */
 void watch_start(void)
 {
 	look_start();
 	panel_start(&proc_a);
-	ask_count(&proc_a);
-	ask_count(&proc_b);
+	ask_count(proc_a.ask);
+	ask_count(proc_b.ask);
 }
 
 /*
@@ -42,7 +36,7 @@ void watched_switch(uint32_t selector)
 
 	if (pace_wants_picture())
 		panel_switch(switches, from, to);
-	ask_count(from);
-	ask_count(to);
+	ask_count(from->ask);
+	ask_count(to->ask);
 	look_end(from->place, to->place);
 }

@@ -22,6 +22,7 @@
 #include "ring0/frame.h"
 #include "ring3/ask.h"
 #include "ring0/tables.h"
+#include "show/program.h"
 #include "thread.h"
 #include "thread_segments.h"
 
@@ -126,10 +127,7 @@ io_bitmap:
 	.balign	4
 	double_fault_task
 
-	.section .rodata
-	.global	program_name
-program_name:
-	.asciz	"kstack"
+	program	kstack, " ring 0, int 0x30: a kernel stack for each thread "
 
 
 /* ---- the gate ---------------------------------------------------------- */

@@ -17,16 +17,12 @@
  * All functions: ring 0, interrupts off, the kernel stack of the thread that runs,
  * unless it says otherwise.
  */
-#include "show/look.h"
+#include "ring0/door.h"
+#include "ring0/enter.h"
 #include "ring0/panic.h"
+#include "ring0/tables.h"
 #include "thread.h"
 #include "thread_segments.h"
-#include "ring0/x86.h"
-
-extern struct descriptor gdt[];			/* kstack.S */
-extern struct tss tss;
-extern uint8_t io_bitmap[PORTS / 8];		/* the TSS's: a bit for each port, 1: closed */
-extern uint32_t program_base;			/* enter.S */
 
 static struct thread *previous;
 

@@ -10,11 +10,7 @@
 #include "thread_segments.h"
 #include "show/window.h"
 #include "show/words.h"
-#include "ring0/x86.h"
-
-extern struct descriptor gdt[];		/* kstack.S */
-extern struct tss tss;
-extern uint8_t io_bitmap[];
+#include "ring0/tables.h"
 
 /* In a half's third column, below the words by push. */
 enum {

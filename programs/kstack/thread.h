@@ -115,6 +115,7 @@ const char *tls_error(const struct thread *thread);
 
 /* kstack.S */
 extern struct thread *current;		/* 0 before there is one */
+extern uint8_t io_bitmap[PORTS / 8];	/* the TSS's: a bit for each port, 1: closed */
 struct thread *switch_stacks(struct thread *from, struct thread *to);
 _Noreturn void enter_stack(struct thread *from, struct thread *to);
 void first_schedule(void);

@@ -7,6 +7,7 @@
 #define THREAD_SEGMENTS_H
 
 #include "ring0/segments.h"
+#include "show/layout.h"
 
 #define TLS_BYTES	16
 #define USER_BYTES	256		/* a thread's: two TLS, and a stack down from the end */

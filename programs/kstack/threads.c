@@ -8,6 +8,7 @@
 #include "show/look.h"
 #include "show/pace.h"
 #include "ring3/ask.h"
+#include "show/program.h"
 #include "show/report.h"
 #include "show/screen.h"
 #include "show/text.h"
@@ -39,15 +40,10 @@ struct thread thread_b = {
 	.next_segment = RING0_DATA, .name = 'B', .place = 1, .arguments = { B_SCREEN, false },
 };
 
-static void ask(const struct thread *thread, uint32_t what)
+/* The word where ring 0 asks a thread (ask.h). */
+static uint32_t *ask_of(const struct thread *thread)
 {
-	thread->tls[0][ASKED / sizeof what] = what;
-}
-
-static void ask_count(const struct thread *thread)
-{
-	if (thread->tls[0][ASKED / sizeof(uint32_t)] == ASK_NOTHING)
-		ask(thread, ASK_COUNT);
+	return &thread->tls[0][ASKED / sizeof(uint32_t)];
 }
 
 /*
@@ -94,7 +90,7 @@ static void thread_start(struct thread *thread)
 		return;
 	}
 	thread_prepare(thread);
-	ask(thread, ASK_COUNT);
+	*ask_of(thread) = ASK_COUNT;
 	stacks_start(thread);
 	join(thread);
 }
@@ -108,7 +104,7 @@ struct thread *threads_start(void)
 {
 	look_start();
 	screen_box(RING0_ROW, RING0_ROWS, SINGLE, RING0,
-		   " ring 0, int 0x30: a kernel stack for each thread ");
+		   program.ring0_title);
 	screen_put(KEYS_ROW, 2, KEYS,
 	    "space hold  + - pace  f full speed  1-6 A's mistakes  7 B's  r restart  q quit");
 	thread_start(&thread_a);
@@ -171,8 +167,8 @@ void look(struct thread *from, struct thread *to)
 
 	if (pace_wants_picture())
 		stacks_show(switches, from, to);
-	ask_count(from);
-	ask_count(to);
+	ask_count(ask_of(from));
+	ask_count(ask_of(to));
 	look_end(from->place, to->place);
 }
 
@@ -200,5 +196,5 @@ void proc_ask_mistake(unsigned number)
 	if (!thread->playing)
 		procs_restart();
 	if (thread->playing)
-		ask(thread, ASK_MISTAKE + number);
+		*ask_of(thread) = ASK_MISTAKE + number;
 }

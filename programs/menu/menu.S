@@ -11,8 +11,8 @@
 
 /* What boot.S promises in its header, all in segment 0. */
 #define BOOT_SECTOR		0x7c00
-#define BOOT_OEM		(BOOT_SECTOR + 3)	/* "RINGPONG" */
-#define ROOT			0xe400			/* ends where the segment does */
+#define BOOT_MARK		(BOOT_NAME + NAME_BYTES)	/* ", press a key" */
+#define ROOT			0xa400
 #define ROOT_ENTRIES		224
 
 /* A directory entry. */
@@ -84,9 +84,9 @@ start:
 	mov	%ax, %fs
 
 	mov	%ax, %es
-	mov	$oem, %si
-	mov	$BOOT_OEM, %di
-	mov	$oem_end - oem, %cx
+	mov	$mark, %si		# not by "RINGPONG" at its third byte: Windows writes
+	mov	$BOOT_MARK, %di		# something else over that
+	mov	$mark_end - mark, %cx
 	repe cmpsb
 	push	%ds
 	pop	%es
@@ -218,7 +218,8 @@ find_programs:
 4:	mov	%si, (%bx)
 	add	$2, %bx
 2:	add	$ENTRY_BYTES, %si
-	jnz	1b			# the directory ends where segment 0 does
+	cmp	$ROOT + ROOT_ENTRIES * ENTRY_BYTES, %si
+	jb	1b
 3:	sub	$programs, %bx
 	shr	$1, %bx
 	mov	%bx, count
@@ -470,9 +471,9 @@ log:
 2:	ret
 
 	.section .rodata
-oem:
-	.ascii	"RINGPONG"
-oem_end:
+mark:
+	.asciz	", press a key"
+mark_end:
 no_boot_sector:
 	.ascii	"\r\nMENU starts what is on the floppy that the machine was booted from, and it was\r\n"
 	.asciz	"not booted from one of Ringpong's. Start the other programs by their names.\r\n"

@@ -9,16 +9,9 @@
  * All functions: ring 0, any stack, interrupts off.
  */
 #include "ring0/machine.h"
-#include "show/pace.h"
 #include "ring0/watchdog.h"
 
 enum { TICKS_PER_SECOND = 100 };
-
-/* Each tick is a switch, and more than 100 a second there are not.  The way back from a
-   look is a little longer than that of other ticks, and goes at the expense of the turn
-   behind it: three turns between looks, or three and four by turns (pace.c), let that be
-   A's and B's alike. */
-const struct pace_range pace_range = { 6, "each tick: 100 switches a second", 3 };
 
 /* From: start, look.c, and fault.c when a proc has ended: before the next one runs. */
 void watchdog_start(void)

@@ -5,11 +5,10 @@
  * errors.
  */
 #include "contexts.h"
+#include "show/program.h"
 #include "show/text.h"
 #include "show/window.h"
-#include "ring0/x86.h"
-
-extern struct tss tss;		/* main.c */
+#include "ring0/tables.h"
 
 /* The rows and columns of a context in its half of the panel. */
 enum {
@@ -100,7 +99,7 @@ static void draw_context(const struct player *player, const char *what)
 
 void contexts_start(void)
 {
-	screen_box(RING0_ROW, RING0_ROWS, SINGLE, RING0, " ring 0, run(&context) ");
+	screen_box(RING0_ROW, RING0_ROWS, SINGLE, RING0, program.ring0_title);
 	screen_put(TSS_ROW, HALF_LEFT, LABEL, "TSS  ss0:esp0");
 	screen_put(TSS_ROW, HALF_LEFT + 30, FAINT,
 		   "where a trap pushes: the end of a context");

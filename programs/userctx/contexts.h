@@ -24,8 +24,12 @@ struct player {
 	bool ended;
 	uint16_t ldt;			/* selector of what it may name */
 	uint32_t code_bytes;
-	volatile uint32_t *data;	/* its own; first: what ring 0 asks (ask.h) */
+	uint32_t *data;			/* its own; first: what ring 0 asks (ask.h) */
 };
+
+/* userctx.S */
+extern uint32_t proc_a_data[], proc_b_data[];
+extern const char proc_a_code_bytes[], proc_b_code_bytes[];	/* no places: numbers */
 
 const char *user_context_error(const struct user_context *context, const struct user_memory *memory);
 

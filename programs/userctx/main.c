@@ -16,7 +16,11 @@
 #include "contexts.h"
 #include "show/look.h"
 #include "show/pace.h"
+#include "ring0/door.h"
+#include "ring0/enter.h"
 #include "ring0/panic.h"
+#include "ring0/tables.h"
+#include "show/program.h"
 #include "ring3/ask.h"
 #include "show/report.h"
 #include "show/screen.h"
@@ -24,13 +28,10 @@
 #include "user_segments.h"
 #include "ring0/watchdog.h"
 #include "show/window.h"
-#include "ring0/x86.h"
 
-extern volatile uint32_t proc_a_data[], proc_b_data[];		/* userctx.S */
-extern char proc_a_code_bytes[], proc_b_code_bytes[];		/* no places: numbers */
-extern uint32_t program_base;					/* ring0/enter.S */
-
-const char program_name[] = "userctx";
+const struct program program = {
+	"userctx", " ring 0, run(&context) ", NO_GATE, FULL_SPEED, "full speed", BATCH_SMALLEST,
+};
 
 /* esp0 is run's business.  The I/O bitmap begins beyond the limit, so every port is
    closed. */
@@ -96,12 +97,6 @@ static inline void load_ldt(const struct player *player)
 	__asm__ volatile("lldt %0" : : "m"(player->ldt));
 }
 
-static void ask_count(struct player *player)
-{
-	if (player->data[0] == ASK_NOTHING)
-		player->data[0] = ASK_COUNT;
-}
-
 /* A switch for all to see (show/look.c says when).  In: the player, and the other one;
    gs: anything. */
 static __attribute__((noinline)) void look(struct player *from, struct player *other)
@@ -114,8 +109,8 @@ static __attribute__((noinline)) void look(struct player *from, struct player *o
 
 	if (pace_wants_picture())
 		contexts_switch(switches, from, to);
-	ask_count(from);
-	ask_count(to);
+	ask_count(from->data);
+	ask_count(to->data);
 	look_end(from->place, to->place);
 }
 

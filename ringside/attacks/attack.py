@@ -1,141 +1,126 @@
-"""Attacks the programs from ring 3 in every way we know, and in some that nobody does.
+"""What an attack is, and what is expected of it.
 
-usage: scripts/ringside attack [--program NAME] [--random COUNT] [--seed SEED] [WORD ...]
+An attack is assembly for proc A, which starts there as a proc of P_PROC starts: with only its
+own segments in the segment registers, an empty stack, and zero everywhere else. The rest of its
+code segment is ud2. So an attack that the CPU allows, or that has no effect, "goes on" to #UD
+right behind its last instruction. What it can find out by itself it finds out before that, and
+it executes hlt to say that something was wrong.
 
-Of each program on the floppy, or of one: proc A tries each attack of ringside/attacks/attacks.py, in
-Bochs and in QEMU, on the floppy that ships; only those with one of the WORDs in their
-names, if there are any. Then, in Bochs, it executes COUNT codes made up at random from SEED
-(1): 10000 in P_PROC, 2000 in each other program. A line says what Intel's manual has to
-come of an attack, and whether it did:
+In a bent attack A only yields, and a debugger changes words of its frame, or of the tables,
+while B runs.
 
-    yes     it came, with that vector, error code and eip, proc B went on, nothing else
-            was touched, and the report on the screen said so
-    as said QEMU does something else, and the line says why
-    -       not run there, for a reason
-    NO      what has happened instead stands below
-
-The attacks are the same for all programs. Where a program means something else to come of
-one, the line says why, too. Ends with 1 if there is a NO.
+Expected is what Intel's manual says, and what Bochs does; where QEMU does something else, the
+attack says what, and why. (Where code ends: 8. Where the exception is: 9, by default at the
+last instruction. Where the code segment begins: 7.) Numbers that are not the same in every
+program are written as its names for them: "A_DATA", "CODE_BYTES + 8".
 """
 
-import argparse
-import collections
-import sys
-import time
+import dataclasses
+from typing import NamedTuple
 
-from ringside.attacks import attacks
-from ringside import programs
-from ringside.attacks import siege
-
-EMULATORS = ("bochs", "qemu")
-FIRST, AT_RANDOM, AT_RANDOM_IN_OTHERS = "p_proc", 10000, 2000
+from ringside.recorder import programs
 
 
-def verdict(emulator, attack, found):
-    if found is None:
-        return "-"
-    if found:
-        return "NO"
-    return "as said" if emulator == "qemu" and attack.qemu else "yes"
+class Named(NamedTuple):
+    """An exception or interrupt, in the log and on the screen."""
+    name: str
+    title: str
 
 
-def print_line(name, expected, verdicts, why=""):
-    print(f"{name:48} {expected:26} {verdicts[0]:7} {verdicts[1]:7} {why}".rstrip(), flush=True)
+EXCEPTIONS = {
+    0: Named("#DE", "divide error"),
+    1: Named("#DB", "debug exception"),
+    3: Named("#BP", "breakpoint"),
+    4: Named("#OF", "overflow"),
+    5: Named("#BR", "bound range exceeded"),
+    6: Named("#UD", "invalid opcode"),
+    7: Named("#NM", "device not available"),
+    10: Named("#TS", "invalid TSS"),
+    11: Named("#NP", "segment not present"),
+    12: Named("#SS", "stack fault"),
+    13: Named("#GP", "general protection"),
+    0x20: Named("IRQ0", "the alarm"),
+}
+TS, NP, SS, GP_VECTOR = 10, 11, 12, 13
+HERE, END, BEGIN = "here", "end", "begin"
 
 
-def table(program, tried):
-    """One line for each; returns how often there was which verdict: {(emulator, verdict): count}."""
-    counts = collections.Counter()
-    for results in zip(*(siege.besiege(emulator, program, tried) for emulator in EMULATORS)):
-        attack = results[0][0]
-        verdicts = [verdict(emulator, attack, found) for emulator, (_, found) in zip(EMULATORS, results)]
-        expected = "" if attack.left_out else str(attack.expected)
-        print_line(attack.name, expected, verdicts, attack.why)
-        for emulator, (_, found), word in zip(EMULATORS, results, verdicts):
-            counts[emulator, word] += 1
-            for what in found or ():
-                print(f"    {emulator}: {what}")
-    return counts
+@dataclasses.dataclass(frozen=True)
+class Expected:
+    """How A ends. at: its eip: a number, HERE, END, BEGIN, None for anywhere."""
+    vector: int | None      # None: it does not, but plays on
+    error: object = 0
+    at: object = HERE
+    restoring: bool = False
+    traps: tuple = ()       # vectors that it gets past before
+    stray: str = ""         # what ring 0 has counted besides: "nmi", "spurious"
+
+    def __str__(self):
+        name = EXCEPTIONS[self.vector].name if self.vector is not None else "plays on"
+        text = f"{name}({self.error:04x})" if self.vector in (TS, NP, SS, GP_VECTOR) else name
+        if (self.vector, self.at) == (6, END):
+            text = "goes on"
+        return ("".join(f"trap {vector:02x}, " for vector in self.traps) + (self.stray and self.stray + ", ")
+                + text + (", restore" if self.restoring else ""))
 
 
-def families(program, words):
-    """One line for each family."""
-    counts = collections.Counter()
-    for name in attacks.FAMILIES:
-        members = [attack for attack in attacks.family(program, name) if chosen(words, name) or chosen(words, attack.name)]
-        if not members:
-            continue
-        verdicts, wrong = [], []
-        for emulator in EMULATORS:
-            results = list(siege.besiege(emulator, program, members))
-            right = sum(found == [] for _, found in results)
-            verdicts.append("yes" if right == len(members) else "NO")
-            counts[emulator, "yes"] += right
-            counts[emulator, "NO"] += len(members) - right
-            wrong += [f"    {emulator}: {attack.name}: {what}" for attack, found in results for what in found]
-        print_line(name, f"{len(members)} attacks", verdicts)
-        print("".join(line + "\n" for line in wrong), end="")
-    return counts
+class Bytes(NamedTuple):
+    """Some of the bytes at a name, or in the descriptor of a segment, of the program."""
+    name: str
+    offset: int
+    size: int
 
 
-def at_random(program, count, seed):
-    """A line for each model of a CPU; returns how many codes did what none may do."""
-    wrong = 0
-    for part, model in enumerate(siege.MODELS if count else ()):
-        number = count // 2 if part else count - count // 2
-        ends = collections.Counter()
-        for code, end, found in siege.at_random(program, f"{seed}.{part}", number, model):
-            ends[end] += 1
-            if found:
-                wrong += 1
-                print(f"NO: {code.data[:64].hex()}...")
-                print("".join(f"    {what}\n" for what in found), end="", flush=True)
-        told = ", ".join(f"{name} {times}" for name, times in ends.most_common())
-        print(f"{number} codes at random, Bochs' {model}: {told}", flush=True)
-    return wrong
+# Those bytes, or a word of A's frame by its name; and the value they get, a number or names of the program.
+Changes = dict[Bytes | str, int | str]
 
 
-def chosen(words, name):
-    return not words or any(word in name for word in words)
+@dataclasses.dataclass(frozen=True)
+class Attack:
+    name: str
+    code: str
+    expected: Expected
+    qemu: Expected | None = None    # what QEMU does instead
+    why: str = ""
+    made: Changes = dataclasses.field(default_factory=dict)     # what is changed before
+    bent: Changes = dataclasses.field(default_factory=dict)     # while B runs
+    harmful: bool = False           # not to be run in QEMU, where it would break the guest: `why` says how
+    left_out: str = ""              # not to be run at all: the reason
+
+    def on(self, emulator):
+        """What is expected of it in an emulator."""
+        return self.qemu if emulator == "qemu" and self.qemu else self.expected
 
 
-def main(arguments):
-    parser = argparse.ArgumentParser(usage=__doc__.split("usage: ")[1].splitlines()[0], add_help=False)
-    parser.add_argument("-h", "--help", action="store_true")
-    parser.add_argument("--program")
-    parser.add_argument("--random", type=int)
-    parser.add_argument("--seed", default="1")
-    parser.add_argument("words", nargs="*")
-    options = parser.parse_args(arguments)
-    if options.help:
-        print(__doc__)
-        return 0
-    names = [options.program] if options.program else programs.on_the_floppy()
-    results = [attacked(programs.named(name), options) for name in names]
-    if results.count(None) == len(results):
-        print(f"attack: nothing has {' or '.join(options.words)} in its name; all names: scripts/ringside attack --random 0",
-              file=sys.stderr)
-        return 2
-    return 1 if any(results) else 0
+def gp(error=0, **more):
+    return Expected(GP_VECTOR, error, **more)
 
 
-def attacked(program, options):
-    """All that is tried in a program; returns how much was not as it must be, None if there was nothing."""
-    started = time.monotonic()
-    number = options.random
-    if number is None:
-        number = 0 if options.words else AT_RANDOM if program.name == FIRST else AT_RANDOM_IN_OTHERS
-    print_line(f"{program.name}: proc A tries", "expected", EMULATORS)
-    tried = [attack for attack in attacks.table(program) if chosen(options.words, attack.name)]
-    counts = table(program, tried)
-    counts += families(program, options.words)
-    if not counts and not number:
-        return None
-    wrong = at_random(program, number, options.seed)
-    for emulator in EMULATORS:
-        parts = ", ".join(f"{word} {counts[emulator, word]}" for word in ("yes", "as said", "-", "NO")
-                          if counts[emulator, word])
-        print(f"{program.name}, {emulator}: {parts or 'nothing'}")
-    print(f"{program.name}, at random: {number}, of which {wrong} did what none may do; "
-          f"{time.monotonic() - started:.0f} s")
-    return wrong + sum(counts[emulator, "NO"] for emulator in EMULATORS)
+def refused(vector, error, at=HERE):
+    """What the CPU does not give back to A."""
+    return Expected(vector, error, at, restoring=True)
+
+
+def means(program, vector, error):
+    """An error code in words (Intel, volume 3, section 6.13)."""
+    if vector not in (TS, NP, SS, GP_VECTOR):
+        return ""
+    selector = error & 0xfffc
+    if error & 2:
+        text = f"IDT 0x{selector >> 3:02x}"
+    elif selector:
+        symbols = program.symbols
+        names = {symbols[name] & ~3: name for name in (*programs.RING0_SEGMENTS, *program.segments)}
+        name = names.get(selector)
+        text = f"{'LDT' if selector & 4 else 'GDT'} 0x{selector:02x}" + (f" ({name})" if name else "")
+    else:
+        text = "no selector"
+    return text + (" EXT" if error & 1 else "")
+
+
+ON = Expected(6, 0, END)
+GP, UD, DE, NM, DB, BR = gp(), Expected(6), Expected(0), Expected(7), Expected(1), Expected(5)
+STACK = Expected(SS)
+ALARM = Expected(0x20, at=None)
+
+BEYOND = Expected(6, 0, "CODE_BYTES + 8")

@@ -26,6 +26,7 @@ import statistics
 import struct
 import subprocess
 import tempfile
+import threading
 import time
 
 from ringside.costs import fncall
@@ -38,6 +39,17 @@ RET = b"\xc3"
 ROUNDS, ROUND_SECONDS = 7, 0.4
 RINGS = 2, 8, 64, 256  # procs
 EMULATORS = {"QEMU": "qemu-system-i386", "Bochs": "bochs"}
+
+
+def once(function):
+    """Made once, and whole before any thread has it: scripts/ringside docs asks from several."""
+    made, lock = functools.lru_cache(None)(function), threading.RLock()
+
+    @functools.wraps(function)
+    def ask(*arguments):
+        with lock:
+            return made(*arguments)
+    return ask
 
 
 # ---- the designs
@@ -79,9 +91,14 @@ sources  what one reads, to know all of the design
 gate     where the gate leads
 """
 DESIGNS = (
-    Design("6: general registers", "floors", INTS, None, lambda *_: 4 * (5 + 8), ("ringside/costs/floors.S",), "floor_general"),
-    Design("14: and segment registers", "floors", INTS, None, proc_state("frame"), ("ringside/costs/floors.S",), "floor_segments"),
-    Design("21: and C", "floors", INTS, None, proc_state("frame"), ("ringside/costs/floors.S", "switch.c"), "floor_c"),
+    Design("6: general registers", "floors", INTS, None, lambda *_: 4 * (5 + 8),
+           ("ringside/costs/floors.S",), "floor_general"),
+    Design("14: and segment registers", "floors", INTS, None, proc_state("frame"),
+           ("ringside/costs/floors.S",), "floor_segments"),
+    Design("20: C that does not return", "floors", INTS, None, proc_state("frame"),
+           ("ringside/costs/floors.S", "ringside/costs/floor_leave.c"), "floor_leaves"),
+    Design("21: C that returns", "floors", INTS, None, proc_state("frame"),
+           ("ringside/costs/floors.S", "switch.c"), "floor_c"),
     Design("P_PROC", "p_proc", INTS, None, proc_state("frame"),
            ("p_proc.S", "switch.c", "ring0/frame.h", "procs/first_frame.h")),
     Design("TIMER", "timer", None, by_esp0, proc_state("frame"),
@@ -91,7 +108,8 @@ DESIGNS = (
     Design("HWJUMP", "hwjump", INTS, None, tss_and_stack,
            ("programs/hwtask/hwjump.S", "programs/hwtask/tasks.S", "programs/hwtask/tasks.c", "programs/hwtask/task.h")),
     Design("KSTACK", "kstack", dict.fromkeys("AB", "thread_int"), by_pointer("current", "thread_a"),
-           kept_on_the_stack, ("programs/kstack/kstack.S", "programs/kstack/schedule.c", "programs/kstack/thread.h", "ring0/frame.h")),
+           kept_on_the_stack,
+           ("programs/kstack/kstack.S", "programs/kstack/schedule.c", "programs/kstack/thread.h", "ring0/frame.h")),
     Design("USERCTX", "userctx", INTS, None, proc_state("user_context"),
            ("programs/userctx/userctx.S", "programs/userctx/run.S", "programs/userctx/main.c", "programs/userctx/context.h")),
     Design("FNCALL", "fncall", None, None, proc_state("user_context"),
@@ -106,7 +124,7 @@ class Lacking(Exception):
 
 
 def how_to_get(tool):
-    return subprocess.run([machines.ROOT / "scripts/need", tool], capture_output=True, text=True).stderr.strip()
+    return subprocess.run(["sh", machines.ROOT / "scripts/need", tool], capture_output=True, text=True).stderr.strip()
 
 
 def tools():
@@ -141,25 +159,26 @@ def struct_bytes(elf, name):
 
 # ---- a machine in which only switches are left
 
-@functools.lru_cache
+@once
 def own_folder():
     """For what is made here; gone when Python ends."""
     return tempfile.TemporaryDirectory(prefix="rp-")
 
 
-@functools.lru_cache
+@once
 def grafted():
     """A copy of the floppy with the floors on it (ringside/costs/floors.S)."""
-    return graft.Graft(own_folder().name, pathlib.Path(__file__).with_name("floors.S"))
+    here = pathlib.Path(__file__)
+    return graft.Graft(own_folder().name, here.with_name("floors.S"), before=[here.with_name("floor_leave.c")])
 
 
-class FreeQemu(debuggers.Qemu):
+class FreeQemu(debuggers.DebuggedQemu):
     """As fast as it can, in the host's time."""
     CLOCK = ()
 
 
-STEPPED = {"QEMU": debuggers.Qemu, "Bochs": debuggers.Bochs}
-FREE = {"QEMU": FreeQemu, "Bochs": debuggers.Bochs}
+STEPPED = {"QEMU": debuggers.DebuggedQemu, "Bochs": debuggers.DebuggedBochs}
+FREE = {"QEMU": FreeQemu, "Bochs": debuggers.DebuggedBochs}
 
 
 def elf_of(design):
@@ -284,7 +303,7 @@ def counted(design, emulator="Bochs"):
     return Counts(steps, accesses, state)
 
 
-@functools.lru_cache
+@once
 def fncall_program():
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         raise Lacking("it is for Linux on x86-64")

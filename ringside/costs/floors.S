@@ -6,6 +6,7 @@
  *	floor_general	6 instructions, int and iret among them: the general registers
  *	floor_segments	14: ds, es, fs and gs as well
  *	floor_c		21: P_PROC's own gate and C half, without lldt and without a count
+ *	floor_leaves	20: the same, with a C half that leaves by itself (floor_leave.c)
  *
  * What makes the first two so short: there are two procs, and their frames lie FLIP bytes apart,
  * at places that differ in one bit.  So "the other one" is an xor, for esp as for esp0,
@@ -13,9 +14,9 @@
  *
  * What they leave out, and a design for use cannot:
  *
- *	C		but for floor_c: no stack of ring 0's, no cld, no call, so nothing can
- *			be decided
- *	a third proc	but for floor_c: an xor knows two
+ *	C		the first two: no stack of ring 0's, no cld, no call, so nothing can be
+ *			decided
+ *	a third proc	the first two: an xor knows only the other one
  *	isolation	both procs share one LDT: each could name the other's segments.
  *			floor_general does not even change ds, es, fs and gs: both run with
  *			A's data and window
@@ -104,6 +105,16 @@ floor_c:
 	restore_registers
 	iret
 
+/* What call pushes is left on ring 0's stack, which each switch begins at its end again. */
+	.global	floor_leaves
+floor_leaves:
+	save_registers
+	mov	%esp, %eax
+	lds	%cs:floor_stack_pointer, %esp
+	les	%cs:floor_tss_pointer, %edx
+	cld
+	call	floor_leave
+
 	.balign	4
 floor_stack_pointer:
 	.long	ring0_stack_end
@@ -118,7 +129,7 @@ floor_tss_pointer:
 	.global	floor_a, floor_b
 floor_a:
 	.space	FRAME_BYTES
-	.long	floor_b + FRAME_BYTES		# next, for floor_c
+	.long	floor_b + FRAME_BYTES		# next, for C
 	.balign	FLIP
 floor_b:
 	.space	FRAME_BYTES

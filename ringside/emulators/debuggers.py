@@ -1,7 +1,7 @@
 """Both emulators with the same handles: stop, look, change, go on.
 
-Qemu    machines.Qemu, through the GDB stub's own protocol (a stop costs 1 ms)
-Bochs   machines.Bochs
+DebuggedQemu    machines.Qemu, through the GDB stub's own protocol (a stop costs 1 ms)
+DebuggedBochs   machines.Bochs
 
     machine.run_to("proc_a_int", "proc_b_int")   to the first of them; which it was;
                                                  Missing if the guest halts before
@@ -19,15 +19,23 @@ Bochs   machines.Bochs
 patched(path, {offset: bytes}) is the floppy with other bytes in the program; with a
 program's name it is that program, and the floppy boots it.
 
-A machine knows the names of P_PROC. For another program: class K(Qemu): symbols = ...;
+A machine knows the names of P_PROC. For another program: class K(DebuggedQemu): symbols = ...;
 knowing("timer") are both classes for one.
 """
 
+from collections.abc import Iterable
+import pathlib
+import re
 import socket
 import struct
+from typing import Any
 
 from ringside.emulators import machines
 from ringside.emulators.machines import BASE
+from ringside.emulators.registers import Registers
+from ringside.emulators import versions
+
+Places = set[int]     # linear addresses
 
 SYMBOLS = machines.symbols()
 
@@ -47,18 +55,20 @@ ASK_MISTAKE = 2
 
 COM = machines.BUILD / "p_proc.com"
 COM_START = 0x100
-ROOT_DIRECTORY = 19 * 512
+ROOT_DIRECTORY = 20 * 512
 ENTRY_SUM = 20  # see boot.S
+RF = 1 << 16  # of eflags
+WRAP = 0xFFFFFFFF  # linear addresses go on at 0 behind it, and QEMU wants to be told none beyond
 
 
-def linear(place):
+def linear(place: str | int) -> int:
     """A name's linear address; a number is one already."""
     return BASE + SYMBOLS[place] if isinstance(place, str) else place
 
 
-def patched(path, changes, program="p_proc"):
+def patched(path: pathlib.Path, changes: dict[int, bytes], program: str = "p_proc") -> pathlib.Path:
     """A copy of the floppy that starts a program, with other bytes at offsets of it."""
-    floppy = bytearray(machines.floppy_that_starts(program, path).read_bytes())
+    floppy = bytearray(machines.that_starts(program))
     com = floppy.find((machines.BUILD / f"{program}.com").read_bytes())
     assert com >= 0, f"{program} does not lie on the floppy in one piece"
     for offset, data in changes.items():
@@ -66,32 +76,61 @@ def patched(path, changes, program="p_proc"):
         floppy[place:place + len(data)] = data
     entry = floppy.index(f"{program.upper():8}COM".encode(), ROOT_DIRECTORY)
     floppy[entry + ENTRY_SUM:entry + ENTRY_SUM + 2] = bytes(2)  # not to be checked
-    path.write_bytes(floppy)
+    machines.write_image(path, floppy)
     return path
 
 
-def frame(raw):
+def frame(raw: bytes) -> dict[str, int]:
     """A frame's words by name; of a selector's word the lower half counts."""
     words = dict(zip(FRAME, struct.unpack(f"<{len(FRAME)}I", raw)))
     return {name: value & 0xffff if name in SEGMENTS else value for name, value in words.items()}
 
 
-def count(values):
+def count(values: dict[str, int]) -> int:
     """What a proc has counted: 64 bits in edi:esi."""
     return values["edi"] << 32 | values["esi"]
 
 
-class _Handles:
+class Handles(machines.Machine):
     """What follows from read, write, set and step, whatever the emulator."""
 
     symbols = SYMBOLS
+    stray_flags = 0     # bits of eflags that an interrupt may set in a proc, which has not
     ENDS = ("halt", "look_while_halted")    # where no proc plays any more
 
-    def linear(self, place):
+    # What the emulators have each in its own way.
+
+    def values(self) -> dict[str, int]:
+        """The registers of ORDER as plain numbers."""
+        raise NotImplementedError
+
+    def set(self, **values: int) -> None:
+        raise NotImplementedError
+
+    def read(self, address: int, size: int) -> bytes:
+        raise NotImplementedError
+
+    def write(self, address: int, data: bytes) -> None:
+        raise NotImplementedError
+
+    def step(self) -> None:
+        raise NotImplementedError
+
+    def go(self) -> None:
+        raise NotImplementedError
+
+    def halt(self) -> None:
+        raise NotImplementedError
+
+    def _run_to(self, places: Places, timeout: float) -> int:
+        """To the first of some linear addresses; to which."""
+        raise NotImplementedError
+
+    def linear(self, place: str | int) -> int:
         """A name's linear address; a number is one already."""
         return BASE + self.symbols[place] if isinstance(place, str) else place
 
-    def run_to(self, *places, timeout=20):
+    def run_to(self, *places: str | int, timeout: float = 20) -> str | int:
         addresses = {self.linear(place): place for place in places}
         ends = {self.linear(end) for end in self.ENDS if end in self.symbols}
         here = self._run_to({*addresses, *ends}, timeout)
@@ -99,35 +138,36 @@ class _Handles:
             raise machines.Missing(f"the guest halted before {places}\n{self._evidence()}")
         return addresses[here]
 
-    def word(self, place, offset=0, size=4):
+    def word(self, place: str | int, offset: int = 0, size: int = 4) -> int:
         return int.from_bytes(self.read(self.linear(place) + offset, size), "little")
 
-    def press(self, key):
-        for place in ("key_pressed", None):  # a halted game hears keys, too
-            place = self.linear(place) if place else BASE + self.word(BASE + self.values()["esp"])  # its caller
+    def press(self, key: str) -> None:
+        for name in ("key_pressed", None):  # a halted game hears keys, too
+            place = self.linear(name) if name else BASE + self.word(BASE + self.values()["esp"])  # its caller
             if self._run_to({place, self.linear("halt")}, 20) != place:
                 raise machines.Missing(f"the guest halted before it asked for a key\n{self._evidence()}")
         self.set(eax=KEYS[key])
 
-    def ask(self, letter, number):
+    def ask(self, letter: str, number: int) -> None:
         self.write(linear(f"proc_{letter}_data"), (ASK_MISTAKE + number - 1).to_bytes(4, "little"))
 
-    def frame(self, letter):
+    def frame(self, letter: str) -> dict[str, int]:
         return frame(self.read(self.linear("proc_" + letter), FRAME_BYTES))
 
 
-class Qemu(_Handles, machines.Qemu):
+class DebuggedQemu(Handles, machines.Qemu):
     """Stands still at the first instruction of the BIOS until run_to or go.
 
     A microsecond of the machine is one instruction, however long it takes, as in
     Bochs: the pace grows from one switch a second to full speed in no time.
     """
 
-    CLOCK = ("-icount", "shift=10,sleep=off")
+    CLOCK: tuple[str, ...] = ("-icount", "shift=10,sleep=off")
+    stray_flags = RF if versions.holds("qemu-pushes-rf") else 0
 
-    def __init__(self, *args, extra=(), **options):
-        super().__init__(*args, gdb=True, stopped=True, extra=(*self.CLOCK, *extra), **options)
-        self._breakpoints = set()
+    def __init__(self, image: machines.Path = machines.FLOPPY, extra: Iterable[str] = (), **options: Any) -> None:
+        super().__init__(image, gdb=True, stopped=True, extra=(*self.CLOCK, *extra), **options)
+        self._breakpoints: set[int] = set()
         self._buffer = b""
         try:
             self._socket = socket.socket(socket.AF_UNIX)
@@ -138,15 +178,15 @@ class Qemu(_Handles, machines.Qemu):
             self.close()
             raise
 
-    def close(self):
+    def close(self) -> None:
         if hasattr(self, "_socket"):
             self._socket.close()
         super().close()
 
-    def _send(self, packet):
+    def _send(self, packet: str) -> None:
         self._socket.sendall(b"$%s#%02x" % (packet.encode(), sum(packet.encode()) & 255))
 
-    def _answer(self):
+    def _answer(self) -> str:
         while b"#" not in self._buffer or len(self._buffer) < self._buffer.index(b"#") + 3:
             try:
                 data = self._socket.recv(65536)
@@ -160,101 +200,103 @@ class Qemu(_Handles, machines.Qemu):
         self._socket.sendall(b"+")
         return packet.split(b"$", 1)[1].decode()
 
-    def _ask(self, packet):
+    def _ask(self, packet: str) -> str:
         self._send(packet)
         answer = self._answer()
         if answer.startswith("E") or not answer:
             raise RuntimeError(f"QEMU's GDB stub: {packet}: {answer or 'unknown'}")
         return answer
 
-    def _place(self):
-        registers = self.registers()
-        return registers["cs"].base + registers["eip"]
+    def _here(self) -> int:
+        text = self.hmp("info registers")
+        eip, base = re.findall(r"\bEIP=(\w+)", text)[0], re.findall(r"^CS *=\w+ (\w+)", text, re.M)[0]
+        return int(eip, 16) + int(base, 16)
 
-    def values(self):
+    def values(self) -> dict[str, int]:
         """Registers as plain numbers: a fifth of the time of registers()."""
         return dict(zip(ORDER, struct.unpack("<16I", bytes.fromhex(self._ask("g")[:128]))))
 
-    def set(self, **values):
+    def set(self, **values: int) -> None:
         for name, value in values.items():
             self._ask(f"P{ORDER.index(name):x}={struct.pack('<I', value).hex()}")
 
-    def read(self, address, size):
-        pieces = [f"m{place:x},{min(1024, address + size - place):x}"
+    def read(self, address: int, size: int) -> bytes:
+        pieces = [f"m{place & WRAP:x},{min(1024, address + size - place):x}"
                   for place in range(address, address + size, 1024)]
         return bytes.fromhex("".join(map(self._ask, pieces)))
 
-    def write(self, address, data):
+    def write(self, address: int, data: bytes) -> None:
         for start in range(0, len(data), 1024):
             piece = data[start:start + 1024]
-            self._ask(f"M{address + start:x},{len(piece):x}:{piece.hex()}")
+            self._ask(f"M{address + start & WRAP:x},{len(piece):x}:{piece.hex()}")
 
-    def step(self):
+    def step(self) -> None:
         self._ask("s")
 
-    def _set_breakpoints(self, places):
+    def _set_breakpoints(self, places: Places) -> None:
         for address in self._breakpoints - places:
             self._ask(f"z0,{address:x},1")
         for address in places - self._breakpoints:
             self._ask(f"Z0,{address:x},1")
         self._breakpoints = places
 
-    def _run_to(self, places, timeout):
+    def _run_to(self, places: Places, timeout: float) -> int:
         self._set_breakpoints(places)
-        here = self._place()
+        here = self._here()
         if here in places:  # the stub would stop there once more
             self.step()
-            here = self._place()
+            here = self._here()
         if here not in places:
             self._socket.settimeout(timeout)
             self._ask("c")
-            here = self._place()
+            here = self._here()
         return here
 
-    def go(self):
+    def go(self) -> None:
         """Runs on, without breakpoints, until halt()."""
         self._set_breakpoints(set())
         self._send("c")
 
-    def halt(self):
+    def halt(self) -> None:
         self._socket.sendall(b"\3")
         self._answer()
 
 
-class Bochs(_Handles, machines.Bochs):
+# run_to tells here where it has stopped, and in machines.py what was printed.
+class DebuggedBochs(Handles, machines.Bochs):  # type: ignore[misc]
     """Stands still at the first instruction of the BIOS until run_to or go."""
 
-    def __init__(self, *args, magic=False, **options):
-        super().__init__(*args, magic=magic, **options)
-        self._breakpoints = set()
-        self._numbers = []
+    def __init__(self, image: machines.Path = machines.FLOPPY, magic: bool = False, **options: Any) -> None:
+        super().__init__(image, magic=magic, **options)
+        self._breakpoints: set[int] = set()
+        self._numbers: list[str] = []
 
-    def values(self):
+    def values(self) -> dict[str, int]:
         registers = self.regs()
-        segments = self.sreg()
+        segments: Registers = {**self.sreg()}
         return {name: segments[name].selector if name in SEGMENTS else registers[name]
                 for name in ORDER}
 
-    def set(self, **values):
+    def set(self, **values: int) -> None:
         for name, value in values.items():
             self.cmd(f"set {name} = {value:#x}")
 
-    def read(self, address, size):
+    def read(self, address: int, size: int) -> bytes:
         path = self.dir / "read"
         self.cmd(f'writemem "{path}" {address:#x} {size:#x}')
         return path.read_bytes()
 
-    def write(self, address, data):
+    def write(self, address: int, data: bytes) -> None:
         whole = len(data) // 4 * 4
         for offset in (*range(0, whole, 4), *range(whole, len(data))):
             size = 4 if offset < whole else 1
             value = int.from_bytes(data[offset:offset + size], "little")
             self.cmd(f"setpmem {address + offset:#x} {size} {value:#x}")
 
-    def step(self):
+    def step(self) -> None:
         self.cmd("s")
 
-    def _set_breakpoints(self, places):
+    def _set_breakpoints(self, places: Places) -> None:
         if places == self._breakpoints:
             return
         for number in self._numbers:
@@ -265,26 +307,26 @@ class Bochs(_Handles, machines.Bochs):
         self._numbers = [fields[0] for fields in listed]
         self._breakpoints = places
 
-    def _run_to(self, places, timeout):
+    def _run_to(self, places: Places, timeout: float) -> int:
         self._set_breakpoints(places)
         out = self.cmd("c", timeout)
         if " Breakpoint " not in out:
             raise machines.Missing(f"Bochs stopped before it should:\n{out[-2000:]}")
         return int(out.rpartition(" Breakpoint ")[2].split()[1], 16)
 
-    def go(self):
+    def go(self) -> None:
         self._set_breakpoints(set())
         self.send("c")
 
-    def halt(self):
+    def halt(self) -> None:
         self.stop()
 
 
-def knowing(program):
+def knowing(program: str) -> tuple[type[Handles], ...]:
     """Both emulators, with the names of another program on the floppy (machines.floppy_that_starts)."""
     names = {"symbols": machines.symbols(machines.BUILD / f"{program}.elf")}
     return tuple(type(emulator.__name__, (emulator,), names) for emulator in BOTH)
 
 
-BOTH = (Qemu, Bochs)
+BOTH = (DebuggedQemu, DebuggedBochs)
 NAMES = ("qemu", "bochs")

@@ -25,9 +25,10 @@
 	.endr
 	.endm
 
-	.macro	else emulator, what, why
+	/* only: where that row of ringside/emulators/versions.py holds. */
+	.macro	else emulator, what, why, only
 	.pushsection .expected
-	.ascii	"\emulator|\what|\why\n"
+	.ascii	"\emulator|\what|\why|\only\n"
 	.popsection
 	.endm
 

@@ -18,16 +18,20 @@ state around it; and compares the two from the first instruction on, field by fi
 """
 
 import collections
+from collections.abc import Iterable, Iterator
 import sys
+from typing import NamedTuple
 
 from ringside.judge import cases
 from ringside.judge import compare
 from ringside.judge import judge
 from ringside.emulators import machines
 from ringside.judge import mutate
-from ringside import programs
+from ringside.judge.cpu import Fact
+from ringside.recorder import programs
 from ringside.recorder import record
 from ringside.recorder import recording
+from ringside.recorder.recording import Recording, State, Step
 
 AROUND = ("cpl", "eip", "esp", "eflags")
 SHOWN = 20  # differences, of one comparison
@@ -36,63 +40,86 @@ FROM_THE_STUB_ON = "from the stub on"
 FIRST = "p_proc"
 
 
-# How many are recorded of P_PROC, and of each other program.
-ALL_SWITCHES = {"stub": (200, 12), "full": (200, 50)}
-FEW_SWITCHES = {"stub": (8, 1), "full": (8, 1)}
+Uses = collections.Counter[str]     # of what the emulators may do differently, by name
 
 
-def own_recordings(switches):
-    """Gives (program, what, recording), one by one."""
-    grafted = {}
-    for words in (), cases.SWITCHES:
+class Switches(NamedTuple):
+    """How many are recorded of a program."""
+    from_the_stub: int
+    at_full_speed: int
+
+
+class Amount(NamedTuple):
+    """Of P_PROC, and of each other program."""
+    of_the_first: Switches
+    of_others: Switches
+
+
+ALL_SWITCHES = Amount(Switches(200, 200), Switches(12, 50))
+FEW_SWITCHES = Amount(Switches(8, 8), Switches(1, 1))
+
+
+class Made(NamedTuple):
+    program: str
+    what: str
+    recording: Recording
+
+
+def own_recordings(amount: Amount) -> Iterator[Made]:
+    """Makes them, one by one."""
+    grafted: dict[str, cases.Cases] = {}
+    sources: tuple[tuple[str, ...], ...] = (), cases.SWITCHES
+    for words in sources:
         folder = machines.BUILD / "cases" / str(len(grafted))
         folder.mkdir(parents=True, exist_ok=True)
-        made = cases.Cases(folder, *words)
-        grafted[made.program] = made
+        graft = cases.Cases(folder, *words)
+        grafted[graft.program] = graft
     for program in programs.on_the_floppy():
-        other = program != FIRST
-        for made in record.record_both(program, switches=switches["stub"][other]):
-            yield program, FROM_THE_STUB_ON, made
+        switches = amount.of_the_first if program == FIRST else amount.of_others
+        for made in record.record_both(program, switches=switches.from_the_stub):
+            yield Made(program, FROM_THE_STUB_ON, made)
         start, after = programs.named(program).full_speed
         for emulator in EMULATORS:
-            yield program, "at full speed", record.record(emulator, program, start=start, after=after,
-                                                            switches=switches["full"][other])
+            yield Made(program, "at full speed", record.record(emulator, program, start=start, after=after,
+                                                               switches=switches.at_full_speed))
             if program in grafted:
-                yield program, "all that may be tried", grafted[program].record(emulator)
+                yield Made(program, "all that may be tried", grafted[program].record(emulator))
 
 
-def named(program, what, made):
+def named(program: str, what: str, made: Recording) -> str:
     return f"{program} in {made['emulator']}, {what}"
 
 
-def print_state(what, state):
+def print_state(what: str, state: State) -> None:
     print(f"    {what}: " + " ".join(f"{key}={state[key]:x}" for key in AROUND)
           + f" cs={state['cs']['selector']:04x} ss={state['ss']['selector']:04x} esp0={state['tss']['esp0']:x}")
 
 
 # ---- against the manual
 
-def check(name, made):
+def check(name: str, made: Recording) -> int:
     """Prints a line on a recording, and its findings; returns how many there are."""
     crossings = facts = 0
-    findings = []
-    for (number, before, step, after), (_, verdict) in zip(recording.walk(made), judge.verdicts(made)):
+    findings: list[tuple[recording.Walked, judge.Verdict, Fact]] = []
+    for walked, (_, verdict) in zip(recording.walk(made), judge.verdicts(made)):
         crossings += verdict.crossing
         facts += len(verdict.facts)
-        findings += [(number, before, step, after, verdict, fact) for fact in verdict.findings]
+        findings += [(walked, verdict, fact) for fact in verdict.findings]
     print(f"{name:40} {len(made['steps']):6} steps {crossings:5} crossings {facts:7} facts "
           f"{len(findings):4} not so", flush=True)
-    for number, before, step, after, verdict, fact in findings:
+    for (number, before, step, after), verdict, fact in findings:
         print(f"  step {number}, {step['symbol']}: {step['text']} ({verdict.kind})\n    {fact}")
         print_state("before", before)
         print_state("after", after)
     return len(findings)
 
 
-def check_all(names):
+def check_all(names: list[str]) -> int:
     if names:
         return sum(check(name, recording.load(name)) for name in names)
-    bad, waiting, uses = 0, None, collections.Counter()
+    bad = 0
+    waiting: Recording | None = None
+    uses: Uses = collections.Counter()
     for program, what, made in own_recordings(ALL_SWITCHES):
         bad += check(named(program, what, made), made)
         if what == FROM_THE_STUB_ON:
@@ -100,7 +127,7 @@ def check_all(names):
                 bad += check_pair(program, waiting, made, uses)
             waiting = None if waiting else made
     print_allowed(uses)
-    dead = [entry.name for entry in compare.ALLOWED if not uses[entry.name]]
+    dead = [entry.name for entry in compare.here() if not uses[entry.name]]
     for name in dead:
         print(f"  never needed, and so to be removed from ringside/judge/compare.py: {name}")
     return bad + len(dead)
@@ -108,21 +135,21 @@ def check_all(names):
 
 # ---- against each other
 
-def check_pair(program, bochs, qemu, uses):
+def check_pair(program: str, bochs: Recording, qemu: Recording, uses: Uses) -> int:
     """Prints what two recordings of the same run have in common, and what not; returns how
     much is wrong. uses: of what is allowed to differ, is added to."""
     made = compare.Comparison(bochs, qemu)
     uses.update(made.uses)
     print(f"{program + ', Bochs against QEMU':40} {made.steps:6} steps {made.fields:9} fields "
           f"{len(made.differences):4} not the same", flush=True)
-    states = {}
+    states: dict[int, tuple[Step, list[tuple[str, State, State]]]] = {}     # the step; emulator, before, after
     shown = made.differences[:SHOWN]
     for recorded in (bochs, qemu):
         for number, before, step, after in recording.walk(recorded):
             if any(number == difference.number for difference in shown):
                 states.setdefault(number, (step, []))[1].append((recorded["emulator"], before, after))
     for difference in shown:
-        step, around = states.get(difference.number, ({"symbol": "the beginning", "text": ""}, []))
+        step, around = states.get(difference.number) or ({"symbol": "the beginning", "text": ""}, [])
         print(f"  step {difference.number}, {step['symbol']}: {step['text']}\n    {difference}")
         for emulator, before, after in around:
             print_state(f"{emulator}, before", before)
@@ -132,15 +159,15 @@ def check_pair(program, bochs, qemu, uses):
     return len(made.differences)
 
 
-def print_allowed(uses):
+def print_allowed(uses: Uses) -> None:
     print("allowed to differ:")
-    for entry in compare.ALLOWED:
+    for entry in compare.here():
         print(f"  {uses[entry.name]:8} {entry.name}: {entry.reason}")
 
 
 # ---- against the judge
 
-def check_judge(recordings, complete):
+def check_judge(recordings: Iterable[tuple[str, Recording]], complete: bool) -> int:
     """Prints what has become of all changes; returns how many went unnoticed."""
     report = mutate.Report()
     for name, made in recordings:
@@ -157,7 +184,7 @@ def check_judge(recordings, complete):
     return len(problems)
 
 
-def main(words):
+def main(words: list[str]) -> int:
     options = {word for word in words if word.startswith("-")}
     names = [word for word in words if word not in options]
     if options & {"-h", "--help"}:
@@ -165,13 +192,14 @@ def main(words):
         return 0
     try:
         if options == {"--compare"} and len(names) == 2:
-            pair, uses = [recording.load(name) for name in names], collections.Counter()
-            bad = check_pair(pair[0]["program"], *pair, uses)
+            bochs, qemu = (recording.load(name) for name in names)
+            uses: Uses = collections.Counter()
+            bad = check_pair(bochs["program"], bochs, qemu, uses)
             print_allowed(uses)
         elif options == {"--mutate"}:
             made = ((name, recording.load(name)) for name in names)
             if not names:
-                made = ((named(*one), one[-1]) for one in own_recordings(FEW_SWITCHES))
+                made = ((named(*one), one.recording) for one in own_recordings(FEW_SWITCHES))
             bad = check_judge(made, complete=not names)
         elif not options:
             bad = check_all(names)

@@ -11,13 +11,17 @@ QEMU does not tell. As soon as the two take different ways, comparing ends.
 """
 
 import collections
+from collections.abc import Callable
 import dataclasses
 import functools
 import re
-import typing
+from typing import Any, NamedTuple
 
+from ringside.emulators import registers
 from ringside.recorder import recording
-from ringside.judge.cpu import ACCESSED, AF, ALL, CF, OF, PE, PF, SF, ZF, parts
+from ringside.judge.cpu import ACCESSED, AF, ALL, CF, OF, PE, PF, RF, SF, ZF, parts
+from ringside.recorder.recording import Recording, State, Step, Walked
+from ringside.emulators import versions
 
 STEP_FIELDS = ("symbol", "bytes", "text", "source", "repeats", "folded", "interrupt")
 COURSE = ("eip", "cs.selector", "cpl", *STEP_FIELDS)  # once these differ, all does
@@ -28,8 +32,9 @@ class Allowed:
     """Bits of a field in which Bochs and QEMU may differ."""
     name: str
     fields: str             # regular expression
-    bits: typing.Callable   # (the pair, field) -> those bits, now
+    bits: Callable[["Pair", str], int]  # (the pair, field) -> those bits, now
     reason: str
+    only: str = ""          # where that row of ringside/emulators/versions.py holds; everywhere without one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,37 +44,39 @@ class Difference:
     bochs: object
     qemu: object
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.field}: Bochs {show(self.bochs)}, QEMU {show(self.qemu)}"
 
 
-def show(value):
+def show(value: Any) -> str:
     return f"{value:#x}" if type(value) is int else str(value)
 
 
 # ---- what may differ ------------------------------------------------------------------
 
 CD_NW = 3 << 29     # cr0: the caches
-SET = 1             # in type and attributes: the accessed bit
-EXECUTABLE = 8      #                          code, and not data
-BUSY = 2            #                          of a TSS
+# In type and attributes:
+SET = 1             # the accessed bit
+EXECUTABLE = 8      # code, and not data
+BUSY = 2            # of a TSS
+MEMORY = 0x10       # code or data, and not a system segment
+
 DEPTH = 512         # bytes of stack: what folded calls, and interrupts of the BIOS, may use
-MEMORY = 0x10       #                          code or data, and not a system segment
 TIME = {"eax": 0xFFFF, "eflags": CF | PF | AF | ZF | SF | OF}   # what is made of two digits
 
 
-def is_null(pair, field):
+def is_null(pair: "Pair", field: str) -> bool:
     """A null selector, loaded in protected mode."""
     return all(state["cr0"] & PE and state[field.partition(".")[0]]["selector"] & ~3 == 0 for state in pair.now)
 
 
-def of_real_mode(pair, field):
+def of_real_mode(pair: "Pair", field: str) -> bool:
     """A segment register as real mode loads it."""
     return all(segment["base"] == segment["selector"] << 4
                for segment in (state[field.partition(".")[0]] for state in pair.now))
 
 
-def accessed(pair, field):
+def accessed(pair: "Pair", field: str) -> int:
     """Of a code segment, or of any that a task switch has loaded, the bit is set in Bochs and
     clear in QEMU."""
     bochs, qemu = (pair.value(state, field) for state in pair.now)
@@ -80,12 +87,12 @@ def accessed(pair, field):
     return where if (bochs & code == code or row in pair.loaded_by_task) and bochs & ~qemu & where else 0
 
 
-def row_of(selector):
+def row_of(selector: int) -> str:
     return f"{'ldt' if selector & 4 else 'gdt'}.{selector >> 3}"
 
 
 ALLOWED = (
-    Allowed("left by the BIOS", "|".join(recording.GENERAL), lambda pair, field: pair.left.get(field, 0),
+    Allowed("left by the BIOS", "|".join(registers.GENERAL), lambda pair, field: pair.left.get(field, 0),
             "two BIOSes leave different things in registers, and in the masks of the interrupt controllers, until the "
             "program first writes there; or when it has saved them and takes them back"),
     Allowed("saved from the BIOS", r"(stack|frames\.ring 0)\.\d+", lambda pair, field: ALL * pair.is_copy(field),
@@ -112,34 +119,51 @@ ALLOWED = (
             "what the hidden part of a register says is not laid down while its selector is null"),
     Allowed("no LDT", r"ldtr\.(base|limit|type|attributes)", lambda pair, field: ALL * is_null(pair, field),
             "what LDTR's hidden part says is not laid down while there is no LDT"),
+    Allowed("RF of an interrupt", r"eflags|(stack|frames\..*)\.\d+", lambda pair, field: RF if pair.interrupted else 0,
+            "QEMU pushes RF set when the hardware interrupts, and so iret brings it back", "qemu-pushes-rf"),
 )
 
 
+def here() -> list[Allowed]:
+    """What may differ with the versions at hand."""
+    return [entry for entry in ALLOWED if not entry.only or versions.holds(entry.only)]
+
+
 @functools.lru_cache(None)
-def allowed(field):
-    return [entry for entry in ALLOWED if re.fullmatch(entry.fields, field)]
+def allowed(field: str) -> list[Allowed]:
+    return [entry for entry in here() if re.fullmatch(entry.fields, field)]
 
 
 # ---- both machines, and what of the past matters --------------------------------------
 
-class Pair:
-    def __init__(self, bochs, qemu):
-        self.now = bochs, qemu
-        self.left = {name: bochs[name] ^ qemu[name] for name in recording.GENERAL}
-        self.copies = set()         # what the two had in a register, while it was left over
-        self.cr0_read = {}          # general register -> bits that may differ
-        self.time = {}              # eax and eflags -> bits that may differ
-        self.settled = set()        # linear addresses of bytes that can only differ by mistake
-        self.executed = set()       # mnemonics, of tables
-        self.loaded_by_task = set() # rows of tables
-        self.look_at_stack([], 0)
+class Both(NamedTuple):
+    """What the two machines have."""
+    bochs: State
+    qemu: State
 
-    def value(self, state, field):
+
+class Pair:
+    """Both machines as they run, and what of the past matters."""
+
+    def __init__(self, bochs: State, qemu: State) -> None:
+        self.now = Both(bochs, qemu)
+        self.left: dict[str, int] = {name: bochs[name] ^ qemu[name] for name in registers.GENERAL}
+        self.copies: set[tuple[int, ...]] = set()   # what the two had in a register, while it was left over
+        self.cr0_read: dict[str, int] = {}  # general register -> bits that may differ
+        self.time: dict[str, int] = {}      # eax and eflags -> bits that may differ
+        self.settled: set[int] = set()      # linear addresses of bytes that can only differ by mistake
+        self.executed: set[str] = set()     # mnemonics, of tables
+        self.loaded_by_task: set[str] = set()   # rows of tables
+        self.interrupted: bool = False  # by the hardware, once or more
+        self.look_at_stack(None, 0)
+
+    def value(self, state: State, field: str) -> int:
         return parts(field.partition(".")[0], state[field.partition(".")[0]])[field]
 
-    def step(self, step, bochs, qemu):
+    def step(self, step: Step, bochs: State, qemu: State) -> None:
         """Both have taken a step; the accesses are those of Bochs."""
-        old, self.now = self.now, (bochs, qemu)
+        old, self.now = self.now, Both(bochs, qemu)
+        self.interrupted |= "interrupt" in step
         self.copies.update((old[0][name], old[1][name]) for name, bits in self.left.items() if bits)
         for bits in (self.left, self.cr0_read):
             for name in [name for name in bits if bits[name]]:
@@ -149,13 +173,15 @@ class Pair:
         back = re.match(r"pop %(e\w\w)$", step["text"])
         switched = bochs["tr"]["selector"] != old[0]["tr"]["selector"] != 0     # not by ltr
         if switched:
-            self.loaded_by_task.update(row_of(bochs[name]["selector"]) for name in recording.SEGMENTS)
+            self.loaded_by_task.update(row_of(bochs[name]["selector"]) for name in registers.SEGMENTS)
         all_back = switched or step["text"] == "popa"
-        for name in back.groups() if back else recording.GENERAL if all_back else ():
+        for name in back.groups() if back else registers.GENERAL if all_back else ():
             if (bochs[name], qemu[name]) in self.copies:
                 self.left[name] = bochs[name] ^ qemu[name]
         if step["text"] in ("in $0x21,%al", "in $0xa1,%al"):
             self.left["eax"] |= (bochs["eax"] ^ qemu["eax"]) & 0xFF
+        if step["text"] == "int $0x10" and versions.holds("bochs-bios-edx"):
+            self.left["edx"] |= bochs["edx"] ^ qemu["edx"]
         if read := re.match(r"mov %cr0,%(\w+)$", step["text"]):
             self.cr0_read[read[1]] = CD_NW
         self.time = {name: bits for name, bits in self.time.items() if bochs[name] != qemu[name]}
@@ -173,7 +199,7 @@ class Pair:
             self.settled.difference_update(range(used - DEPTH, used))
         self.look_at_stack(old, used)
 
-    def look_at_stack(self, old, used):
+    def look_at_stack(self, old: Both | None, used: int) -> None:
         """What agrees is settled; and what has changed."""
         words = [state["stack"] for state in self.now]
         first = words[0]["linear"]
@@ -181,39 +207,41 @@ class Pair:
             self.settled.update(range(first, first + 4 * len(words[0]["words"])))
             return
         stacks = [bytes_of(word) for word in words]
-        before = [bytes_of(state["stack"]) for state in old]
+        before = [bytes_of(state["stack"]) for state in old or ()]
         for linear, byte in stacks[0].items():
             changed = linear >= used and any(one.get(linear, other.get(linear)) != other.get(linear)
                                              for one, other in zip(before, stacks))
             if changed or byte == stacks[1].get(linear):
                 self.settled.add(linear)
 
-    def is_copy(self, field):
+    def is_copy(self, field: str) -> bool:
         return tuple(self.value(state, field) for state in self.now) in self.copies
 
-    def not_settled(self, field):
+    def not_settled(self, field: str) -> int:
         """Bits of a word of the stack."""
         linear = self.now[0]["stack"]["linear"] + 4 * int(field.partition(".")[2])
         return sum(0xFF << 8 * i for i in range(4) if linear + i not in self.settled)
 
 
-def bytes_of(stack):
+def bytes_of(stack: dict[str, Any]) -> dict[int, int]:
     """{linear address: byte}"""
     raw = b"".join(word.to_bytes(4, "little") for word in stack["words"])
     return dict(enumerate(raw, stack["linear"]))
 
 
-def address_of_esp(state):
-    return state["ss"]["base"] + (state["esp"] if state["ss"]["attributes"] & 0x4000 else state["esp"] & 0xFFFF)
+def address_of_esp(state: State) -> int:
+    return int(state["ss"]["base"] + (state["esp"] if state["ss"]["attributes"] & 0x4000 else state["esp"] & 0xFFFF))
 
 
 # ---- the comparison -------------------------------------------------------------------
 
 class Comparison:
-    def __init__(self, bochs, qemu):
+    """What is the same in two recordings of a run, and what is not."""
+
+    def __init__(self, bochs: Recording, qemu: Recording) -> None:
         self.steps = self.fields = 0
-        self.differences = []
-        self.uses = collections.Counter()
+        self.differences: list[Difference] = []
+        self.uses: collections.Counter[str] = collections.Counter()
         for name in ("program", "base", "symbols"):
             self.same(-1, name, bochs[name], qemu[name])
         self.pair = Pair(bochs["state"], qemu["state"])
@@ -224,10 +252,10 @@ class Comparison:
             self.compare_step(one, other)
         self.same(self.steps, "steps", len(bochs["steps"]), len(qemu["steps"]))
 
-    def dead(self):
-        return [entry for entry in ALLOWED if not self.uses[entry.name]]
+    def dead(self) -> list[Allowed]:
+        return [entry for entry in here() if not self.uses[entry.name]]
 
-    def compare_step(self, one, other):
+    def compare_step(self, one: Walked, other: Walked) -> None:
         number, _, step, bochs = one
         _, _, other_step, qemu = other
         self.steps += 1
@@ -236,7 +264,7 @@ class Comparison:
         self.pair.step(step, bochs, qemu)
         self.compare_states(number)
 
-    def compare_states(self, number):
+    def compare_states(self, number: int) -> None:
         bochs, qemu = self.pair.now
         for key in bochs:
             if bochs[key] == qemu[key]:
@@ -246,20 +274,22 @@ class Comparison:
                 for field in {**ones, **others}:
                     self.same(number, field, ones.get(field), others.get(field))
 
-    def same(self, number, field, one, other):
+    def same(self, number: int, field: str, one: Any, other: Any) -> None:
         self.fields += 1
         if one == other:
             return
-        left = one ^ other if type(one) is type(other) is int else None
-        for entry in allowed(field) if left else ():
-            bits = left & entry.bits(self.pair, field)
-            self.uses[entry.name] += bits != 0
-            left &= ~bits
-        if left != 0:
-            self.differences.append(Difference(number, field, one, other))
+        if type(one) is int and type(other) is int:
+            left = one ^ other
+            for entry in allowed(field):
+                bits = left & entry.bits(self.pair, field)
+                self.uses[entry.name] += bits != 0
+                left &= ~bits
+            if left == 0:
+                return
+        self.differences.append(Difference(number, field, one, other))
 
 
-def count(key, value):
+def count(key: str, value: Any) -> int:
     """Fields of an entry of a state."""
     if key == "stack":
         return 1 + len(value["words"])

@@ -9,10 +9,14 @@ While the model executes, the Cpu keeps account of what it relied on in the stat
 (so that mutate.py can change just that) and of what must be so in the state after.
 """
 
+from collections.abc import Iterator, Sequence
 import dataclasses
 import itertools
+from typing import Any, NamedTuple
 
+from ringside.judge import decode
 from ringside.judge.rules import RULES, otherwise
+from ringside.recorder.recording import Access, Recording, State
 
 ALL = (1 << 64) - 1
 CF, PF, AF, ZF, SF, TF, IF, DF, OF = (1 << bit for bit in (0, 2, 4, 6, 7, 8, 9, 10, 11))
@@ -29,19 +33,28 @@ DE, DB, BP, OVERFLOW, UD, NM, DOUBLE_FAULT, INVALID_TSS, NP, SS, GP = EXCEPTIONS
 CONTRIBUTORY = DE, INVALID_TSS, NP, SS, GP
 
 
+Values = dict[str, int]     # a state, flat
+Part = tuple[int, str]      # bits of a number, and the rule that says what they are
+Parts = Sequence[Part]      # the first that has a bit counts
+
+
 class Fault(Exception):
     """The instruction does not happen; this exception does."""
 
-    def __init__(self, vector, error=None):
+    def __init__(self, vector: int, error: int | None = None) -> None:
         super().__init__(vector, error)
         self.vector, self.error = vector, error
 
-    def __str__(self):
+    def __str__(self) -> str:
         return EXCEPTIONS[self.vector] + ("" if self.error is None else f"({self.error:04x})")
 
 
 class Stuck(Exception):
-    """The model cannot go on. Rule and what is missing; or None, where it need not."""
+    """The model cannot go on: by which rule, and what is missing. Without a rule it need not."""
+
+    def __init__(self, rule: str = "", what: str = "") -> None:
+        super().__init__(rule, what)
+        self.rule, self.what = rule, what
 
 
 @dataclasses.dataclass(slots=True)
@@ -51,31 +64,31 @@ class Fact:
     expected: object = True
     found: object = True
 
-    def holds(self):
+    def holds(self) -> bool:
         return self.expected == self.found
 
-    def __str__(self):
+    def __str__(self) -> str:
         place, sentence = RULES[self.rule]
         return f"{self.rule}: {self.values()}\n    {sentence}\n    ({place})"
 
-    def values(self):
+    def values(self) -> str:
         if not self.holds():
             return f"{self.field}: expected {show(self.expected)}, found {show(self.found)}"
         return self.field + ("" if self.found is True else f": {show(self.found)}")
 
 
-def show(value):
+def show(value: Any) -> str:
     return f"{value:#x}" if type(value) is int else str(value)
 
 
 # ---- states and memory ----------------------------------------------------------------
 
-def flat(state):
+def flat(state: State) -> Values:
     """A recorded state with a name for each number."""
     return {name: value for key in state for name, value in parts(key, state[key]).items()}
 
 
-def parts(key, value):
+def parts(key: str, value: Any) -> Values:
     """An entry of a recorded state, likewise."""
     if type(value) is int:
         return {key: value}
@@ -88,60 +101,72 @@ def parts(key, value):
     return {f"{key}.{name}": number for name, number in value.items()}
 
 
+class Region(NamedTuple):
+    """Words in memory, one behind the other, each with a name."""
+    start: int              # linear address
+    unit: int               # bytes of a word
+    fields: list[str]
+
+
 class Layout:
-    """Where the memory lies that a recording holds: regions of words, each with a name.
+    """Where the memory lies that a recording holds."""
 
-    A region is (linear address, bytes of a word, names of its words).
-    """
-
-    def __init__(self, made):
-        def place(symbol):
-            return made["base"] + made["symbols"][symbol]
+    def __init__(self, made: Recording) -> None:
+        def place(symbol: str) -> int:
+            return int(made["base"] + made["symbols"][symbol])
 
         state = made["state"]
         self.emulator = made["emulator"]
         self.idt = [f"idt.{i}" for i in range(len(state["idt"]))]
         self.fixed = (
-            (place("gdt"), 8, [f"gdt.{i}" for i in range(len(state["gdt"]))]),
-            (place("idt"), 8, self.idt),
-            (place("tss") + 4, 4, ["tss.esp0", "tss.ss0"]),
-            *((made["base"] + frame["offset"], 4, [f"frames.{letter}.{i}" for i in range(len(frame["words"]))])
+            Region(place("gdt"), 8, [f"gdt.{i}" for i in range(len(state["gdt"]))]),
+            Region(place("idt"), 8, self.idt),
+            Region(place("tss") + 4, 4, ["tss.esp0", "tss.ss0"]),
+            *(Region(made["base"] + frame["offset"], 4, [f"frames.{letter}.{i}" for i in range(len(frame["words"]))])
               for letter, frame in made["frames"].items()),
         )
         self.stack_words = [f"stack.{i}" for i in range(len(state["stack"]["words"]))]
 
-    def movable(self, values):
+    def movable(self, values: Values) -> tuple[Region, ...]:
         """The LDT that is in use, and the words around ss:esp."""
         rows = itertools.takewhile(values.__contains__, map("ldt.{}".format, itertools.count()))
-        return ((values["ldtr.base"], 8, [*itertools.islice(rows, (values["ldtr.limit"] + 1) // 8)]),
-                (values["stack.linear"], 4, self.stack_words))
+        return (Region(values["ldtr.base"], 8, [*itertools.islice(rows, (values["ldtr.limit"] + 1) // 8)]),
+                Region(values["stack.linear"], 4, self.stack_words))
 
-    def regions(self, values):
+    def regions(self, values: Values) -> tuple[Region, ...]:
         return *self.fixed, *self.movable(values)
+
+
+class Piece(NamedTuple):
+    """The words of a region that have certain bytes."""
+    fields: list[str]
+    unit: int               # bytes of a word
+    skip: int               # bytes of the first word, up to those
 
 
 class Memory:
     """What a state tells of memory."""
 
-    def __init__(self, layout, values):
+    def __init__(self, layout: Layout, values: Values) -> None:
         self.values, self.regions = values, layout.regions(values)
 
-    def words(self, linear, size):
-        """Each region that has these bytes: (its words, bytes of a word, bytes to skip)."""
+    def words(self, linear: int, size: int) -> Iterator[Piece]:
+        """The words that have these bytes, in each region that does."""
         for start, unit, fields in self.regions:
             if start <= linear and linear + size <= start + unit * len(fields):
                 first, skip = divmod(linear - start, unit)
-                yield fields[first:(linear + size - 1 - start) // unit + 1], unit, skip
+                yield Piece(fields[first:(linear + size - 1 - start) // unit + 1], unit, skip)
 
-    def read(self, linear, size):
+    def read(self, linear: int, size: int) -> Iterator[tuple[str, int]]:
         """Each region's (word, value of the bytes)."""
         for fields, unit, skip in self.words(linear, size):
             raw = b"".join(self.values[field].to_bytes(unit, "little") for field in fields)
             yield fields[0], int.from_bytes(raw[skip:skip + size], "little")
 
 
-def bytes_read(accesses):
-    found = {}
+def bytes_read(accesses: list[Access]) -> dict[int, int]:
+    """{linear address: byte}"""
+    found: dict[int, int] = {}
     for kind, linear, size, value in accesses:
         if kind == "read":
             for i in range(size):
@@ -155,129 +180,171 @@ class Descriptor:
     The model relies on those bits that it asks for, and on no others.
     """
 
-    def __init__(self, cpu, linear, raw):
+    def __init__(self, cpu: "Cpu", linear: int, raw: int) -> None:
         self.cpu, self.linear, self.raw = cpu, linear, raw
 
-    def bits(self, first, count):
+    def bits(self, first: int, count: int) -> int:
         mask = (1 << count) - 1 << first
         self.cpu.rely_on_memory(self.linear, 8, mask)
         return (self.raw & mask) >> first
 
-    def whole(self):
+    def whole(self) -> int:
         """All but the accessed bit: once a segment is loaded, it is set. That it was not
         shows in the accesses."""
         self.cpu.rely_on_memory(self.linear, 8, ALL if self.cpu.accesses is not None else ALL & ~ACCESSED)
         return self.raw
 
-    def present(self):
+    def present(self) -> bool:
         return self.bits(47, 1) == 1
 
-    def dpl(self):
+    def dpl(self) -> int:
         return self.bits(45, 2)
 
-    def dpl_at_least(self, ring):
+    def dpl_at_least(self, ring: int) -> bool:
         dpl = self.raw >> 45 & 3
         self.cpu.bound_memory(self.linear, 45, 2, ring - 1 if dpl >= ring else ring)
         return dpl >= ring
 
-    def dpl_at_most(self, ring):
+    def dpl_at_most(self, ring: int) -> bool:
         dpl = self.raw >> 45 & 3
         self.cpu.bound_memory(self.linear, 45, 2, ring + 1 if dpl <= ring else ring)
         return dpl <= ring
 
     # Code and data: bit 44 (S) is set.
-    def is_system(self):
+    def is_system(self) -> bool:
         return self.bits(44, 1) == 0
 
-    def is_code(self):
+    def is_code(self) -> bool:
         return self.bits(43, 2) == 3
 
-    def is_data(self):
+    def is_data(self) -> bool:
         return self.bits(43, 2) == 2
 
-    def is_conforming(self):
+    def is_conforming(self) -> bool:
         return self.is_code() and self.bits(42, 1) == 1
 
-    def is_writable_data(self):
+    def is_writable_data(self) -> bool:
         return self.is_data() and self.bits(41, 1) == 1
 
-    def is_readable(self):
+    def is_readable(self) -> bool:
         return self.is_data() or self.is_code() and self.bits(41, 1) == 1
 
-    def limit(self):
+    def limit(self) -> int:
         raw = self.whole()
         limit = raw & 0xFFFF | raw >> 32 & 0xF0000
         return limit << 12 | 0xFFF if raw >> 55 & 1 else limit
 
-    def base(self):
+    def base(self) -> int:
         raw = self.whole()
         return raw >> 16 & 0xFFFFFF | raw >> 32 & 0xFF000000
 
-    def stack_mask(self):
+    def stack_mask(self) -> int:
         return 0xFFFFFFFF if self.bits(54, 1) else 0xFFFF
 
-    def hidden(self, mark):
+    def hidden(self, mark: int) -> Values:
         """What a register keeps of it; mark: accessed, or busy."""
         attributes = (self.raw | mark) >> 40 & 0xF0FF
         return dict(zip(HIDDEN, (self.base(), self.limit(), attributes & 0x1F, attributes >> 5 & 3, attributes)))
 
     # System segments and gates: bit 44 is clear.
-    def system_type(self):
+    def system_type(self) -> int:
         return self.bits(40, 5)
 
-    def gate_selector(self):
+    def gate_selector(self) -> int:
         """Its RPL is of no consequence."""
         self.bits(18, 14)
         return self.raw >> 16 & 0xFFFF
 
-    def gate_offset(self, size):
+    def gate_offset(self, size: int) -> int:
         return self.bits(0, 16) | (self.bits(48, 16) << 16 if size == 4 else 0)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"type {self.raw >> 40 & 0x1F:02x}, DPL {self.raw >> 45 & 3}"
+
+
+# ---- what the model demands ----------------------------------------------------------
+
+class Bound(NamedTuple):
+    """A number that is just good enough."""
+    rule: str               # "": of the next demand
+    field: str              # of the state before
+    mask: int
+    wrong: int              # in these bits, it would change the model's mind
+
+
+class Read(NamedTuple):
+    """Memory that the CPU reads."""
+    linear: int
+    size: int
+    room: int               # so many bytes may be read there
+    value: int
+    rule: str
+    must: bool              # else it may
+
+
+class Write(NamedTuple):
+    """A word that the CPU pushes or saves."""
+    linear: int
+    size: int
+    value: int
+    parts: Parts
+
+
+class Mark(NamedTuple):
+    """A descriptor whose accessed or busy bit changes."""
+    linear: int
+    value: int
+    rule: str
+
+
+class Expected(NamedTuple):
+    """A number of the state after."""
+    value: int
+    parts: list[Part]
 
 
 # ---- the CPU --------------------------------------------------------------------------
 
 class Cpu:
-    def __init__(self, layout, before, accesses, after):
+    def __init__(self, layout: Layout, before: Values, accesses: list[Access] | None, after: Values) -> None:
         self.layout, self.before, self.after = layout, before, after
         self.memory, self.memory_after = Memory(layout, before), Memory(layout, after)
         self.accesses = accesses
         self.read_bytes = None if accesses is None else bytes_read(accesses)
-        self.facts = []
-        self.exact = {}             # field before -> bits that the model relied on
-        self.bounds = []            # (rule, field before, bits, a value that would change its mind)
-        self.compared = {}          # field after -> bits that were compared
-        self.reads = []             # (linear, bytes, bytes it may be, value, rule, must it be)
-        self.refused = None         # rule by which the instruction was refused
-        self.fault = None           # and the exception
-        self.refused_words = ()     # where, then, an emulator may have begun to push
+        self.facts: list[Fact] = []
+        self.exact: dict[str, int] = {}     # field before -> bits that the model relied on
+        self.bounds: list[Bound] = []
+        self.compared: dict[str, int] = {}  # field after -> bits that were compared
+        self.reads: list[Read] = []
+        self.refused: str | None = None     # rule by which the instruction was refused
+        self.fault: Fault | None = None     # and the exception
+        self.refused_words = range(0)       # where, then, an emulator may have begun to push
         self.believed = False       # memory that is not recorded was taken to say what happened
         self.in_new_task = False    # a task switch has got so far that there is no way back
         self.lost = False           # and has ended in an exception that finds it half done
-        self.kind = self.route = None
+        self.kind: str | None = None        # what has happened: "int 0x30"
+        self.route: str | None = None       # from where to where: "ring 3 to 0"
         self.forget()
 
-    def forget(self):
+    def forget(self) -> None:
         """A fault: the instruction leaves nothing behind."""
         self.excuse_reads()
-        self.expected = {}          # field after -> (value, [(bits, rule), ...])
-        self.unspecified = {}       # field after -> bits of which nothing is said
-        self.pushed = []            # (linear, bytes, value, [(bits, rule), ...])
-        self.saved = []             # likewise, in any order
-        self.marked = []            # (linear, descriptor, rule)
+        self.expected: dict[str, Expected] = {}     # of the state after, by field
+        self.unspecified: dict[str, int] = {}       # field after -> bits of which nothing is said
+        self.pushed: list[Write] = []
+        self.saved: list[Write] = []                # in any order
+        self.marked: list[Mark] = []
 
-    def excuse_reads(self):
+    def excuse_reads(self) -> None:
         """How far it got is not laid down, so that what had to be read before may have been read."""
-        self.reads = [(*read[:-1], False) for read in self.reads]
+        self.reads = [read._replace(must=False) for read in self.reads]
 
     # ---- what the state before says
 
-    def rely(self, field, mask=ALL):
+    def rely(self, field: str, mask: int = ALL) -> None:
         self.exact[field] = self.exact.get(field, 0) | mask
 
-    def rely_on_memory(self, linear, size, mask=ALL):
+    def rely_on_memory(self, linear: int, size: int, mask: int = ALL) -> None:
         for fields, unit, skip in self.memory.words(linear, size):
             bits = (mask & (1 << 8 * size) - 1) << 8 * skip
             for field in fields:
@@ -289,47 +356,50 @@ class Cpu:
                     bits = mask << 8 * skip >> 8 * unit * place & (1 << 8 * unit) - 1
                     self.compared[field] = self.compared.get(field, 0) | bits
 
-    def bound(self, field, mask, wrong):
+    def bound(self, field: str, mask: int, wrong: int) -> None:
         if 0 <= wrong <= mask and field not in self.expected:
-            self.bounds.append((None, field, mask, wrong))
+            self.bounds.append(Bound("", field, mask, wrong))
 
-    def bound_memory(self, linear, first, count, wrong):
+    def bound_memory(self, linear: int, first: int, count: int, wrong: int) -> None:
         for fields, unit, skip in self.memory.words(linear, 8):
             if unit == 8 and not skip and 0 <= wrong < 1 << count:
                 self.bound(fields[0], (1 << count) - 1 << first, wrong << first)
 
-    def get(self, field, mask=ALL):
+    def get(self, field: str, mask: int = ALL) -> int:
         """A number as the instruction finds it, or has made it already."""
         if field in self.expected:
-            return self.expected[field][0] & mask
+            return self.expected[field].value & mask
         self.rely(field, mask)
         return self.before[field] & mask
 
-    def now(self, field):
+    def now(self, field: str) -> int:
         """The same, for the caller to say what of it counts."""
-        return self.expected[field][0] if field in self.expected else self.before[field]
+        return self.expected[field].value if field in self.expected else self.before[field]
 
     @property
-    def cpl(self):
+    def cpl(self) -> int:
         return self.get("cpl")
 
-    def protected(self):
+    def protected(self) -> bool:
         return self.get("cr0", PE) == PE
 
-    def iopl_allows(self):
+    def iopl_allows(self) -> bool:
         cpl, iopl = self.cpl, self.before["eflags"] >> 12 & 3
         if cpl:
             self.bound("eflags", IOPL, (cpl - 1 if cpl <= iopl else cpl) << 12)
         return cpl <= iopl
 
-    def told(self, linear, size):
+    def told(self, linear: int, size: int) -> int | None:
         """Bytes, as the accesses tell them."""
         if self.read_bytes is None:
             return None
-        found = [self.read_bytes.get(linear + i) for i in range(size)]
-        return None if None in found else int.from_bytes(found, "little")
+        places = range(linear, linear + size)
+        if not all(place in self.read_bytes for place in places):
+            return None
+        return int.from_bytes(bytes(self.read_bytes[place] for place in places), "little")
 
-    def read(self, linear, size, rule, room=None, rely=ALL, assumed=None):
+    def read(self, linear: int, size: int, rule: str, room: int | None = None, rely: int = ALL,
+             assumed: int | None = None) -> int:
         """Memory. So many bytes there may be read as `room` says. Where neither the state before
         nor the accesses tell, the state after does, for the CPU has left it as it was; or else
         `assumed` is taken."""
@@ -341,26 +411,26 @@ class Cpu:
             value = next((value for _, value in self.memory_after.read(linear, size)), assumed)
         if value is None:
             raise Stuck("known", f"{size} bytes at {linear:#x}, for {rule}")
-        self.reads.append((linear, size, room or size, value, rule, True))
+        self.reads.append(Read(linear, size, room or size, value, rule, must=True))
         self.rely_on_memory(linear, size, rely)
         return value
 
-    def known(self, linear, size):
+    def known(self, linear: int, size: int) -> int | None:
         """The same, as the state before tells them, or else the accesses."""
         return next((value for _, value in self.memory.read(linear, size)), self.told(linear, size))
 
-    def may_read(self, linear, size, rule):
+    def may_read(self, linear: int, size: int, rule: str) -> None:
         for _, value in self.memory.read(linear, size):
-            self.reads.append((linear, size, size, value, rule, False))
+            self.reads.append(Read(linear, size, size, value, rule, must=False))
 
     # ---- what must be so
 
-    def check(self, rule, field, expected, found):
+    def check(self, rule: str, field: str, expected: object, found: object) -> None:
         self.facts.append(Fact(rule, field, expected, found))
 
-    def need(self, rule, holds, fault, why=""):
+    def need(self, rule: str, holds: bool, fault: Fault, why: str = "") -> None:
         """A demand: it is met, or there is that exception."""
-        self.bounds = [(bound[0] or rule, *bound[1:]) for bound in self.bounds]
+        self.bounds = [bound if bound.rule else bound._replace(rule=rule) for bound in self.bounds]
         if holds:
             self.facts.append(Fact(rule, why))
             return
@@ -370,85 +440,85 @@ class Cpu:
             self.refused = rule
             raise fault
         if known.does == "something else":
-            raise Stuck(None, None)
-        if known.does != "nothing":
+            raise Stuck()
+        if isinstance(known.does, int):
             self.facts.append(Fact(rule, f"not so, and {self.layout.emulator} has {EXCEPTIONS[known.does]} for that"))
             self.refused = rule
             raise Fault(known.does, fault.error)
 
-    def need_within(self, rule, last, field, fault):
+    def need_within(self, rule: str, last: int, field: str, fault: Fault) -> None:
         """`last` is within the limit in a field."""
         limit = self.now(field)
         self.bound(field, 0xFFFFFFFF, last - 1 if last <= limit else last)
         self.need(rule, last <= limit, fault, f"{last:#x} <= {field} {limit:#x}")
 
-    def set(self, field, value, rule, mask=ALL):
-        old, parts = self.expected.get(field, (self.before[field], []))
-        self.expected[field] = old & ~mask | value & mask, [(mask, rule), *parts]
+    def set(self, field: str, value: int, rule: str, mask: int = ALL) -> None:
+        old, parts = self.expected.get(field) or Expected(self.before[field], [])
+        self.expected[field] = Expected(old & ~mask | value & mask, [(mask, rule), *parts])
 
-    def set_flags(self, value, mask, rule):
+    def set_flags(self, value: int, mask: int, rule: str) -> None:
         self.set("eflags", value, rule, mask)
 
-    def keep_flags(self, mask, rule):
+    def keep_flags(self, mask: int, rule: str) -> None:
         self.set("eflags", self.get("eflags", mask), rule, mask)
 
-    def set_segment(self, name, selector, descriptor, rule, mark, marked=None):
+    def set_segment(self, name: str, selector: int, descriptor: Descriptor, rule: str, mark: int, marked: str = "") -> None:
         """A register with its hidden part. The descriptor's bit `mark` is set, if it is not:
         by the rule `marked`."""
         self.set(f"{name}.selector", selector, rule)
         for key, value in descriptor.hidden(mark).items():
             self.set(f"{name}.{key}", value, rule)
             self.unspecified.pop(f"{name}.{key}", None)
-        if mark & ~descriptor.raw and all(descriptor.linear != marked[0] for marked in self.marked):
-            self.marked.append((descriptor.linear, descriptor.raw | mark, marked))
+        if mark & ~descriptor.raw and all(descriptor.linear != other.linear for other in self.marked):
+            self.marked.append(Mark(descriptor.linear, descriptor.raw | mark, marked))
 
-    def set_null(self, name, selector, rule):
+    def set_null(self, name: str, selector: int, rule: str) -> None:
         """Of a register that is null, the hidden part is not laid down."""
         self.set(f"{name}.selector", selector, rule)
         self.unspecified.update((f"{name}.{key}", ALL) for key in HIDDEN)
 
-    def save(self, linear, size, value, *parts):
+    def save(self, linear: int, size: int, value: int, *parts: Part) -> None:
         """Memory that is written to, but not in a certain order. Rules by bits."""
-        self.saved.append((linear & 0xFFFFFFFF, size, value & (1 << 8 * size) - 1, parts))
+        self.saved.append(Write(linear & 0xFFFFFFFF, size, value & (1 << 8 * size) - 1, parts))
 
     # ---- the stack in use
 
-    def stack_mask(self):
+    def stack_mask(self) -> int:
         return 0xFFFFFFFF if self.get("ss.attributes", BIG) else 0xFFFF
 
-    def stack_has(self, rule, size):
+    def stack_has(self, rule: str, size: int) -> None:
         """So many bytes can be popped."""
         last = (self.get("esp") & self.stack_mask()) + size - 1
         self.need_within(rule, last, "ss.limit", Fault(SS, 0))
 
-    def stack_takes(self, rule, size, fault):
+    def stack_takes(self, rule: str, size: int, fault: Fault) -> None:
         """So many bytes can be pushed."""
         lowest = self.get("esp") - size & self.stack_mask()
         self.need_within(rule, lowest + size - 1, "ss.limit", fault)
 
-    def above(self, distance):
+    def above(self, distance: int) -> int:
         """The linear address so many bytes above esp."""
         return self.get("ss.base") + (self.get("esp") + distance & self.stack_mask())
 
-    def peek(self, distance, size, rule, room=None, rely=ALL):
+    def peek(self, distance: int, size: int, rule: str, room: int | None = None, rely: int = ALL) -> int:
         return self.read(self.above(distance), size, rule, room, rely)
 
-    def push(self, base, esp, mask, words, size):
+    def push(self, base: int, esp: int, mask: int, words: Sequence[tuple[int, Parts]], size: int) -> int:
         """Words (value, rules by bits), each below the one before; gives the new esp."""
         for value, parts in words:
             lower = esp - size & mask
             esp = esp & ~mask | lower
-            self.pushed.append((base + lower & 0xFFFFFFFF, size, value & (1 << 8 * size) - 1, parts))
+            self.pushed.append(Write(base + lower & 0xFFFFFFFF, size, value & (1 << 8 * size) - 1, parts))
         return esp
 
-    def release(self, size, rule):
+    def release(self, size: int, rule: str) -> None:
         """esp when so many bytes were popped."""
         mask, esp = self.stack_mask(), self.get("esp")
         self.set("esp", esp & ~mask | esp + size & mask, rule)
 
     # ---- operands in memory
 
-    def need_operand(self, memory, size, write):
+    def need_operand(self, memory: decode.Memory, size: int, write: bool) -> None:
         """Vol. 3A, 5.3 to 5.5: null, type and limit of the segment."""
         name = memory.segment
         if self.before["cr0"] & PE:
@@ -459,23 +529,23 @@ class Cpu:
                 self.need("operand-writable", kind & 0x1A == 0x12, Fault(GP, 0), f"{name}: type {kind:02x}")
             else:
                 self.need("operand-readable", kind & 0x1A != 0x18, Fault(GP, 0), f"{name}: type {kind:02x}")
-        last = memory.offset(self.before.get) + size - 1
+        last = memory.offset(self.before.__getitem__) + size - 1
         self.need_within("operand-limit", last, f"{name}.limit", Fault(SS if name == "ss" else GP, 0))
 
-    def operand(self, memory, rule, *parts):
+    def operand(self, memory: decode.Memory, rule: str, *parts: tuple[int, str | None]) -> int:
         """An operand in memory. Its parts, (bytes, field after): where they went, if they did; ""
         if they are of no consequence. If neither memory nor accesses are recorded, they are
         believed to be what is found there."""
         size = sum(part for part, _ in parts)
         self.need_operand(memory, size, write=False)
-        linear = self.before[f"{memory.segment}.base"] + memory.offset(self.before.get)
+        linear = self.before[f"{memory.segment}.base"] + memory.offset(self.before.__getitem__)
         if self.accesses is not None or any(self.memory.words(linear, size)):
             self.rely(f"{memory.segment}.base")
             for name, _ in memory.registers:
                 self.rely(name, (1 << memory.address_bits) - 1)
             return self.read(linear, size, rule)
         if parts[0][1] is None:
-            raise Stuck(None, None)
+            raise Stuck()
         self.believed = True
         value = shift = 0
         for part, field in parts:

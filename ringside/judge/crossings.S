@@ -632,7 +632,9 @@ case outer_read_only "#GP(0024)"
 case outer_dpl "#GP", RING0_DATA
 	push_return ring0_stack_end, A_CODE, 0, 2, RING0_DATA + RPL3, A_STACK
 	iret
-case outer_absent "#NP(002c)"		# see rules.py
+case outer_absent "#SS(002c)"		# see rules.py
+	else qemu, "#NP(002c)", "IRET's list of exceptions says so"
+	else bochs, "#NP(002c)", "IRET's list of exceptions says so", bochs-absent-stack-np
 	push_return ring0_stack_end, A_CODE, 0, 2, ABSENT_DATA + RPL3, A_STACK
 	iret
 case outer_beyond "#GP(004c)"

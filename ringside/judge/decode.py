@@ -9,8 +9,10 @@ Manual, SDM for short), volume 2: section 2.1, instruction format, and appendix 
 map.
 """
 
+from collections.abc import Callable
 import dataclasses
 import functools
+from typing import NamedTuple
 
 GENERAL = ("eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi")
 BYTES = ("al", "cl", "dl", "bl", "ah", "ch", "dh", "bh")
@@ -22,57 +24,72 @@ OPERAND_SIZE, ADDRESS_SIZE, IGNORED = 0x66, 0x67, (0xF0, 0xF2, 0xF3)
 PAIRS = (("ebx", "esi"), ("ebx", "edi"), ("ebp", "esi"), ("ebp", "edi"),
          ("esi",), ("edi",), ("ebp",), ("ebx",))
 
-# One byte that says all. What follows the opcode: m ModR/M; u b w z a byte, a signed one,
-# two bytes, an operand; p a far pointer; o an address.
-ONE_BYTE = {
-    0x07: ("pop segment", "", "es"), 0x17: ("pop segment", "", "ss"), 0x1F: ("pop segment", "", "ds"),
-    0x68: ("push", "z", None), 0x6A: ("push", "b", None),
-    0x88: ("write", "m", 1), 0x89: ("write", "m", None), 0x8A: ("read", "m", 1), 0x8B: ("read", "m", None),
-    0x8E: ("load segment", "m", None), 0x90: ("nop", "", None), 0x9A: ("call far", "p", None),
-    0x9B: ("wait", "", None), 0x9D: ("popf", "", None),
-    0xA0: ("read", "o", 1), 0xA1: ("read", "o", None), 0xA2: ("write", "o", 1), 0xA3: ("write", "o", None),
-    0xC4: ("load far pointer", "m", "es"), 0xC5: ("load far pointer", "m", "ds"),
-    0xC6: ("write", "mb", 1), 0xC7: ("write", "mz", None),
-    0xCA: ("ret far", "w", None), 0xCB: ("ret far", "", None),
-    0xCC: ("int3", "", None), 0xCD: ("int", "u", None), 0xCE: ("into", "", None), 0xCF: ("iret", "", None),
-    0xE4: ("in", "u", 1), 0xE5: ("in", "u", None), 0xE6: ("out", "u", 1), 0xE7: ("out", "u", None),
-    0xE9: ("jmp", "z", None), 0xEA: ("jmp far", "p", None), 0xEB: ("jmp", "b", None),
-    0xEC: ("in", "", 1), 0xED: ("in", "", None), 0xEE: ("out", "", 1), 0xEF: ("out", "", None),
-    0xF4: ("privileged", "", None), 0xFA: ("cli", "", None), 0xFB: ("sti", "", None),
-    **{0x50 + number: ("push", "", name) for number, name in enumerate(GENERAL)},
-    0xC2: ("branch", "w", None), 0xC3: ("branch", "", None), 0xE8: ("branch", "z", None),
-    **{opcode: ("branch", "b", None) for opcode in (*range(0x70, 0x80), 0xE0, 0xE1, 0xE2, 0xE3)},
-    **{0xD8 + number: ("fpu", "m", None) for number in range(8)},
+
+class Op(NamedTuple):
+    """An opcode. What follows it: m ModR/M; u b w z a byte, a signed one, two bytes, an operand;
+    p a far pointer; o an address."""
+    name: str | None
+    follows: str = ""
+    size: int | None = None         # of its operand, where no prefix changes it
+    register: str | None = None     # that it names
+
+
+UNKNOWN = Op(None)
+
+# One byte that says all.
+ONE_BYTE: dict[int, Op] = {
+    0x07: Op("pop segment", register="es"), 0x17: Op("pop segment", register="ss"), 0x1F: Op("pop segment", register="ds"),
+    0x68: Op("push", "z"), 0x6A: Op("push", "b"),
+    0x88: Op("write", "m", 1), 0x89: Op("write", "m"), 0x8A: Op("read", "m", 1), 0x8B: Op("read", "m"),
+    0x8E: Op("load segment", "m"), 0x90: Op("nop"), 0x9A: Op("call far", "p"),
+    0x9B: Op("wait"), 0x9D: Op("popf"),
+    0xA0: Op("read", "o", 1), 0xA1: Op("read", "o"), 0xA2: Op("write", "o", 1), 0xA3: Op("write", "o"),
+    0xC4: Op("load far pointer", "m", register="es"), 0xC5: Op("load far pointer", "m", register="ds"),
+    0xC6: Op("write", "mb", 1), 0xC7: Op("write", "mz"),
+    0xCA: Op("ret far", "w"), 0xCB: Op("ret far"),
+    0xCC: Op("int3"), 0xCD: Op("int", "u"), 0xCE: Op("into"), 0xCF: Op("iret"),
+    0xE4: Op("in", "u", 1), 0xE5: Op("in", "u"), 0xE6: Op("out", "u", 1), 0xE7: Op("out", "u"),
+    0xE9: Op("jmp", "z"), 0xEA: Op("jmp far", "p"), 0xEB: Op("jmp", "b"),
+    0xEC: Op("in", "", 1), 0xED: Op("in"), 0xEE: Op("out", "", 1), 0xEF: Op("out"),
+    0xF4: Op("privileged"), 0xFA: Op("cli"), 0xFB: Op("sti"),
+    **{0x50 + number: Op("push", register=name) for number, name in enumerate(GENERAL)},
+    0xC2: Op("branch", "w"), 0xC3: Op("branch"), 0xE8: Op("branch", "z"),
+    **{opcode: Op("branch", "b") for opcode in (*range(0x70, 0x80), 0xE0, 0xE1, 0xE2, 0xE3)},
+    **{0xD8 + number: Op("fpu", "m") for number in range(8)},
 }
 # Behind 0x0f.
-TWO_BYTES = {
-    0x06: ("clts", "", None), 0x0B: ("ud2", "", None),
-    0x20: ("privileged", "m", "cr"), 0x21: ("privileged", "m", "dr"), 0x23: ("privileged", "m", "dr"),
-    0x22: ("write control", "m", "cr"), 0x30: ("privileged", "", None), 0x32: ("privileged", "", None),
-    0xA1: ("pop segment", "", "fs"), 0xA9: ("pop segment", "", "gs"),
-    0xB2: ("load far pointer", "m", "ss"), 0xB4: ("load far pointer", "m", "fs"),
-    0xB5: ("load far pointer", "m", "gs"),
-    **{opcode: ("branch", "z", None) for opcode in range(0x80, 0x90)},
+TWO_BYTES: dict[int, Op] = {
+    0x06: Op("clts"), 0x0B: Op("ud2"),
+    0x20: Op("privileged", "m", register="cr"), 0x21: Op("privileged", "m", register="dr"),
+    0x23: Op("privileged", "m", register="dr"),
+    0x22: Op("write control", "m", register="cr"), 0x30: Op("privileged"), 0x32: Op("privileged"),
+    0xA1: Op("pop segment", register="fs"), 0xA9: Op("pop segment", register="gs"),
+    0xB2: Op("load far pointer", "m", register="ss"), 0xB4: Op("load far pointer", "m", register="fs"),
+    0xB5: Op("load far pointer", "m", register="gs"),
+    **{opcode: Op("branch", "z") for opcode in range(0x80, 0x90)},
 }
 # The reg field of ModR/M is part of these opcodes.
-GROUPS = {
-    0xF7: {6: ("div", None)},
-    0xFF: {2: ("branch", None), 3: ("call far", None), 4: ("branch", None), 5: ("jmp far", None)},
-    0x0F00: {2: ("lldt", 2), 3: ("ltr", 2)},
-    0x0F01: {2: ("lgdt", None), 3: ("lidt", None), 6: ("privileged", 2)},
+GROUPS: dict[int, dict[int, Op]] = {
+    0xF7: {6: Op("div", "m")},
+    0xFF: {2: Op("branch", "m"), 3: Op("call far", "m"), 4: Op("branch", "m"), 5: Op("jmp far", "m")},
+    0x0F00: {2: Op("lldt", "m", 2), 3: Op("ltr", "m", 2)},
+    0x0F01: {2: Op("lgdt", "m"), 3: Op("lidt", "m"), 6: Op("privileged", "m", 2)},
 }
 NEEDS_MEMORY = ("lgdt", "lidt", "load far pointer", "call far", "jmp far")
+
+
+Scaled = tuple[tuple[str, int], ...]     # registers, and what each is multiplied by
 
 
 @dataclasses.dataclass
 class Memory:
     """An operand in memory: the offset is the sum of registers and displacement."""
     segment: str
-    registers: tuple
+    registers: Scaled
     displacement: int
     address_bits: int
 
-    def offset(self, register):
+    def offset(self, register: Callable[[str], int]) -> int:
         total = sum(register(name) * scale for name, scale in self.registers) + self.displacement
         return total & (1 << self.address_bits) - 1
 
@@ -88,38 +105,38 @@ class Instruction:
     immediate: int = 0
     has_immediate: bool = False
     selector: int = 0                 # of a far pointer in the instruction
-    words: list = ()                  # registers and numbers that its text must name
+    words: list[str] = dataclasses.field(default_factory=list)    # registers and numbers that its text must name
 
 
 @functools.lru_cache(None)
-def decode(code, wide):
+def decode(code: str, wide: bool) -> Instruction:
     """The instruction whose bytes these are, in hexadecimal; wide in a 32-bit code segment."""
     return _Decoder(bytes.fromhex(code), wide).instruction()
 
 
-def part_of(register, size):
+def part_of(register: str, size: int) -> str:
     """A general register's name when so many bytes of it are meant; its first byte is eax's alone."""
     return {1: "al", 2: register[1:], 4: register}[size]
 
 
 class _Decoder:
-    def __init__(self, code, wide):
+    def __init__(self, code: bytes, wide: bool) -> None:
         self.code = code
         self.place = 0
         self.operand = self.address = 4 if wide else 2
-        self.override = None
-        self.words = []
+        self.override: str | None = None
+        self.words: list[str] = []
 
-    def take(self, size):
+    def take(self, size: int) -> int:
         value = int.from_bytes(self.code[self.place:self.place + size], "little")
         self.place += size
         return value
 
-    def take_signed(self, size):
+    def take_signed(self, size: int) -> int:
         value = self.take(size)
         return value - (1 << 8 * size) if value >> 8 * size - 1 else value
 
-    def opcode(self):
+    def opcode(self) -> int:
         """Prefixes first, as many as there are."""
         while True:
             byte = self.take(1)
@@ -132,30 +149,27 @@ class _Decoder:
             elif byte not in IGNORED:
                 return 0x0F00 | self.take(1) if byte == 0x0F else byte
 
-    def instruction(self):
+    def instruction(self) -> Instruction:
         opcode = self.opcode()
         if opcode in GROUPS:
             reg = int.from_bytes(self.code[self.place:self.place + 1], "little") >> 3 & 7
-            name, size = GROUPS[opcode].get(reg, (None, None))
-            follows, what = "m", size
+            op = GROUPS[opcode].get(reg, Op(None, "m"))
         elif opcode >> 8:
-            name, follows, what = TWO_BYTES.get(opcode & 0xFF, (None, "", None))
+            op = TWO_BYTES.get(opcode & 0xFF, UNKNOWN)
         else:
-            name, follows, what = ONE_BYTE.get(opcode, (None, "", None))
-        if name == "div" and self.operand == 2:
-            name = None
-        made = Instruction(name, size=what if isinstance(what, int) else self.operand,
-                           register=what if isinstance(what, str) else None)
-        for letter in follows:
+            op = ONE_BYTE.get(opcode, UNKNOWN)
+        name = None if op.name == "div" and self.operand == 2 else op.name
+        made = Instruction(name, size=op.size or self.operand, register=op.register)
+        for letter in op.follows:
             self.add(made, letter)
         if name in ("in", "out"):
             self.words += [part_of("eax", made.size), *(() if made.has_immediate else ("dx",))]
         elif name == "pop segment":
-            self.words.append(what)
+            self.words.append(str(op.register))
         made.length, made.words = self.place, sorted(self.words)
         return made
 
-    def add(self, made, letter):
+    def add(self, made: Instruction, letter: str) -> None:
         if letter == "m":
             self.modrm(made)
         elif letter == "o":
@@ -170,7 +184,7 @@ class _Decoder:
             made.has_immediate = True
             self.words.append(hex(made.immediate))
 
-    def modrm(self, made):
+    def modrm(self, made: Instruction) -> None:
         byte = self.take(1)
         mode, reg, rm = byte >> 6, byte >> 3 & 7, byte & 7
         if made.name == "load segment":
@@ -178,7 +192,7 @@ class _Decoder:
             self.words.append(str(made.register))
         elif made.register in ("cr", "dr"):
             made.register, made.size = f"{made.register}{reg}", 4
-            self.words.append(made.register)
+            self.words.append(made.register.replace("dr", "db"))    # as objdump calls them
         elif made.name == "load far pointer":
             made.immediate = reg  # the general register that takes the offset
             self.words.append(part_of(GENERAL[reg], made.size))
@@ -192,15 +206,16 @@ class _Decoder:
         else:
             made.memory = self.memory32(mode, rm)
 
-    def memory16(self, mode, rm):
+    def memory16(self, mode: int, rm: int) -> Memory:
         if mode == 0 and rm == 6:
             return self.addressed(None, (), self.take(2), 16)
         base, *index = PAIRS[rm]
         return self.addressed(base, tuple((name, 1) for name in index), self.take_signed(mode) if mode else None, 16)
 
-    def memory32(self, mode, rm):
+    def memory32(self, mode: int, rm: int) -> Memory:
         """SDM vol. 2A, tables 2-2 and 2-3."""
-        index, base = (), rm
+        index: Scaled = ()
+        base = rm
         if rm == 4:
             sib = self.take(1)
             base = sib & 7
@@ -213,7 +228,7 @@ class _Decoder:
             return self.addressed(None, index, self.take(4), 32)
         return self.addressed(GENERAL[base], index, self.take_signed({1: 1, 2: 4}[mode]) if mode else None, 32)
 
-    def addressed(self, base, index, displacement, bits):
+    def addressed(self, base: str | None, index: Scaled, displacement: int | None, bits: int) -> Memory:
         """What is addressed through ebp or esp lies in ss, unless a prefix says else."""
         segment = self.override or ("ss" if base in ("ebp", "esp") else "ds")
         registers = ((base, 1), *index) if base else index

@@ -3,7 +3,7 @@
 The manual is Intel's Software Developer's Manual, SDM for short.
 """
 
-from ringside.judge.cpu import Descriptor
+from ringside.judge.cpu import Cpu, Descriptor, Fault
 
 # Types of system segments and of gates, vol. 3A, 3.5, table 3-2; with bit 3 the 32-bit ones.
 CALL_GATES = (0x04, 0x0C)
@@ -13,21 +13,21 @@ TSS_BUSY, TSS_32 = 0x02, 0x08
 TI = 4  # in a selector: table indicator
 
 
-def is_null(selector):
+def is_null(selector: int) -> bool:
     """Vol. 3A, 3.4.2: index 0 of the GDT, whatever the RPL."""
     return selector & ~3 == 0
 
 
-def error_code(selector, external=0):
+def error_code(selector: int, external: int = 0) -> int:
     """Vol. 3A, 6.13: the selector, with EXT where its RPL was."""
     return selector & 0xFFFC | external
 
 
-def gate_error(vector, external):
+def gate_error(vector: int, external: int) -> int:
     return vector << 3 | 2 | external
 
 
-def descriptor_of(cpu, selector, in_table, read, fault):
+def descriptor_of(cpu: Cpu, selector: int, in_table: str, read: str, fault: Fault) -> Descriptor:
     """Vol. 3A, 3.5.1: the descriptor of a selector; TI says whether in GDT or LDT.
     in_table, read: the rules on whose behalf."""
     table = "gdtr"

@@ -13,18 +13,23 @@ manual, and of what emulators are known to do otherwise.
 The judge shares nothing with the program that runs: all it goes by is the recording.
 """
 
+from collections.abc import Callable, Iterator, Sequence
 import dataclasses
 import functools
 import re
+from typing import NamedTuple
 
+from ringside.emulators import registers
 from ringside.judge import model
 from ringside.recorder import recording
-from ringside.judge.cpu import ACCESSED, ALL, BIG, BUSY, PE, TF, Cpu, Fact, Layout, Stuck, flat, show
-from ringside.judge.decode import decode
+from ringside.recorder.recording import Recording, State, Step
+from ringside.judge.cpu import (ACCESSED, ALL, BIG, BUSY, PE, TF, Cpu, Expected, Fact, Layout, Parts, Region, Stuck, Values,
+                                Write, flat)
+from ringside.judge.decode import Instruction, decode
 from ringside.judge.rules import TRAP_LATE, exempt
 
 # No instruction that is not judged may change these.
-PRIVATE = frozenset((*recording.SELECTORS, "cpl", "cr0", "gdtr", "idtr"))
+PRIVATE = frozenset((*registers.SELECTORS, "cpl", "cr0", "gdtr", "idtr"))
 
 # Registers and numbers in the disassembler's text.
 WORDS = re.compile(r"%(\w+)|(-?0x[0-9a-f]+)|,(\d)\)")
@@ -33,28 +38,30 @@ WORDS = re.compile(r"%(\w+)|(-?0x[0-9a-f]+)|,(\d)\)")
 @dataclasses.dataclass
 class Verdict:
     kind: str               # "int 0x30, ring 3 to 0", "#GP(018a), ring 3 to 0", "pop %gs"
-    facts: list
+    facts: list[Fact]
     cpu: Cpu | None = None  # what the model made of it, if it was asked
 
     @property
-    def findings(self):
+    def findings(self) -> list[Fact]:
         return [fact for fact in self.facts if not fact.holds()]
 
     @property
-    def crossing(self):
+    def crossing(self) -> bool:
         """cs was loaded: another ring, or another way into the same."""
         return self.cpu is not None and self.cpu.route is not None
 
     @property
-    def refused(self):
+    def refused(self) -> str | None:
         """The rule by which the model expected an exception."""
-        return self.cpu and self.cpu.refused
+        return self.cpu.refused if self.cpu else None
 
 
-def verdicts(made):
+def verdicts(made: Recording) -> Iterator[tuple[int, Verdict]]:
     """Gives (number, Verdict) for each step of a recording."""
     layout = Layout(made)
-    state, values, previous = None, None, None
+    state: State | None = None
+    values: Values = {}
+    previous: Step | None = None
     for number, before, step, after in recording.walk(made):
         verdict = None
         if judged(step, before):
@@ -65,42 +72,43 @@ def verdicts(made):
         yield number, verdict or untouched(step)
 
 
-def judged(step, before):
+def judged(step: Step, before: State) -> bool:
     """Whether judge() may have something to say: cheaply, for steps are many."""
     if "folded" in step or "repeats" in step:
         return False
     code = decode(step["bytes"], bool(before["cs"]["attributes"] & BIG))
-    return ("interrupt" in step or code.name in model.JUDGED or name_of(step) or not PRIVATE.isdisjoint(step["changes"])
+    return ("interrupt" in step or code.name in model.JUDGED or name_of(step) is not None
+            or not PRIVATE.isdisjoint(step["changes"])
             or not goes_on(code, step, before["eip"], step["changes"].get("eip", before["eip"])))
 
 
-def untouched(step):
+def untouched(step: Step) -> Verdict:
     """The verdict on a step that has nothing to do with rings: so it must have been."""
     changed = " ".join(sorted(PRIVATE & step["changes"].keys()))
     return Verdict("other", [Fact("kept", "segments, CPL, cr0, registers of tables", "", changed)])
 
 
 @functools.lru_cache(None)
-def named(text):
+def named(text: str) -> str | None:
     """What the disassembler's text stands for, of what is judged."""
     return next((name for name, pattern in model.NAMES.items() if pattern.match(text)), None)
 
 
-def name_of(step):
+def name_of(step: Step) -> str | None:
     return named(step["text"])
 
 
 @functools.lru_cache(None)
-def words_of(text):
+def words_of(text: str) -> list[str]:
     return sorted(register or number or f"*{scale}" for register, number, scale in WORDS.findall(text))
 
 
-def goes_on(code, step, eip, found):
+def goes_on(code: Instruction, step: Step, eip: int, found: int) -> bool:
     """Whether eip is where no exception has led."""
     return code.name in ("branch", "jmp") or found == eip + len(step["bytes"]) // 2 & 0xFFFFFFFF
 
 
-def judge(layout, before, step, after, previous=None):
+def judge(layout: Layout, before: Values, step: Step, after: Values, previous: Step | None = None) -> Verdict | None:
     """The verdict on a step, its states being flat; None if there is nothing to judge. The
     step before it, if there is one, says whether an interrupt may come now."""
     cpu = Cpu(layout, before, step["accesses"], after)
@@ -120,8 +128,8 @@ def judge(layout, before, step, after, previous=None):
     if not crossed and not interrupt and not (name and (before["cr0"] & PE or name in model.IN_REAL_MODE)):
         return None if cpu.facts[0].holds() else Verdict("other", cpu.facts)
 
-    for state, name in ((before, "before"), (after, "after")):
-        cpu.check("window", f"stack {name}", window(layout, state), state["stack.linear"])
+    for state, when in ((before, "before"), (after, "after")):
+        cpu.check("window", f"stack {when}", window(layout, state), state["stack.linear"])
     cpu.compared["stack.linear"] = ALL
     next_eip = before["eip"] + code.length & (0xFFFFFFFF if wide else 0xFFFF)
     try:
@@ -133,9 +141,8 @@ def judge(layout, before, step, after, previous=None):
             model.execute(cpu, code, next_eip)
         compare(cpu)
     except Stuck as why:
-        rule, what = why.args
-        if rule:
-            cpu.check(rule, "", "no such thing", what)
+        if why.rule:
+            cpu.check(why.rule, "", "no such thing", why.what)
         elif crossed or not goes_on(code, step, before["eip"], after["eip"]):
             cpu.check("course", "goes", "on, without an exception", where(cpu, after))
         cpu.exact.clear()
@@ -143,7 +150,7 @@ def judge(layout, before, step, after, previous=None):
     return Verdict(kind + (f", {cpu.route}" if cpu.route else ""), cpu.facts, cpu)
 
 
-def done(step, wide):
+def done(step: Step | None, wide: bool) -> Instruction | None:
     """The instruction of a step, if it has done something in the segment in which it stood."""
     if step and "folded" not in step and "cs" not in step["changes"]:
         code = decode(step["bytes"], wide)
@@ -151,14 +158,14 @@ def done(step, wide):
     return None
 
 
-def entered(layout, before, step, after, code):
+def entered(layout: Layout, before: Values, step: Step, after: Values, code: Instruction) -> bool:
     """Whether it seems that there was an exception, in the same ring."""
     if code.name in ("branch", "jmp"):
         return before["esp"] - after["esp"] in (12, 16) and gate_to(layout, before, after) is not None
     return not goes_on(code, step, before["eip"], after["eip"])
 
 
-def gate_to(layout, before, after):
+def gate_to(layout: Layout, before: Values, after: Values) -> int | None:
     """The vector whose gate leads to where the state after is."""
     for vector, field in enumerate(layout.idt):
         gate = before[field]
@@ -168,7 +175,7 @@ def gate_to(layout, before, after):
     return None
 
 
-def where(cpu, after):
+def where(cpu: Cpu, after: Values) -> str:
     text = f"{after['cs.selector']:04x}:{after['eip']:08x}"
     vector = gate_to(cpu.layout, cpu.before, after)
     return text + ("" if vector is None else f", where gate {vector:#04x} leads")
@@ -176,10 +183,10 @@ def where(cpu, after):
 
 # ---- the model against the recording --------------------------------------------------
 
-def compare(cpu):
+def compare(cpu: Cpu) -> None:
     """First whether it went that way at all; then all registers, memory and accesses."""
     before, after = cpu.before, cpu.after
-    selector, eip = (cpu.expected.get(field, (before[field],))[0] for field in ("cs.selector", "eip"))
+    selector, eip = (cpu.now(field) for field in ("cs.selector", "eip"))
     if (selector, eip) != (after["cs.selector"], after["eip"]):
         if cpu.refused or gate_to(cpu.layout, before, after) is not None:
             expected = f"{cpu.fault or cpu.kind}, to {selector:04x}:{eip:08x}"
@@ -198,21 +205,22 @@ def compare(cpu):
             cpu.check("cpl", f"CPL {name}", state["cs.selector"] & 3, state["cpl"])
 
 
-def compare_lost(cpu):
+def compare_lost(cpu: Cpu) -> None:
     """What can be said of a task that TCG has not got into; see rules.py."""
     compare_registers(cpu, lambda field: field.startswith(("tr.", "cr0")))
     compare_memory(cpu, cpu.layout.fixed, movable=())
+    assert cpu.fault
     error = next((value for _, value in cpu.memory_after.read(cpu.after["ss.base"] + cpu.after["esp"], 4)), None)
     cpu.check("push-error", "error code", cpu.fault.error, error)
 
 
-def window(layout, state):
+def window(layout: Layout, state: Values) -> int:
     """Where the words of the stack begin that a state holds: half of them are below esp."""
     esp = state["esp"] if state["ss.attributes"] & BIG else state["esp"] & 0xFFFF
     return max(0, state["ss.base"] + (esp & ~3) - 2 * len(layout.stack_words))
 
 
-def compare_field(cpu, field, expected, parts):
+def compare_field(cpu: Cpu, field: str, expected: int, parts: Parts) -> None:
     """A number of the state after: each rule that says something of it, for its bits."""
     found, left = cpu.after[field], ALL & ~cpu.unspecified.get(field, 0)
     for mask, rule in parts:
@@ -227,18 +235,22 @@ def compare_field(cpu, field, expected, parts):
 MEMORY = ("gdt.", "idt.", "ldt.", "tss.", "frames.", "stack.")
 
 
-def compare_registers(cpu, which=lambda field: True):
+def every(field: str) -> bool:
+    return True
+
+
+def compare_registers(cpu: Cpu, which: Callable[[str], bool] = every) -> None:
     for field, old in cpu.before.items():
         if not field.startswith(MEMORY) and which(field):
-            value, parts = cpu.expected.get(field, (old, []))
+            value, parts = cpu.expected.get(field) or Expected(old, [])
             whole = parts and field not in ("eflags", "cr0")
             compare_field(cpu, field, value, parts if whole else [*parts, (ALL, "kept")])
 
 
-def compare_memory(cpu, fixed, movable):
+def compare_memory(cpu: Cpu, fixed: Sequence[Region], movable: Sequence[Region]) -> None:
     """What was pushed lies there, the marks in descriptors are set, all else is as it was."""
-    writes = [*cpu.pushed, *cpu.saved, *((linear, 8, value, [(ACCESSED | BUSY, rule), (ALL, "kept-memory")])
-                             for linear, value, rule in cpu.marked)]
+    writes = [*cpu.pushed, *cpu.saved, *(Write(linear, 8, value, [(ACCESSED | BUSY, rule), (ALL, "kept-memory")])
+                                         for linear, value, rule in cpu.marked)]
     for start, unit, fields in fixed:
         touched = touched_words(start, unit, fields, writes)
         for place, overlapping in touched.items():
@@ -257,29 +269,30 @@ def compare_memory(cpu, fixed, movable):
         compare_kept(cpu, known)
 
 
-def touched_words(start, unit, fields, writes):
+def touched_words(start: int, unit: int, fields: list[str], writes: list[Write]) -> dict[int, list[Write]]:
     """Which words of a region the CPU writes to: {place: the writes}."""
-    touched = {}
+    touched: dict[int, list[Write]] = {}
     for write in writes:
-        linear, size = write[:2]
+        linear, size = write.linear, write.size
         for place in range(max(0, (linear - start) // unit), min(len(fields), (linear + size - 1 - start) // unit + 1)):
             touched.setdefault(place, []).append(write)
     return touched
 
 
-def compare_word(cpu, field, linear, unit, old, writes):
-    raw = [None] * unit if old is None else list(old.to_bytes(unit, "little"))
+def compare_word(cpu: Cpu, field: str, linear: int, unit: int, old: int | None, writes: list[Write]) -> None:
+    raw: list[int | None] = [None] * unit if old is None else list(old.to_bytes(unit, "little"))
     for start, size, value, _ in writes:
         for i, byte in enumerate(value.to_bytes(size, "little")):
             if 0 <= start + i - linear < unit:
                 raw[start + i - linear] = byte
-    if None not in raw:
-        parts = writes[0][3]
+    known = bytes(byte for byte in raw if byte is not None)
+    if len(known) == unit:
+        parts = writes[0].parts
         exactly = len(writes) == 1 and writes[0][:2] == (linear, unit)
-        compare_field(cpu, field, int.from_bytes(bytes(raw), "little"), parts if exactly else [(ALL, parts[-1][1])])
+        compare_field(cpu, field, int.from_bytes(known, "little"), parts if exactly else [(ALL, parts[-1][1])])
 
 
-def compare_kept(cpu, known):
+def compare_kept(cpu: Cpu, known: Values) -> None:
     """Words that nothing wrote to: one fact, unless some have changed."""
     changed = [field for field, old in known.items() if cpu.after[field] != old]
     for field in changed:
@@ -289,15 +302,16 @@ def compare_kept(cpu, known):
     cpu.compared.update(dict.fromkeys(known, ALL))
 
 
-def compare_reads(cpu):
+def compare_reads(cpu: Cpu) -> None:
     """In whatever order: all that had to be read was, and nothing else."""
-    allowed = set()
+    assert cpu.accesses is not None and cpu.read_bytes is not None
+    allowed: set[int] = set()
     for linear, size, room, value, rule, must in cpu.reads:
         told = cpu.told(linear, size)
         if must or told is not None:
             cpu.check(rule, f"{size} bytes read at {linear:#x}", value, told)
         allowed.update(range(linear, linear + room))
-    seen = {}
+    seen: dict[int, int] = {}
     for kind, linear, size, value in cpu.accesses:
         for place, byte in enumerate(value.to_bytes(size, "little"), linear):
             if kind == "read" and seen.get(place, byte) != byte:
@@ -307,35 +321,45 @@ def compare_reads(cpu):
     cpu.check("nothing-else", "read", "", " ".join(map(hex, others)))
 
 
-def compare_writes(cpu):
+class Word(NamedTuple):
+    """What the recording shows to be written."""
+    linear: int
+    size: int
+    value: int
+
+
+def compare_writes(cpu: Cpu) -> None:
     """Words in the order in which they are pushed; marks in descriptors at any time."""
-    found = [access[1:] for access in cpu.accesses if access[0] == "write"]
+    assert cpu.accesses is not None
+    found = [Word(*access[1:]) for access in cpu.accesses if access[0] == "write"]
     for linear, value, rule in cpu.marked:
-        inside = [write for write in found if linear <= write[0] and write[0] + write[1] <= linear + 8]
+        inside = [write for write in found if linear <= write.linear and write.linear + write.size <= linear + 8]
         found = [write for write in found if write not in inside]
         result = cpu.known(linear, 8)
+        assert result is not None
         for start, size, new in inside:
             shift = 8 * (start - linear)
             result = result & ~((1 << 8 * size) - 1 << shift) | new << shift
         if not exempt(cpu.layout.emulator, rule, "written"):
             cpu.check(rule, f"written to the descriptor at {linear:#x}", value, result)
     for saved in cpu.saved:
-        there = next((write for write in found if write[:2] == [*saved[:2]]), (None, None, None))
+        there = next((write for write in found if write[:2] == saved[:2]), None)
         found = [write for write in found if write is not there]
-        compare_pushed(cpu, "word saved", saved[:3], saved[3], there)
+        compare_pushed(cpu, "word saved", saved, there)
     if exempt(cpu.layout.emulator, "stack-room", "written"):
-        found = [write for write in found if write[0] not in cpu.refused_words]
-    for number, (linear, size, value, parts) in enumerate(cpu.pushed):
-        there = found[number] if number < len(found) else (None, None, None)
-        compare_pushed(cpu, f"word {number + 1} pushed", (linear, size, value), parts, there)
+        found = [write for write in found if write.linear not in cpu.refused_words]
+    for number, pushed in enumerate(cpu.pushed):
+        there = found[number] if number < len(found) else None
+        compare_pushed(cpu, f"word {number + 1} pushed", pushed, there)
     others = found[len(cpu.pushed):]
-    cpu.check("nothing-else", "written", "", " ".join(hex(write[0]) for write in others))
+    cpu.check("nothing-else", "written", "", " ".join(hex(write.linear) for write in others))
 
 
-def compare_pushed(cpu, what, word, parts, found):
-    rule, left = parts[-1][1], ALL
-    cpu.check(rule, what, f"{word[1]} bytes at {word[0]:#x}", f"{found[1]} bytes at {show(found[0])}")
-    for mask, rule in parts:
+def compare_pushed(cpu: Cpu, what: str, word: Write, found: Word | None) -> None:
+    rule, left = word.parts[-1][1], ALL
+    there = f"{found.size} bytes at {found.linear:#x}" if found else "nothing"
+    cpu.check(rule, what, f"{word.size} bytes at {word.linear:#x}", there)
+    for mask, rule in word.parts:
         bits = mask & left & ~exempt(cpu.layout.emulator, rule, what)
         left &= ~mask
-        cpu.check(rule, what, word[2] & bits, None if found[2] is None else found[2] & bits)
+        cpu.check(rule, what, word.value & bits, found.value & bits if found else None)

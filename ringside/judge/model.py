@@ -12,19 +12,24 @@ Rules are names in rules.py. A function that stands for an instruction is given 
 instruction as decode.py has it, and the eip of the next one.
 """
 
+from collections.abc import Callable
 import re
+from typing import NamedTuple
 
-from ringside.recorder import recording
+from ringside.emulators.registers import GENERAL
 from ringside.judge import tasks
-from ringside.judge.cpu import (ACCESSED, AF, ALL, BP, BUSY, CF, CONTRIBUTORY, DB, DE, DOUBLE_FAULT, Descriptor, EM, ET, FREE, Fault, GP,
-                 IF, INVALID_TSS, IOPL, MP, NM, NP, NT, OF, OVERFLOW, PF, RF, SF, SS, Stuck, TF, TS, UD, VIF, VIP, VM, ZF)
+from ringside.judge.cpu import (ACCESSED, AF, ALL, BP, BUSY, CF, CONTRIBUTORY, Cpu, DB, DE, DOUBLE_FAULT, Descriptor, EM, ET,
+                                FREE, Fault, GP, IF, INVALID_TSS, IOPL, MP, NM, NP, NT, OF, OVERFLOW, PF, Parts, RF, SF, SS,
+                                Stuck, TF, TS, UD, VIF, VIP, VM, ZF)
+from ringside.judge.decode import Instruction
 from ringside.judge.descriptors import CALL_GATES, TASK_GATE, TI, TSS_TYPES, descriptor_of, error_code, gate_error, is_null
 from ringside.judge.rules import LOST
 
 
 # ---- interrupts and exceptions --------------------------------------------------------
 
-def interrupt(cpu, vector, back, software=False, error=None, fault=False, hardware=False):
+def interrupt(cpu: Cpu, vector: int, back: int, software: bool = False, error: int | None = None, fault: bool = False,
+              hardware: bool = False) -> None:
     """Vol. 2A, INT n/INTO/INT3, Operation; vol. 3A, 6.12.1.
 
     back        the eip to come back to
@@ -70,7 +75,7 @@ def interrupt(cpu, vector, back, software=False, error=None, fault=False, hardwa
         stack, ss, esp = ring_stack(cpu, new, external)
         base, mask = stack.base(), stack.stack_mask()
         fits = (esp - room & mask) + room - 1 <= stack.limit()
-        cpu.refused_words = () if fits else range(base, base + esp)
+        cpu.refused_words = range(0) if fits else range(base, base + esp)
         cpu.need("stack-room", fits, Fault(SS, error_code(ss, external)), f"{room} bytes below {esp:#x}")
     else:
         cpu.stack_takes("stack-room", room, Fault(SS, external))
@@ -102,7 +107,7 @@ def interrupt(cpu, vector, back, software=False, error=None, fault=False, hardwa
     cpu.route = f"ring {ring} to {new}"
 
 
-def ring_stack(cpu, ring, external):
+def ring_stack(cpu: Cpu, ring: int, external: int) -> tuple[Descriptor, int, int]:
     """INTER-PRIVILEGE-LEVEL-INTERRUPT: descriptor, ss and esp of the new ring's stack."""
     if not cpu.get("tr.type", 0x08):
         raise Stuck("modelled", "a 16-bit TSS")
@@ -122,9 +127,9 @@ def ring_stack(cpu, ring, external):
     return stack, ss, esp
 
 
-def hardware_interrupt(cpu, vector, behind):
+def hardware_interrupt(cpu: Cpu, vector: int, behind: Instruction | None) -> None:
     """Vol. 3A, 6.3.1. behind: the instruction before, if it is known. What is not modelled is an
-    interrupt in the midst of a repeated instruction, where RF is pushed as 1 (vol. 3B, 17.3.1.1)."""
+    interrupt within a repeated instruction, where RF is pushed as 1 (vol. 3B, 17.3.1.1)."""
     if not cpu.protected():
         raise Stuck("modelled", "an interrupt in real mode")
     shadow = behind and (behind.name in ("load segment", "pop segment") and behind.register == "ss"
@@ -140,7 +145,7 @@ def hardware_interrupt(cpu, vector, behind):
     cpu.kind = f"interrupt {vector:#04x}"
 
 
-def deliver(cpu, fault):
+def deliver(cpu: Cpu, fault: Fault) -> None:
     """An exception instead of the instruction (vol. 3A, 6.5, 6.13); or, when that has led to
     another task, instead of the first one there (7.3, step 13)."""
     if cpu.in_new_task:
@@ -150,14 +155,14 @@ def deliver(cpu, fault):
     to_handler(cpu, fault, cpu.now("eip"), fault=fault.vector != DB)
 
 
-def single_step(cpu, back):
+def single_step(cpu: Cpu, back: int) -> None:
     """Vol. 3B, 17.3.1.4: TF was set when the instruction began."""
     cpu.refused = "trap-flag"
     cpu.check("trap-flag", "TF = 1", True, True)
     to_handler(cpu, Fault(DB), back)
 
 
-def to_handler(cpu, exception, back, fault=False):
+def to_handler(cpu: Cpu, exception: Fault, back: int, fault: bool = False) -> None:
     """Vol. 3A, 6.15, interrupt 8, table 6-5: what becomes of a second exception on the way."""
     cpu.fault = exception
     try:
@@ -174,17 +179,17 @@ def to_handler(cpu, exception, back, fault=False):
         to_handler(cpu, second, back, fault=True)
 
 
-def int_n(cpu, code, after):
+def int_n(cpu: Cpu, code: Instruction, after: int) -> None:
     interrupt(cpu, code.immediate, after, software=True)
     cpu.kind = f"int {code.immediate:#04x}"
 
 
-def int3(cpu, code, after):
+def int3(cpu: Cpu, code: Instruction, after: int) -> None:
     interrupt(cpu, BP, after, software=True)
     cpu.kind = "int3"
 
 
-def into(cpu, code, after):
+def into(cpu: Cpu, code: Instruction, after: int) -> None:
     if cpu.get("eflags", OF):
         interrupt(cpu, OVERFLOW, after, software=True)
     else:
@@ -194,7 +199,7 @@ def into(cpu, code, after):
 
 # ---- iret and far ret -----------------------------------------------------------------
 
-def iret(cpu, code, after):
+def iret(cpu: Cpu, code: Instruction, after: int) -> None:
     """Vol. 2A, IRET/IRETD, Operation: PROTECTED-MODE."""
     if cpu.get("eflags", NT):
         tasks.return_to_caller(cpu, after)
@@ -203,13 +208,13 @@ def iret(cpu, code, after):
     cpu.kind = "iret"
 
 
-def ret_far(cpu, code, after):
+def ret_far(cpu: Cpu, code: Instruction, after: int) -> None:
     """Vol. 2B, RET, Operation: far return."""
     return_far(cpu, code.size, with_flags=False, arguments=code.immediate)
     cpu.kind = "lret"
 
 
-def return_far(cpu, size, with_flags, arguments=0):
+def return_far(cpu: Cpu, size: int, with_flags: bool, arguments: int = 0) -> None:
     """PROTECTED-MODE-RETURN, RETURN-TO-SAME- and RETURN-TO-OUTER-PRIVILEGE-LEVEL."""
     ring = cpu.cpl
     popped = size * (3 if with_flags else 2)
@@ -257,11 +262,11 @@ def return_far(cpu, size, with_flags, arguments=0):
     cpu.route = f"ring {ring} to {new}"
 
 
-def needs_offset(cpu, eip, code):
+def needs_offset(cpu: Cpu, eip: int, code: Descriptor) -> None:
     cpu.need("return-offset", eip <= code.limit(), Fault(GP, 0), f"{eip:#x} <= {code.limit():#x}")
 
 
-def outer_stack(cpu, selector, ring):
+def outer_stack(cpu: Cpu, selector: int, ring: int) -> Descriptor:
     """RETURN-TO-OUTER-PRIVILEGE-LEVEL: the stack there."""
     bad_stack = Fault(GP, error_code(selector))
     cpu.need("outer-not-null", not is_null(selector), Fault(GP, 0), f"{selector:04x}")
@@ -273,20 +278,20 @@ def outer_stack(cpu, selector, ring):
     return stack
 
 
-def flags_taken(cpu, size, also=0, ring_0=0):
+def flags_taken(cpu: Cpu, size: int, also: int = 0, ring_0: int = 0) -> int:
     """The flags that iret or popf takes from the stack: which of them, depends on the ring."""
     flags = FREE | also | (IF if cpu.iopl_allows() else 0) | (IOPL | ring_0 if cpu.cpl == 0 else 0)
     return flags & (1 << 8 * size) - 1
 
 
-def take_flags(cpu, flags, taken, rules):
+def take_flags(cpu: Cpu, flags: int, taken: int, rules: Parts) -> None:
     """Those taken are as popped, by the rules of iret or popf; the others stay."""
     for mask, rule in rules:
         cpu.set_flags(flags, mask & taken, rule)
         cpu.keep_flags(mask & ~taken, rule)
 
 
-def take_segments_away(cpu, ring):
+def take_segments_away(cpu: Cpu, ring: int) -> None:
     """RETURN-TO-OUTER-PRIVILEGE-LEVEL, last: what the outer ring must not keep."""
     for name in ("es", "fs", "gs", "ds"):
         selector, dpl = cpu.before[f"{name}.selector"], cpu.before[f"{name}.dpl"]
@@ -306,19 +311,19 @@ def take_segments_away(cpu, ring):
 
 # ---- far jmp and call -----------------------------------------------------------------
 
-def jmp_far(cpu, code, after):
+def jmp_far(cpu: Cpu, code: Instruction, after: int) -> None:
     """Vol. 2A, JMP, Operation: FAR-JMP, PROTECTED-MODE."""
     transfer_far(cpu, code, after, calls=False)
     cpu.kind = "ljmp"
 
 
-def call_far(cpu, code, after):
+def call_far(cpu: Cpu, code: Instruction, after: int) -> None:
     """Vol. 2A, CALL, Operation: FAR-CALL, PROTECTED-MODE."""
     transfer_far(cpu, code, after, calls=True)
     cpu.kind = "lcall"
 
 
-def transfer_far(cpu, code, after, calls):
+def transfer_far(cpu: Cpu, code: Instruction, after: int, calls: bool) -> None:
     selector, offset = far_pointer(cpu, code)
     cpu.need("far-not-null", not is_null(selector), Fault(GP, 0), f"{selector:04x}")
     target = descriptor_of(cpu, selector, "far-in-table", "far-read", Fault(GP, error_code(selector)))
@@ -339,7 +344,7 @@ def transfer_far(cpu, code, after, calls):
     cpu.route = f"ring {ring} to {ring}"
 
 
-def far_pointer(cpu, code):
+def far_pointer(cpu: Cpu, code: Instruction) -> tuple[int, int]:
     """Selector and offset: in the instruction, or in memory, the offset below. If that is not
     recorded, they are believed to be what led there; a TSS's offset is of no consequence."""
     if code.memory is None:
@@ -352,7 +357,7 @@ def far_pointer(cpu, code):
     return pointer >> 8 * code.size, pointer & (1 << 8 * code.size) - 1
 
 
-def far_code(cpu, selector, offset, code, pushes):
+def far_code(cpu: Cpu, selector: int, offset: int, code: Descriptor, pushes: int) -> None:
     """The checks of a code segment that a far jmp or call goes to."""
     ring = cpu.cpl
     bad_code = Fault(GP, error_code(selector))
@@ -369,7 +374,7 @@ def far_code(cpu, selector, offset, code, pushes):
 
 # ---- loads of segment registers -------------------------------------------------------
 
-def load_segment(cpu, name, selector):
+def load_segment(cpu: Cpu, name: str, selector: int) -> None:
     """Vol. 2B, MOV: loading a segment register while in protected mode."""
     if not cpu.protected():
         cpu.set(f"{name}.selector", selector, "load-real")
@@ -390,7 +395,7 @@ def load_segment(cpu, name, selector):
         cpu.set_segment(name, selector, segment, "load-segment", ACCESSED, "accessed-load")
 
 
-def load_stack_segment(cpu, selector, bad):
+def load_stack_segment(cpu: Cpu, selector: int, bad: Fault) -> None:
     ring = cpu.cpl
     cpu.need("load-ss-not-null", not is_null(selector), Fault(GP, 0), f"{selector:04x}")
     segment = descriptor_of(cpu, selector, "load-in-table", "load-read", bad)
@@ -401,19 +406,26 @@ def load_stack_segment(cpu, selector, bad):
     cpu.set_segment("ss", selector, segment, "load-segment", ACCESSED, "accessed-load")
 
 
-def mov_segment(cpu, code, after):
-    cpu.need("load-not-cs", code.register not in ("cs", None), Fault(UD), f"{code.register}")
+def selector_operand(cpu: Cpu, code: Instruction, rule: str, register: str) -> int:
+    """A selector in memory, or in a general register, that a register is loaded with."""
     if code.memory:
-        selector = cpu.operand(code.memory, "load-operand", (2, f"{code.register}.selector"))
-    else:
-        selector = cpu.get(code.source, 0xFFFF)
+        return cpu.operand(code.memory, rule, (2, f"{register}.selector"))
+    assert code.source
+    return cpu.get(code.source, 0xFFFF)
+
+
+def mov_segment(cpu: Cpu, code: Instruction, after: int) -> None:
+    cpu.need("load-not-cs", code.register not in ("cs", None), Fault(UD), f"{code.register}")
+    assert code.register
+    selector = selector_operand(cpu, code, "load-operand", code.register)
     load_segment(cpu, code.register, selector)
     cpu.set("eip", after, "eip")
     cpu.kind = f"mov %{code.register}"
 
 
-def pop_segment(cpu, code, after):
+def pop_segment(cpu: Cpu, code: Instruction, after: int) -> None:
     cpu.stack_has("load-operand", code.size)
+    assert code.register
     selector = cpu.peek(0, 2, "load-operand", room=code.size)
     cpu.release(code.size, "load-esp")
     load_segment(cpu, code.register, selector)
@@ -421,9 +433,10 @@ def pop_segment(cpu, code, after):
     cpu.kind = f"pop %{code.register}"
 
 
-def load_far_pointer(cpu, code, after):
+def load_far_pointer(cpu: Cpu, code: Instruction, after: int) -> None:
     """Vol. 2A, LDS/LES/LFS/LGS/LSS: an offset and, above it, a selector."""
-    general = recording.GENERAL[code.immediate]
+    assert code.memory and code.register
+    general = GENERAL[code.immediate]
     pointer = cpu.operand(code.memory, "load-operand", (code.size, general), (2, f"{code.register}.selector"))
     load_segment(cpu, code.register, pointer >> 8 * code.size)
     cpu.set(general, pointer, "load-offset", (1 << 8 * code.size) - 1)
@@ -433,9 +446,10 @@ def load_far_pointer(cpu, code, after):
 
 # ---- the registers of the tables ------------------------------------------------------
 
-def load_table(cpu, code, after):
+def load_table(cpu: Cpu, code: Instruction, after: int) -> None:
     """Vol. 2A, LGDT/LIDT: a limit of 16 bits and, above it, a base."""
     cpu.need("table-ring", cpu.cpl == 0, Fault(GP, 0), f"CPL {cpu.cpl}")
+    assert code.memory and code.name
     register = code.name[1:] + "r"
     operand = cpu.operand(code.memory, "table-operand", (2, f"{register}.limit"), (4, f"{register}.base"))
     cpu.set(f"{register}.limit", operand & 0xFFFF, "table-limit")
@@ -444,13 +458,10 @@ def load_table(cpu, code, after):
     cpu.kind = code.name
 
 
-def table_descriptor(cpu, code, name, register):
+def table_descriptor(cpu: Cpu, code: Instruction, name: str, register: str) -> tuple[int, Descriptor | None]:
     """Selector and, unless it is null, descriptor of lldt and ltr."""
     cpu.need("table-ring", cpu.cpl == 0, Fault(GP, 0), f"CPL {cpu.cpl}")
-    if code.memory:
-        selector = cpu.operand(code.memory, "table-operand", (2, f"{register}.selector"))
-    else:
-        selector = cpu.get(code.source, 0xFFFF)
+    selector = selector_operand(cpu, code, "table-operand", register)
     if is_null(selector):
         return selector, None
     bad = Fault(GP, error_code(selector))
@@ -460,7 +471,7 @@ def table_descriptor(cpu, code, name, register):
     return selector, Descriptor(cpu, linear, cpu.read(linear, 8, f"{name}-read", rely=0))
 
 
-def lldt(cpu, code, after):
+def lldt(cpu: Cpu, code: Instruction, after: int) -> None:
     """Vol. 2A, LLDT."""
     selector, table = table_descriptor(cpu, code, "lldt", "ldtr")
     if table is None:
@@ -473,10 +484,11 @@ def lldt(cpu, code, after):
     cpu.kind = "lldt"
 
 
-def ltr(cpu, code, after):
+def ltr(cpu: Cpu, code: Instruction, after: int) -> None:
     """Vol. 2A, LTR."""
     selector, tss = table_descriptor(cpu, code, "ltr", "tr")
     cpu.need("ltr-not-null", tss is not None, Fault(GP, 0), f"{selector:04x}")
+    assert tss
     cpu.need("ltr-type", tss.system_type() in (0x01, 0x09), Fault(GP, error_code(selector)), str(tss))
     cpu.need("ltr-present", tss.present(), Fault(NP, error_code(selector)), "P = 1")
     cpu.set_segment("tr", selector, tss, "ltr-tr", BUSY, "ltr-busy")
@@ -484,11 +496,11 @@ def ltr(cpu, code, after):
     cpu.kind = "ltr"
 
 
-def write_control(cpu, code, after):
+def write_control(cpu: Cpu, code: Instruction, after: int) -> None:
     """Vol. 2B, MOV to control registers; of them, cr0."""
     cpu.need("privileged", cpu.cpl == 0, Fault(GP, 0), f"CPL {cpu.cpl}")
     if code.register != "cr0" or code.source is None:
-        raise Stuck(None, None)
+        raise Stuck()
     cpu.set("cr0", cpu.get(code.source) | ET, "cr0")
     cpu.set("eip", after, "eip")
     cpu.kind = "mov %cr0"
@@ -496,7 +508,7 @@ def write_control(cpu, code, after):
 
 # ---- what not every ring may do -------------------------------------------------------
 
-def popf(cpu, code, after):
+def popf(cpu: Cpu, code: Instruction, after: int) -> None:
     """Vol. 2B, POPF/POPFD. Real mode has the rights of ring 0."""
     cpu.stack_has("popf-popped", code.size)
     taken = flags_taken(cpu, code.size)
@@ -508,7 +520,7 @@ def popf(cpu, code, after):
     cpu.kind = "popf"
 
 
-def clear_task_switched(cpu, code, after):
+def clear_task_switched(cpu: Cpu, code: Instruction, after: int) -> None:
     """Vol. 2A, CLTS."""
     cpu.need("privileged", cpu.cpl == 0, Fault(GP, 0), f"CPL {cpu.cpl}")
     cpu.set("cr0", 0, "clts", TS)
@@ -516,7 +528,7 @@ def clear_task_switched(cpu, code, after):
     cpu.kind = "clts"
 
 
-def interrupt_flag(cpu, code, after):
+def interrupt_flag(cpu: Cpu, code: Instruction, after: int) -> None:
     """Vol. 2A, CLI; vol. 2B, STI."""
     cpu.need("iopl", cpu.iopl_allows(), Fault(GP, 0), f"CPL {cpu.cpl}, IOPL {cpu.before['eflags'] >> 12 & 3}")
     cpu.set_flags(IF if code.name == "sti" else 0, IF, "interrupt-flag")
@@ -524,16 +536,16 @@ def interrupt_flag(cpu, code, after):
     cpu.kind = code.name
 
 
-def privileged(cpu, code, after):
+def privileged(cpu: Cpu, code: Instruction, after: int) -> None:
     """Vol. 3A, 5.9. What it does in ring 0 is not judged."""
     cpu.need("privileged", cpu.cpl == 0, Fault(GP, 0), f"CPL {cpu.cpl}")
-    raise Stuck(None, None)
+    raise Stuck()
 
 
-def port(cpu, code, after):
+def port(cpu: Cpu, code: Instruction, after: int) -> None:
     """Vol. 1, 18.5; vol. 2A, IN; vol. 2B, OUT. What comes in is not judged."""
     if cpu.iopl_allows():
-        cpu.need("port", True, None, "IOPL allows it")
+        cpu.need("port", True, Fault(GP, 0), "IOPL allows it")
     else:
         map_allows(cpu, code.immediate if code.has_immediate else cpu.get("edx", 0xFFFF), code.size, after)
     if code.name == "in":
@@ -542,7 +554,7 @@ def port(cpu, code, after):
     cpu.kind = code.name
 
 
-def map_allows(cpu, number, size, after):
+def map_allows(cpu: Cpu, number: int, size: int, after: int) -> None:
     """Vol. 1, 18.5.2, the I/O permission bit map, in the TSS. A recording without accesses does
     not show it: then it is believed to say what happened."""
     refused = Fault(GP, 0)
@@ -559,22 +571,23 @@ def map_allows(cpu, number, size, after):
 
 # ---- other reasons for an exception ---------------------------------------------------
 
-def ud2(cpu, code, after):
+def ud2(cpu: Cpu, code: Instruction, after: int) -> None:
     cpu.need("undefined", False, Fault(UD))
 
 
-def fpu(cpu, code, after):
+def fpu(cpu: Cpu, code: Instruction, after: int) -> None:
     """Vol. 3A, 2.5, table 2-2. What it computes is not judged."""
     bits = EM | TS if code.name == "fpu" else MP | TS
     found = cpu.before["cr0"] & bits
     cpu.bound("cr0", bits, 0)
     cpu.need("fpu", not found if code.name == "fpu" else found != bits, Fault(NM))
-    raise Stuck(None, None)
+    raise Stuck()
 
 
-def divide(cpu, code, after):
+def divide(cpu: Cpu, code: Instruction, after: int) -> None:
     """Vol. 2A, DIV, of edx:eax. It leaves the arithmetic flags as it likes."""
-    divisor = cpu.operand(code.memory, "divide-operand", (4, None)) if code.memory else cpu.get(code.source)
+    assert code.memory or code.source
+    divisor = cpu.operand(code.memory, "divide-operand", (4, None)) if code.memory else cpu.get(str(code.source))
     dividend = cpu.get("edx") << 32 | cpu.get("eax")
     cpu.need("divide", divisor != 0 and dividend // divisor < 1 << 32, Fault(DE), f"{dividend:#x} / {divisor:#x}")
     cpu.set("eax", dividend // divisor, "quotient")
@@ -584,55 +597,67 @@ def divide(cpu, code, after):
     cpu.kind = "div"
 
 
-def touch(cpu, code, after):
+def touch(cpu: Cpu, code: Instruction, after: int) -> None:
     """mov: the checks of vol. 3A, 5.3 to 5.5."""
     if code.memory:
         cpu.need_operand(code.memory, code.size, code.name == "write")
-    raise Stuck(None, None)
+    raise Stuck()
 
 
-def push(cpu, code, after):
+def push(cpu: Cpu, code: Instruction, after: int) -> None:
     cpu.stack_takes("operand-limit", code.size, Fault(SS, 0))
-    raise Stuck(None, None)
+    raise Stuck()
 
 
-def jmp(cpu, code, after):
+def jmp(cpu: Cpu, code: Instruction, after: int) -> None:
     cpu.need_within("jmp-limit", after + code.immediate & 0xFFFFFFFF, "cs.limit", Fault(GP, 0))
-    raise Stuck(None, None)
+    raise Stuck()
 
 
-def other(cpu, code, after):
-    raise Stuck(None, None)
+def other(cpu: Cpu, code: Instruction, after: int) -> None:
+    raise Stuck()
 
 
 # ---- which instruction is which -------------------------------------------------------
 
-# Executed on the model wherever they stand; with what the disassembler calls them.
-JUDGED = {
-    "int": (int_n, "int "), "int3": (int3, "int3"), "into": (into, "into"),
-    "iret": (iret, "iret"), "ret far": (ret_far, "lret"),
-    "jmp far": (jmp_far, "ljmp"), "call far": (call_far, "lcall"),
-    "load segment": (mov_segment, "mov[lw]? .*,%[cdefgs]s$"), "pop segment": (pop_segment, "pop[lw]? %[cdefgs]s$"),
-    "load far pointer": (load_far_pointer, "l[defgs]s "),
-    "lgdt": (load_table, "lgdt"), "lidt": (load_table, "lidt"), "lldt": (lldt, "lldt"), "ltr": (ltr, "ltr"),
-    "write control": (write_control, "mov .*,%cr"), "popf": (popf, "popf"),
-    "cli": (interrupt_flag, "cli"), "sti": (interrupt_flag, "sti"),
-    "clts": (clear_task_switched, "clts"),
-    "privileged": (privileged, "hlt|lmsw|wrmsr|rdmsr|mov %[cd]r|mov .*,%dr"),
-    "in": (port, "in "), "out": (port, "out "),
-    "ud2": (ud2, "ud2"), "fpu": (fpu, "f(?!wait)"), "wait": (fpu, "fwait"), "div": (divide, "divl |div %e"),
+Operation = Callable[[Cpu, Instruction, int], None]
+
+
+class Judged(NamedTuple):
+    operation: Operation
+    text: str       # regular expression: what the disassembler calls it
+
+
+# Executed on the model wherever they stand.
+JUDGED: dict[str, Judged] = {
+    "int": Judged(int_n, "int "), "int3": Judged(int3, "int3"), "into": Judged(into, "into"),
+    "iret": Judged(iret, "iret"), "ret far": Judged(ret_far, "lret"),
+    "jmp far": Judged(jmp_far, "ljmp"), "call far": Judged(call_far, "lcall"),
+    "load segment": Judged(mov_segment, "mov[lw]? .*,%[cdefgs]s$"),
+    "pop segment": Judged(pop_segment, "pop[lw]? %[cdefgs]s$"),
+    "load far pointer": Judged(load_far_pointer, "l[defgs]s "),
+    "lgdt": Judged(load_table, "lgdt"), "lidt": Judged(load_table, "lidt"),
+    "lldt": Judged(lldt, "lldt"), "ltr": Judged(ltr, "ltr"),
+    "write control": Judged(write_control, "mov .*,%cr"), "popf": Judged(popf, "popf"),
+    "cli": Judged(interrupt_flag, "cli"), "sti": Judged(interrupt_flag, "sti"),
+    "clts": Judged(clear_task_switched, "clts"),
+    "privileged": Judged(privileged, "hlt|lmsw|wrmsr|rdmsr|mov %(cr|db)|mov .*,%db"),
+    "in": Judged(port, "in "), "out": Judged(port, "out "),
+    "ud2": Judged(ud2, "ud2"), "fpu": Judged(fpu, "f(?!wait)"),
+    "wait": Judged(fpu, "fwait"), "div": Judged(divide, "divl |div %e"),
 }
-NAMES = {name: re.compile(text) for name, (_, text) in JUDGED.items()}
+NAMES = {name: re.compile(judged.text) for name, judged in JUDGED.items()}
 IN_REAL_MODE = {"load segment", "pop segment", "load far pointer", "lgdt", "lidt", "write control", "popf",
                 "cli", "sti"}
 
 # Asked only when there is an exception to explain.
-REASONS = {"read": touch, "write": touch, "push": push, "jmp": jmp}
+REASONS: dict[str, Operation] = {"read": touch, "write": touch, "push": push, "jmp": jmp}
 
 
-def execute(cpu, code, after):
+def execute(cpu: Cpu, code: Instruction, after: int) -> None:
     """An instruction; or the exception in its place, or behind it."""
-    operation = JUDGED[code.name][0] if code.name in JUDGED else REASONS.get(code.name, other)
+    name = str(code.name)
+    operation = JUDGED[name].operation if name in JUDGED else REASONS.get(name, other)
     trap = cpu.get("eflags", TF)
     try:
         operation(cpu, code, after)
@@ -640,9 +665,9 @@ def execute(cpu, code, after):
         deliver(cpu, fault)
         return
     except Stuck as why:
-        if why.args[0] or not trap:
+        if why.rule or not trap:
             raise
     if operation is not iret and not cpu.in_new_task:
         cpu.set_flags(0, RF, "resume-flag")
     if trap and operation not in (int_n, int3):
-        single_step(cpu, cpu.expected["eip"][0] if "eip" in cpu.expected else after)
+        single_step(cpu, cpu.expected["eip"].value if "eip" in cpu.expected else after)

@@ -9,7 +9,7 @@ One thing at a time is changed at a step that the judge found nothing at:
     after       each field of the state after it that the judge compared
     before      each field of the state before it that the model relied on, as if the
                 recording had been like that all along: where the step leaves it alone,
-                it is changed after it, too
+                it is changed after the step as well
     bound       a limit or a DPL that was merely enough: now it is not
     access      each part of each memory access; one left out, one more, two swapped
     bytes       each bit of the instruction
@@ -22,14 +22,16 @@ each field of a state must have been changed, and each entry of BENIGN needed.
 """
 
 import collections
+from collections.abc import Callable, Iterator
 import dataclasses
-import typing
 
+from ringside.emulators import registers
 from ringside.judge import judge
 from ringside.recorder import recording as recordings
-from ringside.judge.cpu import IF, Layout, PE, flat
+from ringside.judge.cpu import Cpu, IF, Layout, PE, Values, flat
 from ringside.judge.decode import SEGMENTS
 from ringside.judge.rules import RULES, exempt, otherwise
+from ringside.recorder.recording import Access, Recording, State
 
 # Which bits of a field are changed, of those that count.
 BITS = (0, 1, 2, 5, 7, 12, 15, 16, 22, 31, 40, 43, 44, 45, 47, 54, 55, 63)
@@ -50,96 +52,102 @@ class Change:
     what: str
     field: str | None = None    # before
     bit: int = 0
-    access: list | None = None  # as it was
+    access: Access | None = None  # as it was
 
 
 # ---- what no judge can find -----------------------------------------------------------
 
 @dataclasses.dataclass(frozen=True)
 class Benign:
-    kinds: tuple
-    holds: typing.Callable  # (the step, the change, the verdict then)
+    kinds: tuple[str, ...]
+    holds: Callable[["Step", Change, judge.Verdict], bool]  # (the step, the change, the verdict then)
     reason: str
 
 
-def refused_alike(step, change, verdict):
-    return step.verdict.refused and verdict.kind == step.verdict.kind
+def refused_alike(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
+    return bool(step.verdict.refused) and verdict.kind == step.verdict.kind
 
 
-def read_before_refusal(step, change, verdict):
-    return step.verdict.refused and change.access and change.access[0] == "read"
+def read_before_refusal(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
+    return bool(step.verdict.refused and change.access and change.access[0] == "read")
 
 
-def pushed_before_refusal(step, change, verdict):
-    return (change.access and change.access[0] == "write" and change.access[1] in step.verdict.cpu.refused_words
-            and exempt(step.layout.emulator, "stack-room", "written"))
+def pushed_before_refusal(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
+    return bool(change.access and change.access[0] == "write" and change.access[1] in step.cpu.refused_words
+                and exempt(step.layout.emulator, "stack-room", "written"))
 
 
-def above_selector(step, change, verdict):
-    return change.what.endswith((HALF, TOP_BIT)) and any(
-        change.access[:3] == ["read", linear, room] and (size, room) == (2, 4)
-        for linear, size, room, *_ in step.verdict.cpu.reads)
+def above_selector(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
+    access = change.access
+    return access is not None and change.what.endswith((HALF, TOP_BIT)) and any(
+        access[:3] == ["read", linear, room] and (size, room) == (2, 4)
+        for linear, size, room, *_ in step.cpu.reads)
 
 
-def mark_in_parts(step, change, verdict):
+def mark_in_parts(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
     """Half of it at first; or, before it is written, what was there."""
-    in_parts = HALF if change.access and change.access[0] == "write" else WRITTEN
-    return change.what.endswith(in_parts) and any(
-        linear <= change.access[1] < linear + 8 for linear, *_ in step.verdict.cpu.marked)
+    access = change.access
+    if not access:
+        return False
+    return change.what.endswith(HALF if access[0] == "write" else WRITTEN) and any(
+        mark.linear <= access[1] < mark.linear + 8 for mark in step.cpu.marked)
 
 
-def read_more_than_once(step, change, verdict):
-    def overlap(one, other):
-        return one[1] < other[1] + other[2] and other[1] < one[1] + one[2]
-
+def read_more_than_once(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
     if not change.access or change.access[0] == "write":
         return False
-    others = sum(access[0] == "read" and overlap(access, change.access) for access in step.step["accesses"]) - 1
-    return others or any(not must and overlap((0, linear, size), change.access)
-                         for linear, size, *_, must in step.verdict.cpu.reads)
+    _, place, size, _ = change.access
+
+    def overlaps(linear: int, length: int) -> bool:
+        return bool(linear < place + size and place < linear + length)
+
+    others = sum(kind == "read" and overlaps(linear, length) for kind, linear, length, _ in step.step["accesses"]) - 1
+    return others > 0 or any(not read.must and overlaps(read.linear, read.size) for read in step.cpu.reads)
 
 
-def offset_of_a_task(step, change, verdict):
-    place = change.access[1] if change.access else step.linear_of(change.field)[0] if change.field else None
-    return step.verdict.cpu.in_new_task and any(
-        place == linear and rule == "far-operand" for linear, _, _, _, rule, _ in step.verdict.cpu.reads)
+def offset_of_a_task(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
+    word = step.linear_of(change.field) if change.field else None
+    place = change.access[1] if change.access else word[0] if word else None
+    return step.cpu.in_new_task and any(
+        read.linear == place and read.rule == "far-operand" for read in step.cpu.reads)
 
 
-def saved_in_another_order(step, change, verdict):
-    saved = [linear for linear, *_ in step.verdict.cpu.saved]
-    return change.what.endswith("swapped") and change.access[1] in saved
+def saved_in_another_order(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
+    return (change.access is not None and change.what.endswith("swapped")
+            and any(word.linear == change.access[1] for word in step.cpu.saved))
 
 
-def null_either_way(step, change, verdict):
-    loaded = [name for name in SEGMENTS if f"{name}.selector" in step.verdict.cpu.expected]
+def null_either_way(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
+    loaded = [name for name in SEGMENTS if f"{name}.selector" in step.cpu.expected]
     return change.field == "cr0" and change.bit == PE and [step.after[f"{name}.selector"] for name in loaded] == [0]
 
 
-def ldt_elsewhere(step, change, verdict):
+def ldt_elsewhere(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
     return change.field == "ldtr.base" and step.step["accesses"] is None
 
 
-def operand_elsewhere(step, change, verdict):
-    return change.field and change.field.endswith(".base") and verdict.cpu.believed and step.step["accesses"] is None
+def operand_elsewhere(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
+    return (change.field is not None and change.field.endswith(".base") and verdict.cpu is not None and verdict.cpu.believed
+            and step.step["accesses"] is None)
 
 
-def map_not_shown(step, change, verdict):
+def map_not_shown(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
     return verdict.kind in ("in", "out") and change.field == "eflags" and step.step["accesses"] is None
 
 
-def other_ports(step, change, verdict):
-    return verdict.kind in ("in", "out") and change.access and change.what.endswith((OTHER_VALUE, TOP_BIT))
+def other_ports(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
+    return verdict.kind in ("in", "out") and change.access is not None and change.what.endswith((OTHER_VALUE, TOP_BIT))
 
 
-def nothing_to_divide(step, change, verdict):
+def nothing_to_divide(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
     return verdict.kind == "div" and step.before["eax"] == step.before["edx"] == 0
 
 
-def lost_alike(step, change, verdict):
-    return step.verdict.cpu.lost and str(verdict.cpu.fault) == str(step.verdict.cpu.fault)
+def lost_alike(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
+    return step.cpu.lost and verdict.cpu is not None and str(verdict.cpu.fault) == str(step.cpu.fault)
 
 
-def trap_or_interrupt(step, change, verdict):
+def trap_or_interrupt(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
     return (change.field in step.layout.idt and change.bit == 1 << 40 and not step.before["eflags"] & IF
             and step.step["accesses"] is None)
 
@@ -160,7 +168,7 @@ BENIGN = (
     Benign(("before", "bound", "bytes"), refused_alike,
            "it is refused with the same exception: for another reason, or what has changed is not asked for"),
     Benign(("before", "after", "bytes"), lost_alike,
-           "the registers of a task that QEMU has not got into are nobody's"),
+           "the registers of a task that QEMU has not got into belong to no task"),
     Benign(("access",), read_before_refusal,
            "how much an instruction reads before it is refused is not laid down"),
     Benign(("access",), pushed_before_refusal,
@@ -185,29 +193,29 @@ BENIGN = (
 class Report:
     """What has become of the changes; one of so many is made."""
 
-    def __init__(self, one_of=1):
+    def __init__(self, one_of: int = 1) -> None:
         self.one_of, self.thought_of = one_of, 0
-        self.checked = collections.Counter()    # rule -> facts
-        self.found = collections.Counter()      # rule -> changes that made it find something
-        self.changed = collections.Counter()    # kind of change -> how many
-        self.benign = collections.Counter()     # reason -> how many
-        self.fields = set()                     # of states, seen
-        self.changed_fields = set()
-        self.unnoticed = []
+        self.checked: collections.Counter[str] = collections.Counter()    # rule -> facts
+        self.found: collections.Counter[str] = collections.Counter()      # rule -> changes that made it find something
+        self.changed: collections.Counter[str] = collections.Counter()    # kind of change -> how many
+        self.benign: collections.Counter[str] = collections.Counter()     # reason -> how many
+        self.fields: set[str] = set()           # of states, seen
+        self.changed_fields: set[str] = set()
+        self.unnoticed: list[str] = []
 
-    def total(self):
+    def total(self) -> int:
         return sum(self.changed.values())
 
-    def caught(self):
+    def caught(self) -> int:
         return self.total() - sum(self.benign.values()) - len(self.unnoticed)
 
-    def is_due(self, kind):
+    def is_due(self, kind: str) -> bool:
         self.thought_of += 1
         due = self.thought_of % self.one_of == 0
         self.changed[kind] += due
         return due
 
-    def problems(self):
+    def problems(self) -> Iterator[str]:
         yield from self.unnoticed
         for rule in RULES:
             if not self.found[rule]:
@@ -219,12 +227,12 @@ class Report:
                 yield f"nothing is benign because {entry.reason}"
 
 
-def recording(made, report, steps_of_a_kind=1):
+def recording(made: Recording, report: Report, steps_of_a_kind: int = 1) -> None:
     """Changes the first steps of each kind."""
     layout = Layout(made)
-    seen = collections.Counter()
+    seen: collections.Counter[tuple[str, str | None]] = collections.Counter()
     walk = recordings.walk(made)
-    previous = None
+    previous: recordings.Step | None = None
     for number, verdict in judge.verdicts(made):
         _, before, step, after = next(walk)
         for fact in verdict.facts:
@@ -237,28 +245,36 @@ def recording(made, report, steps_of_a_kind=1):
 
 
 class Step:
-    def __init__(self, layout, number, before, step, after, verdict, report, previous):
+    def __init__(self, layout: Layout, number: int, before: State, step: recordings.Step, after: State,
+                 verdict: judge.Verdict, report: Report, previous: recordings.Step | None) -> None:
         self.layout, self.number, self.report, self.previous = layout, number, report, previous
         self.before, self.step, self.after = flat(before), step, flat(after)
         self.verdict = verdict
         self.place = f"{layout.emulator}, step {number}, {step['symbol']}: {step['text']} ({verdict.kind})"
         report.fields.update(self.before)
 
-    def change_all(self):
+    @property
+    def cpu(self) -> Cpu:
+        """What the model made of the step, which it was asked about."""
+        assert self.verdict.cpu
+        return self.verdict.cpu
+
+    def change_all(self) -> None:
         if self.verdict.cpu is None:
             self.change_other()
             return
         self.change_after()
         self.change_before()
         self.change_bounds()
-        if self.verdict.cpu.compared or self.verdict.refused:
+        if self.cpu.compared or self.verdict.refused:
             self.change_accesses()
         self.change_bytes()
         self.change_one_of_two()
         if "interrupt" in self.step:
             self.change_interrupt()
 
-    def attempt(self, change, before=None, step=None, after=None, previous=None):
+    def attempt(self, change: Change, before: Values | None = None, step: recordings.Step | None = None,
+                after: Values | None = None, previous: recordings.Step | None = None) -> None:
         """Judges the step with a change."""
         if not self.report.is_due(change.kind):
             return
@@ -266,7 +282,7 @@ class Step:
                               previous or self.previous)
         self.note(change, verdict)
 
-    def note(self, change, verdict):
+    def note(self, change: Change, verdict: judge.Verdict | None) -> None:
         findings = verdict.findings if verdict else []
         self.report.found.update({finding.rule for finding in findings})
         if findings:
@@ -275,20 +291,20 @@ class Step:
             if change.kind in entry.kinds and verdict and entry.holds(self, change, verdict):
                 self.report.benign[entry.reason] += 1
                 return
-        self.report.unnoticed.append(f"{self.place}: nobody noticed: {change.kind}: {change.what}")
+        self.report.unnoticed.append(f"{self.place}: not noticed: {change.kind}: {change.what}")
 
     # ---- the kinds of change
 
-    def change_other(self):
+    def change_other(self) -> None:
         """An instruction that is none of the judge's business, and yet changes a ring."""
         for name in judge.PRIVATE:
             if self.report.is_due("after"):
                 step = {**self.step, "changes": {**self.step["changes"], name: None}}
                 self.note(Change("after", f"a new {name}"), judge.untouched(step))
 
-    def change_after(self):
+    def change_after(self) -> None:
         kept = 0
-        for field, mask in self.verdict.cpu.compared.items():
+        for field, mask in self.cpu.compared.items():
             if field.startswith(judge.MEMORY) and self.before.get(field) == self.after[field]:
                 kept += 1
                 if (kept + self.number) % KEPT_EVERY:
@@ -299,7 +315,7 @@ class Step:
                 self.attempt(Change("after", f"{field} ^ {bit:#x}"), after={**self.after, field: self.after[field] ^ bit})
         self.change_course()
 
-    def change_course(self):
+    def change_course(self) -> None:
         """As if some other gate had been gone through."""
         for vector in (0, 6, 13):
             gate = self.before[f"idt.{vector}"]
@@ -308,19 +324,19 @@ class Step:
                 after = {**self.after, "eip": offset, "cs.selector": gate >> 16 & 0xFFFF}
                 self.attempt(Change("after", f"goes through gate {vector}"), after=after)
 
-    def change_before(self):
-        for field, mask in self.verdict.cpu.exact.items():
+    def change_before(self) -> None:
+        for field, mask in self.cpu.exact.items():
             for bit in bits_of(field, mask):
                 self.attempt(Change("before", f"{field} ^ {bit:#x}", field, bit),
                              *self.all_along(field, self.before[field] ^ bit))
 
-    def change_bounds(self):
-        for rule, field, mask, wrong in self.verdict.cpu.bounds:
+    def change_bounds(self) -> None:
+        for rule, field, mask, wrong in self.cpu.bounds:
             if not otherwise(self.layout.emulator, rule):
                 value = self.before[field] & ~mask | wrong
                 self.attempt(Change("bound", f"{field} = {value:#x}, for {rule}", field), *self.all_along(field, value))
 
-    def all_along(self, field, value):
+    def all_along(self, field: str, value: int) -> tuple[Values, recordings.Step, Values]:
         """States before and after; the step between them."""
         before, after = dict(self.before), dict(self.after)
         for name in self.names_of(field):
@@ -330,23 +346,23 @@ class Step:
                 after[name] = value
         return before, self.step, after
 
-    def names_of(self, field, state=None):
+    def names_of(self, field: str, state: Values | None = None) -> list[str]:
         """The fields for the memory of a field, wherever it is recorded with as many bytes."""
         values = state or self.before
-        linear, unit = self.linear_of(field)
-        if linear is None:
+        if not (word := self.linear_of(field)):
             return [field]
+        linear, unit = word
         return [fields[(linear - start) // size] for start, size, fields in self.layout.regions(values)
                 if size == unit and start <= linear < start + size * len(fields) and (linear - start) % size == 0]
 
-    def linear_of(self, field):
+    def linear_of(self, field: str) -> tuple[int, int] | None:
         if field.startswith(judge.MEMORY):
             for start, unit, fields in self.layout.regions(self.before):
                 if field in fields:
                     return start + unit * fields.index(field), unit
-        return None, None
+        return None
 
-    def change_accesses(self):
+    def change_accesses(self) -> None:
         if self.step["accesses"] is None:
             return
         accesses = self.step["accesses"]
@@ -370,24 +386,23 @@ class Step:
         for kind in ("read", "write"):
             self.attempt_accesses(f"one more {kind}", accesses + [[kind, 0x500, 4, 0]])
 
-    def attempt_accesses(self, what, accesses, was=None):
+    def attempt_accesses(self, what: str, accesses: list[Access], was: Access | None = None) -> None:
         self.attempt(Change("access", what, access=was), step={**self.step, "accesses": accesses})
 
-    def change_bytes(self):
+    def change_bytes(self) -> None:
         code = bytearray.fromhex(self.step["bytes"])
         for place in range(len(code)):
             for bit in range(8):
                 changed = bytes(byte ^ (place == i) << bit for i, byte in enumerate(code)).hex()
                 self.attempt(Change("bytes", changed), step={**self.step, "bytes": changed})
 
-    def change_one_of_two(self):
-        for field in self.verdict.cpu.exact:
+    def change_one_of_two(self) -> None:
+        for field in self.cpu.exact:
             names = self.names_of(field)
             if len(names) > 1:
                 self.attempt(Change("twice", names[1]), before={**self.before, names[1]: self.before[names[1]] ^ 1})
 
-
-    def change_interrupt(self):
+    def change_interrupt(self) -> None:
         for bit in range(8):
             vector = self.step["interrupt"] ^ 1 << bit
             for text in (f"interrupt {vector:#04x}", self.step["text"]):
@@ -401,16 +416,16 @@ class Step:
             self.attempt(Change("interrupt", f"behind {text}"), previous={"bytes": code, "changes": {"eflags": IF}})
 
 
-def bits_of(field, mask):
+def bits_of(field: str, mask: int) -> list[int]:
     places = {"eflags": FLAGS, "cr0": CONTROL}.get(field, BITS)
     return [1 << bit for bit in places if mask >> bit & 1 and bit < width(field)]
 
 
-def width(field):
+def width(field: str) -> int:
     """Bits of a field of a state."""
     name, _, key = field.rpartition(".")
     if name in ("gdt", "idt", "ldt"):
         return 64
-    if name in recordings.SELECTORS:
+    if name in registers.SELECTORS:
         return {"selector": 16, "type": 5, "dpl": 2, "attributes": 16}.get(key, 32)
     return {"cpl": 2, "limit": 16}.get(field if not name else key, 32) if name in ("", "gdtr", "idtr") else 32

@@ -8,6 +8,9 @@ EXEMPTIONS, at the end, are the bits in which an emulator is known to differ.
 import dataclasses
 import functools
 import re
+from typing import NamedTuple
+
+from ringside.emulators import versions
 
 TABLE = """
 vol. 3A, 6.3.1, external interrupts; 6.3.2, maskable hardware interrupts; 6.8.1
@@ -271,12 +274,18 @@ ringside/recorder/recording.py
 """
 
 
-def _parse(table):
-    found, place = {}, None
+class Rule(NamedTuple):
+    place: str      # in the manual
+    sentence: str
+
+
+def _parse(table: str) -> dict[str, Rule]:
+    found: dict[str, Rule] = {}
+    place = ""
     for line in table.splitlines():
         if line.startswith(" "):
             name, sentence = line.split(maxsplit=1)
-            found[name] = (place, sentence)
+            found[name] = Rule(place, sentence)
         elif line:
             place = line
     return found
@@ -293,9 +302,11 @@ class Exemption:
     field: str      # regular expression
     mask: int
     reason: str
+    only: str = ""  # where that row of ringside/emulators/versions.py holds; everywhere without one
 
-    def covers(self, emulator, rule, field):
-        return (emulator, rule) == (self.emulator, self.rule) and re.fullmatch(self.field, field)
+    def covers(self, emulator: str, rule: str, field: str) -> bool:
+        return ((emulator, rule) == (self.emulator, self.rule) and re.fullmatch(self.field, field) is not None
+                and (not self.only or versions.holds(self.only)))
 
 
 BUSY_LATE = "TCG fills TR's hidden part before it sets the busy bit"
@@ -306,7 +317,9 @@ EXEMPTIONS = (
     Exemption("qemu", "far-cs", r"cs\.(type|attributes)", 1, CODE),
     Exemption("qemu", "return-cs", r"cs\.(type|attributes)", 1, CODE),
     Exemption("qemu", "outer-ss", r"ss\.(type|attributes)", 1, CODE),
-    Exemption("qemu", "push-rf", ".*", 1 << 16, "TCG before version 8 or so leaves RF to the guest"),
+    Exemption("qemu", "push-rf", ".*", 1 << 16, "TCG left RF to the guest; since version 10 faults push it set, but not in "
+              "task switches, and int n right behind an iret pushes it as that iret has set it"),
+    Exemption("qemu", "push-eflags", ".*", 1 << 16, "TCG pushes RF set when the hardware interrupts", "qemu-pushes-rf"),
     Exemption("qemu", "push-error", ".*", 1,
               "TCG leaves EXT out of the error code of an exception on the way to a handler"),
     Exemption("bochs", "stack-room", "written", 1,
@@ -319,7 +332,7 @@ EXEMPTIONS = (
 
 
 @functools.lru_cache(None)
-def exempt(emulator, rule, field):
+def exempt(emulator: str, rule: str, field: str) -> int:
     """The bits of a field in which an emulator is known to differ."""
     bits = 0
     for exemption in EXEMPTIONS:
@@ -333,8 +346,9 @@ class Otherwise:
     """A rule that is broken leads to something else than the manual's exception."""
     emulator: str
     rule: str
-    does: object    # another exception's vector; "nothing": goes on as if it were not; "something else"
+    does: int | str     # another exception's vector; "nothing": goes on as if it were not; "something else"
     reason: str
+    only: str = ""  # where that row of ringside/emulators/versions.py holds; everywhere without one
 
 
 LIMITS = "TCG checks no segment limits"
@@ -348,13 +362,14 @@ OTHERWISE = (
     Otherwise("qemu", "task-global", 10, "TCG has #TS for that"),
     Otherwise("qemu", "task-stack-present", 11, "TCG has #NP for that"),
     Otherwise("qemu", "ltr-not-null", "something else", "TCG takes null for: no TSS"),
-    Otherwise("bochs", "outer-present", 11, ABSENT),
+    Otherwise("bochs", "outer-present", 11, ABSENT, "bochs-absent-stack-np"),
     Otherwise("qemu", "outer-present", 11, ABSENT),
 )
 
 
-def otherwise(emulator, rule):
-    return next((entry for entry in OTHERWISE if (entry.emulator, entry.rule) == (emulator, rule)), None)
+def otherwise(emulator: str, rule: str) -> Otherwise | None:
+    return next((entry for entry in OTHERWISE if (entry.emulator, entry.rule) == (emulator, rule)
+                 and (not entry.only or versions.holds(entry.only))), None)
 
 
 # Where an exception of a task that has only just been entered finds registers that are no

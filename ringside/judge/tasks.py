@@ -9,9 +9,9 @@ Once all that the old task has had in its registers is saved, there is no way ba
 then is refused is an exception of the new task.
 """
 
-from ringside.recorder.recording import GENERAL
-from ringside.judge.cpu import (ACCESSED, ALL, BUSY, DB, Descriptor, FREE, Fault, GP, IF, INVALID_TSS, IOPL, NP, NT, RF, SS, Stuck, TF,
-                 TS, VIF, VIP, VM)
+from ringside.emulators.registers import GENERAL
+from ringside.judge.cpu import (ACCESSED, ALL, BUSY, Cpu, DB, Descriptor, FREE, Fault, GP, IF, INVALID_TSS, IOPL, Mark, NP, NT,
+                                RF, SS, Stuck, TF, TS, VIF, VIP, VM)
 from ringside.judge.descriptors import TASK_GATE, TI, TSS_32, TSS_BUSY, TSS_TYPES, descriptor_of, error_code, is_null
 
 # Vol. 3A, 7.2.1: where things are in a TSS.
@@ -23,7 +23,7 @@ LDT_TYPE = 0x02
 
 # ---- the task that is meant -----------------------------------------------------------
 
-def through_gate(cpu, gate, back, flags, external, error):
+def through_gate(cpu: Cpu, gate: Descriptor, back: int, flags: int, external: int, error: int | None) -> None:
     """Vol. 2A, INT n/INTO/INT3, Operation: TASK-GATE. flags: eflags, as they are saved."""
     selector = gate.gate_selector()
     task = task_of(cpu, selector, Fault(GP, error_code(selector, external)), busy=False, external=external)
@@ -35,7 +35,7 @@ def through_gate(cpu, gate, back, flags, external, error):
     needs_offset(cpu, external)
 
 
-def transfer(cpu, selector, target, after, calls):
+def transfer(cpu: Cpu, selector: int, target: Descriptor, after: int, calls: bool) -> None:
     """Vol. 2A, JMP and CALL, Operation: TASK-GATE and TASK-STATE-SEGMENT."""
     cpu.need("task-ring", target.dpl_at_least(max(cpu.cpl, selector & 3)), Fault(GP, error_code(selector)),
              f"CPL {cpu.cpl}, RPL {selector & 3}, {target}")
@@ -47,7 +47,7 @@ def transfer(cpu, selector, target, after, calls):
     needs_offset(cpu)
 
 
-def return_to_caller(cpu, after):
+def return_to_caller(cpu: Cpu, after: int) -> None:
     """Vol. 2A, IRET, Operation: TASK-RETURN. A recording without accesses may not show the
     TSS's link: then no program ever writes one, so that it is taken for 0."""
     selector = cpu.read(cpu.get("tr.base") + LINK, 2, "task-link", room=4, assumed=0)
@@ -56,7 +56,7 @@ def return_to_caller(cpu, after):
     needs_offset(cpu)
 
 
-def task_of(cpu, selector, bad, busy, external=0):
+def task_of(cpu: Cpu, selector: int, bad: Fault, busy: bool, external: int = 0) -> Descriptor:
     """Vol. 3A, 7.3, steps 3 and 4: the descriptor of a TSS that can be gone to."""
     cpu.need("task-global", not selector & TI, bad, "TI = 0")
     cpu.need_within("task-in-gdt", selector | 7, "gdtr.limit", bad)
@@ -74,7 +74,7 @@ def task_of(cpu, selector, bad, busy, external=0):
 
 # ---- the switch -----------------------------------------------------------------------
 
-def switch(cpu, selector, task, back, flags, nests, external=0):
+def switch(cpu: Cpu, selector: int, task: Descriptor, back: int, flags: int, nests: bool, external: int = 0) -> None:
     """Vol. 3A, 7.3, steps 6 to 13; table 7-2.
 
     back, flags     eip and eflags, as they are saved
@@ -89,7 +89,7 @@ def switch(cpu, selector, task, back, flags, nests, external=0):
     cpu.route = f"ring {ring} to {cpu.cpl}, task {old:04x} to {selector:04x}"
 
 
-def leave(cpu, selector, back, flags, stays_busy):
+def leave(cpu: Cpu, selector: int, back: int, flags: int, stays_busy: bool) -> None:
     """Steps 6 to 8: busy bit and TSS of the old task."""
     if not stays_busy:
         linear = cpu.get("gdtr.base") + (selector & ~7)
@@ -98,7 +98,7 @@ def leave(cpu, selector, back, flags, stays_busy):
         row = cpu.known(linear, 8)
         if row is None:
             raise Stuck("known", f"8 bytes at {linear:#x}, for task-left")
-        cpu.marked.append((linear, row & ~BUSY, "task-left"))
+        cpu.marked.append(Mark(linear, row & ~BUSY, "task-left"))
     tss = cpu.get("tr.base")
     cpu.save(tss + EIP, 4, back, (ALL, "task-save-eip"))
     cpu.save(tss + EFLAGS, 4, flags, (NT, "task-save-nt"), (RF, "push-rf"), (ALL, "task-save"))
@@ -108,7 +108,7 @@ def leave(cpu, selector, back, flags, stays_busy):
         cpu.save(tss + SELECTORS + 4 * number, 2, cpu.get(f"{name}.selector"), (ALL, "task-save"))
 
 
-def enter(cpu, selector, task, caller):
+def enter(cpu: Cpu, selector: int, task: Descriptor, caller: int | None) -> None:
     """Steps 9 to 11: busy bit and link of the new task, TR, and TS."""
     cpu.set_segment("tr", selector, task, "task-tr", BUSY, "task-busy")
     if caller is not None:
@@ -116,7 +116,7 @@ def enter(cpu, selector, task, caller):
     cpu.set("cr0", TS, "task-ts", TS)
 
 
-def load(cpu, tss, nested, external):
+def load(cpu: Cpu, tss: int, nested: bool, external: int) -> None:
     """Steps 12 and 13, of which the last makes exceptions in the new task."""
     cpu.may_read(tss + CR3, 4, "task-load")     # paging is off
     cpu.set("eip", cpu.read(tss + EIP, 4, "task-load"), "task-load")
@@ -147,12 +147,12 @@ def load(cpu, tss, nested, external):
     cpu.need("task-trap", not trap & 1, Fault(DB), "T = 0")
 
 
-def needs_offset(cpu, external=0):
+def needs_offset(cpu: Cpu, external: int = 0) -> None:
     eip, limit = cpu.get("eip"), cpu.now("cs.limit")
     cpu.need("task-offset", eip <= limit, Fault(GP, external), f"{eip:#x} <= {limit:#x}")
 
 
-def load_ldt(cpu, selector, external):
+def load_ldt(cpu: Cpu, selector: int, external: int) -> None:
     if is_null(selector):
         return
     bad = Fault(INVALID_TSS, error_code(selector, external))
@@ -163,7 +163,7 @@ def load_ldt(cpu, selector, external):
     cpu.set_segment("ldtr", selector, table, "task-segment", mark=0)
 
 
-def load_stack(cpu, selector, ring, external):
+def load_stack(cpu: Cpu, selector: int, ring: int, external: int) -> None:
     bad = Fault(INVALID_TSS, error_code(selector, external))
     cpu.need("task-stack", not is_null(selector), bad, f"{selector:04x}")
     stack = descriptor_of(cpu, selector, "task-stack", "task-descriptor", bad)
@@ -174,7 +174,7 @@ def load_stack(cpu, selector, ring, external):
     cpu.set_segment("ss", selector, stack, "task-segment", ACCESSED, "accessed-task")
 
 
-def load_data(cpu, name, selector, ring, external):
+def load_data(cpu: Cpu, name: str, selector: int, ring: int, external: int) -> None:
     bad = Fault(INVALID_TSS, error_code(selector, external))
     data = descriptor_of(cpu, selector, "task-data", "task-descriptor", bad)
     cpu.need("task-data", data.is_readable(), bad, str(data))
@@ -185,7 +185,7 @@ def load_data(cpu, name, selector, ring, external):
     cpu.set_segment(name, selector, data, "task-segment", ACCESSED, "accessed-task")
 
 
-def load_code(cpu, selector, ring, external):
+def load_code(cpu: Cpu, selector: int, ring: int, external: int) -> None:
     bad = Fault(INVALID_TSS, error_code(selector, external))
     cpu.need("task-code", not is_null(selector), bad, f"{selector:04x}")
     code = descriptor_of(cpu, selector, "task-code", "task-descriptor", bad)

@@ -46,7 +46,7 @@ def report_on(rows, letter, log):
     return Report(log[last], log[last + 1], rows[END_ROW[letter]][1:-1].strip(), lines)
 
 
-def in_bochs(numbers=NUMBERS, emulator=debuggers.Bochs):
+def in_bochs(numbers=NUMBERS, emulator=debuggers.DebuggedBochs):
     """{number: Report}, each made while a debugger stands by: the same in every run."""
     found = {}
     with emulator() as machine:
@@ -137,7 +137,7 @@ QUESTIONS = [
 ]
 
 
-def answers(directory, emulator=debuggers.Bochs):
+def answers(directory, emulator=debuggers.DebuggedBochs):
     """What A is told when it asks, byte by byte as it lies in A's data; from a floppy whose A does nothing else."""
     code = bytes.fromhex(" ".join(code for _, code in QUESTIONS))
     place = debuggers.SYMBOLS["proc_a_code"]
@@ -154,6 +154,7 @@ def answers_table(raw):
     def refused(at):
         return "nothing" if not raw[at] else "an answer"
     rate = number(40, 4) - number(36, 4)
+    told = "two numbers, the second larger" if rate > 0 else "the same number twice"
     return f"""
 | instruction | told A | which is |
 |---|---|---|
@@ -162,7 +163,7 @@ def answers_table(raw):
 | `sldt` | `{number(24, 2):04x}` | the selector of A's LDT |
 | `str` | `{number(28, 2):04x}` | the selector of the TSS |
 | `smsw` | `{number(32, 2):04x}` | the lower half of CR0: PE, and the bits that keep the FPU off |
-| `rdtsc` | {'two numbers, the second larger' if rate > 0 else 'the same number twice'} | a clock that counts the CPU's own ticks |
+| `rdtsc` | {told} | a clock that counts the CPU's own ticks |
 | `lar` of A's data | `{number(44, 4):08x}` | access byte and size bit of the descriptor |
 | `lsl` of A's data | `{number(48, 4):08x}` | the limit of the segment |
 | `lar` of ring 0's data | {refused(52)} | ZF is 0: not for ring 3 |
@@ -191,7 +192,7 @@ def main(arguments):
         print(f"scripts/ringside mistakes: no mistake {wrong[0]}; there are: 1 to 6", file=sys.stderr)
         return 2
     tool = "bochs" if emulator is in_bochs else "qemu-system-i386"
-    if subprocess.run([str(ROOT / "scripts" / "need"), tool]).returncode:
+    if subprocess.run(["sh", str(ROOT / "scripts" / "need"), tool]).returncode:
         return 1
     try:
         for number, report in emulator([int(word) for word in words] or NUMBERS).items():

@@ -1,9 +1,10 @@
 """Four looks at a ring transition, and the way back out, on the floppy that ships.
 
-usage: scripts/ringside tour [--recording FILE] [STOP ...]
+usage: scripts/ringside tour [--recording FILE] [--program p_proc] [STOP ...]
 
   STOP         ckpt_frames ckpt_tss ckpt_iret ckpt_int ckpt_switched; all unless given
   --recording  shows a recording (see scripts/ringside record) instead of making one in Bochs
+  --program    P_PROC is the only one that it can show
 
 Nothing is asked and nothing needs to be typed. The same by hand, in the debugger:
 docs/tour.md.
@@ -15,13 +16,14 @@ import subprocess
 import sys
 import textwrap
 
+from ringside.emulators import registers
 from ringside.emulators import machines
 from ringside.emulators.machines import ROOT
 from ringside.recorder import record, recording
 
 STOPS = ("ckpt_frames", "ckpt_tss", "ckpt_iret", "ckpt_int", "ckpt_switched")
 WIDTH = 80
-FRAME_NAMES = ["(esp)" if name == "pusha_esp" else name for name in recording.FRAME_WORDS]
+FRAME_NAMES = ["(esp)" if name == "pusha_esp" else name for name in registers.FRAME_WORDS]
 FRAME_BYTES = 4 * len(FRAME_NAMES)
 CPU_BYTES = 4 * 5  # the five words that int pushes and iret pops
 PROC_LDT = 12  # where a proc's LDT is named, behind its frame's end
@@ -302,11 +304,11 @@ def crossing_table(before, after, heads):
 
 def differences(run, old, new):
     """What is not as it was at another moment: (name, old, new)."""
-    for name in ("cpl", *recording.GENERAL, "eip", "eflags", "cr0"):
+    for name in ("cpl", *registers.GENERAL, "eip", "eflags", "cr0"):
         if old[name] != new[name]:
             size = 1 if name == "cpl" else 8
             yield name, f"{old[name]:0{size}x}", f"{new[name]:0{size}x}"
-    for name in recording.SELECTORS:
+    for name in registers.SELECTORS:
         if old[name]["selector"] != new[name]["selector"]:
             write = run.selector if name in ("tr", "ldtr") else "{:04x}".format
             yield name, write(old[name]["selector"]), write(new[name]["selector"])
@@ -498,7 +500,7 @@ def show(run, label):
 
 def own_recording():
     """The way from ckpt_frames to the other proc, in Bochs, from the floppy in build/."""
-    needed = subprocess.run([str(ROOT / "scripts" / "need"), "bochs", "nm", "objdump", "addr2line"])
+    needed = subprocess.run(["sh", str(ROOT / "scripts" / "need"), "bochs", "nm", "objdump", "addr2line"])
     if needed.returncode:
         raise SystemExit(1)
     if not (ROOT / "build" / "floppy.img").exists():
@@ -514,11 +516,15 @@ def main(arguments):
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--help", "-h", action="store_true")
     parser.add_argument("--recording")
+    parser.add_argument("--program", default="p_proc")
     parser.add_argument("stops", nargs="*")
     options = parser.parse_args(arguments)
     if options.help:
         print(__doc__)
         return 0
+    if options.program.lower().removesuffix(".com") != "p_proc":
+        raise SystemExit(f"tour: it shows P_PROC alone, not {options.program}; "
+                         f"this records any program: make record PROG={options.program}")
     for label in options.stops:
         if label not in STOPS:
             raise SystemExit(f"tour: no stop {label}; there are: {' '.join(STOPS)}")

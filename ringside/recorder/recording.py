@@ -55,31 +55,45 @@ All numbers are decimal in JSON; addresses are linear unless they are called
 offsets. Equal runs give equal recordings, to the bit.
 """
 
+from collections.abc import Iterator
 import json
+import os
+from typing import Any, NamedTuple
+
+from ringside.emulators.registers import NUMBERS, SELECTORS
+
+Path = str | os.PathLike[str]
 
 FORMAT = "ringpong recording"
 VERSION = 3
 
-GENERAL = ("eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi")
-NUMBERS = GENERAL + ("eip", "eflags", "cr0", "cpl")
-SEGMENTS = ("cs", "ss", "ds", "es", "fs", "gs")
-SELECTORS = SEGMENTS + ("tr", "ldtr")
 SELECTOR_KEYS = {"selector", "base", "limit", "type", "dpl", "attributes"}
 STATE_KEYS = {*NUMBERS, *SELECTORS, "gdtr", "idtr", "gdt", "idt", "ldt", "tss", "frames", "stack"}
 STEP_KEYS = {"bytes", "text", "symbol", "source", "accesses", "changes"}
 STEP_OPTIONS = {"repeats", "folded", "interrupt"}
 HEAD_KEYS = {"format", "version", "emulator", "program", "base", "symbols", "frames", "state", "steps"}
-FRAME_WORDS = ("gs", "fs", "es", "ds", "edi", "esi", "ebp", "pusha_esp", "ebx", "edx", "ecx", "eax",
-               "eip", "cs", "eflags", "esp", "ss")
-TSS_WORDS = ("backlink", "esp0", "ss0", "esp1", "ss1", "esp2", "ss2", "cr3", "eip", "eflags", *GENERAL,
-             "es", "cs", "ss", "ds", "fs", "gs", "ldt", "iomap")
+
+# What JSON gives: plain dictionaries, whose keys the head of this file lists. A memory access is
+# [kind, linear address, bytes, value].
+State = dict[str, Any]
+Step = dict[str, Any]
+Recording = dict[str, Any]
+Access = list[Any]
+
+
+class Walked(NamedTuple):
+    """A step, and the whole states around it."""
+    number: int
+    before: State
+    step: Step
+    after: State
 
 
 class BadRecording(Exception):
     """What is wrong, and where: file, line or step."""
 
 
-def save(recording, path):
+def save(recording: Recording, path: Path) -> None:
     """One line for each step, so that two recordings can be compared with diff."""
     head = {key: value for key, value in recording.items() if key != "steps"}
     with open(path, "w") as file:
@@ -88,28 +102,28 @@ def save(recording, path):
         file.write("\n]}\n")
 
 
-def load(path):
+def load(path: Path) -> Recording:
     """The recording in a file, checked; else BadRecording."""
     try:
         with open(path) as file:
-            recording = json.load(file)
+            recording: Recording = json.load(file)
     except OSError as error:
         raise BadRecording(f"{path}: {error.strerror}; recordings are made by: make record") from None
     except ValueError as error:
         line = getattr(error, "lineno", "?")
         raise BadRecording(f"{path}:{line}: not a whole recording (cut short?): {error}; "
-                           f"make it anew: make record") from None
+                           f"make it again: make record") from None
     check(recording, path)
     return recording
 
 
-def check(recording, path="recording"):
+def check(recording: Recording, path: Path = "recording") -> None:
     """Raises BadRecording if a recording is not as the head of this file says."""
-    def demand(true, where, what):
+    def demand(true: bool, where: int, what: str) -> None:
         if not true:
             raise BadRecording(f"{path}:{where}: {what}")
 
-    def check_values(values, where):
+    def check_values(values: State, where: int) -> None:
         for key, value in values.items():
             if key in NUMBERS:
                 demand(type(value) is int, where, f"{key} is not a number")
@@ -123,7 +137,7 @@ def check(recording, path="recording"):
            f'not a recording: "format" is not "{FORMAT}"')
     demand(recording.get("version") == VERSION, 1,
            f"a recording of version {recording.get('version')}, this program reads version {VERSION}; "
-           f"make it anew: make record")
+           f"make it again: make record")
     demand(set(recording) == HEAD_KEYS, 1, f"expected the keys {', '.join(sorted(HEAD_KEYS))}")
     demand(set(recording["state"]) == STATE_KEYS, 1, "the first state is not complete")
     check_values(recording["state"], 1)
@@ -137,16 +151,16 @@ def check(recording, path="recording"):
                    f"step {number}: not a memory access: {access}")
 
 
-def walk(recording):
+def walk(recording: Recording) -> Iterator[Walked]:
     """Gives (number, state before, step, state after) for each step, with whole states."""
     before = recording["state"]
     for number, step in enumerate(recording["steps"]):
         after = {**before, **step["changes"]}
-        yield number, before, step, after
+        yield Walked(number, before, step, after)
         before = after
 
 
-def turns(recording):
+def turns(recording: Recording) -> list[int]:
     """How many instructions there were in ring 3 before each interrupt, since the one before it."""
     found = [0]
     for _, before, step, _ in walk(recording):

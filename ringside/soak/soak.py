@@ -29,7 +29,7 @@ import time
 from ringside.emulators import debuggers
 from ringside.emulators import machines
 from ringside.emulators.machines import ROOT
-from ringside.emulators.debuggers import FRAME_BYTES, PUSHED_BY_INT, SYMBOLS, linear
+from ringside.emulators.debuggers import PUSHED_BY_INT, SYMBOLS, linear
 
 # What must be in the log for each mistake: exception, error code.
 KINDS = {1: "#DE 0000", 2: "#GP 0000", 3: "#GP 010a", 4: "#GP 0010", 5: "#NM 0000", 6: "IRQ0 0000"}
@@ -59,7 +59,7 @@ class _Running:
         self.halt()
 
 
-class Qemu(_Running, debuggers.Qemu):
+class SoakedQemu(_Running, debuggers.DebuggedQemu):
     """As fast as it can, in the host's time."""
     CLOCK = ()
 
@@ -71,7 +71,7 @@ class Qemu(_Running, debuggers.Qemu):
         self.halt()
 
 
-class Bochs(_Running, debuggers.Bochs):
+class SoakedBochs(_Running, debuggers.DebuggedBochs):
     """As fast as it can, in the time of its own clock."""
 
     def type(self, key):
@@ -272,7 +272,7 @@ def differing(before, after):
     return f"at byte {at:#x}: {before[at:at + 8].hex()}, now {after[at:at + 8].hex()}"
 
 
-EMULATORS = {"qemu": Qemu, "bochs": Bochs}
+EMULATORS = {"qemu": SoakedQemu, "bochs": SoakedBochs}
 
 
 def one(name, seconds, seed):
@@ -301,7 +301,7 @@ def main(arguments):
     if options.help:
         print(__doc__)
         return 0
-    if subprocess.run([str(ROOT / "scripts" / "need"), "bochs", "qemu-system-i386"]).returncode:
+    if subprocess.run(["sh", str(ROOT / "scripts" / "need"), "bochs", "qemu-system-i386"]).returncode:
         return 1
     names = options.emulator or list(EMULATORS)
     columns = {name: one(name, options.seconds, options.seed) for name in names}

@@ -18,9 +18,10 @@ from ringside.emulators import steady
 
 WORK = machines.BUILD / "soak"
 FIRST_LOOK, LIMIT = 10, 7200  # 2^10 switches; seconds
-TURNS_APART = 2  # at most, however long it takes; and as many more for each look, whose two stops
-                 # may cut a turn short: QEMU's clock leaps to the next tick then
-STACK = {"a": (0x0f, 256), "b": (0x27, 256)}
+# At most, however long it takes; and as many more for each look, whose two stops may cut a turn
+# short: QEMU's clock leaps to the next tick then.
+TURNS_APART = 2
+STACK_SEGMENT, STACK_TOP = {"a": 0x0f, "b": 0x27}, 256
 PUSHED = debuggers.PUSHED_BY_INT + 8 * 4  # behind pusha, where Bochs sees a breakpoint
 
 
@@ -32,13 +33,12 @@ def look(machine):
     assert esp0 in frames and esp == esp0 - PUSHED, f"esp0 {esp0:x}, esp {esp:x}"
     for letter in "ab":
         frame = machine.frame(letter)
-        top = STACK[letter][1]
-        assert frame["ss"] == STACK[letter][0], f"{letter}: ss {frame['ss']:x}"
-        assert top - 8 <= frame["esp"] <= top, f"{letter}: esp {frame['esp']:x}"  # its pushes are two at most
+        assert frame["ss"] == STACK_SEGMENT[letter], f"{letter}: ss {frame['ss']:x}"
+        assert STACK_TOP - 8 <= frame["esp"] <= STACK_TOP, f"{letter}: esp {frame['esp']:x}"  # its pushes are two at most
     return [steady.laps(machine, letter) for letter in "ab"]
 
 
-def soak(emulator, image, switches):
+def soak(name, emulator, image, switches):
     start = time.monotonic()
     with emulator(image) as machine:
         n, apart = 1 << FIRST_LOOK, TURNS_APART
@@ -52,7 +52,7 @@ def soak(emulator, image, switches):
             turn = (a + b) / n
             apart += TURNS_APART
             assert abs(a - b) < apart * turn, f"A and B drift apart: {a} and {b} laps"
-            print(f"{emulator.__name__:5}  {n:8} switches  {a:12} laps of A  {b:12} of B  "
+            print(f"{name:5}  {n:8} switches  {a:12} laps of A  {b:12} of B  "
                   f"{time.monotonic() - start:5.0f} s", flush=True)
             n *= 2
 
@@ -68,5 +68,5 @@ def main(arguments):
     image = steady.floppy("timer", WORK / "floppy.img")
     for name, emulator in zip(debuggers.NAMES, debuggers.knowing("timer")):
         if name in (options.emulators or debuggers.NAMES):
-            soak(emulator, image, options.switches)
+            soak(name, emulator, image, options.switches)
     print("All registers, flags, frames and stacks as they were.")

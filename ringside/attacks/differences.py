@@ -1,0 +1,147 @@
+"""Where the attacks on a program are not those on P_PROC, and why.
+
+    table(program)     the attacks of table.py as they are in a program
+
+Where a clock ends each turn, no proc yields: A waits for the clock instead (WAIT), and a proc
+that never yields plays on.
+"""
+
+from collections.abc import Callable
+import dataclasses
+import re
+from typing import Any, NamedTuple
+
+from ringside.attacks.assembler import layout
+from ringside.attacks.attack import ALARM, Attack, BEGIN, END, Expected, GP, GP_VECTOR, HERE, NP, ON, SS, TS, gp
+from ringside.attacks.table import TABLE, WAIT, YIELDS
+from ringside.emulators import versions
+
+Changes = dict[str, Any]
+
+OF_RING_0 = "a cs of ring 0 in a context is ring 0's own mistake: a panic"
+NEIGHBOURS = "code and data are both threads': without them both would end"
+OWNER = "A owns the clock's ports"
+NO_DOOR, NO_GATE = "there is no gate 0x30", gp(0x30 * 8 + 2)
+TICK = "a tick takes the turn away"
+PATIENT = "a proc that goes on for ever only wastes its own turns"
+TASK_OF_RING_0 = "a cs of ring 0 in a TSS is ring 0's own mistake: a panic"
+ENTERED = "the task switch refuses it, in A's task already"
+BEFORE = ENTERED + "; TCG shows the eip of the task before"
+BETWEEN = ENTERED + "; TCG pushes by an ss that is not loaded yet: not run there"
+AT_THE_JUMP = "the task switch refuses it; TCG shows the jump, ring 0's own mistake: not run there"
+
+
+def entered(vector, in_qemu=True):
+    """What the CPU refuses of a task on its way in: the exception is that task's, in ring 3."""
+    def fields(attack):
+        found = dataclasses.replace(attack.expected, vector=vector, restoring=False)
+        return {"expected": found, "qemu": dataclasses.replace(found, at=None) if in_qemu else None,
+                "harmful": not in_qemu}
+    return fields
+
+
+def at_the_jump(attack):
+    """The same of a task that was left in ring 0: there, it is given its registers back."""
+    vector = NP if attack.expected.vector == NP else TS
+    return {"expected": dataclasses.replace(attack.expected, vector=vector), "harmful": True}
+
+
+class Difference(NamedTuple):
+    """Without changes the attack is left out."""
+    changes: Changes | Callable[[Attack], Changes]     # to fields of the attack; or what makes them of it
+    reason: str
+
+
+DIFFERENT = {   # by program, and by a pattern of names
+    "p_proc": {},
+    "kstack": {
+        "in: the clock": Difference({"expected": ON}, OWNER),
+        "out: the clock, behind int 0x30": Difference({"expected": ON}, OWNER + ", and they are open at each of its turns"),
+        "write B's data": Difference(
+            {"code": "movl $0, 0x180", "expected": ON, "qemu": None, "harmful": False},
+            "the threads' data are one segment: they are neighbours"),
+        "stos without an end": Difference(
+            {"code": "mov $-1, %ecx; mov $DATA_BYTES - 8, %edi; rep stosb"},
+            "from the last bytes on, for the rest might be B's; QEMU would write over the guest"),
+        "descriptor: own (data|code) .*": Difference({}, NEIGHBOURS),
+    },
+    "userctx": {
+        "frame: cs (null|an LDT)": Difference({}, OF_RING_0),
+        "descriptor: own window absent": Difference({}, "each turn begins with this descriptor written again"),
+    },
+    "timer": {
+        "lock int 0x30": (Difference({"qemu": NO_GATE}, NO_DOOR + ", and TCG does not mind lock there")
+                          if versions.holds("qemu-lock-int") else
+                          Difference({"qemu": None}, NO_DOOR + ", but lock is looked at first")),
+        "15 bytes of int 0x30": Difference({"code": "9: .fill 13, 1, 0x2e; int $0x30", "expected": NO_GATE}, NO_DOOR),
+        "16 bytes of int 0x30": Difference({"expected": GP}, ""),     # refused before there is a door or none
+        "int 0x30 as the last instruction": Difference({"expected": NO_GATE, "qemu": None}, NO_DOOR),
+        "TF, .*int 0x30": Difference(lambda attack: {"code": attack.code.rpartition("; nop;")[0], "expected": NO_GATE}, NO_DOOR),
+        "frame: TF": Difference({"code": "1: jmp 1b"}, TICK),
+    },
+    "hwtask": {
+        "frame: cs (null|an LDT)": Difference({}, TASK_OF_RING_0),
+        "frame: [defg]s ring 0's data": Difference(
+            {"code": YIELDS, "expected": Expected(TS, 0x10), "qemu": Expected(TS, 0x10, None)}, BEFORE),
+        "frame: [defg]s .*": Difference(entered(TS), BEFORE),
+        "frame: [cs]s .*": Difference(entered(TS, in_qemu=False), BETWEEN),
+        "frame: eip .*|int 0x30 as the last instruction": Difference(entered(GP_VECTOR), BEFORE),
+        "descriptor: own window absent": Difference(entered(NP), BEFORE),
+        "descriptor: own data absent": Difference(entered(SS, in_qemu=False), BETWEEN),
+        "descriptor: own code absent": Difference(entered(NP, in_qemu=False), BETWEEN),
+        "descriptor: .*": Difference(entered(TS, in_qemu=False), BETWEEN),
+    },
+    "hwjump": {
+        "frame: [defg]s (?!ring 0's data$).*": Difference(at_the_jump, AT_THE_JUMP),
+        "descriptor: own (data|window) .*": Difference(at_the_jump, AT_THE_JUMP),
+    },
+}
+
+
+def table(program):
+    """The attacks as they are in a program."""
+    return [resolved(program, different(program, attack)) for attack in TABLE]
+
+
+def different(program, attack):
+    for pattern, (changes, reason) in DIFFERENT[program.name].items():
+        if re.fullmatch(pattern, attack.name):
+            fields = changes(attack) if callable(changes) else changes
+            return dataclasses.replace(attack, **fields or {"left_out": reason}, why=reason)
+    return without_yielding(attack) if program.ticks else attack
+
+
+def without_yielding(attack):
+    """Where a clock takes the turns away, A waits for it; and may do so for ever."""
+    reasons, fields = [], {}
+    if "int $0x30" in attack.code:
+        fields["code"] = attack.code.replace(YIELDS, "1: jmp 1b").replace("int $0x30", WAIT)
+        reasons.append(TICK)
+    for where in ("expected", "qemu"):
+        expected = getattr(attack, where)
+        if expected and expected.vector == ALARM.vector:
+            fields[where] = dataclasses.replace(expected, vector=None)
+            reasons.append(PATIENT)
+    return dataclasses.replace(attack, **fields, why="; ".join(filter(None, [attack.why, *dict.fromkeys(reasons)])))
+
+
+def resolved(program, attack):
+    """With numbers in place of the program's names."""
+    if attack.left_out:
+        return attack
+    words = {**program.symbols, **program.selectors(), **layout(program)}
+
+    def number(text):
+        if type(text) is not str or text in (HERE, END, BEGIN):
+            return text
+        return sum((-1 if sign == "-" else 1) * (int(term) if term.isdigit() else words[term])
+                   for sign, term in re.findall(r"([+-]?) *(\w+)", text))
+
+    def expected(one):
+        error = number(one.error) & 0xfffc if type(one.error) is str else one.error
+        return dataclasses.replace(one, error=error, at=number(one.at))
+
+    return dataclasses.replace(
+        attack, expected=expected(attack.expected), qemu=attack.qemu and expected(attack.qemu),
+        made={place: number(value) for place, value in attack.made.items()},
+        bent={place: number(value) for place, value in attack.bent.items()})
