@@ -1,15 +1,54 @@
 """What all tests share. `make test` builds before it calls pytest; nothing is built here."""
 
+import fcntl
+import os
+
 import pytest
 
+import tidy  # first: it says where temporary files go
 from ringside.emulators import machines
+from ringside.recorder import record, recording
 
 
 def pytest_configure(config):
+    tidy.pytest_configure(config)
+    config.addinivalue_line("markers", "xdist_group(name): one worker runs all tests of a group")
     if not machines.FLOPPY.exists():
         raise pytest.UsageError(f"no {machines.FLOPPY.relative_to(machines.ROOT)}: run: make")
     if not config.option.basetemp:
         config.option.basetemp = machines.BUILD / "pytest"
+
+
+def pytest_collection_modifyitems(items):
+    """What tests of a module share, such as a recording, is made once: by one of the workers, which
+    runs all of them. They come first, so that all others can fill the workers' time until the end."""
+    def shared(item):
+        found = item._fixtureinfo.name2fixturedefs.items()
+        return [name for name, fixtures in found if fixtures[-1].scope == "module"]
+
+    for item in items:
+        if names := shared(item):
+            parameters = getattr(item, "callspec", None)
+            values = [str(parameters.params[name]) for name in sorted(names) if parameters and name in parameters.params]
+            item.add_marker(pytest.mark.xdist_group("-".join([item.module.__name__, *values])))
+    items.sort(key=lambda item: not shared(item))
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory):
+    """recorded("bochs", switches=4): what record.record gives; made once, whichever worker asks first."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "recordings"
+    folder.mkdir(exist_ok=True)
+
+    def recorded(*which, **options):
+        path = folder / "-".join(map(str, [*which, *sum(sorted(options.items()), ())]))
+        with open(f"{path}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists():
+                recording.save(record.record(*which, **options), path)
+        return recording.load(path)
+    return recorded
 
 
 @pytest.fixture

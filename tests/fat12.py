@@ -5,6 +5,8 @@ Files go by the eleven bytes that stand in their directory entries.
 
 import struct
 
+from ringside.emulators import machines
+
 SECTOR = 512
 FATS = 2, 11                # first sectors of the FAT and of its copy
 ROOT, ENTRIES = 20, 224     # first sector, number of entries
@@ -30,7 +32,7 @@ class Floppy:
         self.data = bytearray(image.read_bytes())
 
     def save(self, image):
-        image.write_bytes(self.data)
+        machines.write_image(image, self.data)
         return image
 
     # ---- the directory

@@ -12,8 +12,8 @@ from ringside.costs import cost
 from ringside.emulators import machines
 import pytest
 from ringside.emulators.machines import ROOT
-from ringside.pages import docs
 from ringside.emulators import versions
+from trees import copy_products, copy_sources
 
 PAGE = (ROOT / "docs/costs.md").read_text()
 KIB = 1024
@@ -169,7 +169,8 @@ def test_a_program_that_is_not_built_is_said_to_be_missing(bench, monkeypatch):
 def make_with(tree, line):
     """make's exit code and what it said, with one line more in switch.c."""
     if not tree.exists():
-        shutil.copytree(ROOT, tree, ignore=docs.what_no_build_needs)
+        copy_sources(tree)
+        copy_products(tree / "build")
     (tree / "switch.c").write_text((ROOT / "switch.c").read_text() + line + "\n")
     run = subprocess.run(["make", "-s", "B=build"], cwd=tree, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return run.returncode, run.stdout

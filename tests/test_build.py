@@ -8,6 +8,7 @@ import subprocess
 from ringside.emulators import machines
 import pytest
 from ringside.emulators.machines import BUILD, ROOT
+from trees import copy_sources
 
 PAGE = 0x1000
 KIB = 1024
@@ -20,7 +21,7 @@ def build(tree, arguments, umask=0o022, **environment):
     tool = "i686-linux-gnu-gcc" if arguments == CROSS else arguments[0].partition("=")[2]
     if not shutil.which(tool):
         pytest.skip(f"no {tool} here")
-    shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns("build", ".git", "__pycache__"))
+    copy_sources(tree)
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     run = subprocess.run(["make", "-s", *arguments], cwd=tree, umask=umask, env={**clean, **environment},
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

@@ -6,7 +6,7 @@ import subprocess
 from ringside.judge import compare
 from ringside.judge import mutate
 import pytest
-from ringside.recorder import record, recording
+from ringside.recorder import recording
 from ringside.judge.cpu import flat
 from ringside.emulators.machines import ROOT, by_name
 
@@ -15,9 +15,9 @@ STEP_FIELDS = {"symbol": "elsewhere", "bytes": "90", "text": "nop", "source": "n
 
 
 @pytest.fixture(scope="module")
-def pair():
+def pair(recorded):
     """From the stub's first instruction to the fourth switch."""
-    return [record.record(emulator, switches=4) for emulator in ("bochs", "qemu")]
+    return [recorded(emulator, switches=4) for emulator in ("bochs", "qemu")]
 
 
 def compared(pair, number=0, key=None, value=None):

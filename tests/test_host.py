@@ -12,6 +12,7 @@ import pytest
 
 from ringside.emulators import machines
 from ringside.emulators.machines import FLOPPY, ROOT
+from trees import copy_products
 
 DESCRIPTION = ROOT / "floppy.img.in"
 SCRIPTS = sorted(path for path in (ROOT / "scripts").iterdir() if path.is_file() and path.read_bytes().startswith(b"#!"))
@@ -48,19 +49,12 @@ def test_the_image_is_that_of_its_description(tmp_path):
     assert FLOPPY.stat().st_size == 1440 * 1024
 
 
-def sources_to(folder):
-    """Copies to a new folder what the image is made of, and nothing else that may lie in build/."""
-    folder.mkdir()
-    for source in run("scripts/mkfloppy", "--depends", DESCRIPTION, "build").stdout.splitlines():
-        shutil.copy(ROOT / source, folder)
-
-
 def test_the_image_is_the_same_wherever_and_whenever(tmp_path):
     surroundings = {"TZ": "Pacific/Chatham", "LC_ALL": "tr_TR.UTF-8", "HOME": str(tmp_path),
                     "SOURCE_DATE_EPOCH": "1", "MTOOLS_NO_VFAT": "1", "MTOOLS_LOWER_CASE": "1"}
     (tmp_path / ".mtoolsrc").write_text("MTOOLS_FAT_COMPATIBILITY=1\n")
     elsewhere = tmp_path / "a folder, elsewhere"
-    sources_to(elsewhere)
+    copy_products(elsewhere)
     for source in elsewhere.iterdir():
         os.utime(source, (0, 0))
     shutil.copy(DESCRIPTION, elsewhere)
@@ -130,7 +124,7 @@ def test_a_file_twice_and_a_line_missing_are_told(tmp_path):
 
 def test_a_boot_sector_that_is_none_is_told(tmp_path):
     boot = (machines.BUILD / "boot.bin").read_bytes()
-    sources_to(tmp_path / "build")
+    copy_products(tmp_path / "build")
     cases = [(boot[:1023], "has 1023 bytes"), (boot[:510] + b"UU" + boot[512:], "there is 5555"),
              (boot[:24] + b"\x0a" + boot[25:], "offset 24 is 0a, should be 12")]
     for content, message in cases:

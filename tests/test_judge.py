@@ -6,7 +6,7 @@ from ringside.judge import judge
 from ringside.judge.cases import SWITCHES, Cases
 from ringside.judge import mutate
 import pytest
-from ringside.recorder import record, recording
+from ringside.recorder import recording
 from ringside.emulators.machines import ROOT, by_name
 
 EMULATORS = ("bochs", "qemu")
@@ -16,9 +16,9 @@ SETS = {"crossings": ((), 150, 200), "switches": (SWITCHES, 65, 120)}  # at leas
 
 
 @pytest.fixture(scope="module", params=EMULATORS)
-def start(request):
+def start(request, recorded):
     """From the stub's first instruction to the fourth switch."""
-    return record.record(request.param, switches=4)
+    return recorded(request.param, switches=4)
 
 
 @pytest.fixture(scope="module", params=SETS)

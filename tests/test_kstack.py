@@ -2,7 +2,6 @@
 
 import random
 import re
-import shutil
 import struct
 import subprocess
 
@@ -12,6 +11,7 @@ import pytest
 import test_registers
 from ringside.emulators.debuggers import BASE, FRAME_BYTES, GENERAL, NAMES, frame, patched
 from ringside.emulators import versions
+from trees import copy_sources
 
 SYMBOLS = machines.symbols(machines.BUILD / "kstack.elf")
 README = (machines.ROOT / "programs/kstack/README.md").read_text()
@@ -275,7 +275,7 @@ def test_the_two_threads_find_different_words_at_fs_0_and_gs_0(tmp_path, emulato
 
 def test_a_selector_that_is_not_its_rows_place_is_found_when_the_program_is_built(tmp_path):
     tree = tmp_path / "tree"
-    shutil.copytree(machines.ROOT, tree, ignore=shutil.ignore_patterns("build", ".git", "__pycache__"))
+    copy_sources(tree)
     rows = tree / "programs/kstack/thread_segments.h"
     rows.write_text(rows.read_text().replace("SEG(0x40,  TLS_1", "SEG(0x48,  TLS_1"))
     run = subprocess.run(["make", "-s", "build/programs/kstack/kstack.S.o"], cwd=tree, text=True,

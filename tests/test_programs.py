@@ -88,9 +88,9 @@ def test_the_frames_are_those_of_who_waits(pair):
     assert words["esp"] == before["esp"]
 
 
-def test_a_port_is_open_by_the_map_alone():
+def test_a_port_is_open_by_the_map_alone(recorded):
     """KSTACK's A reads the clock in ring 3: Bochs shows that the CPU has asked the map."""
-    made = record.record("bochs", "kstack", start="thread_clock", steps=3)
+    made = recorded("bochs", "kstack", start="thread_clock", steps=3)
     verdicts = [verdict for _, verdict in judge.verdicts(made)]
     assert [verdict.kind for verdict in verdicts][1:] == ["out", "in"]
     assert [fact for verdict in verdicts for fact in verdict.findings] == []
@@ -98,8 +98,8 @@ def test_a_port_is_open_by_the_map_alone():
         assert sum(fact.rule == "port" for fact in verdict.facts) >= 4, "the map's place, its limit, the bits"
 
 
-def test_a_port_whose_bit_is_set_is_a_finding():
-    made = record.record("bochs", "kstack", start="thread_clock", steps=3)
+def test_a_port_whose_bit_is_set_is_a_finding(recorded):
+    made = recorded("bochs", "kstack", start="thread_clock", steps=3)
     step = made["steps"][2]
     step["accesses"][-1][3] |= 1 << 0x71 % 8  # the last: the two bytes of the map
     assert "port" in {fact.rule for fact in dict(judge.verdicts(made))[2].findings}

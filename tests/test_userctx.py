@@ -25,6 +25,7 @@ HEADROOM_BYTES = 80
 FRAME_BYTES = 4 * (CONTEXT.index("ss") + 1)
 DATA_SELECTORS = "ds", "es", "fs", "gs"
 SELECTORS = "cs", "ss", *DATA_SELECTORS
+ENTRY = BASE + 0x100
 CALL, ALARM = 0x100, 0x20
 CALLERS = [name for name in GENERAL if name != "esp"]  # run keeps more than C asks for
 
@@ -115,6 +116,7 @@ def start(request, tmp_path):
             assert len(data) <= NAMED[f"proc_{letter}_code_bytes"]
         floppy = patched(tmp_path / "floppy.img", changes or {}, "userctx")
         running.append(request.param(floppy))
+        running[-1].run_to(ENTRY)   # before its interrupts are masked: the BIOS needs the floppy's
         return Userctx(running[-1])
     start.emulator = request.param
     yield start

@@ -27,6 +27,8 @@ from ringside.recorder.programs import PUSHED
 from ringside.emulators import versions
 
 CODES_AT = 0x200000  # linear; the program ends far below
+# All memory below 1 MB but what a graphics card has for pictures: slow to read, and not there in text.
+WHOLE = (0, 0xa0000), (0xb8000, 0x100000)
 PIECE = 0x20000  # bytes: Bochs puts no larger image into memory as one, and four of them
 PAGE = 0x1000      # of loadmem: it puts what is behind in the first one's place
 GAME = 500         # attacks at random, until a new game begins
@@ -100,6 +102,7 @@ class Game:
         self.words = {**program.symbols, **self.selectors, "code_bytes": layout(program)["CODE_BYTES"]}
         self.a_code = BASE + program.descriptor("A_CODE")
         self.seen = 0
+        self.memory, self.whole = None, True    # what of it is read: all below 1 MB, or the program's
         with tempfile.TemporaryDirectory(prefix="rp-") as folder:
             later = emulator == "bochs" and versions.holds("bochs-no-optramimage")
             pieces = list(self._pieces(folder, PAGE if later else PIECE))
@@ -149,7 +152,7 @@ class Game:
         """To full speed, with A ended for the first time, and its code segment as long as it must be."""
         self._look()
         if self.program.front:
-            self.machine.write(self.a_code, (self.words["code_bytes"] - 1).to_bytes(2, "little"))
+            self._write(self.a_code, (self.words["code_bytes"] - 1).to_bytes(2, "little"))
         self._press(KEY_F)
         for _ in range(8):
             self._look()
@@ -157,11 +160,29 @@ class Game:
         self._look()
         self._point_at(0)
         self._end_a()
-        self.before = self._memory(whole=True)
+        before = self._judged_memory(whole=True)
+        self.before = {name: bytes(before[start:end]) for name, (start, end) in self.untouched.items()}
         self._news()
 
     def _look(self):
+        self.memory = None
         self.machine.run_to("key_pressed")
+
+    # A question costs a debugger more than its answer: while it stands still, the guest's memory is
+    # read once, and changes with what is written.
+
+    def _read(self, address, size):
+        if self.memory is None or address + size > len(self.memory):
+            self.memory = self._memory(self.whole)
+        return bytes(self.memory[address:address + size])
+
+    def _number_at(self, place, size=4):
+        return int.from_bytes(self._read(place, size), "little")
+
+    def _write(self, address, data):
+        self.machine.write(address, data)
+        if self.memory is not None:
+            self.memory[address:address + len(data)] = data
 
     def _play(self):
         """A has its turn, and many more if it wants them: at a look they have all been. But a
@@ -183,7 +204,7 @@ class Game:
     def _point_at(self, number):
         """A's code segment is that code."""
         at = CODES_AT + number * stride(self.program)
-        self.machine.write(self.a_code + BASE_AND_ACCESS, (at | A_CODE_ACCESS << 24).to_bytes(4, "little"))
+        self._write(self.a_code + BASE_AND_ACCESS, (at | A_CODE_ACCESS << 24).to_bytes(4, "little"))
 
     def _end_a(self):
         """If A lives, ring 0 finds at its next turn that it cannot go on."""
@@ -195,7 +216,7 @@ class Game:
             assert not self._lives("A"), "proc A cannot be ended"
 
     def _lives(self, letter):
-        return self.machine.word(self.ended[letter], size=1) != self.program.ended_is
+        return self._number_at(self.ended[letter], 1) != self.program.ended_is
 
     def _number(self, text):
         """A number, or a name of the program; and another number more."""
@@ -208,13 +229,22 @@ class Game:
             place = self.pushed["A"] + 4 * PUSHED.index(word)
         else:
             place = self.saved["A"] + 4 * self.program.words.index(word)
-        self.machine.write(place, value.to_bytes(4, "little"))
+        self._write(place, value.to_bytes(4, "little"))
 
     def _memory(self, whole):
-        end = 0x100000 if whole else self.end
-        start = 0 if whole else BASE
         look = self.machine.memory if self.emulator == "qemu" else self.machine.read
-        memory = bytearray(bytes(start) + look(start, end - start))
+        memory = bytearray()
+        for start, end in WHOLE if whole else [(BASE, self.end)]:
+            memory += bytes(start - len(memory)) + look(start, end - start)
+        return memory
+
+    def _judged_memory(self, whole):
+        """Of the bits that are set sooner or later, each is set."""
+        if self.memory is None or whole and not self.whole:
+            self.memory, self.whole = self._memory(whole), whole
+        if not self.late:
+            return self.memory
+        memory = bytearray(self.memory)
         for row in self.late:
             memory[row + BASE_AND_ACCESS + 3] |= ACCESSED
         return memory
@@ -224,6 +254,8 @@ class Game:
         text = self.machine._output()
         end = text.rfind("\n") + 1
         piece, self.seen = text[self.seen:end], end
+        if self.emulator == "bochs":    # to add to what it has printed would take ever longer
+            self.machine.text, self.seen = text[end:], 0
         return [line for line in machines.log_lines(piece) if not line.startswith(("switch ", "start "))]
 
     def _run(self, number, made=None, bent=None):
@@ -240,12 +272,13 @@ class Game:
             self._press(KEY_NONE)
         self._play()
         for place, data in old.items():
-            self.machine.write(place, data)
+            self._write(place, data)
         self.strays = self._strays()
         return self._news()
 
     def _strays(self):
-        return {"nmi": self.machine.word("nmis"), "spurious": self.machine.word("spurious")}
+        return {"nmi": self._number_at(BASE + self.program.symbols["nmis"]),
+                "spurious": self._number_at(BASE + self.program.symbols["spurious"])}
 
     def _b(self):
         """What is saved of B, word by word; of a selector's word the lower half counts."""
@@ -255,13 +288,13 @@ class Game:
         return {name: value & 0xffff if name in SEGMENTS else value for name, value in found.items()}
 
     def _words(self, place, names):
-        raw = self.machine.read(place, 4 * len(names))
+        raw = self._read(place, 4 * len(names))
         return dict(zip(names, struct.unpack(f"<{len(names)}I", raw)))
 
     def _turns_of_b(self):
         if self.program.b_count:
             place = BASE + self.program.place(self.program.b_count)
-            return int.from_bytes(self.machine.read(place, 8), "little")
+            return self._number_at(place, 8)
         b = self._b()
         return b["edi"] << 32 | b["esi"]
 
@@ -274,8 +307,8 @@ class Game:
                 continue
             name, offset, size = word
             place = BASE + offset + (self.program.descriptor(name) if name in self.selectors else self.words[name])
-            old[place] = self.machine.read(place, size)
-            self.machine.write(place, value.to_bytes(size, "little"))
+            old[place] = self._read(place, size)
+            self._write(place, value.to_bytes(size, "little"))
         return old
 
     # ---- the verdict
@@ -283,6 +316,7 @@ class Game:
     def attack(self, attack, number):
         """What was not as expected of an attack with code number."""
         expected, code = attack.on(self.emulator), self.codes[number]
+        self.whole = True
         try:
             before = self._strays()
             lines = self._run(number, attack.made, attack.bent)
@@ -300,6 +334,7 @@ class Game:
 
         Where A may touch what is B's, B may end of it, and the game with both: that is a
         way to end, too."""
+        self.whole = whole
         try:
             lines = self._run(number)
         except machines.Missing as missing:
@@ -361,7 +396,7 @@ class Game:
     def _judge_screen(self, expected, line):
         """The report says the same as the log."""
         fault = machines.fields(line)
-        raw = self.machine.memory(0xb8000, 4000) if self.emulator == "qemu" else self.machine.read(0xb8000, 4000)
+        raw = self._read(0xb8000, 4000)
         rows = [raw[start:start + ROW:2].decode("cp437") for start in range(0, 4000, ROW)]
         name, title = EXCEPTIONS[expected.vector]
         if f"ended by {name}, {title}" not in rows[3]:
@@ -388,12 +423,13 @@ class Game:
 
     def _judge_memory(self, whole, shared):
         found = []
-        memory = self._memory(whole)
+        memory = self._judged_memory(whole)
         for name, (start, end) in self.untouched.items():
             if name in shared or not (whole or BASE <= start < self.end):
                 continue
-            if memory[start:end] != self.before[start:end]:
-                place = next(i for i in range(start, end) if memory[i] != self.before[i])
+            before = self.before[name]
+            if not memory.startswith(before, start):
+                place = next(i for i, byte in enumerate(before, start) if memory[i] != byte)
                 found.append(f"{name}: changed at {place:#x}")
         return found
 

@@ -31,7 +31,7 @@ from typing import Any
 
 from ringside.emulators import machines
 from ringside.emulators.machines import BASE
-from ringside.emulators.registers import Registers
+from ringside.emulators.registers import Registers, code_address
 from ringside.emulators import versions
 
 Places = set[int]     # linear addresses
@@ -67,7 +67,7 @@ def linear(place: str | int) -> int:
 
 def patched(path: pathlib.Path, changes: dict[int, bytes], program: str = "p_proc") -> pathlib.Path:
     """A copy of the floppy that starts a program, with other bytes at offsets of it."""
-    floppy = bytearray(machines.floppy_that_starts(program, path).read_bytes())
+    floppy = bytearray(machines.that_starts(program))
     com = floppy.find((machines.BUILD / f"{program}.com").read_bytes())
     assert com >= 0, f"{program} does not lie on the floppy in one piece"
     for offset, data in changes.items():
@@ -75,7 +75,7 @@ def patched(path: pathlib.Path, changes: dict[int, bytes], program: str = "p_pro
         floppy[place:place + len(data)] = data
     entry = floppy.index(f"{program.upper():8}COM".encode(), ROOT_DIRECTORY)
     floppy[entry + ENTRY_SUM:entry + ENTRY_SUM + 2] = bytes(2)  # not to be checked
-    path.write_bytes(floppy)
+    machines.write_image(path, floppy)
     return path
 
 
@@ -161,7 +161,7 @@ class DebuggedQemu(Handles, machines.Qemu):
     Bochs: the pace grows from one switch a second to full speed in no time.
     """
 
-    CLOCK = ("-icount", "shift=10,sleep=off")
+    CLOCK: tuple[str, ...] = ("-icount", "shift=10,sleep=off")
     stray_flags = RF if versions.holds("qemu-pushes-rf") else 0
 
     def __init__(self, image: machines.Path = machines.FLOPPY, extra: Iterable[str] = (), **options: Any) -> None:
@@ -207,8 +207,7 @@ class DebuggedQemu(Handles, machines.Qemu):
         return answer
 
     def _here(self) -> int:
-        registers = self.registers()
-        return int(registers["cs"].base + registers["eip"])
+        return code_address(self.hmp("info registers"))
 
     def values(self) -> dict[str, int]:
         """Registers as plain numbers: a fifth of the time of registers()."""

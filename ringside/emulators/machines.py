@@ -30,11 +30,20 @@ BUILD = ROOT / "build"
 FLOPPY = BUILD / "floppy.img"
 PROGRAM = BUILD / "p_proc.elf"
 VERSION = re.findall(r'VERSION\t"(.*)"', (ROOT / "show/version.h").read_text())[0]
+FLOPPY_BYTES = 1440 * 1024
 BASE = 0x10000  # linear address of a program's offset 0 when the floppy booted it
+
+# For files that come and go, unless the user has a place for them: a folder that costs no disk, where
+# there is one.
+IN_MEMORY = "/dev/shm" if "TMPDIR" not in os.environ and os.access("/dev/shm", os.W_OK) else None
 
 
 class Missing(AssertionError):
     """What was waited for did not come. The message says what came instead."""
+
+
+class CannotStart(Missing):
+    """An emulator did not get as far as its first instruction: that says nothing of the guest."""
 
 
 # ---- what a run leaves behind
@@ -64,9 +73,30 @@ def sym(name: str, elf: Path = PROGRAM) -> int:
     return symbols(elf)[name]
 
 
+@functools.lru_cache(None)
+def _that_starts(program: str, version: int) -> bytes:
+    """The bytes of the floppy that starts another of its programs, as scripts/mkfloppy makes it."""
+    with tempfile.TemporaryDirectory(prefix="rp-", dir=IN_MEMORY) as folder:
+        path = pathlib.Path(folder, "floppy.img")
+        subprocess.run(["sh", ROOT / "scripts/mkfloppy", "--program", program.upper(), FLOPPY, path], check=True)
+        return path.read_bytes()
+
+
+def that_starts(program: str) -> bytes:
+    """The bytes of the floppy that starts another of its programs: "kstack"."""
+    return _that_starts(program, FLOPPY.stat().st_mtime_ns)
+
+
+def write_image(path: Path, data: bytes | bytearray) -> None:
+    """A file whose zeroes at the end, most of a floppy, take no room."""
+    with open(path, "wb") as file:
+        file.write(data.rstrip(b"\0"))
+        file.truncate(len(data))
+
+
 def floppy_that_starts(program: str, path: Path) -> pathlib.Path:
-    """A copy of the floppy, at path, that starts another of its programs: "kstack"."""
-    subprocess.run(["sh", ROOT / "scripts/mkfloppy", "--program", program.upper(), FLOPPY, path], check=True)
+    """A copy of the floppy, at path, that starts another of its programs."""
+    write_image(path, that_starts(program))
     return pathlib.Path(path)
 
 
@@ -107,8 +137,9 @@ class Machine:
     def __init__(self) -> None:
         # Short: a unix socket's path has 107 characters at most. Plain: Bochs takes a comma for the
         # end of a value, and a dollar for a variable's beginning.
-        plain = re.fullmatch(r"[\w/.-]{1,60}", tempfile.gettempdir(), re.A)
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="rp-", dir=None if plain else "/tmp"))
+        place = IN_MEMORY or tempfile.gettempdir()
+        plain = re.fullmatch(r"[\w/.-]{1,60}", place, re.A)
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="rp-", dir=place if plain else "/tmp"))
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -192,11 +223,19 @@ _DRIVES = {
 }
 
 
+# Arguments that a machine as usual may have.
+_OF_CLOCKS = {"-icount", "-rtc"}
+
+
 class Qemu(Machine):
-    """A PC in QEMU's TCG. `extra` are more arguments; stopped=True waits for cont()."""
+    """A PC in QEMU's TCG. `extra` are more arguments; stopped=True waits for cont().
+
+    The usual PC starts where its BIOS is about to boot the floppy (post.py); any other, and
+    with power_on=True this one, at its very first instruction.
+    """
 
     def __init__(self, image: Path = FLOPPY, machine: str = "pc", cpu: str | None = None, drive: str = "floppy",
-                 extra: Iterable[str] = (), stopped: bool = False, gdb: bool = False) -> None:
+                 extra: Sequence[str] = (), stopped: bool = False, gdb: bool = False, power_on: bool = False) -> None:
         super().__init__()
         command = ["qemu-system-i386", "-M", machine, "-accel", "tcg", "-m", "32", "-nic", "none",
                    "-display", "none", "-no-reboot",
@@ -206,17 +245,27 @@ class Qemu(Machine):
         command += ["-cpu", cpu] if cpu else []
         command += ["-S"] if stopped else []
         command += ["-gdb", f"unix:{self.dir}/gdb,server=on,wait=off"] if gdb else []
+        usual = (machine, cpu) == ("pc", None) and drive in ("floppy", "writable") and {*extra[::2]} <= _OF_CLOCKS
         try:
+            kept = None
+            if usual and not power_on and os.path.getsize(image) == FLOPPY_BYTES:
+                from ringside.emulators import post  # it needs us first
+                kept = post.kept({"drive": drive, "extra": tuple(extra)}, image)
+                command += ["-incoming", f"exec:exec cat '{kept}'"]
             self._start(command + list(extra), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
             self._qmp = _wait("QEMU's monitor", self._connect, 10, self._evidence)
             self.qmp("qmp_capabilities")
+            if kept:
+                _wait("QEMU, as it was kept,", self._arrived, 10, self._evidence)
+                if not stopped:
+                    self.cont()
         except BaseException:
             self.close()
             raise
 
     def _connect(self) -> IO[str] | None:
         if not self.alive():
-            raise Missing("QEMU did not start\n" + self._evidence())
+            raise CannotStart("QEMU did not start\n" + self._evidence())
         connection = socket.socket(socket.AF_UNIX)
         try:
             connection.connect(str(self.dir / "qmp"))
@@ -227,6 +276,9 @@ class Qemu(Machine):
         connection.close()
         stream.readline()  # the greeting
         return stream
+
+    def _arrived(self) -> bool:
+        return bool(self.qmp("query-migrate").get("status") == "completed")
 
     def _output(self) -> str:
         log = self.dir / "log"
@@ -384,6 +436,9 @@ class Bochs(_BochsMachine):
         super().__init__(image, magic, options, stdin=subprocess.PIPE)
         try:
             self._until_prompt(0, "the first", 10)
+        except Missing as missing:
+            self.close()
+            raise CannotStart(str(missing)) from None
         except BaseException:
             self.close()
             raise
