@@ -96,7 +96,8 @@ def version(tool: str) -> Version:
     command, pattern = TOOLS[tool]
     run = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     told = re.search(pattern, run.stdout, re.M)
-    assert told, f"{' '.join(command)} does not tell its version: {run.stdout}"
+    if not told:
+        raise RuntimeError(f"{' '.join(command)} does not tell its version: {run.stdout}")
     return tuple(int(number) for number in told[1].strip(".").split("."))
 
 
