@@ -97,7 +97,7 @@ def version(tool: str) -> Version:
     run = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     told = re.search(pattern, run.stdout, re.M)
     if not told:
-        raise RuntimeError(f"{' '.join(command)} does not tell its version: {run.stdout}")
+        raise OSError(f"{' '.join(command)} does not tell its version: {run.stdout}")
     return tuple(int(number) for number in told[1].strip(".").split("."))
 
 
