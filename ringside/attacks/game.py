@@ -200,6 +200,9 @@ class Game:
 
     def _press(self, key):
         self.machine.set(eax=self.keys[key], eip=self.ret)
+        if key != KEY_NONE:  # a look asks until there is none
+            self._look()
+            self._press(KEY_NONE)
 
     def _point_at(self, number):
         """A's code segment is that code."""
