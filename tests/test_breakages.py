@@ -1,7 +1,5 @@
 """tests/breakages/run calls a breakage noticed only if its tests find it, not when they cannot be run."""
 
-import importlib.machinery
-import importlib.util
 import os
 import pathlib
 import re
@@ -10,9 +8,10 @@ import subprocess
 
 import pytest
 
+from breakages import trials
 from ringside.emulators.machines import ROOT
 
-RUN = ROOT / "tests/breakages/run"
+BREAKAGES = ROOT / "tests/breakages"
 WHOLE, BROKEN = 'switch = "A to B"\n', 'switch = "A to A"\n'
 
 # How tests may end when the program is broken: a file of tests, and what is said then.
@@ -43,13 +42,6 @@ PREAMBLE = "import pathlib\n\ndef is_broken():\n    return 'A to A' in pathlib.P
 WAYS = [what for what, (_, said) in ENDS.items() if said in ("setup", "collection", "error", "timeout")]
 
 
-def harness():
-    loader = importlib.machinery.SourceFileLoader("breakages", str(RUN))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("breakages", loader))
-    loader.exec_module(module)
-    return module
-
-
 def file_of(what):
     return f"tests/test_{what.replace(' ', '_')}.py"
 
@@ -65,7 +57,8 @@ def project(tmp_path_factory):
     """A small project: its tests are those of ENDS, and it is not broken."""
     root = tmp_path_factory.mktemp("project")
     (root / "tests/breakages").mkdir(parents=True)
-    shutil.copy(RUN, root / "tests/breakages/run")
+    for name in ("run", "trials.py"):
+        shutil.copy(BREAKAGES / name, root / "tests/breakages")
     (root / "program").write_text(WHOLE)
     (root / "setup.cfg").write_text("[tool:pytest]\n")
     (root / "Makefile").write_text("all:\n\t! grep 'A to C' program\n\tmkdir -p build\n")
@@ -77,7 +70,7 @@ def project(tmp_path_factory):
 @pytest.fixture(scope="module")
 def ended(project, tmp_path_factory):
     """The outcomes of all tests when it is broken."""
-    tree = object.__new__(harness().Tree)
+    tree = object.__new__(trials.Tree)
     tree.path = tmp_path_factory.mktemp("broken") / "project"
     shutil.copytree(project, tree.path)
     (tree.path / "build").mkdir()
@@ -86,7 +79,7 @@ def ended(project, tmp_path_factory):
 
 
 def verdict(ended, what, *ways):
-    run = harness()
+    run = trials
     module = file_of(what)[:-3].replace("/", ".")   # as pytest calls a file that it cannot load
     found = [outcome for outcome in ended if outcome.test.startswith((file_of(what), f".py::{module}"))]
     assert found, [outcome.test for outcome in ended]
@@ -143,8 +136,8 @@ def test_an_unknown_way_to_end_is_refused(project):
 @pytest.mark.parametrize("emulator, start", [("qemu-system-i386", "Qemu()"), ("bochs-bin", "Bochs()"), ("bochs", "Bochs()")])
 def test_an_emulator_that_is_not_there_is_the_hosts_affair(tmp_path, emulator, start):
     """As ringside says it, the run of the breakages understands it."""
-    tools = tmp_path / "bin"
-    tools.mkdir()
+    tools = tmp_path / "tools/bin"   # deeper than the Makefile looks for its *.d: there is an invoke-rc.d
+    tools.mkdir(parents=True)
     for folder in os.environ["PATH"].split(":"):
         for tool in pathlib.Path(folder).glob("*"):
             if tool.name != emulator and not (tools / tool.name).exists():
@@ -155,4 +148,4 @@ def test_an_emulator_that_is_not_there_is_the_hosts_affair(tmp_path, emulator, s
     run = subprocess.run(["/usr/bin/python3", "-c", code], cwd=ROOT, env={**os.environ, "PATH": str(tools)},
                          text=True, capture_output=True, timeout=60)
     said = run.stdout.removeprefix("builtins.")
-    assert harness().way_of("failure", said) == "error", run.stdout + run.stderr
+    assert trials.way_of("failure", said) == "error", run.stdout + run.stderr

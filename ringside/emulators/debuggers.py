@@ -25,14 +25,13 @@ knowing("timer") are both classes for one.
 
 from collections.abc import Iterable
 import pathlib
-import re
 import socket
 import struct
 from typing import Any
 
 from ringside.emulators import machines
 from ringside.emulators.machines import BASE
-from ringside.emulators.registers import Registers
+from ringside.emulators.registers import Registers, code_address
 from ringside.emulators import versions
 
 Places = set[int]     # linear addresses
@@ -208,9 +207,7 @@ class DebuggedQemu(Handles, machines.Qemu):
         return answer
 
     def _here(self) -> int:
-        text = self.hmp("info registers")
-        eip, base = re.findall(r"\bEIP=(\w+)", text)[0], re.findall(r"^CS *=\w+ (\w+)", text, re.M)[0]
-        return int(eip, 16) + int(base, 16)
+        return code_address(self.hmp("info registers"))
 
     def values(self) -> dict[str, int]:
         """Registers as plain numbers: a fifth of the time of registers()."""

@@ -88,7 +88,7 @@ def that_starts(program: str) -> bytes:
     return _that_starts(program, FLOPPY.stat().st_mtime_ns)
 
 
-def write_image(path: Path, data: bytes) -> None:
+def write_image(path: Path, data: bytes | bytearray) -> None:
     """A file whose zeroes at the end, most of a floppy, take no room."""
     with open(path, "wb") as file:
         file.write(data.rstrip(b"\0"))
@@ -236,7 +236,7 @@ class Qemu(Machine):
     """
 
     def __init__(self, image: Path = FLOPPY, machine: str = "pc", cpu: str | None = None, drive: str = "floppy",
-                 extra: Iterable[str] = (), stopped: bool = False, gdb: bool = False, power_on: bool = False) -> None:
+                 extra: Sequence[str] = (), stopped: bool = False, gdb: bool = False, power_on: bool = False) -> None:
         super().__init__()
         command = ["qemu-system-i386", "-M", machine, "-accel", "tcg", "-m", "32", "-nic", "none",
                    "-display", "none", "-no-reboot",
@@ -246,7 +246,7 @@ class Qemu(Machine):
         command += ["-cpu", cpu] if cpu else []
         command += ["-S"] if stopped else []
         command += ["-gdb", f"unix:{self.dir}/gdb,server=on,wait=off"] if gdb else []
-        usual = (machine, cpu) == ("pc", None) and drive in ("floppy", "writable") and {*list(extra)[::2]} <= _OF_CLOCKS
+        usual = (machine, cpu) == ("pc", None) and drive in ("floppy", "writable") and {*extra[::2]} <= _OF_CLOCKS
         try:
             kept = None
             if usual and not power_on and os.path.getsize(image) == FLOPPY_BYTES:

@@ -33,7 +33,7 @@ class _Pc(debuggers.DebuggedQemu):
     CLOCK = ()  # the caller's, if it has one
 
 
-def _age(path: str | None) -> tuple[int, int] | None:
+def _age(path: machines.Path | None) -> tuple[int, int] | None:
     """Tells one version of a file from another."""
     if not path or not os.path.exists(path):
         return None

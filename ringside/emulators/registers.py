@@ -46,6 +46,12 @@ class Table(NamedTuple):
 Registers = dict[str, Any]
 
 
+def code_address(text: str) -> int:
+    """The linear address of the next instruction. All the registers cost ten times as much."""
+    eip, base = re.findall(r"\bEIP=(\w+)", text)[0], re.findall(r"^CS *=\w+ (\w+)", text, re.M)[0]
+    return int(eip, 16) + int(base, 16)
+
+
 def of_qemu(text: str) -> Registers:
     """Besides those of NUMBERS there are cr2, cr3, cr4, dr0 to dr7, and hlt: 1 while the CPU is halted."""
     found: Registers = {name.lower(): int(value, 16)
