@@ -80,7 +80,7 @@ def test_each_proc_has_a_tss_with_its_own_ldt_and_stack_and_no_port(form, machin
 @BOCHS
 def test_int_0x30_is_a_task_gate_or_an_interrupt_gate_and_the_only_door(form, machine):
     machine.run_to("proc_a_code")
-    _, base, limit, _ = machine.registers()["idtr"]
+    base, limit = machine.registers()["idtr"]
     assert limit + 1 == 0x31 * 8
     for vector in range(0x31):
         gate = machine.read(base + vector * 8, 8)

@@ -96,7 +96,8 @@ def test_the_processor_holds_a_procs_own_segments_and_no_other(machine, letter):
 
 def table(machine, register):
     """selector: (base, size, access byte, flags), without entries that cannot be loaded."""
-    _, base, limit, _ = machine.registers()[register]
+    held = machine.registers()[register]
+    base, limit = held.base, held.limit
     raw = machine.read(base, limit + 1)
     assert len(raw) % 8 == 0, "the limit is a byte too long or too short"
     entries = {}
@@ -146,7 +147,7 @@ def test_no_byte_of_anyone_else_lies_in_a_procs_segments():
 
 def idt(machine):
     """vector: (selector, offset, access byte)"""
-    _, base, limit, _ = machine.registers()["idtr"]
+    base, limit = machine.registers()["idtr"]
     raw = machine.read(base, limit + 1)
     assert len(raw) % 8 == 0, "the limit is a byte too long or too short"
     gates = (struct.unpack_from("<HHHH", raw, place) for place in range(0, len(raw), 8))

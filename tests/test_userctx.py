@@ -558,7 +558,8 @@ def test_without_a_stack_ring_0_panics_in_a_task_of_its_own(start):
 
 def table(machine, register):
     """selector: (base, size, access byte) of what can be loaded."""
-    _, base, limit, _ = machine.registers()[register]
+    held = machine.registers()[register]
+    base, limit = held.base, held.limit
     raw = machine.read(base, limit + 1)
     assert len(raw) % 8 == 0, "the limit is a byte too long or too short"
     entries = {}
@@ -599,7 +600,7 @@ def test_a_user_starts_with_nothing_that_it_was_not_promised(start, letter):
 def test_int_0x30_int3_and_into_are_the_only_doors(start):
     pc = start()
     pc.run_to("proc_a_code")
-    _, base, limit, _ = pc.registers()["idtr"]
+    base, limit = pc.registers()["idtr"]
     assert limit + 1 == 8 * 0x31
     gates = [gate for gate, in struct.iter_unpack("<8s", pc.read(base, limit + 1))]
     assert [vector for vector, gate in enumerate(gates) if gate[5] & 0x60] == [3, 4, 0x30]
