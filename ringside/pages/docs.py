@@ -34,7 +34,8 @@ A line "=> TEXT" among commands or changes is what the words of the page count o
 answer so far, from the command above it, must contain TEXT, else scripts/ringside docs refuses to go on.
 
 A claim, <!-- holds: EXPRESSION -->words<!-- end -->, says what a value is; ringside/pages/claims.py
-has what an expression may say. One that does not hold is an error, with --check and without.
+has what an expression may say. One that does not hold is an error, with --check and without,
+and so is a sentence that says what a flag is, or a DPL, and has no mark.
 
 A page was made with one compiler. With another one it is compared without addresses,
 and with another Bochs without what its debugger says; scripts/ringside docs mentions it.
@@ -454,7 +455,7 @@ def false_claims(page, text, facts):
             claims.check(claim, facts.claimed)
         except claims.Untrue as untrue:
             said.append(str(untrue))
-    return said
+    return said + claims.bare_claims(page, text)
 
 
 def main(arguments):
