@@ -144,7 +144,8 @@ def test_a_claim_without_its_end_is_an_error():
 def test_a_page_whose_flags_are_told_wrongly_does_not_pass(tmp_path, monkeypatch, capsys):
     """The sentence that stood in the tour for a long time."""
     page = tmp_path / "page.md"
-    text = "Here <!-- holds: ckpt_frames.before.A.IF == 0 -->IF is clear<!-- end -->, `gate` is <!-- run: value gate --><!-- end -->.\n"
+    text = ("Here <!-- holds: ckpt_frames.before.A.IF == 0 -->IF is clear<!-- end -->, "
+            "`gate` is <!-- run: value gate --><!-- end -->.\n")
     page.write_text(text)
     assert docs.main(["--check", str(page)]) == 1
     assert re.search(r'page.md:1: "IF is clear" does not hold', capsys.readouterr().out)

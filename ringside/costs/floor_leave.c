@@ -4,6 +4,8 @@
  */
 #include "switch.h"
 
+_Noreturn void floor_leave(struct frame *saved, struct tss *tss);	/* for floors.S alone: no header has it */
+
 /*
  * From:	floor_leaves (floors.S), in ring 0.
  * In:		the frame of the proc that came in, all of it saved there; the TSS.

@@ -70,8 +70,8 @@ BLOCK = re.compile(r"<!-- run: .*?-->(.*?)<!-- end -->", re.S)
 # Where Markdown takes a comment for the beginning of a block of HTML, and looks at nothing in it.
 BLIND = re.compile(r"^[ >]*(?:[-*+] +|[0-9]+[.)] +)*(<!-- (?:holds:[^\n]*|end -->))", re.M)
 # What is said of a flag, a privilege level, esp0 or a TSS must not stand without a mark.
-BARE = re.compile(r"\b(?:IF|DF|NT|TF|IOPL|DPL|CPL|RPL)`? (?:(?:is|was|are) (?:set|clear|[0-3])|[0-3])\b|\besp0`? (?:is|was) the end|"
-                  r"\b(?:is|was) \*?(?:busy|available)\b|\b(?:is|are) unchanged")
+BARE = re.compile(r"\b(?:IF|DF|NT|TF|IOPL|DPL|CPL|RPL)`? (?:(?:is|was|are) (?:set|clear|[0-3])|[0-3])\b"
+                  r"|\besp0`? (?:is|was) the end|\b(?:is|was) \*?(?:busy|available)\b|\b(?:is|are) unchanged")
 NUMBER = re.compile(r"\b(?:0x[0-9a-fA-F]+|[0-9]+)\b")
 WORD = re.compile(r"STACK \S+ \[0x([0-9a-f]{8})\]")
 PAIR = re.compile(r"(\S+?)=(\"[^\"]*\"|\S+)")
