@@ -5,14 +5,14 @@ import re
 import pytest
 
 from ringside.emulators.machines import ROOT
-from ringside.pages import claims, docs, tour
+from ringside.pages import claims, docs
 
 PAGE = ROOT / "docs/tour.md"
 
 
 @pytest.fixture(scope="module")
 def names():
-    return claims.names_of(tour.Run(tour.own_recording()))
+    return claims.recorded_names("p_proc")
 
 
 def claim(expression, words, box=""):

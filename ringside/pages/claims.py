@@ -4,11 +4,14 @@ In a page the claim stands between a mark and its end, in the middle of a senten
 
     ...<!-- holds: ckpt_int.after.IF == 0 -->IF is clear now<!-- end -->.
 
-What follows "holds:" is an expression of Python that must be true. It knows
+A page in programs/NAME/ is about a recording of that program, every other page about one of
+P_PROC's; "holds hwjump:" is about one of HWJUMP's. What follows is an expression of Python that
+must be true. It knows
 
     ckpt_frames, ckpt_tss, ckpt_iret, ckpt_int, ckpt_switched
-                        the instruction at that stop of the tour; way_in is the int that led
-                        to ckpt_int, first_iret and second_iret the two ways out
+                        the instruction at that stop of the tour, or at another program's; way_in
+                        is the first way into ring 0, first_iret and second_iret are the ways out
+                        before and after it
     steps               every instruction of the recording, in its order
     way                 those from way_in to second_iret, both among them
     between(STOP, STOP) those from one to the other, both among them
@@ -33,7 +36,8 @@ What follows "holds:" is an expression of Python that must be true. It knows
                         .busy .accessed .writable
     .kind               "code", "data", "ldt", "tss", "interrupt gate", "task gate", "nothing"
     CPU.A, CPU.B        a proc's frame, with .gs ... .ss, and its flags as a CPU's: CPU.A.IF;
-                        .words has them all, from gs upwards
+                        .words has them all, from gs upwards. HWTASK's and HWJUMP's are TSSs:
+                        CPU.A.backlink; CPU.ring_0 is the one of ring 0's task
     at("NAME")          an offset in the program, or a selector; "A.start" and "A.end" are
                         those of A's frame
     base                the program's linear address
@@ -49,9 +53,10 @@ And some sentences must have one: "IF is set", "the DPL is 3", "the TSS is busy"
 """
 
 import dataclasses
+import pathlib
 import re
 
-from ringside.recorder import recording
+from ringside.recorder import record, recording
 
 FLAGS = {"CF": 0, "PF": 2, "AF": 4, "ZF": 6, "SF": 7, "TF": 8, "IF": 9, "DF": 10, "OF": 11, "NT": 14, "RF": 16,
          "VM": 17, "AC": 18}
@@ -65,10 +70,13 @@ SPELLED = {word: number for number, word in enumerate(
     "sixteen seventeen eighteen nineteen twenty".split())}
 NOT_COUNTED = {"one"}  # in prose it is a pronoun as often as a number
 
-HOLDS = re.compile(r"<!-- holds: (.*?) -->(.*?)<!-- end -->", re.S)
+HOLDS = re.compile(r"<!-- holds(?: (\w+))?: (.*?) -->(.*?)<!-- end -->", re.S)
+# Where a recording of each program begins: late enough to be short, before the first way out.
+BEGINNINGS = {"p_proc": "ckpt_frames", "kstack": "leave_ring0", "hwtask": "ckpt_tss", "hwjump": "ckpt_tss",
+              "userctx": "run", "timer": "proc_a_code"}
 BLOCK = re.compile(r"<!-- run: .*?-->(.*?)<!-- end -->", re.S)
 # Where Markdown takes a comment for the beginning of a block of HTML, and looks at nothing in it.
-BLIND = re.compile(r"^[ >]*(?:[-*+] +|[0-9]+[.)] +)*(<!-- (?:holds:[^\n]*|end -->))", re.M)
+BLIND = re.compile(r"^[ >]*(?:[-*+] +|[0-9]+[.)] +)*(<!-- (?:holds\b[^\n]*|end -->))", re.M)
 # What is said of a flag, a privilege level, esp0 or a TSS must not stand without a mark.
 BARE = re.compile(r"\b(?:IF|DF|NT|TF|IOPL|DPL|CPL|RPL)`? (?:(?:is|was|are) (?:set|clear|[0-3])|[0-3])\b"
                   r"|\besp0`? (?:is|was) the end|\b(?:is|was) \*?(?:busy|available)\b|\b(?:is|are) unchanged")
@@ -88,6 +96,7 @@ class Claim:
     expression: str
     words: str
     box: str = ""
+    program: str = "p_proc"
 
 
 class Box(str):
@@ -194,7 +203,7 @@ class Cpu(Flags):
         for name in ("gdt", "idt", "ldt"):
             setattr(self, name, [Entry(raw) for raw in state[name]])
         for letter, words in state["frames"].items():
-            setattr(self, letter, Frame(frames[letter]["words"], words))
+            setattr(self, letter.replace(" ", "_"), Frame(frames[letter]["words"], words))
         self.general = [state[name] for name in recording.GENERAL if name != "esp"]
 
 
@@ -216,13 +225,38 @@ class Stop:
                                    for wanted in ("read", "write"))
 
 
+class Run:
+    """A recording of any program, from its first instruction to the other proc's."""
+
+    def __init__(self, recorded):
+        self.base, self.symbols, self.frames = recorded["base"], recorded["symbols"], recorded["frames"]
+        self.steps = list(recording.walk(recorded))
+        self.labels = {offset: name for name, offset in self.symbols.items() if name.startswith("ckpt_")}
+
+    def place(self, state):
+        return state["cs"]["base"] + state["eip"] - self.base
+
+
+def recorded_names(program):
+    """What an expression may name that is about this program."""
+    return names_of(Run(record.record("bochs", program=program, start=BEGINNINGS[program], switches=1)))
+
+
+def program_of(page):
+    """Which program a page is about."""
+    room = pathlib.Path(page).resolve().parent
+    return room.name if room.parent.name == "programs" else "p_proc"
+
+
 def names_of(run):
-    """What an expression may name, made of a recording (ringside/pages/tour.py: Run)."""
+    """What an expression may name, made of a recording."""
     steps = [Stop(run, *step[1:]) for step in run.steps]
-    names = {label: steps[number] for label, number in run.found.items()}
-    names["way_in"] = next(step for step in reversed(steps[:run.found["ckpt_int"]])
-                           if step.before.cpl > step.after.cpl)
-    names |= dict(zip(("first_iret", "second_iret"), (step for step in steps if step.before.cpl < step.after.cpl)))
+    names = {run.labels[step.place]: step for step in reversed(steps) if step.place in run.labels}
+    inwards = next(number for number, step in enumerate(steps) if step.before.cpl > step.after.cpl)
+    outwards = [number for number, step in enumerate(steps) if step.before.cpl < step.after.cpl]
+    names["way_in"] = steps[inwards]
+    names |= {"first_iret": steps[number] for number in outwards[:1] if number < inwards}
+    names |= {"second_iret": next(steps[number] for number in outwards if number > inwards)}
 
     def between(start, end):
         return steps[steps.index(start):steps.index(end) + 1]
@@ -236,7 +270,8 @@ def names_of(run):
     def at(name):
         letter, _, what = name.partition(".")
         if what in ("start", "end"):
-            return run.frame(letter) if what == "start" else run.end(letter)
+            frame = run.frames[letter]
+            return frame["offset"] + (4 * len(frame["words"]) if what == "end" else 0)
         return run.symbols[name]
     return {**names, "steps": steps, "way": between(names["way_in"], names["second_iret"]), "between": between,
             "first": first, "same": same, "at": at, "base": run.base,
@@ -246,12 +281,13 @@ def names_of(run):
 def claims_of(page, text):
     boxes = list(BLOCK.finditer(text))
     for match in HOLDS.finditer(text):
-        if "<!--" in match[2]:
-            raise Untrue(f"{page}: a claim without its end: <!-- holds: {match[1]} -->")
+        program, expression, words = match.groups()
+        if "<!--" in words:
+            raise Untrue(f"{page}: a claim without its end: <!-- holds: {expression} -->")
         above = [box[1] for box in boxes if box.end() < match.start() and "\n" in box[1]]
-        yield Claim(str(page), text.count("\n", 0, match.start()) + 1, " ".join(match[1].split()), match[2],
-                    above[-1] if above else "")
-    if lost := re.search(r"<!-- holds:[^\n]*", HOLDS.sub("", text)):
+        yield Claim(str(page), text.count("\n", 0, match.start()) + 1, " ".join(expression.split()), words,
+                    above[-1] if above else "", program or program_of(page))
+    if lost := re.search(r"<!-- holds\b[^\n]*", HOLDS.sub("", text)):
         raise Untrue(f"{page}: a claim without its end: {lost[0]}")
     prose = BLOCK.sub(lambda block: re.sub(r"[^\n]", "", block[0]), text)
     if blind := BLIND.search(prose):

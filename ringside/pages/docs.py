@@ -354,9 +354,9 @@ class Facts:
     def run(self):
         return tour.Run(self.recorded or tour.own_recording())
 
-    @functools.cached_property
-    def claimed(self):
-        return claims.names_of(self.run)
+    @functools.cache
+    def claimed(self, program):
+        return claims.recorded_names(program)
 
     @functools.cached_property
     def reports(self):
@@ -452,7 +452,7 @@ def false_claims(page, text, facts):
     said = []
     for claim in claims.claims_of(page, text):
         try:
-            claims.check(claim, facts.claimed)
+            claims.check(claim, facts.claimed(claim.program))
         except claims.Untrue as untrue:
             said.append(str(untrue))
     return said + claims.bare_claims(page, text)
