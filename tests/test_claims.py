@@ -147,7 +147,7 @@ def test_what_a_page_claims_holds(page):
 
 def test_a_claim_is_about_the_program_of_its_page_unless_it_names_another():
     text = ("so <!-- holds: at('tss') > 0 -->it is<!-- end -->, "
-            "and <!-- holds hwjump: ckpt_tss.before.idt[0x30].kind == 'interrupt gate' -->an interrupt gate<!-- end -->")
+            "<!-- holds hwjump: ckpt_tss.before.idt[0x30].kind == 'interrupt gate' -->an interrupt gate<!-- end -->")
     of_docs, of_hwjump = claims.claims_of(ROOT / "docs/tour.md", text)
     of_hwtask, _ = claims.claims_of(ROOT / "programs/hwtask/README.md", text)
     assert [one.program for one in (of_docs, of_hwjump, of_hwtask)] == ["p_proc", "hwjump", "hwtask"]

@@ -64,6 +64,7 @@ IOPL_SHIFT = 12
 TI, RPL = 4, 3
 ACCESSED, BUSY, WRITABLE, CODE, SEGMENT = 1, 2, 2, 8, 0x10  # of a descriptor's type
 KINDS = {0x2: "ldt", 0x5: "task gate", 0x9: "tss", 0xb: "tss", 0xe: "interrupt gate"}  # of system descriptors
+GENERAL = ("eax", "ecx", "edx", "ebx", "ebp", "esi", "edi")
 SEGMENTS = ("cs", "ss", "ds", "es", "fs", "gs", "tr", "ldtr")
 SPELLED = {word: number for number, word in enumerate(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
@@ -204,7 +205,7 @@ class Cpu(Flags):
             setattr(self, name, [Entry(raw) for raw in state[name]])
         for letter, words in state["frames"].items():
             setattr(self, letter.replace(" ", "_"), Frame(frames[letter]["words"], words))
-        self.general = [state[name] for name in recording.GENERAL if name != "esp"]
+        self.general = [state[name] for name in GENERAL]
 
 
 @dataclasses.dataclass(frozen=True)
