@@ -4,7 +4,7 @@
  */
 #include "switch.h"
 
-_Noreturn void floor_leave(struct frame *saved, struct tss *tss);	/* assembly calls it */
+_Noreturn void floor_leave(struct frame *saved, struct tss *tss);	/* for floors.S alone: no header has it */
 
 /*
  * From:	floor_leaves (floors.S), in ring 0.
