@@ -1,0 +1,197 @@
+"""The story of a death: what happened, the first cause, the chain to the end, and what is not known.
+
+tell(log, physical, memory, symbols, ended)     a Story
+"""
+
+import dataclasses
+
+from ringside.why import clues, death, instructions, pagefaults, source, ways_in, words
+from ringside.why.log import Event, Log, State, name
+from ringside.why.machine import Machine, Physical, Unknown, Unmapped
+from ringside.why.refusal import Refusal, Refused
+from ringside.why.source import Symbols
+
+REASONS = {0: "a division by 0, or a quotient too large", 3: "int3", 4: "into", 5: "bound", 6: "no instruction that this CPU has (or ud2)",
+           7: "a floating-point instruction while CR0.TS or CR0.EM is set", 16: "a floating-point error", 17: "an address that is not aligned"}
+
+
+@dataclasses.dataclass
+class Story:
+    happened: str = ""
+    status: int = 2
+    cause: Refusal | None = None
+    cause_line: str = ""
+    where: str = ""             # cs:eip, ring, symbol
+    instruction: str = ""
+    chain: list[str] = dataclasses.field(default_factory=list)
+    unknown: list[str] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass
+class Scene:
+    """All that there is to see."""
+    log: Log
+    physical: Physical | None
+    memory: int
+    symbols: Symbols
+    ended: str = ""
+
+    def machine(self, state: State) -> Machine:
+        return Machine(state, self.physical, self.memory)
+
+
+def tell(scene: Scene) -> Story:
+    story, log = Story(), scene.log
+    found = death.find(log)
+    story.happened = happened(scene, found)
+    if found.first < 0:
+        quiet(scene, story, found)
+        return story
+    event = log.events[found.first]
+    state = log.last or event.state if found.kind == "emulator" else event.state
+    place(scene, story, state)
+    if state["efer"] >> 10 & 1 or log.long_mode:
+        story.unknown.append("64-bit mode is not modelled; the exceptions are listed as they came")
+    else:
+        refusal, notes = first_cause(scene, found, state)
+        story.unknown += notes
+        if refusal:
+            story.cause, story.status = refusal, 1
+            story.cause_line = refusal.says
+    story.chain = chain(scene, found)
+    return story
+
+
+def happened(scene: Scene, found: death.Death) -> str:
+    log = scene.log
+    count = len(log.events)
+    if found.kind == "triple fault":
+        return "triple fault: the CPU gave up, on a PC it resets"
+    if found.kind == "emulator":
+        return f"QEMU itself gave up: {log.fatal}"
+    if found.kind == "loop":
+        return f"loops in exceptions: {log.events[found.first]} at the same instruction {found.count} times and more"
+    if found.kind == "exception":
+        event = log.events[found.first]
+        return f"an exception in ring {event.state.cpl}, {event}, from which the kernel never came back"
+    if scene.ended == "halted":
+        return f"halted with interrupts off; {count:,} crossings seen, none refused"
+    return f"runs; {count:,} crossings seen, none refused"
+
+
+def quiet(scene: Scene, story: Story, found: death.Death) -> None:
+    """No death: exceptions that were handled are told, not judged."""
+    if found.kind == "triple fault":
+        story.unknown.append("the log shows no exception before it")
+        return
+    story.status = 0
+    handled: dict[str, int] = {}
+    for event in scene.log.events:
+        if event.exception and event.state.protected:
+            handled[str(event)] = handled.get(str(event), 0) + 1
+    if handled:
+        story.unknown.append("exceptions that the kernel came back from, not judged: " + ", ".join(
+            f"{what} {count} times" for what, count in list(handled.items())[:5]))
+
+
+def place(scene: Scene, story: Story, state: State) -> None:
+    cs = state.segments["cs"]
+    linear = cs.base + state["eip"] & 0xFFFFFFFF
+    at = scene.symbols.line(linear)
+    story.where = f"{cs.selector:04x}:{state['eip']:08x}, ring {state.cpl}" + (f", {at}" if at else "")
+    try:
+        code = instructions.Code(scene.machine(state))
+        story.instruction = source.disassemble(code.bytes, state["eip"], code.wide)
+    except Unmapped:
+        story.instruction = "(eip is not mapped)"
+    except Unknown:
+        pass
+
+
+def first_cause(scene: Scene, found: death.Death, state: State) -> tuple[Refusal | None, list[str]]:
+    """The check that failed, and what is to be said about it; None if it is not found."""
+    events, number = scene.log.events, found.first
+    event = events[number]
+    before = events[number - 1] if number else None
+    machine = scene.machine(state)
+    others: list[Refusal] = []
+    notes: list[str] = []
+
+    def attempt(walk: "clues.Walk") -> Refusal | None:
+        """The refusal that the walk ends in, if it is the exception that was seen."""
+        try:
+            walk()
+        except Refused as refused:
+            if found.kind == "emulator" or clues.agrees(refused.refusal, event):
+                return refused.refusal
+            others.append(refused.refusal)
+        except Unmapped as hole:
+            notes.append(f"not readable: {hole}")
+        except Unknown as why:
+            notes.append(f"not known without {why}")
+        return None
+
+    refusal = None
+    if found.kind == "emulator":
+        refusal = attempt(lambda: ways_in.interrupt(machine, event.vector, event.software, event.exception))
+    elif before and not before.exception and before.state.place() == state.place():
+        refusal = attempt(lambda: ways_in.interrupt(machine, before.vector, before.software))
+    if not refusal and event.exception:
+        refusal = by_kind(machine, event, scene.symbols)
+        refusal = refusal or attempt(lambda: instructions.check(machine, instructions.Code(machine)))
+        refusal = refusal or attempt(lambda: clues.fetch(machine))
+        if not refusal and before and not before.exception:
+            attempt(lambda: ways_in.interrupt(scene.machine(before.state), before.vector, before.software))
+    if not refusal and others:
+        refusal = others[-1]
+        notes.append(f"QEMU raised {event} where Intel's manual has {name(refusal.vector, refusal.error)}: it does not check all, or not in that order")
+    if refusal:
+        return clues.refine(clues.Context(machine, event, before, scene.symbols, events[:number]), refusal), notes[:1]
+    notes.append(f"{event} means: {words.error(event.vector, event.error)}; which check failed is not found")
+    return None, notes
+
+
+def by_kind(machine: Machine, event: Event, symbols: Symbols) -> Refusal | None:
+    """Exceptions that name their reason themselves."""
+    if event.vector == 14:
+        return pagefaults.explain(machine, event, symbols)
+    if event.vector == 1 and machine.state["efl"] & 0x100:
+        return Refusal("tf-set", f"TF is set in eflags ({machine.state['efl']:08x}): the CPU raises #DB after each instruction", 1, 0, "vol. 3B, 17.3.1.4",
+                       [], "clear TF (bit 8) in the frame's eflags")
+    if event.vector in REASONS:
+        return Refusal(name(event.vector), REASONS[event.vector], event.vector, 0, "vol. 3A, 6.15", [])
+    return None
+
+
+def chain(scene: Scene, found: death.Death) -> list[str]:
+    """Each link to the end, with its reason."""
+    log, links = scene.log, []
+    events = log.events[found.first:]
+    if found.kind == "loop":
+        return [f"{events[0]}, again and again: the handler returns, and what it should have mended is as it was"]
+    shown = [event for event in events if event.exception or event is events[0]][:6]
+    for event, behind in zip(shown, [*shown[1:], None]):
+        nested = behind is not None and behind.old != 0xFFFFFFFF
+        last = behind is None and log.third is not None
+        said = f"{event}: {words.error(event.vector, event.error)}" if event.vector in (10, 11, 12, 13, 14) and event.exception else str(event)
+        if nested or last:
+            said += f"; its handler is not reached: {obstacle(scene, event)}"
+        elif behind is not None:
+            said += "; its handler runs, and then"
+        links.append(said)
+    if log.third is not None:
+        links.append(f"{name(log.third)} on the way to the handler of #DF: triple fault")
+    return links
+
+
+def obstacle(scene: Scene, event: Event) -> str:
+    """Why the CPU does not get to an exception's handler."""
+    try:
+        ways_in.interrupt(scene.machine(event.state), event.vector, False, exception=True)
+    except Refused as refused:
+        return str(refused.refusal)
+    except Unmapped as hole:
+        return str(hole)
+    except Unknown as why:
+        return f"why is not known without {why}"
+    return "the tables would allow it by now"
