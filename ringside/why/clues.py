@@ -41,7 +41,8 @@ def fetch(machine: Machine) -> None:
 
 
 def refine(context: Context, refusal: Refusal) -> Refusal:
-    for clue in (tables.lost_gdt, tables.lost_idt, tables.lost_tss, tables.gate, tables.gdt_order, tables.limit, frames.clue):
+    for clue in (tables.narrow, frames.real_mode, tables.lost_gdt, tables.lost_idt, tables.lost_tss, tables.gate, frames.clue, tables.gdt_order,
+                 tables.limit):
         try:
             if clue(context, refusal):
                 return refusal

@@ -1,14 +1,19 @@
 """Which exception was the first that the kernel did not come back from.
 
-find(log, ended)    a Death
+find(log, ended)            a Death
+leaving(death, log, ...)    the same, or the iret at whose refusal the handler had done its work
 """
 
+import collections.abc
 import dataclasses
 
-from ringside.why.log import NONE, Event, Log
+from ringside.why import instructions
+from ringside.why.log import NONE, Event, Log, State
+from ringside.why.machine import Machine, Unknown, Unmapped
 
 LOOP = 50       # so many times the same exception at the same place: for ever
-HARMLESS = (1, 3)
+MOVING = ("enough", "until", "time")    # how a run ends that has not come to an end
+LATEST = 4                              # so many events may not have been answered then
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,11 +59,13 @@ def loop(events: list[Event]) -> tuple[int, int]:
     return (exceptions[-count], count) if count >= LOOP and still else (-1, 0)
 
 
-def find(log: Log) -> Death:
+def find(log: Log, ended: str = "") -> Death:
     events = log.events
     protected = [number for number, event in enumerate(events) if event.exception and event.state.protected]
     for number in protected:
         if events[number].old != NONE and log.third is None:
+            continue
+        if ended in MOVING and number >= len(events) - LATEST and log.third is None:
             continue
         if not came_back(events, number):
             if log.third is not None:
@@ -74,3 +81,18 @@ def find(log: Log) -> Death:
     if count:
         return Death("loop", first, count)
     return Death("exception", number) if number >= 0 else Death("", -1)
+
+
+def leaving(found: Death, log: Log, machine: collections.abc.Callable[[State], Machine]) -> Death:
+    """A handler that has run as far as its iret has done its work: if that is refused, this is the first."""
+    behind = found.first + 1
+    if found.kind not in ("triple fault", "exception") or behind >= len(log.events):
+        return found
+    first, second = log.events[found.first], log.events[behind]
+    if not second.exception or second.old != NONE or second.state.cpl or first.state.place() == second.state.place():
+        return found
+    try:
+        name = instructions.Code(machine(second.state)).name
+    except (Unknown, Unmapped):
+        return found
+    return Death(found.kind, behind) if name == "iret" else found

@@ -63,11 +63,33 @@ def clue(context: "Context", refusal: Refusal) -> bool:
     for shift in (4, -4, 8, -8):
         if looks(machine, shift):
             return shifted(context, refusal, shift)
-    if refusal.key.startswith("iret-cs") and found and found[0] < 0x10000 and is_flags(found[2]) and not is_code(machine, found[1]) and "v86" in str(
-            context.symbols.names):
-        refusal.says += "; eip and cs look like those of an 8086 task: then eflags lacks VM"
-        refusal.key, refusal.fix = "v86-vm-flag", "set VM (bit 17) in the frame's eflags"
-        return True
+    return virtual_8086(machine, refusal)
+
+
+def virtual_8086(machine: Machine, refusal: Refusal) -> bool:
+    """Nine words of 16 bits, with a cs that is no selector: a frame for an 8086 task, without VM."""
+    found = ways_out.frame(machine, WORD, 9)
+    if len(found) < 9 or not is_flags(found[2]) or any(word > 0xFFFF for number, word in enumerate(found) if number != 2):
+        return False
+    if found[1] <= machine.state["gdt.limit"] or found[1] << 4 >= 1 << 20:
+        return False
+    refusal.says += ("; nine words of 16 bits lie here, as for a return to an 8086 task (eip, cs, eflags, esp, ss, es, ds, fs, gs), "
+                     f"but eflags = {found[2]:08x} lacks VM")
+    refusal.key, refusal.fix = "v86-vm-flag", "set VM (bit 17) in the frame's eflags"
+    return True
+
+
+def real_mode(context: "Context", refusal: Refusal) -> bool:
+    """A selector that is loaded, and was a segment register's value in real mode: it was never loaded since."""
+    if not refusal.key.startswith("load-"):
+        return False
+    for event in [*context.past, context.event]:
+        for name, segment in event.state.segments.items():
+            if event.state.protected and not event.state.v86 and segment.selector & ~3 == refusal.error & ~3 != 0 and segment.base == segment.selector << 4:
+                refusal.says = (f"{name} = {segment.selector:04x} still had its value of real mode (base {segment.base:x}) in protected mode: it was not "
+                                f"loaded after the switch; so {refusal.says}")
+                refusal.key, refusal.fix = "segment-not-loaded", "load all segment registers after the switch to protected mode"
+                return True
     return False
 
 
@@ -94,8 +116,8 @@ def shifted(context: "Context", refusal: Refusal, shift: int) -> bool:
     else:
         refusal.key = "error-code-popped-twice" if pushes else "error-code-popped-without"
         refusal.says = (f"the iret frame lies {-shift} bytes lower, at {bottom + shift:08x}: {many} too many "
-                        f"{'was' if count == 1 else 'were'} popped, " + ("an error code twice" if pushes else "an error code where there is none")
-                        + f" ({entered}); so {refusal.says}")
+                        f"{'was' if count == 1 else 'were'} popped, " + ("an error code twice" if pushes else "an error code where there is none" if came else
+                           "an error code popped twice, or where there is none") + f" ({entered}); so {refusal.says}")
         refusal.fix = "pop an error code once, and only for exceptions that push one"
     return True
 

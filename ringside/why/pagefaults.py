@@ -1,24 +1,23 @@
 """A page fault: which entry refused which access, and what that access was (Intel SDM vol. 3A, 4.7).
 
-explain(machine, event, symbols)    a Refusal
+explain(machine, event)    a Refusal
 """
 
 from ringside.why import words
 from ringside.why.log import Event
 from ringside.why.machine import PRESENT, Machine, Unknown
 from ringside.why.refusal import Refusal
-from ringside.why.source import Symbols
 
 NEAR = 0x100
 PLACE = "vol. 3A, 4.7"
 IN_EVERY = "map it in every address space"
 
 
-def explain(machine: Machine, event: Event, symbols: Symbols) -> Refusal:
+def explain(machine: Machine, event: Event) -> Refusal:
     state, error = machine.state, event.error
     address = state["cr2"]
     said = Refusal("page-fault", f"{address:08x}: {words.error(14, error)}", 14, error, PLACE, [f"cr2 = {address:08x}, cr3 = {state['cr3']:08x}"])
-    key, what, fix = subject(machine, event, symbols)
+    key, what, fix = subject(machine, event)
     try:
         walk = machine.walk(address)
     except Unknown as why:
@@ -26,9 +25,9 @@ def explain(machine: Machine, event: Event, symbols: Symbols) -> Refusal:
         return said
     said.bytes += [f"{name} at physical {where:08x} = {value:08x}" for name, where, value in walk.entries()]
     reason = walk.why(bool(error & 4), bool(error & 2), True)
-    wrong = tables(machine, walk.pde, walk.pte)
+    wrong = tables(machine, address, walk.pde)
     if wrong:
-        said.key, said.says, said.fix = wrong[0], f"{wrong[1]}; so {what} is not to be found", wrong[2]
+        said.key, said.says, said.fix = wrong[0], f"{wrong[1]} (seen at {what})", wrong[2]
         return said
     said.key, said.fix = key, fix
     if not reason:
@@ -50,12 +49,13 @@ def rights(error: int, reason: str) -> tuple[str, str]:
     return "page-not-present", "map the page"
 
 
-def tables(machine: Machine, pde: int | None, pte: int | None) -> tuple[str, str, str] | None:
+def tables(machine: Machine, address: int, pde: int | None) -> tuple[str, str, str] | None:
     """What is wrong with the tables themselves: key, sentence, fix."""
     cr3, end = machine.state["cr3"], machine.memory
-    if cr3 & 0xFE7:
-        return ("page-directory-alignment", f"CR3 = {cr3:08x}: a page directory begins at a page; the lowest 12 bits are cut off, so that "
-                f"{cr3 & ~0xFFF:08x} is taken for it", "align the page directory to 4096 bytes")
+    low = cr3 & 0xFFF
+    if low and pde is not None and not pde & PRESENT and machine.read_physical(cr3 + (address >> 22) * 4) & PRESENT:
+        return ("page-directory-alignment", f"CR3 = {cr3:08x}: a page directory begins at a page, the lowest 12 bits are no part of its address, so that "
+                f"{cr3 & ~0xFFF:08x} is taken for it; this one lies {low:#x} bytes behind that", "align the page directory to 4096 bytes")
     if end and cr3 >= end:
         return ("cr3-virtual-address", f"CR3 = {cr3:08x} is beyond memory, which ends at {end:08x}: CR3 takes a physical address, this looks "
                 "like a virtual one", "load CR3 with the directory's physical address")
@@ -65,7 +65,7 @@ def tables(machine: Machine, pde: int | None, pte: int | None) -> tuple[str, str
     return None
 
 
-def subject(machine: Machine, event: Event, symbols: Symbols) -> tuple[str, str, str]:
+def subject(machine: Machine, event: Event) -> tuple[str, str, str]:
     """What was accessed: (key, in words, fix); fix is "" where the rights decide."""
     state, address = machine.state, machine.state["cr2"]
     linear = state.segments["cs"].base + state["eip"] & 0xFFFFFFFF
@@ -74,12 +74,12 @@ def subject(machine: Machine, event: Event, symbols: Symbols) -> tuple[str, str,
         for name, length in (("gdt", state["gdt.limit"]), ("idt", state["idt.limit"])):
             base = state[f"{name}.base"]
             if base <= address <= base + length:
-                return table(name, base, state.segments["tr"].base, address, symbols)
+                return table(name, base, address)
         if tr.selector and tr.base <= address <= tr.base + 0x67:
             return ("tss-unmapped", f"the TSS cannot be read: its base {tr.base:08x} is not mapped",
                     "the TSS descriptor's base is a linear address: " + IN_EVERY)
     if linear <= address < linear + 16 and not event.error & 2:
-        return fetch(machine, linear, event, symbols)
+        return fetch(machine, linear, event)
     stack = state.segments["ss"].base + state["esp"] & 0xFFFFFFFF
     near = abs(address - stack) < NEAR
     user = "ring 3" if event.error & 4 else f"ring {state.cpl}"
@@ -89,17 +89,13 @@ def subject(machine: Machine, event: Event, symbols: Symbols) -> tuple[str, str,
     return "page", f"{verb} {address:08x}" + (f" on {user}'s stack (esp = {state['esp']:08x})" if near else f" by {user}"), ""
 
 
-def table(name: str, base: int, _tss: int, address: int, symbols: Symbols) -> tuple[str, str, str]:
+def table(name: str, base: int, address: int) -> tuple[str, str, str]:
     upper = name.upper()
-    mnemonic = f"l{name}w"
-    if base < 1 << 24 and f"\t{mnemonic}" in symbols.listing:
-        return (f"{mnemonic}", f"{upper}R.base = {base:08x} has lost bits 24 to 31: the kernel loads it with a 16-bit operand ({mnemonic}); the access to "
-                f"{address:08x}", f"use l{name} with a 32-bit operand: l{name}l")
     return (f"{name}-unmapped", f"the {upper} cannot be read: {upper}R.base = {base:08x} is not mapped, access to {address:08x}",
             f"l{name} takes a linear address, not a physical one: {IN_EVERY}")
 
 
-def fetch(machine: Machine, linear: int, event: Event, symbols: Symbols) -> tuple[str, str, str]:
+def fetch(machine: Machine, linear: int, event: Event) -> tuple[str, str, str]:
     """eip itself cannot be fetched."""
     state = machine.state
     what = f"the instruction at eip {state['eip']:08x} itself"

@@ -16,14 +16,20 @@ def output(*command: str) -> str:
         return ""
 
 
-def disassemble(code: bytes, at: int, wide: bool) -> str:
-    """The first instruction of these bytes."""
+def listing(code: bytes, at: int, wide: bool) -> list[tuple[int, str]]:
+    """(address, text) of each instruction of these bytes."""
     with tempfile.NamedTemporaryFile(prefix="why-") as file:
         file.write(code)
         file.flush()
         text = output("objdump", "-D", "-b", "binary", "-m", "i386" if wide else "i8086", f"--adjust-vma={at:#x}", file.name)
-    lines = re.findall(r"^ *[0-9a-f]+:\t(?:[0-9a-f]{2} )+ *\t(.*)$", text, re.M)
-    return " ".join(lines[0].split()) if lines else code[:8].hex(" ")
+    lines = re.findall(r"^ *([0-9a-f]+):\t(?:[0-9a-f]{2} )+ *\t(.*)$", text, re.M)
+    return [(int(where, 16), " ".join(said.split())) for where, said in lines]
+
+
+def disassemble(code: bytes, at: int, wide: bool) -> str:
+    """The first instruction of these bytes."""
+    lines = listing(code, at, wide)
+    return lines[0][1] if lines else code[:8].hex(" ")
 
 
 class Symbols:

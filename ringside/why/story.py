@@ -5,7 +5,7 @@ tell(log, physical, memory, symbols, ended)     a Story
 
 import dataclasses
 
-from ringside.why import clues, death, instructions, pagefaults, source, ways_in, words
+from ringside.why import clues, death, hidden, instructions, pagefaults, source, tasks, ways_in, words
 from ringside.why.log import Event, Log, State, name
 from ringside.why.machine import Machine, Physical, Unknown, Unmapped
 from ringside.why.refusal import Refusal, Refused
@@ -42,8 +42,20 @@ class Scene:
 
 def tell(scene: Scene) -> Story:
     story, log = Story(), scene.log
-    found = death.find(log)
+    found = death.leaving(death.find(log, scene.ended), log, scene.machine)
     story.happened = happened(scene, found)
+    if found.kind in ("", "triple fault", "exception") and (seen := hidden.look(log, scene.machine, found.first)):
+        number, refusal, how = seen
+        before = log.events[number - 1] if number else None
+        place(scene, story, log.events[number].state)
+        context = clues.Context(scene.machine(log.events[number].state), log.events[number], before, scene.symbols, log.events[:number])
+        story.cause, story.status = clues.refine(context, refusal), 1
+        story.cause_line = refusal.says
+        story.unknown.append(how)
+        story.chain = chain(scene, found) if found.first >= 0 else [f"{name(refusal.vector, refusal.error)} on a PC; QEMU goes on"]
+        if found.first < 0:
+            story.happened = f"runs in QEMU ({len(log.events):,} crossings seen), but a PC refuses one"
+        return story
     if found.first < 0:
         quiet(scene, story, found)
         return story
@@ -132,16 +144,17 @@ def first_cause(scene: Scene, found: death.Death, state: State) -> tuple[Refusal
         return None
 
     refusal = None
-    if found.kind == "emulator":
+    if found.kind == "emulator" and "tss" in scene.log.fatal:
+        refusal = attempt(lambda: ways_in.new_stack(machine, 0, 20, 0))
+    elif found.kind == "emulator":
         refusal = attempt(lambda: ways_in.interrupt(machine, event.vector, event.software, event.exception))
     elif before and not before.exception and before.state.place() == state.place():
         refusal = attempt(lambda: ways_in.interrupt(machine, before.vector, before.software))
     if not refusal and event.exception:
-        refusal = by_kind(machine, event, scene.symbols)
+        refusal = by_kind(machine, event)
         refusal = refusal or attempt(lambda: instructions.check(machine, instructions.Code(machine)))
-        refusal = refusal or attempt(lambda: clues.fetch(machine))
-        if not refusal and before and not before.exception:
-            attempt(lambda: ways_in.interrupt(scene.machine(before.state), before.vector, before.software))
+        refusal = refusal or attempt(lambda: tasks.here(machine)) or attempt(lambda: clues.fetch(machine))
+    others = [other for other in others if other.key in hidden.LAX]
     if not refusal and others:
         refusal = others[-1]
         notes.append(f"QEMU raised {event} where Intel's manual has {name(refusal.vector, refusal.error)}: it does not check all, or not in that order")
@@ -151,10 +164,10 @@ def first_cause(scene: Scene, found: death.Death, state: State) -> tuple[Refusal
     return None, notes
 
 
-def by_kind(machine: Machine, event: Event, symbols: Symbols) -> Refusal | None:
+def by_kind(machine: Machine, event: Event) -> Refusal | None:
     """Exceptions that name their reason themselves."""
     if event.vector == 14:
-        return pagefaults.explain(machine, event, symbols)
+        return pagefaults.explain(machine, event)
     if event.vector == 1 and machine.state["efl"] & 0x100:
         return Refusal("tf-set", f"TF is set in eflags ({machine.state['efl']:08x}): the CPU raises #DB after each instruction", 1, 0, "vol. 3B, 17.3.1.4",
                        [], "clear TF (bit 8) in the frame's eflags")

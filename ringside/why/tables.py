@@ -9,6 +9,7 @@ from ringside.why.refusal import Refusal
 if typing.TYPE_CHECKING:
     from ringside.why.clues import Context
 
+SMALL_BASE = 1 << 24     # what a 16-bit lgdt or lidt leaves
 BIOS = range(0xE0000, 0x100000)
 TSS_WORDS = 0x68
 
@@ -61,6 +62,7 @@ def gates(machine: Machine) -> int:
 def lost_idt(context: "Context", refusal: Refusal) -> bool:
     machine, state = context.machine, context.machine.state
     base, limit = state["idt.base"], state["idt.limit"]
+    before = context.before
     if not (refusal.key.startswith(("gate-", "idt-limit", "handler")) or refusal.key == "real-mode"):
         return False
     here = f"IDTR: base {base:08x}, limit {limit:#x}"
@@ -68,11 +70,14 @@ def lost_idt(context: "Context", refusal: Refusal) -> bool:
         refusal.key = "idt-not-loaded"
         refusal.says = f"{here}, as the firmware has left it: lidt was never executed, no IDT is loaded; so {refusal.says}"
         refusal.fix = "fill an IDT and load it with lidt before interrupts are switched on and int is used"
+        if before and not before.exception and not before.software:
+            refusal.key = "interrupts-before-idt"
+            refusal.says = f"{before} came, with IF set, before an IDT was loaded. {refusal.says}"
         return True
     symbol = elsewhere(context, base, "idt")
-    if refusal.key != "gate-missing" and not symbol and gates(machine):
+    if refusal.key.startswith("gate-selector") and not symbol or refusal.key == "gate-dpl":
         return False
-    if not gates(machine) or symbol and refusal.key == "gate-type":
+    if not gates(machine) or symbol and refusal.key != "idt-limit":
         refusal.key = "idt-base"
         refusal.says = f"IDTR.base = {base:08x} (limit {limit:#x}): no IDT lies there" + (f"; {symbol}" if symbol else "") + f"; so {refusal.says}"
         refusal.fix = "lidt reads six packed bytes: limit, then the linear address of the table itself"
@@ -109,6 +114,14 @@ def lost_tss(context: "Context", refusal: Refusal) -> bool:
                 refusal.says += f"; esp{ring} = {esp:08x} is ring {ring}'s data selector: ss{ring} and esp{ring} are swapped"
                 refusal.fix = "the TSS begins with link, esp0, ss0, in this order"
                 return True
+    for base in {found.base for number in range(1, min(machine.state["gdt.limit"] // 8 + 1, 64)) if (found := machine.descriptor(8 * number))
+                 and found.is_stack and found.dpl == 0 and found.base}:
+        if refusal.key == "tss-ss0-null" and plausible_stack(machine, machine.read(base + tr.base + 8, 2), 0):
+            refusal.key = "tss-base"
+            refusal.says = (f"TR.base = {tr.base:08x} is not linear: a TSS lies at {base + tr.base:08x}, so the descriptor has the TSS' offset without the "
+                            f"base {base:08x} of its segment; so {refusal.says}")
+            refusal.fix = "add the segment's base to the TSS' offset in its descriptor"
+            return True
     try:
         whole = machine.bytes(tr.base, TSS_WORDS)
     except Unmapped:
@@ -117,6 +130,18 @@ def lost_tss(context: "Context", refusal: Refusal) -> bool:
         refusal.key = "tss-base"
         refusal.says = f"TR.base = {tr.base:08x}: only zeros lie there, so the TSS' base is wrong or it was never filled in; {refusal.says}"
         return True
+    return False
+
+
+def narrow(context: "Context", refusal: Refusal) -> bool:
+    """lgdt or lidt with a 16-bit operand takes 24 bits of the base."""
+    for name in ("gdt", "idt"):
+        base = context.machine.state[f"{name}.base"]
+        if refusal.key == f"{name}-unmapped" and base < SMALL_BASE and f"\tl{name}w" in context.symbols.listing:
+            upper = name.upper()
+            refusal.key, refusal.fix = f"l{name}-operand-size", f"use l{name} with a 32-bit operand: l{name}l"
+            refusal.says = (f"{upper}R.base = {base:08x} has lost bits 24 to 31: the kernel loads it with a 16-bit operand (l{name}w); so {refusal.says}")
+            return True
     return False
 
 

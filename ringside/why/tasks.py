@@ -61,3 +61,11 @@ def new_task(machine: Machine, tss: Descriptor, external: int, evidence: list[st
             if not found.is_readable or not found.is_conforming and found.dpl < max(cs & 3, selector & 3):
                 raise refuse(f"tss-{name}", f"the new task's {name} = {selector:04x}: {words.entry(selector)} is {words.kind(found)}", 10,
                              selector & ~3 | external, TESTS, [described(selector, found), *lines])
+
+
+def here(machine: Machine) -> None:
+    """The task that TR names, into which the CPU has just switched."""
+    tr = machine.state.segments["tr"]
+    tss = machine.descriptor(tr.selector)
+    if tr.selector & ~3 and tss and tss.type in (3, 11):
+        new_task(machine, tss, 0, [described(tr.selector, tss)])
