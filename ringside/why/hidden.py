@@ -14,15 +14,15 @@ from ringside.why.refusal import Refusal, Refused, described, refuse
 # QEMU checks no limit when it pushes, and reads through any segment.
 LAX = {"stack-limit", "esp0-limit", "esp1-limit", "esp2-limit", "segment-limit"}
 SOME = 96       # events that are looked at, at either end of a log
-AHEAD = 48      # bytes of code in front of eip
+NULLED = "a return to an outer ring makes null a ds whose DPL is below that ring, so a ds with too low a DPL was left in it"
+AHEAD = 64      # bytes of code in front of eip
 BRANCH = re.compile(r"^(?:j|call|ret|iret|l?ret|loop|int|hlt|ljmp|lcall|sys|mov +.*,%ds|pop +%ds|lds)")
-STRINGS = re.compile(r"%ds:\(%e?si\)")
 OPERAND = re.compile(r"(?:^|[ ,*])(?:0x[0-9a-f]+)?\((%e\w\w)?(?:,%e\w\w,\d)?\)|[ ,]0x[0-9a-f]+(?=,|$)|[ ,]%ds:")
 
 
 def look(log: Log, machine: collections.abc.Callable[[State], Machine], first: int) -> tuple[int, Refusal, str] | None:
     events = log.events if first < 0 else log.events[:first]
-    numbers = [number for number, event in enumerate(events) if event.state.protected and not event.state.v86]
+    numbers = [number for number, event in enumerate(events) if event.state.protected]
     if not numbers:
         return None
     last = events[-1].state["gdt.base"]
@@ -43,7 +43,7 @@ def look(log: Log, machine: collections.abc.Callable[[State], Machine], first: i
 
 
 def limits(machine: Machine, event: Event) -> None:
-    if not event.exception:
+    if not event.exception and not event.state.v86:
         ways_in.interrupt(machine, event.vector, event.software)
 
 
@@ -66,28 +66,36 @@ def stale(machine: Machine, event: Event) -> None:
 
 
 def null(machine: Machine, event: Event) -> None:
-    """ds is null, and the code that runs on here reads through it."""
+    """ds is null, and the code that runs next, here or in the handler, reads through it."""
     state = machine.state
     cs, ds = state.segments["cs"], state.segments["ds"]
-    if ds.selector & ~3 or event.exception or not cs.big:
+    if event.exception and not state.v86:
         return
-    code = machine.bytes(cs.base + state["eip"], AHEAD)
-    lines = source.listing(code, state["eip"], cs.big)
-    for number, (where, text) in enumerate(lines):
-        if number == 0 and event.software:
-            continue
+    if not event.exception:
+        selector, offset = ways_in.interrupt(machine, event.vector, event.software)
+        found = machine.descriptor(selector)
+        if found and found.is_code and found.big and (state.v86 or not ds.selector & ~3):
+            why = "the CPU makes it null on the way out of virtual-8086 mode" if state.v86 else f"it was null in ring {state.cpl} already: {NULLED}"
+            through_ds(machine, found.base, offset, 0, f"the handler of {event} has not loaded ds; {why}")
+    if not ds.selector & ~3 and cs.big and not state.v86:
+        through_ds(machine, cs.base, state["eip"], 1 if event.software else 0, f"ds = {ds.selector:04x} is null in ring {state.cpl}" + (
+            f": {NULLED}" if state.cpl else ""))
+
+
+def through_ds(machine: Machine, base: int, eip: int, skip: int, says: str) -> None:
+    """Refuses the first access through ds, if no branch and no load of ds comes before it."""
+    code = machine.bytes(base + eip, AHEAD)
+    for where, text in source.listing(code, eip, True)[skip:-2]:
         if BRANCH.match(text):
             return
         if uses_ds(text):
-            gone = ": the way out to an outer ring makes null a ds whose DPL is below that ring, so the kernel's ds was left in it" if state.cpl else ""
-            raise refuse("ds-null", f"ds = {ds.selector:04x} is null in ring {state.cpl}{gone}; at {where:08x}, {text} goes through it", 13, 0, "vol. 3A, 5.4.1",
-                         [f"ds = {ds.selector:04x} at {cs.selector:04x}:{state['eip']:08x}"],
+            raise refuse("ds-null", f"{says}; at {where:08x}, {text} goes through a null ds", 13, 0, "vol. 3A, 5.4.1", [],
                          "save ds and es at the way in, load the kernel's, and restore them before iret")
 
 
 def uses_ds(text: str) -> bool:
     """Does an instruction, in objdump's words, access memory through ds?"""
-    if text.startswith(("lea", "nop", "(bad)", "push 0x", "j")) or "%es:" in text and "%ds:" not in text or re.search(r"%[cs fg]s:", text):
+    if text.startswith(("lea", "nop", "(bad)", "push 0x", "j")) or "%es:" in text and "%ds:" not in text or re.search(r"%[csfg]s:", text):
         return False
     match = OPERAND.search(text)
-    return bool(match) and match[1] not in ("%esp", "%ebp") if match else False
+    return bool(match and match[1] not in ("%esp", "%ebp"))

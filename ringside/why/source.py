@@ -16,6 +16,7 @@ def output(*command: str) -> str:
         return ""
 
 
+@functools.lru_cache(1024)
 def listing(code: bytes, at: int, wide: bool) -> list[tuple[int, str]]:
     """(address, text) of each instruction of these bytes."""
     with tempfile.NamedTemporaryFile(prefix="why-") as file:

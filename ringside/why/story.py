@@ -136,6 +136,9 @@ def first_cause(scene: Scene, found: death.Death, state: State) -> tuple[Refusal
         except Refused as refused:
             if found.kind == "emulator" or clues.agrees(refused.refusal, event):
                 return refused.refusal
+            if refused.refusal.vector == event.vector and refused.refusal.error & 4 and not state.segments["ldtr"].selector & ~3:
+                notes.append(f"QEMU has {event}: it reads an LDT though there is none")
+                return refused.refusal
             others.append(refused.refusal)
         except Unmapped as hole:
             notes.append(f"not readable: {hole}")

@@ -24,10 +24,24 @@ def is_gdt(machine: Machine) -> bool:
     return False
 
 
+def bases(machine: Machine) -> set[int]:
+    """Where segments of ring 0 begin: symbols of a kernel that is not flat count from there."""
+    found = {0, machine.state.segments["cs"].base if not machine.state.cpl else 0}
+    for number in range(1, min((machine.state["gdt.limit"] + 1) // 8, 64)):
+        entry = machine.descriptor(8 * number)
+        if entry and entry.type & 0x10 and entry.dpl == 0 and entry.present:
+            found.add(entry.base)
+    return found
+
+
 def elsewhere(context: "Context", base: int, *names: str) -> str:
     """The symbol that should lie at the base of a table; "" if there is none, or it does."""
     known = context.symbols.called(*names)
-    if not known or any(address == base for _, address in known):
+    try:
+        skipped = bases(context.machine)
+    except Unmapped:
+        skipped = {0}
+    if not known or any(address + skip & 0xFFFFFFFF == base for _, address in known for skip in skipped):
         return ""
     return ", ".join(f"{name} is at {address:08x}" for name, address in known[:2])
 
@@ -114,8 +128,7 @@ def lost_tss(context: "Context", refusal: Refusal) -> bool:
                 refusal.says += f"; esp{ring} = {esp:08x} is ring {ring}'s data selector: ss{ring} and esp{ring} are swapped"
                 refusal.fix = "the TSS begins with link, esp0, ss0, in this order"
                 return True
-    for base in {found.base for number in range(1, min(machine.state["gdt.limit"] // 8 + 1, 64)) if (found := machine.descriptor(8 * number))
-                 and found.is_stack and found.dpl == 0 and found.base}:
+    for base in bases(machine) - {0}:
         if refusal.key == "tss-ss0-null" and plausible_stack(machine, machine.read(base + tr.base + 8, 2), 0):
             refusal.key = "tss-base"
             refusal.says = (f"TR.base = {tr.base:08x} is not linear: a TSS lies at {base + tr.base:08x}, so the descriptor has the TSS' offset without the "
