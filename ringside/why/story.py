@@ -5,7 +5,7 @@ tell(log, physical, memory, symbols, ended)     a Story
 
 import dataclasses
 
-from ringside.why import clues, death, hidden, instructions, pagefaults, source, tasks, ways_in, words
+from ringside.why import clues, death, hidden, instructions, loglore, pagefaults, source, tasks, ways_in, words
 from ringside.why.log import Event, Log, State, name
 from ringside.why.machine import Machine, Physical, Unknown, Unmapped
 from ringside.why.refusal import Refusal, Refused
@@ -45,14 +45,14 @@ def tell(scene: Scene) -> Story:
     found = death.leaving(death.find(log, scene.ended), log, scene.machine)
     story.happened = happened(scene, found)
     if found.kind in ("", "triple fault", "exception") and (seen := hidden.look(log, scene.machine, found.first)):
-        number, refusal, how = seen
+        number, unseen, how = seen
         before = log.events[number - 1] if number else None
         place(scene, story, log.events[number].state)
         context = clues.Context(scene.machine(log.events[number].state), log.events[number], before, scene.symbols, log.events[:number])
-        story.cause, story.status = clues.refine(context, refusal), 1
-        story.cause_line = refusal.says
+        story.cause, story.status = clues.refine(context, unseen), 1
+        story.cause_line = unseen.says
         story.unknown.append(how)
-        story.chain = chain(scene, found) if found.first >= 0 else [f"{name(refusal.vector, refusal.error)} on a PC; QEMU goes on"]
+        story.chain = chain(scene, found) if found.first >= 0 else [f"{name(unseen.vector, unseen.error)} on a PC; QEMU goes on"]
         if found.first < 0:
             story.happened = f"runs in QEMU ({len(log.events):,} crossings seen), but a PC refuses one"
         return story
@@ -152,19 +152,25 @@ def first_cause(scene: Scene, found: death.Death, state: State) -> tuple[Refusal
     elif found.kind == "emulator":
         refusal = attempt(lambda: ways_in.interrupt(machine, event.vector, event.software, event.exception))
     elif before and not before.exception and before.state.place() == state.place():
-        refusal = attempt(lambda: ways_in.interrupt(machine, before.vector, before.software))
+        vector, software = before.vector, before.software
+        refusal = attempt(lambda: ways_in.interrupt(machine, vector, software))
     if not refusal and event.exception:
         refusal = by_kind(machine, event)
         refusal = refusal or attempt(lambda: instructions.check(machine, instructions.Code(machine)))
         refusal = refusal or attempt(lambda: tasks.here(machine)) or attempt(lambda: clues.fetch(machine))
+        if not refusal and scene.physical is None:
+            refusal = loglore.narrow(machine, event, before)
+            if refusal:
+                return refusal, []
     others = [other for other in others if other.key in hidden.LAX]
     if not refusal and others:
         refusal = others[-1]
         notes.append(f"QEMU raised {event} where Intel's manual has {name(refusal.vector, refusal.error)}: it does not check all, or not in that order")
     if refusal:
-        return clues.refine(clues.Context(machine, event, before, scene.symbols, events[:number]), refusal), notes[:1]
+        clues.refine(clues.Context(machine, event, before, scene.symbols, events[:number]), refusal)
+        return refusal, list(dict.fromkeys(notes))[:1]
     notes.append(f"{event} means: {words.error(event.vector, event.error)}; which check failed is not found")
-    return None, notes
+    return None, list(dict.fromkeys(notes))
 
 
 def by_kind(machine: Machine, event: Event) -> Refusal | None:
