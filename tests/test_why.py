@@ -20,8 +20,8 @@ from ringside.why import log as qemu_log
 from ringside.why import why
 
 ALL = "ALL_MISTAKES" in os.environ
-SAMPLE = 3
-FEW = 600  # crossings of a healthy kernel
+SAMPLE = 2
+FEW = 300  # crossings of a healthy kernel
 
 # Words that must stand in the line of the first cause, by the cause's key.
 WORDS = {
@@ -179,11 +179,10 @@ def test_the_story_of_a_wrong_ss0_is_whole(capsys, tmp_path):
         assert words in said, (words, said)
     log = tmp_path / "log"
     runs.qemu(folder, kernel, log=log)
-    before = folder / f"{kernel}.elf"
     status, told = look(capsys, "--log", log)
-    assert status == 1 and before.exists()
+    assert status == 2  # the word is known, but not which check
     assert "TSS.ss0 is selector 0020" in told["cause_line"] and told["chain"][-1].endswith("triple fault")
-    assert any("memory" in line for line in told["unknown"])
+    assert any("in memory" in line for line in told["unknown"])
 
 
 # ---- logs

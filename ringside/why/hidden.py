@@ -72,7 +72,10 @@ def null(machine: Machine, event: Event) -> None:
     if event.exception and not state.v86:
         return
     if not event.exception:
-        selector, offset = ways_in.interrupt(machine, event.vector, event.software)
+        try:
+            selector, offset = ways_in.interrupt(machine, event.vector, event.software)
+        except Refused:
+            return  # QEMU, too, has seen that
         found = machine.descriptor(selector)
         if found and found.is_code and found.big and (state.v86 or not ds.selector & ~3):
             why = "the CPU makes it null on the way out of virtual-8086 mode" if state.v86 else f"it was null in ring {state.cpl} already: {NULLED}"

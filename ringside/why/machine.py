@@ -126,7 +126,7 @@ class Machine:
 
     def read_physical(self, address: int, size: int = 4) -> int:
         if self.physical is None:
-            raise Unknown("memory: a log does not show it")
+            raise Unknown("memory, which a log does not show")
         if not self.state.numbers.get("a20", 1):
             address &= ~0x100000
         return int.from_bytes(self.physical(address, size), "little")

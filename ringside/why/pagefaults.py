@@ -21,7 +21,8 @@ def explain(machine: Machine, event: Event) -> Refusal:
     try:
         walk = machine.walk(address)
     except Unknown as why:
-        said.key, said.says = key, f"{what}: {words.error(14, error)} (which entry of the tables: not known without {why})"
+        said.key, said.says = key, f"{what}: {words.page_rights(error)}"
+        said.bytes.append(f"which entry of the page tables refuses is not known without {why}")
         return said
     said.bytes += [f"{name} at physical {where:08x} = {value:08x}" for name, where, value in walk.entries()]
     reason = walk.why(bool(error & 4), bool(error & 2), True)

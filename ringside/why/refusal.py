@@ -17,6 +17,7 @@ class Refusal:
     place: str = ""
     bytes: list[str] = dataclasses.field(default_factory=list)
     fix: str = ""
+    certain: bool = True    # else the word is known, but not which of its checks failed
 
     def __str__(self) -> str:
         return f"{name(self.vector, self.error)}: {self.says}"

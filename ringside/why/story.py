@@ -25,6 +25,7 @@ class Story:
     instruction: str = ""
     chain: list[str] = dataclasses.field(default_factory=list)
     unknown: list[str] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass
@@ -51,8 +52,8 @@ def tell(scene: Scene) -> Story:
         context = clues.Context(scene.machine(log.events[number].state), log.events[number], before, scene.symbols, log.events[:number])
         story.cause, story.status = clues.refine(context, unseen), 1
         story.cause_line = unseen.says
-        story.unknown.append(how)
-        story.chain = chain(scene, found) if found.first >= 0 else [f"{name(unseen.vector, unseen.error)} on a PC; QEMU goes on"]
+        story.notes.append(how)
+        story.chain = [f"{name(unseen.vector, unseen.error)} on a PC; QEMU goes on", *(chain(scene, found) if found.first >= 0 else [])]
         if found.first < 0:
             story.happened = f"runs in QEMU ({len(log.events):,} crossings seen), but a PC refuses one"
         return story
@@ -66,9 +67,9 @@ def tell(scene: Scene) -> Story:
         story.unknown.append("64-bit mode is not modelled; the exceptions are listed as they came")
     else:
         refusal, notes = first_cause(scene, found, state)
-        story.unknown += notes
+        (story.notes if refusal else story.unknown).extend(notes)
         if refusal:
-            story.cause, story.status = refusal, 1
+            story.cause, story.status = refusal, 1 if refusal.certain else 2
             story.cause_line = refusal.says
     story.chain = chain(scene, found)
     return story
@@ -102,7 +103,7 @@ def quiet(scene: Scene, story: Story, found: death.Death) -> None:
         if event.exception and event.state.protected:
             handled[str(event)] = handled.get(str(event), 0) + 1
     if handled:
-        story.unknown.append("exceptions that the kernel came back from, not judged: " + ", ".join(
+        story.notes.append("exceptions that the kernel came back from, not judged: " + ", ".join(
             f"{what} {count} times" for what, count in list(handled.items())[:5]))
 
 
@@ -143,7 +144,8 @@ def first_cause(scene: Scene, found: death.Death, state: State) -> tuple[Refusal
         except Unmapped as hole:
             notes.append(f"not readable: {hole}")
         except Unknown as why:
-            notes.append(f"not known without {why}")
+            if scene.physical:
+                notes.append(f"not known without {why}")
         return None
 
     refusal = None
@@ -197,7 +199,7 @@ def chain(scene: Scene, found: death.Death) -> list[str]:
         last = behind is None and log.third is not None
         said = f"{event}: {words.error(event.vector, event.error)}" if event.vector in (10, 11, 12, 13, 14) and event.exception else str(event)
         if nested or last:
-            said += f"; its handler is not reached: {obstacle(scene, event)}"
+            said += f"; its handler is not reached{obstacle(scene, event)}"
         elif behind is not None:
             said += "; its handler runs, and then"
         links.append(said)
@@ -211,9 +213,9 @@ def obstacle(scene: Scene, event: Event) -> str:
     try:
         ways_in.interrupt(scene.machine(event.state), event.vector, False, exception=True)
     except Refused as refused:
-        return str(refused.refusal)
+        return f": {refused.refusal}"
     except Unmapped as hole:
-        return str(hole)
-    except Unknown as why:
-        return f"why is not known without {why}"
-    return "the tables would allow it by now"
+        return f": {hole}"
+    except Unknown:
+        return ""
+    return " (the tables would allow it by now)"

@@ -72,7 +72,7 @@ def from_log(options: argparse.Namespace) -> story.Story:
         raise image.Unusable(f"{options.log} is no log of QEMU's: make one with qemu-system-i386 -accel tcg -d int,cpu_reset -D FILE")
     told = story.tell(story.Scene(found, None, 0, symbols(options)))
     if told.status != 0:
-        told.unknown.append("memory: a log shows registers only; give the image, and the tables are read, too")
+        told.unknown.append("what lies in memory, tables and code: a log shows registers only; give the image, and they are read, too")
     return told
 
 
@@ -114,5 +114,5 @@ def text(told: story.Story) -> str:
     lines += [wrapped("chain" if not number else "", line) for number, line in enumerate(told.chain)]
     if told.cause and told.cause.fix:
         lines.append(wrapped("usual fix", told.cause.fix))
-    lines += [wrapped("not known" if told.status else "note", line) for line in told.unknown]
+    lines += [wrapped("note", line) for line in told.notes] + [wrapped("not known", line) for line in told.unknown]
     return "\n".join(lines)

@@ -39,12 +39,16 @@ def entry(selector: int) -> str:
     return f"{'LDT' if selector & 4 else 'GDT'} entry {selector >> 3}"
 
 
+def page_rights(code: int) -> str:
+    """Why, as the error code of #PF says it."""
+    return ("refused by the rights of a page that is present" if code & 1 else "the page is not present") + (
+        ", a reserved bit is set" if code & 8 else "") + (", instruction fetch" if code & 16 else "")
+
+
 def error(vector: int, code: int) -> str:
     """An error code, taken to pieces (vol. 3A, 6.13; of #PF, 4.7)."""
     if vector == 14:
-        return (f"{'write' if code & 2 else 'read'} from ring {'3' if code & 4 else '0-2'}, "
-                f"{'refused by the rights of a page that is present' if code & 1 else 'the page is not present'}"
-                + (", a reserved bit is set" if code & 8 else "") + (", instruction fetch" if code & 16 else ""))
+        return f"{'write' if code & 2 else 'read'} from ring {'3' if code & 4 else '0-2'}, {page_rights(code)}"
     if code == 0:
         return "no selector to blame (error code 0)"
     external = ", EXT: on the way to an interrupt or exception" if code & 1 else ""
