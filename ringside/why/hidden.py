@@ -31,7 +31,8 @@ def look(log: Log, machine: collections.abc.Callable[[State], Machine], first: i
         here = machine(event.state)
         if event.state["gdt.base"] != last:
             continue
-        for walk in (limits, stale, null):
+        asked = number == first - 1 and event.state.place() == log.events[first].state.place()  # the exception is its end
+        for walk in (limits,) if asked else (limits, stale, null):
             try:
                 walk(here, event)
             except Refused as refused:
@@ -54,8 +55,8 @@ def stale(machine: Machine, event: Event) -> None:
     for name in ("cs", "ss"):
         segment = machine.state.segments[name]
         found = machine.descriptor(segment.selector) if segment.selector & ~3 else None
-        if segment.selector & ~3 == 0:
-            continue
+        if segment.selector & ~3 == 0 or segment.base == segment.selector << 4:
+            continue  # null; or of real mode, between the switch and the far jmp
         good = found is not None and (found.is_code if name == "cs" else found.is_stack and found.dpl == 0)
         if not good:
             what = words.kind(found) if found else "beyond the limit"

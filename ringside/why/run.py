@@ -44,7 +44,7 @@ class Run:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="why-"))
         self.pages: dict[int, bytes] = {}
         self.process: subprocess.Popen[bytes] | None = None
-        self.ended = ""         # "triple fault", "halted", "quiet", "enough", "until", "time", "QEMU ended"
+        self.ended = ""         # "triple fault", "halted", "quiet", "enough", "until", "time", "still" (time, and no word for long), "QEMU ended"
         self.errors = ""
 
     def __enter__(self) -> "Run":
@@ -131,7 +131,7 @@ class Run:
             elif numbers and int(numbers[-1]) >= self.options.crossings:
                 self.ended = "enough"
             elif now - begun > self.options.seconds or size > LOG_BYTES:
-                self.ended = "time"
+                self.ended = "time" if now - moved < QUIET_SECONDS else "still"
             elif now - moved > LOOK_SECONDS * 3 and self.halted():
                 self.ended = "halted"
             elif exception and now - moved > QUIET_SECONDS:

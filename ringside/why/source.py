@@ -65,5 +65,13 @@ class Symbols:
         return [(name, address) for name, address in self.names.items() if pattern.search(name)]
 
     @functools.cached_property
+    def code(self) -> list[range]:
+        """Where the sections of code lie; [] without an ELF."""
+        text = output("readelf", "-SW", str(self.elf)) if self.elf else ""
+        found = re.findall(r"PROGBITS +([0-9a-f]{8}) [0-9a-f]+ ([0-9a-f]+) \S+ +A?X", text)
+        starts = [(int(start, 16) + self.base, int(size, 16)) for start, size in found]
+        return [range(start, start + size) for start, size in starts]
+
+    @functools.cached_property
     def listing(self) -> str:
         return output("objdump", "-d", "--no-show-raw-insn", str(self.elf)) if self.elf else ""

@@ -5,7 +5,7 @@ tell(log, physical, memory, symbols, ended)     a Story
 
 import dataclasses
 
-from ringside.why import clues, death, hidden, instructions, loglore, pagefaults, source, tasks, ways_in, words
+from ringside.why import clues, death, hidden, instructions, loglore, pagefaults, source, tasks, ways_in, wild, words
 from ringside.why.log import Event, Log, State, name
 from ringside.why.machine import Machine, Physical, Unknown, Unmapped
 from ringside.why.refusal import Refusal, Refused
@@ -36,6 +36,7 @@ class Scene:
     memory: int
     symbols: Symbols
     ended: str = ""
+    last: State | None = None   # the CPU at the end of a run
 
     def machine(self, state: State) -> Machine:
         return Machine(state, self.physical, self.memory)
@@ -89,6 +90,8 @@ def happened(scene: Scene, found: death.Death) -> str:
         return f"an exception in ring {event.state.cpl}, {event}, from which the kernel never came back"
     if scene.ended == "halted":
         return f"halted with interrupts off; {count:,} crossings seen, none refused"
+    if scene.ended == "still":
+        return f"stands still: no interrupt or exception comes any more, without a refusal; {count:,} crossings seen"
     return f"runs; {count:,} crossings seen, none refused"
 
 
@@ -98,6 +101,10 @@ def quiet(scene: Scene, story: Story, found: death.Death) -> None:
         story.unknown.append("the log shows no exception before it")
         return
     story.status = 0
+    if scene.ended == "still" and scene.last:
+        story.status = 2
+        place(scene, story, scene.last)
+        story.unknown.append(wild.why(scene.log, scene.machine(scene.last), scene.symbols) or "why: the CPU executes on, and has refused nothing")
     handled: dict[str, int] = {}
     for event in scene.log.events:
         if event.exception and event.state.protected:

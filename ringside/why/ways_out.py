@@ -113,6 +113,9 @@ def task_return(machine: Machine) -> None:
     """TASK-RETURN: NT is set, so that iret goes to the task in the TSS' back link."""
     from ringside.why import tasks
     tr = machine.state.segments["tr"]
+    if tr.selector & ~3 == 0:
+        raise refuse("tr-not-loaded", "NT is set, so this iret is a task return, and TR is null: no TSS was ever loaded with ltr", 10, 0,
+                     "vol. 2A, IRET, Operation", [f"TR: selector {tr.selector:04x}, base {tr.base:08x}"], "load the first task's TSS with ltr")
     link = machine.read(tr.base, 2)
     who = f"NT is set in eflags ({machine.state['efl']:08x}), so this iret is a task return: to the TSS' back link {link:04x}"
     tasks.switch(machine, link, who, "nt-set", 0, [f"TSS at {tr.base:08x}: back link (+0) = {link:04x}"], wants_busy=True)

@@ -90,7 +90,8 @@ def from_image(options: argparse.Namespace) -> story.Story:
     with run.Run(found, settings) as machine:
         machine.until_clear()
         physical = None if machine.ended == "QEMU ended" else machine.physical
-        told = story.tell(story.Scene(machine.read_log(), physical, options.memory << 20, symbols(options), machine.ended))
+        told = story.tell(story.Scene(machine.read_log(), physical, options.memory << 20, symbols(options), machine.ended,
+                                      None if machine.ended == "QEMU ended" else machine.state()))
         if machine.ended == "QEMU ended" and not machine.read_log().fatal:
             raise image.Unusable(f"QEMU ends: {machine.errors.strip()[-300:]}")
     return told
