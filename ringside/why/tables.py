@@ -89,9 +89,9 @@ def lost_idt(context: "Context", refusal: Refusal) -> bool:
             refusal.says = f"{before} came, with IF set, before an IDT was loaded. {refusal.says}"
         return True
     symbol = elsewhere(context, base, "idt")
-    if refusal.key.startswith("gate-selector") and not symbol or refusal.key == "gate-dpl":
+    if refusal.key.startswith("gate-selector") or refusal.key == "gate-dpl":
         return False
-    if not gates(machine) or symbol and refusal.key != "idt-limit":
+    if not gates(machine):
         refusal.key = "idt-base"
         refusal.says = f"IDTR.base = {base:08x} (limit {limit:#x}): no IDT lies there" + (f"; {symbol}" if symbol else "") + f"; so {refusal.says}"
         refusal.fix = "lidt reads six packed bytes: limit, then the linear address of the table itself"
@@ -106,13 +106,25 @@ def plausible_stack(machine: Machine, selector: int, ring: int) -> bool:
     return found is not None and found.is_stack and found.dpl == ring
 
 
+def has_stack(machine: Machine, tss: int) -> bool:
+    """Does a TSS with a ring-0 stack lie there?"""
+    try:
+        return plausible_stack(machine, machine.read(tss + 8), 0)
+    except Unmapped:
+        return False
+
+
 def lost_tss(context: "Context", refusal: Refusal) -> bool:
     machine, tr = context.machine, context.machine.state.segments["tr"]
     if not refusal.key.startswith(("tss-", "esp0", "esp1", "esp2")) or refusal.key in ("tss-ldt", "tss-busy"):
         return False
-    symbol = elsewhere(context, tr.base, "tss")
-    if refusal.key in ("tss-limit",):
+    if refusal.key == "tss-limit":
         return False
+    # A kernel may copy its TSS; so the symbol counts only if a TSS lies there, and none where TR points.
+    symbol = elsewhere(context, tr.base, "tss")
+    there = any(has_stack(machine, address) for _, address in context.symbols.called("tss"))
+    if not there or has_stack(machine, tr.base):
+        symbol = ""
     if symbol or tr.base < 0x1000 < tr.limit:
         swapped = tr.base < 0x1000 <= tr.limit
         refusal.key = "tss-base"
