@@ -9,7 +9,9 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import struct
+import subprocess
 
 import pytest
 
@@ -28,6 +30,7 @@ WORDS = {
     "call-without-gate": "far call .* without a call gate",
     "callgate-dpl": "call gate has DPL 2",
     "callgate-selector": "call gate .* names selector 0030: .* no code segment",
+    "cs-not-reloaded": "cs = 0010: .* not again after lgdt",
     "cr3-virtual-address": "CR3 = c.* virtual",
     "ds-dpl": "ds = 0000 is null in ring 3: .* DPL",
     "ds-null": "handler .* has not loaded ds",
@@ -75,6 +78,7 @@ WORDS = {
     "segment-granularity": "limit 0xfffff .G is 0: it counts bytes",
     "segment-limit": "beyond the limit 0xfffff of its segment",
     "segment-not-loaded": "still had its value of real mode",
+    "ss-not-reloaded": "ss = 0018 .* not again after lgdt",
     "ss-not-present": "ss1 = 0021: .* not present",
     "stack-unmapped-in-cr3": "the stack of ring 0 .* is not present",
     "sysenter-cs": "IA32_SYSENTER_CS, is null",
@@ -104,12 +108,13 @@ WORDS = {
     "wp-read-only": "ring 0: .* lacks W.* CR0.WP",
 }
 
-# QEMU runs on with these, and shows nothing that a PC is certain to refuse.
+# QEMU runs on with this, and shows nothing that a PC is certain to refuse.
 REST = {
-    "cs-not-loaded-again": "QEMU's loader has left a cs that fits this GDT; GRUB leaves another one",
-    "ss-not-loaded-again": "QEMU's loader has left a ss that fits this GDT; GRUB leaves another one",
     "driver-leaves-its-ds": "QEMU reads through a null ds; between the last interrupt and the access lies a call of another ring",
 }
+
+# QEMU's own loader leaves selectors that happen to fit these kernels' GDTs; GRUB leaves others.
+ON_CD = ("cs-not-loaded-again", "ss-not-loaded-again")
 
 RULE = [name for name in mistakes.names() if mistakes.read(name)[0]["breaks"] == "rule"]
 
@@ -124,6 +129,16 @@ def image(kernel, folder):
     return (folder / "disk.img", "--elf", folder / "disk.elf") if kernel == "disk" else (folder / f"{kernel}.elf",)
 
 
+def on_cd(kernel, folder):
+    """The kernel on a CD, as GRUB starts it."""
+    grub = folder / "cd/boot/grub"
+    grub.mkdir(parents=True)
+    (grub / "grub.cfg").write_text(runs.GRUB)
+    shutil.copy(folder / f"{kernel}.elf", folder / "cd/boot/kernel.elf")
+    subprocess.run(["grub-mkrescue", "-o", folder / "cd.iso", folder / "cd"], check=True, capture_output=True)
+    return folder / "cd.iso", "--elf", folder / f"{kernel}.elf"
+
+
 @pytest.fixture(scope="module")
 def built():
     folder = machines.BUILD / "kernels"
@@ -136,7 +151,7 @@ def built():
 
 def chosen():
     first = datetime.date.today().toordinal() * SAMPLE
-    some = [name for name in RULE if "QEMU: triple fault" in mistakes.read(name)[0]["symptom"] and name not in REST]
+    some = [name for name in RULE if "QEMU: triple fault" in mistakes.read(name)[0]["symptom"]]
     return RULE if ALL else sorted({some[(first + i) * 7 % len(some)] for i in range(SAMPLE)})
 
 
@@ -160,7 +175,9 @@ def test_every_cause_of_class_rule_has_its_words():
 def test_the_first_cause_is_named(name, capsys, tmp_path):
     header = mistakes.read(name)[0]
     kernel, folder = mistakes.build(name, tmp_path)
-    status, told = look(capsys, *image(kernel, folder), "--memory", 32)
+    if name in ON_CD and not runs.has_grub():
+        pytest.skip("no GRUB here to put a kernel on a CD")
+    status, told = look(capsys, *(on_cd if name in ON_CD else image)(kernel, folder), "--memory", 32)
     if name in REST:
         assert status == 0 and told["cause"] is None, told
     else:

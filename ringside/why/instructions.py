@@ -46,6 +46,8 @@ def operand(machine: Machine, code: typing.Any, size: int) -> int:
 
 def check(machine: Machine, code: Code) -> None:
     name, decoded, state = code.name, code.decoded, machine.state
+    if state.v86:
+        monitored(machine, code)
     if state.v86 or not state.protected:
         return
     if name == "iret":
@@ -69,6 +71,16 @@ def check(machine: Machine, code: Code) -> None:
         ports(machine, code)
     elif decoded.memory and name in ("read", "write", "div"):
         data(machine, code)
+
+
+def monitored(machine: Machine, code: Code) -> None:
+    """vol. 3A, 20.2.8: what an 8086 task leaves to its monitor."""
+    iopl = machine.state["efl"] >> 12 & 3
+    pushf = code.bytes[:1] == b"\x9c"
+    if code.name == "privileged" or iopl < 3 and (code.name in ("int", "iret", "cli", "sti", "popf") or pushf):
+        name = "int " + f"{code.decoded.immediate:#04x}" if code.name == "int" else "pushf" if pushf else "it" if code.name == "privileged" else code.name
+        raise refuse("v86-monitor", f"in virtual-8086 mode with IOPL {iopl}, {name} is left to the monitor, the handler of #GP, which did not come back "
+                     "behind it", 13, 0, "vol. 3A, 20.2.8", [cs_line(machine)], "the monitor does what the instruction would do, and moves the frame's eip behind it")
 
 
 def cs_line(machine: Machine) -> str:

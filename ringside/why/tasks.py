@@ -2,7 +2,7 @@
 
 from ringside.why import words
 from ringside.why.machine import Descriptor, Machine
-from ringside.why.refusal import described, descriptor_of, refuse
+from ringside.why.refusal import Refused, described, descriptor_of, refuse
 
 SWITCH, TESTS = "vol. 3A, 7.3", "vol. 3A, 7.3, table 7-1"
 LAST = 0x67
@@ -67,5 +67,24 @@ def here(machine: Machine) -> None:
     """The task that TR names, into which the CPU has just switched."""
     tr = machine.state.segments["tr"]
     tss = machine.descriptor(tr.selector)
-    if tr.selector & ~3 and tss and tss.type in (3, 11):
+    if not tr.selector & ~3 or not tss or tss.type not in (3, 11):
+        return
+    try:
         new_task(machine, tss, 0, [described(tr.selector, tss)])
+    except Refused as refused:
+        register = {"tss-cs": "cs", "tss-ss": "ss"}.get(refused.refusal.key)
+        if register and left_by_cpu(machine, tr.selector):
+            refused.refusal.key = f"{register}-not-reloaded"
+            refused.refusal.says += (f"; the CPU saved it so when it left that task, so {register} held it: loaded under another GDT, the boot "
+                                     f"loader's, and not again after lgdt")
+            refused.refusal.fix = "a far jmp after lgdt loads cs" if register == "cs" else "load ss after lgdt"
+        raise
+
+
+def left_by_cpu(machine: Machine, selector: int) -> bool:
+    """Does a back link name that task? Then the CPU itself has written its TSS."""
+    for number in range(1, min((machine.state["gdt.limit"] + 1) // 8, 256)):
+        found = machine.descriptor(8 * number)
+        if found and found.type in (1, 3, 9, 11) and machine.read(found.base, 2) == selector:
+            return True
+    return False

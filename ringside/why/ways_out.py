@@ -6,7 +6,7 @@ frame(machine, size, count)             the words at ss:esp
 
 from ringside.why import words
 from ringside.why.machine import Machine, Unmapped
-from ringside.why.refusal import described, descriptor_of, refuse
+from ringside.why.refusal import Refused, described, descriptor_of, refuse
 
 NT, VM = 1 << 14, 1 << 17
 IRET_WORDS, RET_WORDS = ("eip", "cs", "eflags", "esp", "ss"), ("eip", "cs", "esp", "ss")
@@ -101,7 +101,6 @@ def outer(machine: Machine, size: int, skip: int, ring: int, place: str, evidenc
 
 
 def descriptor_of_frame(machine: Machine, selector: int, who: str, key: str, place: str, evidence: list[str]):  # type: ignore[no-untyped-def]
-    from ringside.why.refusal import Refused
     try:
         return descriptor_of(machine, selector, who, key, 13, place)
     except Refused as refused:
