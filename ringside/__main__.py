@@ -9,6 +9,7 @@ from ringside.emulators.machines import VERSION
 COMMANDS = {
     "record": ("recorder.record", "what the CPU does, step by step, as a recording"),
     "judge": ("judge.check_crossings", "hold recordings against Intel's rules, and Bochs against QEMU"),
+    "why": ("why.why", "why a kernel died: any image, or a log of QEMU's"),
     "attack": ("attacks.command", "whatever ring 3 may try, in both emulators"),
     "soak": ("soak.soak", "both emulators at full speed, with mistakes"),
     "soak-timer": ("soak.timer", "a million interruptions of procs that watch their registers"),

@@ -1,0 +1,51 @@
+"""What else the machine shows about a check that failed: the mistake behind it, where the numbers give it away.
+
+refine(context, refusal)    the refusal, with a clause more if a clue is found; never another one
+"""
+
+import collections.abc
+import dataclasses
+
+from ringside.why import frames, tables
+from ringside.why.log import Event
+from ringside.why.machine import Machine, Unknown, Unmapped
+from ringside.why.refusal import Refusal, refuse
+from ringside.why.source import Symbols
+
+Walk = collections.abc.Callable[[], object]
+EXT = 1
+STACK_FAULTS = (10, 12)     # which of the two, emulators do not agree on
+
+
+@dataclasses.dataclass
+class Context:
+    machine: Machine
+    event: Event            # the first exception
+    before: Event | None    # what the CPU did before
+    symbols: Symbols
+    past: list[Event]
+
+
+def agrees(refusal: Refusal, event: Event) -> bool:
+    """Is it the exception that was seen? EXT aside, which QEMU does not set."""
+    same = refusal.vector == event.vector or {refusal.vector, event.vector} <= set(STACK_FAULTS)
+    return same and (refusal.vector == 14 or refusal.error & ~EXT == event.error & ~EXT)
+
+
+def fetch(machine: Machine) -> None:
+    """eip beyond cs' limit."""
+    state = machine.state
+    cs = state.segments["cs"]
+    if state["eip"] > cs.limit:
+        raise refuse("cs-limit", f"eip = {state['eip']:08x} is beyond the limit {cs.limit:#x} of cs = {cs.selector:04x}", 13, 0, "vol. 3A, 5.3", [])
+
+
+def refine(context: Context, refusal: Refusal) -> Refusal:
+    for clue in (tables.narrow, frames.real_mode, tables.lost_gdt, tables.lost_idt, tables.lost_tss, tables.gate, frames.clue, tables.gdt_order,
+                 tables.limit):
+        try:
+            if clue(context, refusal):
+                return refusal
+        except (Unknown, Unmapped):
+            continue
+    return refusal

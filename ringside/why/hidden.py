@@ -1,0 +1,105 @@
+"""What QEMU lets pass and a PC refuses: limits of segments, selectors that are stale, accesses through a null segment.
+
+look(log, machine, first)   (event, Refusal, how it is known), or None
+"""
+
+import collections.abc
+import re
+
+from ringside.why import source, ways_in, words
+from ringside.why.log import Event, Log, State
+from ringside.why.machine import Machine, Unknown, Unmapped
+from ringside.why.refusal import Refusal, Refused, described, refuse
+
+# QEMU checks no limit when it pushes, and reads through any segment.
+LAX = {"stack-limit", "esp0-limit", "esp1-limit", "esp2-limit", "segment-limit"}
+SOME = 96       # events that are looked at, at either end of a log
+NULLED = "a return to an outer ring makes null a ds whose DPL is below that ring, so a ds with too low a DPL was left in it"
+AHEAD = 64      # bytes of code in front of eip
+BRANCH = re.compile(r"^(?:j|call|ret|iret|l?ret|loop|int|hlt|ljmp|lcall|sys|mov +.*,%ds|pop +%ds|lds)")
+OPERAND = re.compile(r"(?:^|[ ,*])(?:0x[0-9a-f]+)?\((%e\w\w)?(?:,%e\w\w,\d)?\)|[ ,]0x[0-9a-f]+(?=,|$)|[ ,]%ds:")
+
+
+def look(log: Log, machine: collections.abc.Callable[[State], Machine], first: int) -> tuple[int, Refusal, str] | None:
+    events = log.events if first < 0 else log.events[:first]
+    numbers = [number for number, event in enumerate(events) if event.state.protected]
+    if not numbers:
+        return None
+    last = events[-1].state["gdt.base"]
+    for number in dict.fromkeys(numbers[:SOME] + numbers[-SOME:]):
+        event = events[number]
+        here = machine(event.state)
+        if event.state["gdt.base"] != last:
+            continue
+        asked = number == first - 1 and event.state.place() == log.events[first].state.place()  # the exception is its end
+        for walk in (limits,) if asked else (limits, stale, null):
+            try:
+                walk(here, event)
+            except Refused as refused:
+                if refused.refusal.key in LAX or walk is not limits:
+                    return number, refused.refusal, "QEMU does not check this; Intel's manual does, and a PC refuses it"
+            except (Unknown, Unmapped):
+                continue
+    return None
+
+
+def limits(machine: Machine, event: Event) -> None:
+    if not event.exception and not event.state.v86:
+        ways_in.interrupt(machine, event.vector, event.software)
+
+
+def stale(machine: Machine, event: Event) -> None:
+    """cs and ss of ring 0 are what the GDT says: else the next iret or task switch that loads them is refused."""
+    if machine.state.cpl:
+        return
+    for name in ("cs", "ss"):
+        segment = machine.state.segments[name]
+        found = machine.descriptor(segment.selector) if segment.selector & ~3 else None
+        if segment.selector & ~3 == 0 or segment.base == segment.selector << 4:
+            continue  # null; or of real mode, between the switch and the far jmp
+        good = found is not None and (found.is_code if name == "cs" else found.is_stack and found.dpl == 0)
+        if not good:
+            what = words.kind(found) if found else "beyond the limit"
+            raise refuse(f"{name}-not-reloaded", f"{name} = {segment.selector:04x} was not loaded again after lgdt: it is the loader's selector, and in this GDT "
+                         f"{words.entry(segment.selector)} is {what}; it works until it is loaded again, by an iret or a task switch",
+                         10 if name == "ss" else 13, segment.selector & ~3, "vol. 3A, 9.9.1", [described(segment.selector, found)] if found else [],
+                         "a far jmp after lgdt loads cs" if name == "cs" else "load ss after lgdt")
+
+
+def null(machine: Machine, event: Event) -> None:
+    """ds is null, and the code that runs next, here or in the handler, reads through it."""
+    state = machine.state
+    cs, ds = state.segments["cs"], state.segments["ds"]
+    if event.exception and not state.v86:
+        return
+    if not event.exception:
+        try:
+            selector, offset = ways_in.interrupt(machine, event.vector, event.software)
+        except Refused:
+            return  # QEMU, too, has seen that
+        found = machine.descriptor(selector)
+        if found and found.is_code and found.big and (state.v86 or not ds.selector & ~3):
+            why = "the CPU makes it null on the way out of virtual-8086 mode" if state.v86 else f"it was null in ring {state.cpl} already: {NULLED}"
+            through_ds(machine, found.base, offset, 0, f"the handler of {event} has not loaded ds; {why}")
+    if not ds.selector & ~3 and cs.big and not state.v86:
+        through_ds(machine, cs.base, state["eip"], 1 if event.software else 0, f"ds = {ds.selector:04x} is null in ring {state.cpl}" + (
+            f": {NULLED}" if state.cpl else ""))
+
+
+def through_ds(machine: Machine, base: int, eip: int, skip: int, says: str) -> None:
+    """Refuses the first access through ds, if no branch and no load of ds comes before it."""
+    code = machine.bytes(base + eip, AHEAD)
+    for where, text in source.listing(code, eip, True)[skip:-2]:
+        if BRANCH.match(text):
+            return
+        if uses_ds(text):
+            raise refuse("ds-null", f"{says}; at {where:08x}, {text} goes through a null ds", 13, 0, "vol. 3A, 5.4.1", [],
+                         "save ds and es at the way in, load the kernel's, and restore them before iret")
+
+
+def uses_ds(text: str) -> bool:
+    """Does an instruction, in objdump's words, access memory through ds?"""
+    if text.startswith(("lea", "nop", "(bad)", "push 0x", "j")) or "%es:" in text and "%ds:" not in text or re.search(r"%[csfg]s:", text):
+        return False
+    match = OPERAND.search(text)
+    return bool(match and match[1] not in ("%esp", "%ebp"))

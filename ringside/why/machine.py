@@ -1,0 +1,188 @@
+"""The machine that is looked at: a state of the CPU, and memory if there is any to read.
+
+Machine.read(linear, size)      through the page tables
+Machine.walk(linear)            the page walk, with each entry
+Machine.descriptor(selector)    a Descriptor, or None beyond the limit
+"""
+
+import collections.abc
+import dataclasses
+
+from ringside.why.log import State
+
+PAGE = 0x1000
+PRESENT, WRITABLE, USER, LARGE = 1, 2, 4, 0x80
+Physical = collections.abc.Callable[[int, int], bytes]   # (address, size): the bytes there
+
+
+class Unknown(Exception):
+    """What would have to be known is not. The text says what."""
+
+
+class Unmapped(Exception):
+    """An access that the page tables refuse."""
+
+    def __init__(self, linear: int, walk: "Walk", user: bool, write: bool) -> None:
+        super().__init__(f"linear address {linear:08x}: {walk.why(user, write, True)}")
+        self.linear, self.walk = linear, walk
+
+
+@dataclasses.dataclass(frozen=True)
+class Walk:
+    """The entries by which a linear address is looked up, and what they lead to."""
+    linear: int
+    pde: int | None         # None: paging is off
+    pde_at: int
+    pte: int | None         # None: not reached, or a large page
+    pte_at: int
+    physical: int | None    # None: not present
+
+    def entries(self) -> list[tuple[str, int, int]]:
+        """(name, where, value) of each."""
+        found = []
+        if self.pde is not None:
+            found.append((f"page directory entry {self.linear >> 22:#x}", self.pde_at, self.pde))
+        if self.pte is not None:
+            found.append((f"page table entry {self.linear >> 12 & 0x3ff:#x}", self.pte_at, self.pte))
+        return found
+
+    def why(self, user: bool, write: bool, protect: bool) -> str:
+        """Which entry refuses such an access; "" if none. protect: CR0.WP, for ring 0."""
+        for name, where, value in self.entries():
+            if not value & PRESENT:
+                return f"{name} = {value:08x} (at physical {where:08x}) is not present"
+        for name, where, value in self.entries():
+            if user and not value & USER:
+                return f"{name} = {value:08x} (at physical {where:08x}) lacks U: not for ring 3"
+        for name, where, value in self.entries():
+            if write and not value & WRITABLE and (user or protect):
+                return f"{name} = {value:08x} (at physical {where:08x}) lacks W: read-only" + ("" if user else ", and CR0.WP is set")
+        return ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Descriptor:
+    """Eight bytes of GDT, LDT or IDT (Intel SDM vol. 3A, 3.4.5 and 6.11)."""
+    raw: int
+    at: int
+
+    @property
+    def present(self) -> bool:
+        return bool(self.raw >> 47 & 1)
+
+    @property
+    def dpl(self) -> int:
+        return self.raw >> 45 & 3
+
+    @property
+    def type(self) -> int:
+        """With S: 0x10 and above is code or data."""
+        return self.raw >> 40 & 0x1F
+
+    @property
+    def is_code(self) -> bool:
+        return self.type & 0x18 == 0x18
+
+    @property
+    def is_conforming(self) -> bool:
+        return self.type & 0x1C == 0x1C
+
+    @property
+    def is_stack(self) -> bool:
+        """Data that can be written."""
+        return self.type & 0x1A == 0x12
+
+    @property
+    def is_readable(self) -> bool:
+        return self.type & 0x18 == 0x10 or self.type & 0x1A == 0x1A
+
+    @property
+    def base(self) -> int:
+        return self.raw >> 16 & 0xFFFFFF | self.raw >> 32 & 0xFF000000
+
+    @property
+    def limit(self) -> int:
+        limit = self.raw & 0xFFFF | self.raw >> 32 & 0xF0000
+        return limit << 12 | 0xFFF if self.raw >> 55 & 1 else limit
+
+    @property
+    def big(self) -> bool:
+        return bool(self.raw >> 54 & 1)
+
+    @property
+    def selector(self) -> int:
+        """Of a gate."""
+        return self.raw >> 16 & 0xFFFF
+
+    @property
+    def offset(self) -> int:
+        """Of a gate."""
+        return self.raw & 0xFFFF | (self.raw >> 32 & 0xFFFF0000 if self.type & 8 else 0)
+
+
+class Machine:
+    def __init__(self, state: State, physical: Physical | None = None, memory: int = 0) -> None:
+        self.state, self.physical, self.memory = state, physical, memory
+
+    def read_physical(self, address: int, size: int = 4) -> int:
+        if self.physical is None:
+            raise Unknown("memory, which a log does not show")
+        if not self.state.numbers.get("a20", 1):
+            address &= ~0x100000
+        return int.from_bytes(self.physical(address, size), "little")
+
+    def walk(self, linear: int) -> Walk:
+        """Vol. 3A, 4.3, 32-bit paging."""
+        if not self.state["cr0"] >> 31:
+            return Walk(linear, None, 0, None, 0, linear)
+        if self.state["cr4"] & 0x20:
+            raise Unknown("PAE paging is not walked")
+        pde_at = (self.state["cr3"] & ~0xFFF) + (linear >> 22) * 4
+        pde = self.read_physical(pde_at)
+        if not pde & PRESENT:
+            return Walk(linear, pde, pde_at, None, 0, None)
+        if pde & LARGE and self.state["cr4"] & 0x10:
+            return Walk(linear, pde, pde_at, None, 0, pde & 0xFFC00000 | linear & 0x3FFFFF)
+        pte_at = (pde & ~0xFFF) + (linear >> 12 & 0x3FF) * 4
+        pte = self.read_physical(pte_at)
+        return Walk(linear, pde, pde_at, pte, pte_at, pte & ~0xFFF | linear & 0xFFF if pte & PRESENT else None)
+
+    def bytes(self, linear: int, size: int) -> bytes:
+        """As ring 0 reads them."""
+        found = b""
+        while size > len(found):
+            here = linear + len(found) & 0xFFFFFFFF
+            walk, count = self.walk(here), min(size - len(found), PAGE - here % PAGE)
+            if walk.physical is None:
+                raise Unmapped(here, walk, False, False)
+            found += self.read_physical(walk.physical, count).to_bytes(count, "little")
+        return found
+
+    def read(self, linear: int, size: int = 4) -> int:
+        return int.from_bytes(self.bytes(linear & 0xFFFFFFFF, size), "little")
+
+    def writable(self, linear: int, size: int) -> None:
+        """Raises Unmapped if ring 0 cannot write there."""
+        for here in {linear & 0xFFFFFFFF, linear + size - 1 & 0xFFFFFFFF}:
+            walk = self.walk(here)
+            if walk.why(False, True, bool(self.state["cr0"] >> 16 & 1)):
+                raise Unmapped(here, walk, False, True)
+
+    def table(self, selector: int) -> tuple[str, int, int]:
+        """(name, base, limit) of the table that a selector names."""
+        if selector & 4:
+            ldt = self.state.segments["ldtr"]
+            return "LDT", ldt.base, ldt.limit if ldt.selector & ~3 else -1
+        return "GDT", self.state["gdt.base"], self.state["gdt.limit"]
+
+    def descriptor(self, selector: int) -> Descriptor | None:
+        """None beyond the table's limit."""
+        _, base, limit = self.table(selector)
+        if (selector | 7) > limit:
+            return None
+        at = base + (selector & ~7) & 0xFFFFFFFF
+        return Descriptor(self.read(at, 8), at)
+
+    def gate(self, vector: int) -> Descriptor:
+        at = self.state["idt.base"] + 8 * vector & 0xFFFFFFFF
+        return Descriptor(self.read(at, 8), at)

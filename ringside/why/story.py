@@ -1,0 +1,228 @@
+"""The story of a death: what happened, the first cause, the chain to the end, and what is not known.
+
+tell(log, physical, memory, symbols, ended)     a Story
+"""
+
+import dataclasses
+
+from ringside.why import clues, death, hidden, instructions, loglore, pagefaults, source, tasks, ways_in, wild, words
+from ringside.why.log import Event, Log, State, name
+from ringside.why.machine import Machine, Physical, Unknown, Unmapped
+from ringside.why.refusal import Refusal, Refused
+from ringside.why.source import Symbols
+
+REASONS = {0: "a division by 0, or a quotient too large", 3: "int3", 4: "into", 5: "bound", 6: "no instruction that this CPU has (or ud2)",
+           7: "a floating-point instruction while CR0.TS or CR0.EM is set", 16: "a floating-point error", 17: "an address that is not aligned"}
+
+
+@dataclasses.dataclass
+class Story:
+    happened: str = ""
+    status: int = 2
+    cause: Refusal | None = None
+    cause_line: str = ""
+    where: str = ""             # cs:eip, ring, symbol
+    instruction: str = ""
+    chain: list[str] = dataclasses.field(default_factory=list)
+    unknown: list[str] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass
+class Scene:
+    """All that there is to see."""
+    log: Log
+    physical: Physical | None
+    memory: int
+    symbols: Symbols
+    ended: str = ""
+    last: State | None = None   # the CPU at the end of a run
+
+    def machine(self, state: State) -> Machine:
+        return Machine(state, self.physical, self.memory)
+
+
+def tell(scene: Scene) -> Story:
+    story, log = Story(), scene.log
+    found = death.leaving(death.find(log, scene.ended), log, scene.machine)
+    story.happened = happened(scene, found)
+    if found.kind in ("", "triple fault", "exception") and (seen := hidden.look(log, scene.machine, found.first)):
+        number, unseen, how = seen
+        before = log.events[number - 1] if number else None
+        place(scene, story, log.events[number].state)
+        context = clues.Context(scene.machine(log.events[number].state), log.events[number], before, scene.symbols, log.events[:number])
+        story.cause, story.status = clues.refine(context, unseen), 1
+        story.cause_line = unseen.says
+        story.notes.append(how)
+        story.chain = [f"{name(unseen.vector, unseen.error)} on a PC; QEMU goes on", *(chain(scene, found) if found.first >= 0 else [])]
+        if found.first < 0:
+            story.happened = f"runs in QEMU ({len(log.events):,} crossings seen), but a PC refuses one"
+        return story
+    if found.first < 0:
+        quiet(scene, story, found)
+        return story
+    event = log.events[found.first]
+    state = log.last or event.state if found.kind == "emulator" else event.state
+    place(scene, story, state)
+    if state["efer"] >> 10 & 1 or log.long_mode:
+        story.unknown.append("64-bit mode is not modelled; the exceptions are listed as they came")
+    else:
+        refusal, notes = first_cause(scene, found, state)
+        (story.notes if refusal else story.unknown).extend(notes)
+        if refusal:
+            story.cause, story.status = refusal, 1 if refusal.certain else 2
+            story.cause_line = refusal.says
+    story.chain = chain(scene, found)
+    return story
+
+
+def happened(scene: Scene, found: death.Death) -> str:
+    log = scene.log
+    count = len(log.events)
+    if found.kind == "triple fault":
+        return "triple fault: the CPU gave up, on a PC it resets"
+    if found.kind == "emulator":
+        return f"QEMU itself gave up: {log.fatal}"
+    if found.kind == "loop":
+        return f"loops in exceptions: {log.events[found.first]} at the same instruction {found.count} times and more"
+    if found.kind == "exception":
+        event = log.events[found.first]
+        return f"an exception in ring {event.state.cpl}, {event}, from which the kernel never came back"
+    if scene.ended == "halted":
+        return f"halted with interrupts off; {count:,} crossings seen, none refused"
+    if scene.ended == "still":
+        return f"stands still: no interrupt or exception comes any more, without a refusal; {count:,} crossings seen"
+    return f"runs; {count:,} crossings seen, none refused"
+
+
+def quiet(scene: Scene, story: Story, found: death.Death) -> None:
+    """No death: exceptions that were handled are told, not judged."""
+    if found.kind == "triple fault":
+        story.unknown.append("the log shows no exception before it")
+        return
+    story.status = 0
+    if scene.ended == "still" and scene.last:
+        story.status = 2
+        place(scene, story, scene.last)
+        story.unknown.append(wild.why(scene.log, scene.machine(scene.last), scene.symbols) or "why: the CPU executes on, and has refused nothing")
+    handled: dict[str, int] = {}
+    for event in scene.log.events:
+        if event.exception and event.state.protected:
+            handled[str(event)] = handled.get(str(event), 0) + 1
+    if handled:
+        story.notes.append("exceptions that the kernel came back from, not judged: " + ", ".join(
+            f"{what} {count} times" for what, count in list(handled.items())[:5]))
+
+
+def place(scene: Scene, story: Story, state: State) -> None:
+    cs = state.segments["cs"]
+    linear = cs.base + state["eip"] & 0xFFFFFFFF
+    at = scene.symbols.line(linear)
+    story.where = f"{cs.selector:04x}:{state['eip']:08x}, ring {state.cpl}" + (f", {at}" if at else "")
+    try:
+        code = instructions.Code(scene.machine(state))
+        story.instruction = source.disassemble(code.bytes, state["eip"], code.wide)
+    except Unmapped:
+        story.instruction = "(eip is not mapped)"
+    except Unknown:
+        pass
+
+
+def first_cause(scene: Scene, found: death.Death, state: State) -> tuple[Refusal | None, list[str]]:
+    """The check that failed, and what is to be said about it; None if it is not found."""
+    events, number = scene.log.events, found.first
+    event = events[number]
+    before = events[number - 1] if number else None
+    machine = scene.machine(state)
+    others: list[Refusal] = []
+    notes: list[str] = []
+
+    def attempt(walk: "clues.Walk") -> Refusal | None:
+        """The refusal that the walk ends in, if it is the exception that was seen."""
+        try:
+            walk()
+        except Refused as refused:
+            if found.kind == "emulator" or clues.agrees(refused.refusal, event):
+                return refused.refusal
+            if refused.refusal.vector == event.vector and refused.refusal.error & 4 and not state.segments["ldtr"].selector & ~3:
+                notes.append(f"QEMU has {event}: it reads an LDT though there is none")
+                return refused.refusal
+            others.append(refused.refusal)
+        except Unmapped as hole:
+            notes.append(f"not readable: {hole}")
+        except Unknown as why:
+            if scene.physical:
+                notes.append(f"not known without {why}")
+        return None
+
+    refusal = None
+    if found.kind == "emulator" and "tss" in scene.log.fatal:
+        refusal = attempt(lambda: ways_in.new_stack(machine, 0, 20, 0))
+    elif found.kind == "emulator":
+        refusal = attempt(lambda: ways_in.interrupt(machine, event.vector, event.software, event.exception))
+    elif before and not before.exception and before.state.place() == state.place():
+        vector, software = before.vector, before.software
+        refusal = attempt(lambda: ways_in.interrupt(machine, vector, software))
+    if not refusal and event.exception:
+        refusal = by_kind(machine, event)
+        refusal = refusal or attempt(lambda: instructions.check(machine, instructions.Code(machine)))
+        refusal = refusal or attempt(lambda: tasks.here(machine)) or attempt(lambda: clues.fetch(machine))
+        if not refusal and scene.physical is None:
+            refusal = loglore.narrow(machine, event, before)
+            if refusal:
+                return refusal, []
+    others = [other for other in others if other.key in hidden.LAX]
+    if not refusal and others:
+        refusal = others[-1]
+        notes.append(f"QEMU raised {event} where Intel's manual has {name(refusal.vector, refusal.error)}: it does not check all, or not in that order")
+    if refusal:
+        clues.refine(clues.Context(machine, event, before, scene.symbols, events[:number]), refusal)
+        return refusal, list(dict.fromkeys(notes))[:1]
+    notes.append(f"{event} means: {words.error(event.vector, event.error)}; which check failed is not found")
+    return None, list(dict.fromkeys(notes))
+
+
+def by_kind(machine: Machine, event: Event) -> Refusal | None:
+    """Exceptions that name their reason themselves."""
+    if event.vector == 14:
+        return pagefaults.explain(machine, event)
+    if event.vector == 1 and machine.state["efl"] & 0x100:
+        return Refusal("tf-set", f"TF is set in eflags ({machine.state['efl']:08x}): the CPU raises #DB after each instruction", 1, 0, "vol. 3B, 17.3.1.4",
+                       [], "clear TF (bit 8) in the frame's eflags")
+    if event.vector in REASONS:
+        return Refusal(name(event.vector), REASONS[event.vector], event.vector, 0, "vol. 3A, 6.15", [])
+    return None
+
+
+def chain(scene: Scene, found: death.Death) -> list[str]:
+    """Each link to the end, with its reason."""
+    log, links = scene.log, []
+    events = log.events[found.first:]
+    if found.kind == "loop":
+        return [f"{events[0]}, again and again: the handler returns, and what it should have mended is as it was"]
+    shown = [event for event in events if event.exception or event is events[0]][:6]
+    for event, behind in zip(shown, [*shown[1:], None]):
+        nested = behind is not None and behind.old != 0xFFFFFFFF
+        last = behind is None and log.third is not None
+        said = f"{event}: {words.error(event.vector, event.error)}" if event.vector in (10, 11, 12, 13, 14) and event.exception else str(event)
+        if nested or last:
+            said += f"; its handler is not reached{obstacle(scene, event)}"
+        elif behind is not None:
+            said += "; its handler runs, and then"
+        links.append(said)
+    if log.third is not None:
+        links.append(f"{name(log.third)} on the way to the handler of #DF: triple fault")
+    return links
+
+
+def obstacle(scene: Scene, event: Event) -> str:
+    """Why the CPU does not get to an exception's handler."""
+    try:
+        ways_in.interrupt(scene.machine(event.state), event.vector, False, exception=True)
+    except Refused as refused:
+        return f": {refused.refusal}"
+    except Unmapped as hole:
+        return f": {hole}"
+    except Unknown:
+        return ""
+    return " (the tables would allow it by now)"

@@ -1,0 +1,90 @@
+"""The CPU's own task switch (Intel SDM vol. 3A, 7.3), walked on a machine that stands still."""
+
+from ringside.why import words
+from ringside.why.machine import Descriptor, Machine
+from ringside.why.refusal import Refused, described, descriptor_of, refuse
+
+SWITCH, TESTS = "vol. 3A, 7.3", "vol. 3A, 7.3, table 7-1"
+LAST = 0x67
+
+
+def switch(machine: Machine, selector: int, who: str, key: str, external: int, evidence: list[str], wants_busy: bool = False) -> None:
+    """A switch to the TSS that a selector names."""
+    vector, error = (10 if wants_busy else 13), selector & ~3 | external
+    fix = "clear NT before the first iret (push $0; popf)" if key == "nt-set" else ""
+    if selector & 4 or selector & ~3 == 0:
+        raise refuse(key, f"{who}, {'in the LDT' if selector & 4 else 'which is null'}; a TSS is in the GDT", vector, error, SWITCH, evidence, fix)
+    tss = descriptor_of(machine, selector, who, key, vector, SWITCH, external)
+    lines = [*evidence, described(selector, tss)]
+    if tss.type not in (1, 3, 9, 11):
+        raise refuse(f"{key}-type", f"{who}: {words.entry(selector)} is no TSS: {words.kind(tss)}", vector, error, SWITCH, lines, fix)
+    if bool(tss.type & 2) != wants_busy:
+        raise refuse("tss-busy", f"{who}: its TSS is {'not busy' if wants_busy else 'busy: type 0xb where 9 is wanted'}", vector, error, SWITCH,
+                     lines, fix or "a TSS descriptor begins as type 9 (0x89); the CPU sets busy itself")
+    if not tss.present:
+        raise refuse(f"{key}-not-present", f"{who}: {words.entry(selector)} is not present", 11, error, SWITCH, lines)
+    if tss.limit < LAST:
+        raise refuse("tss-limit", f"{who}: the TSS' limit {tss.limit:#x} is too small; a TSS needs {LAST:#x}", 10, error, SWITCH, lines,
+                     "the limit is sizeof of the struct minus 1: 0x67 at least")
+    new_task(machine, tss, external, lines)
+
+
+def new_task(machine: Machine, tss: Descriptor, external: int, evidence: list[str]) -> None:
+    """What the new TSS says: LDT, cs, ss, then the data segments."""
+    def word(place: int) -> int:
+        return machine.read(tss.base + place, 2)
+
+    ldt, cs, ss = word(0x60), word(0x4C), word(0x50)
+    lines = [f"TSS at {tss.base:08x}: cs {cs:04x}, ss {ss:04x}, ldt {ldt:04x}, eip {machine.read(tss.base + 0x20):08x}", *evidence]
+    if ldt & ~3:
+        found = descriptor_of(machine, ldt, f"the new task's LDT selector {ldt:04x}", "tss-ldt", 10, TESTS, external)
+        if found.type != 2 or not found.present:
+            raise refuse("tss-ldt", f"the new task's LDT selector {ldt:04x}: {words.entry(ldt)} is no LDT: {words.kind(found)}", 10,
+                         ldt & ~3 | external, TESTS, [described(ldt, found), *lines], "set the TSS' LDT word to 0 if there is no LDT")
+    if machine.read(tss.base + 0x24) >> 17 & 1:
+        return
+    code = descriptor_of(machine, cs, f"the new task's cs = {cs:04x}", "tss-cs", 10, TESTS, external)
+    if not code.is_code or code.dpl != cs & 3 and not code.is_conforming:
+        raise refuse("tss-cs", f"the new task's cs = {cs:04x}: {words.entry(cs)} is {words.kind(code)}; its RPL is {cs & 3}", 10,
+                     cs & ~3 | external, TESTS, [described(cs, code), *lines])
+    if ss & ~3 == 0:
+        raise refuse("tss-ss-null", "the new task's ss is null", 10, external, TESTS, lines)
+    stack = descriptor_of(machine, ss, f"the new task's ss = {ss:04x}", "tss-ss", 10, TESTS, external)
+    if ss & 3 != cs & 3 or stack.dpl != cs & 3 or not stack.is_stack:
+        raise refuse("tss-ss", f"the new task's ss = {ss:04x} has RPL {ss & 3} and {words.entry(ss)} is {words.kind(stack)}; cs = {cs:04x} needs "
+                     f"RPL and DPL {cs & 3}", 10, ss & ~3 | external, TESTS, [described(ss, stack), *lines],
+                     f"give the selectors in the TSS of a ring-{cs & 3} task RPL {cs & 3}")
+    for number, name in enumerate(("es", "ds", "fs", "gs")):
+        selector = word((0x48, 0x54, 0x58, 0x5C)[number])
+        if selector & ~3:
+            found = descriptor_of(machine, selector, f"the new task's {name} = {selector:04x}", f"tss-{name}", 10, TESTS, external)
+            if not found.is_readable or not found.is_conforming and found.dpl < max(cs & 3, selector & 3):
+                raise refuse(f"tss-{name}", f"the new task's {name} = {selector:04x}: {words.entry(selector)} is {words.kind(found)}", 10,
+                             selector & ~3 | external, TESTS, [described(selector, found), *lines])
+
+
+def here(machine: Machine) -> None:
+    """The task that TR names, into which the CPU has just switched."""
+    tr = machine.state.segments["tr"]
+    tss = machine.descriptor(tr.selector)
+    if not tr.selector & ~3 or not tss or tss.type not in (3, 11):
+        return
+    try:
+        new_task(machine, tss, 0, [described(tr.selector, tss)])
+    except Refused as refused:
+        register = {"tss-cs": "cs", "tss-ss": "ss"}.get(refused.refusal.key)
+        if register and left_by_cpu(machine, tr.selector):
+            refused.refusal.key = f"{register}-not-reloaded"
+            refused.refusal.says += (f"; the CPU saved it so when it left that task, so {register} held it: loaded under another GDT, the boot "
+                                     f"loader's, and not again after lgdt")
+            refused.refusal.fix = "a far jmp after lgdt loads cs" if register == "cs" else "load ss after lgdt"
+        raise
+
+
+def left_by_cpu(machine: Machine, selector: int) -> bool:
+    """Does a back link name that task? Then the CPU itself has written its TSS."""
+    for number in range(1, min((machine.state["gdt.limit"] + 1) // 8, 256)):
+        found = machine.descriptor(8 * number)
+        if found and found.type in (1, 3, 9, 11) and machine.read(found.base, 2) == selector:
+            return True
+    return False

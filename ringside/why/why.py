@@ -1,0 +1,119 @@
+"""Why did this kernel die? Looks at an image in QEMU, or at a log of QEMU's alone.
+
+    scripts/ringside why build/kernel.elf
+    scripts/ringside why floppy.img --elf kernel.elf --seconds 5
+    scripts/ringside why --log qemu.log             a log made with qemu -d int,cpu_reset -D qemu.log
+
+Exit status: 0 nothing was refused, 1 a cause is found, 2 it cannot be told, 3 wrong usage.
+"""
+
+import argparse
+import dataclasses
+import json
+import pathlib
+import sys
+import textwrap
+import typing
+
+from ringside.why import image, log, run, source, story
+from ringside.why.log import name
+
+WIDTH = 118
+CANNOT_TELL, USAGE = 2, 3
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> typing.NoReturn:
+        self.print_usage(sys.stderr)
+        print(f"why: {message}", file=sys.stderr)
+        sys.exit(USAGE)
+
+
+def parser() -> Parser:
+    made = Parser(prog="scripts/ringside why", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("image", nargs="?", type=pathlib.Path, help="a floppy, disk or CD image, or a multiboot ELF; it is only read")
+    made.add_argument("--log", type=pathlib.Path, help="QEMU's log, instead of an image")
+    made.add_argument("--elf", type=pathlib.Path, help="the kernel's ELF, for symbols and source lines")
+    made.add_argument("--base", type=lambda text: int(text, 0), default=0, help="what to add to the ELF's addresses, if it runs elsewhere")
+    made.add_argument("--seconds", type=float, default=10, help="how long it may run (10)")
+    made.add_argument("--until", default="", help="a text on the serial line or port 0xe9 at which to stop")
+    made.add_argument("--keys", default="", help="what to type")
+    made.add_argument("--machine", default="pc", help="QEMU's -M (pc)")
+    made.add_argument("--memory", type=int, default=128, help="MiB (128)")
+    made.add_argument("--cpu", default="pentium3", help="QEMU's -cpu (pentium3)")
+    made.add_argument("--crossings", type=int, default=8192, help="after how many it is left alone (8192)")
+    made.add_argument("--json", action="store_true", help="the same as JSON")
+    return made
+
+
+def main(arguments: list[str]) -> int:
+    made = parser()
+    try:
+        options = made.parse_args(arguments)
+        if bool(options.image) == bool(options.log):
+            made.error("give an image, or a log with --log; --help says more")
+        if options.seconds <= 0 or options.memory <= 0 or options.crossings <= 0:
+            made.error("--seconds, --memory and --crossings are above 0")
+        told = from_log(options) if options.log else from_image(options)
+    except image.Unusable as reason:
+        print(f"why: {reason}", file=sys.stderr)
+        return USAGE
+    except (OSError, UnicodeDecodeError) as reason:
+        print(f"why: {reason}", file=sys.stderr)
+        return USAGE
+    print(json.dumps(dataclasses.asdict(told), indent=1) if options.json else text(told))
+    return told.status
+
+
+def from_log(options: argparse.Namespace) -> story.Story:
+    content = options.log.read_text(errors="replace")
+    found = log.read(content)
+    if not found.events and "CPU Reset" not in content and not found.fatal:
+        raise image.Unusable(f"{options.log} is no log of QEMU's: make one with qemu-system-i386 -accel tcg -d int,cpu_reset -D FILE")
+    told = story.tell(story.Scene(found, None, 0, symbols(options)))
+    if told.status != 0:
+        told.unknown.append("what lies in memory, tables and code: a log shows registers only; give the image, and they are read, too")
+    return told
+
+
+def symbols(options: argparse.Namespace) -> source.Symbols:
+    if options.elf:
+        image.check_elf(options.elf)
+    return source.Symbols(options.elf, options.base)
+
+
+def from_image(options: argparse.Namespace) -> story.Story:
+    found = image.recognise(options.image)
+    if found.kind == "multiboot ELF" and not options.elf:
+        options.elf = options.image
+    settings = run.Options(options.seconds, options.until, options.keys, options.machine, options.memory, options.cpu, options.crossings)
+    with run.Run(found, settings) as machine:
+        machine.until_clear()
+        physical = None if machine.ended == "QEMU ended" else machine.physical
+        told = story.tell(story.Scene(machine.read_log(), physical, options.memory << 20, symbols(options), machine.ended,
+                                      None if machine.ended == "QEMU ended" else machine.state()))
+        if machine.ended == "QEMU ended" and not machine.read_log().fatal:
+            raise image.Unusable(f"QEMU ends: {machine.errors.strip()[-300:]}")
+    return told
+
+
+# ---- one screen
+
+def wrapped(head: str, body: str) -> str:
+    return textwrap.fill(body, WIDTH, initial_indent=f"{head:13}", subsequent_indent=" " * 13, break_long_words=False)
+
+
+def text(told: story.Story) -> str:
+    """The story, in the order in which it is asked."""
+    lines = [wrapped("what", told.happened)]
+    if told.where:
+        lines.append(wrapped("where", told.where + (f": {told.instruction}" if told.instruction else "")))
+    if told.cause:
+        lines.append(wrapped("first cause", told.cause_line))
+        lines.append(wrapped("  so Intel", f"{name(told.cause.vector, told.cause.error)}, SDM {told.cause.place}"))
+        lines += [wrapped("  bytes" if not number else "", line) for number, line in enumerate(told.cause.bytes[:5])]
+    lines += [wrapped("chain" if not number else "", line) for number, line in enumerate(told.chain)]
+    if told.cause and told.cause.fix:
+        lines.append(wrapped("usual fix", told.cause.fix))
+    lines += [wrapped("note", line) for line in told.notes] + [wrapped("not known", line) for line in told.unknown]
+    return "\n".join(lines)

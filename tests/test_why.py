@@ -1,0 +1,264 @@
+"""ringside why: of a kernel that dies, the first cause is named; of one that lives, none.
+
+The kernels and the mistakes are those of tests/kernels. A few run here, other ones each day;
+with ALL_MISTAKES=1 all of those that break a rule of the CPU do.
+"""
+
+import datetime
+import fcntl
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+
+import pytest
+
+import runs
+import try_mistakes as mistakes
+from ringside.emulators import machines
+from ringside.why import log as qemu_log
+from ringside.why import why
+
+ALL = "ALL_MISTAKES" in os.environ
+SAMPLE = 2
+FEW = 300  # crossings of a healthy kernel
+
+# Words that must stand in the line of the first cause, by the cause's key.
+WORDS = {
+    "call-without-gate": "far call .* without a call gate",
+    "callgate-dpl": "call gate has DPL 2",
+    "callgate-selector": "call gate .* names selector 0030: .* no code segment",
+    "cs-not-reloaded": "cs = 0010: .* not again after lgdt",
+    "cr3-virtual-address": "CR3 = c.* virtual",
+    "ds-dpl": "ds = 0000 is null in ring 3: .* DPL",
+    "ds-null": "handler .* has not loaded ds",
+    "error-code-left": "word too many is still on the stack",
+    "error-code-popped-twice": "too many was popped, an error code twice",
+    "error-code-popped-without": "too many was popped, an error code popped twice, or where there is none",
+    "esp0-beyond-limit": "esp0 = .* beyond the limit",
+    "esp0-unmapped": "esp0 = .* not mapped",
+    "gate-dpl": "gate 0x80 .* has DPL 0",
+    "gate-missing": "gate 0x80 .* missing",
+    "gate-not-present": "gate 0x80 .* not present",
+    "gate-selector": "gate 0x80 names selector 0010: .* no code segment",
+    "gate-selector-null": "gate 0x80 names selector 0001, which is null",
+    "gate-type": "gate 0x80 .* has type 0x0c|the gate's type is that of an interrupt gate",
+    "gate-wrong-vector": "0x80 was written as 80",
+    "gdt-base": "GDTR.base = .* no GDT lies there",
+    "gdt-limit": "beyond its limit.* GDTR's limit leaves it out",
+    "gdt-order": "code and data are in the other order in the GDT",
+    "gdt-unmapped": "GDTR.base = .* is not mapped",
+    "identity-map-missing": "no identity map",
+    "idt-base": "IDTR.base = .* no IDT lies there",
+    "idt-limit": "beyond the IDT's limit",
+    "idt-not-loaded": "lidt was never executed",
+    "idt-unmapped": "IDTR.base = .* is not mapped",
+    "interrupts-before-idt": "interrupt .* came, with IF set, before an IDT was loaded",
+    "io-map": "I/O map is beyond the TSS' limit",
+    "io-map-bit": "the TSS' I/O map is 1: closed",
+    "iopl-too-low": "IOPL is too low",
+    "iret-16-bit": "iret has a 16-bit operand",
+    "iret-cs-rpl": "cs = 0018 has RPL 0.* its RPL is too small",
+    "iret-frame-order": "the two are swapped",
+    "iret-ss-rpl": "ss = 00.. has RPL 0",
+    "kernel-unmapped-in-cr3": "the new address space lacks the kernel",
+    "lgdt-operand-size": "lgdtw",
+    "lidt-operand-size": "lidtw",
+    "lret-words": "far ret releases 0 bytes of parameters, but 2 words",
+    "nt-set": "NT is set",
+    "page-directory-alignment": "CR3 = .* a page directory begins at a page",
+    "page-no-user": "lacks U",
+    "page-not-present": "is not present",
+    "page-read-only": "by ring 3|ring 3's stack .* lacks W",
+    "pde-no-user": "page directory entry .* lacks U",
+    "pde-virtual-address": "page directory entry .* virtual",
+    "privileged-instruction": "privileged: only ring 0",
+    "segment-granularity": "limit 0xfffff .G is 0: it counts bytes",
+    "segment-limit": "beyond the limit 0xfffff of its segment",
+    "segment-not-loaded": "still had its value of real mode",
+    "ss-not-reloaded": "ss = 0018 .* not again after lgdt",
+    "ss-not-present": "ss1 = 0021: .* not present",
+    "stack-unmapped-in-cr3": "the stack of ring 0 .* is not present",
+    "sysenter-cs": "IA32_SYSENTER_CS, is null",
+    "sysexit-gdt-order": "code and data are in the other order in the GDT",
+    "task-gate-selector": "task gate 0x20 names 0010: .* no TSS",
+    "tf-set": "TF is set",
+    "tr-not-loaded": "no TSS was ever loaded with ltr",
+    "tss-base": "TR.base = ",
+    "tss-busy": "busy",
+    "tss-layout": "ss0 and esp0 are swapped",
+    "tss-ldt": "LDT selector .* is no LDT",
+    "tss-limit": "the TSS' limit .* is too small",
+    "tss-ss-rpl": "new task's ss = 0020 has RPL 0",
+    "tss-ss0-dpl": "ss0 = 0020: .* has DPL 3",
+    "tss-ss0-limit": "ss0 = 0030 .* beyond its limit",
+    "tss-ss0-not-present": "ss0 = 0030: .* not present",
+    "tss-ss0-null": "ss0 = 0000 is null",
+    "tss-ss0-rpl": "ss0 = 0013 has RPL 3",
+    "tss-ss0-type": "ss0 = 0008: .* no data segment",
+    "tss-ss1-null": "ss1 = 0000 is null",
+    "tss-ss1-rpl": "ss1 = 0020 has RPL 0",
+    "tss-type": "GDT entry 5 has type 0x2, LDT",
+    "tss-unmapped": "the TSS' base .* is not mapped",
+    "user-code-dpl": "GDT entry 3, has DPL 0: the descriptor's DPL is too small",
+    "user-data-dpl": "GDT entry 4 has DPL 0",
+    "v86-vm-flag": "lacks VM",
+    "wp-read-only": "ring 0: .* lacks W.* CR0.WP",
+}
+
+# QEMU runs on with this, and shows nothing that a PC is certain to refuse.
+REST = {
+    "driver-leaves-its-ds": "QEMU reads through a null ds; between the last interrupt and the access lies a call of another ring",
+}
+
+# QEMU's own loader leaves selectors that happen to fit these kernels' GDTs; GRUB leaves others.
+ON_CD = ("cs-not-loaded-again", "ss-not-loaded-again")
+
+RULE = [name for name in mistakes.names() if mistakes.read(name)[0]["breaks"] == "rule"]
+
+
+def look(capsys, *arguments):
+    """Exit status and story."""
+    status = why.main([*map(str, arguments), "--json"])
+    return status, json.loads(capsys.readouterr().out)
+
+
+def image(kernel, folder):
+    return (folder / "disk.img", "--elf", folder / "disk.elf") if kernel == "disk" else (folder / f"{kernel}.elf",)
+
+
+def on_cd(kernel, folder):
+    """The kernel on a CD, as GRUB starts it."""
+    grub = folder / "cd/boot/grub"
+    grub.mkdir(parents=True)
+    (grub / "grub.cfg").write_text(runs.GRUB)
+    shutil.copy(folder / f"{kernel}.elf", folder / "cd/boot/kernel.elf")
+    subprocess.run(["grub-mkrescue", "-o", folder / "cd.iso", folder / "cd"], check=True, capture_output=True)
+    return folder / "cd.iso", "--elf", folder / f"{kernel}.elf"
+
+
+@pytest.fixture(scope="module")
+def built():
+    folder = machines.BUILD / "kernels"
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        runs.build(folder)
+    return folder
+
+
+def chosen():
+    first = datetime.date.today().toordinal() * SAMPLE
+    some = [name for name in RULE if "QEMU: triple fault" in mistakes.read(name)[0]["symptom"]]
+    return RULE if ALL else sorted({some[(first + i) * 7 % len(some)] for i in range(SAMPLE)})
+
+
+# ---- living kernels
+
+@pytest.mark.parametrize("kernel", runs.KERNELS)
+def test_nothing_is_refused_in_a_healthy_kernel(built, kernel, capsys):
+    status, told = look(capsys, *image(kernel, built), "--crossings", 8192 if ALL else FEW, "--memory", 32)
+    assert status == 0 and told["cause"] is None, told
+    assert re.fullmatch(r"runs; [\d,]+ crossings seen, none refused", told["happened"])
+
+
+# ---- dead ones
+
+def test_every_cause_of_class_rule_has_its_words():
+    causes = {mistakes.read(name)[0]["cause"] for name in RULE if name not in REST}
+    assert causes == set(WORDS)
+
+
+@pytest.mark.parametrize("name", chosen())
+def test_the_first_cause_is_named(name, capsys, tmp_path):
+    header = mistakes.read(name)[0]
+    kernel, folder = mistakes.build(name, tmp_path)
+    if name in ON_CD and not runs.has_grub():
+        pytest.skip("no GRUB here to put a kernel on a CD")
+    status, told = look(capsys, *(on_cd if name in ON_CD else image)(kernel, folder), "--memory", 32)
+    if name in REST:
+        assert status == 0 and told["cause"] is None, told
+    else:
+        assert status == 1, told
+        assert re.search(WORDS[header["cause"]], told["cause_line"]), told["cause_line"]
+
+
+def test_the_story_of_a_wrong_ss0_is_whole(capsys, tmp_path):
+    kernel, folder = mistakes.build("ss0-of-the-user", tmp_path)
+    assert why.main([str(folder / f"{kernel}.elf"), "--memory", "32"]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    for words in ("what triple fault", "thread_a+0x10: int $0x80", "flat/entry.S:",
+                  "first cause TSS.ss0 = 0020: its descriptor, GDT entry 4, has DPL 3; a ring-0 stack needs DPL 0",
+                  "so Intel #TS(0020), SDM vol. 3A, 6.12.1", "ss0 (+0x8) = 0020", "0000ffff 00cff300: data, DPL 3",
+                  "chain #TS(0020)", "#DF(0000); its handler is not reached", "triple fault usual fix set ss0"):
+        assert words in said, (words, said)
+    log = tmp_path / "log"
+    runs.qemu(folder, kernel, log=log)
+    status, told = look(capsys, "--log", log)
+    assert status == 2  # the word is known, but not which check
+    assert "TSS.ss0 is selector 0020" in told["cause_line"] and told["chain"][-1].endswith("triple fault")
+    assert any("in memory" in line for line in told["unknown"])
+
+
+# ---- logs
+
+EXCEPTION = """check_exception old: 0xffffffff new 0x{vector:x}
+     0: v={vector:02x} e={error:04x} i=0 cpl=0 IP=0008:00100000 pc=00100000 SP=0010:00200000 env->regs[R_EAX]=00000000
+EAX=00000000 EBX=00000000 ECX=00000000 EDX=00000000
+ESI=00000000 EDI=00000000 EBP=00000000 ESP=00200000
+EIP=00100000 EFL=00000002 [-------] CPL=0 II=0 A20=1 SMM=0 HLT=0
+CS =0008 00000000 ffffffff 00cf9a00 DPL=0 CS32 [-R-]
+SS =0010 00000000 ffffffff 00cf9300 DPL=0 DS   [-WA]
+LDT=0000 00000000 0000ffff 00008200 DPL=0 LDT
+TR =0000 00000000 0000ffff 00008b00 DPL=0 TSS32-busy
+GDT=     00101000 0000002f
+IDT=     00102000 000007ff
+CR0=00000011 CR2=00000000 CR3=00000000 CR4=00000000
+"""
+
+
+@pytest.mark.parametrize("vector, error, words", [
+    (13, 0x402, "IDT entry 0x80"), (13, 0x1B, "EXT"), (10, 0x2C, "LDT entry 5"), (14, 2, "write from ring 0-2, the page is not present"),
+    (14, 5, "read from ring 3, refused by the rights")])
+def test_an_error_code_is_taken_to_pieces(vector, error, words, tmp_path, capsys):
+    log = tmp_path / "log"
+    log.write_text(EXCEPTION.format(vector=vector, error=error))
+    status, told = look(capsys, "--log", log)
+    assert status in (1, 2)
+    assert words in json.dumps(told)
+
+
+def test_a_log_says_where_a_handler_was_not_reached():
+    text = EXCEPTION.format(vector=13, error=0) + EXCEPTION.format(vector=8, error=0).replace("0xffffffff new 0x8", "0xd new 0xd")
+    found = qemu_log.read(text + "check_exception old: 0x8 new 0xd\nTriple fault\n")
+    assert [str(event) for event in found.events] == ["#GP(0000)", "#DF(0000)"]
+    assert found.events[1].old == 13 and found.third == 13
+
+
+# ---- bad input
+
+def elf(machine, bits=1, header=b""):
+    return b"\x7fELF" + bytes([bits]) + bytes(13) + struct.pack("<H", machine) + bytes(44) + header
+
+
+@pytest.mark.parametrize("content, complaint", [
+    (b"nothing that boots" * 100, "does not boot"), (elf(62, 2), "64-bit"), (elf(40), "another machine"), (elf(3), "without a multiboot header"),
+], ids=["no image", "64 bits", "ARM", "no multiboot"])
+def test_what_cannot_be_looked_at_is_refused_with_the_reason(content, complaint, tmp_path, capsys):
+    path = tmp_path / "image"
+    path.write_bytes(content)
+    assert why.main([str(path)]) == 3
+    assert complaint in capsys.readouterr().err
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("arguments", [[], ["a", "--log", "b"], ["--log", "/none"], ["/none"], ["/none", "--seconds", "0"], ["--nonsense"]])
+def test_wrong_usage_has_status_3(arguments, capsys):
+    try:
+        status = why.main(arguments)
+    except SystemExit as ends:
+        status = ends.code
+    assert status == 3
+    assert "why: " in capsys.readouterr().err
