@@ -1,6 +1,6 @@
 /*
- * The gate, on show: what p_proc.S and timer.S lead to when a look is due, and
- * nothing that the switch needs.
+ * The gate, on show: p_proc.S and timer.S come here when a look is due.  Nothing here is
+ * needed for the switch itself.
  */
 #include "ring0/frame.h"
 #include "ring0/segments.h"
@@ -12,7 +12,7 @@
  * gate_watched - the rest of a switch, with a look and a place to stop
  *
  * From:	gate (p_proc.S) or tick (timer.S), when switches_left has come to 0.
- * In:		eax: the frame of the proc that came in, all saved; ds, es, ss RING0_DATA;
+ * In:		eax: the frame of the proc that came in, complete; ds, es, ss RING0_DATA;
  *		DF clear.
  * To:		ring 3, the other proc, by iret out of its frame.
  * Stack:	ring0_stack; the other frame.

@@ -1,7 +1,7 @@
 /*
  * Address line 20, in real mode: opened on the way into protected mode, and shut on the
- * way back to DOS if it was shut.  There is no one way to do it, so three are tried, and
- * only a test of memory says whether one has worked.
+ * way back to DOS if it was shut.  No way works on all machines, so three are tried, and
+ * only a test of memory tells whether one has worked.
  */
 #include "ports.h"
 
@@ -15,7 +15,7 @@
 #define SYSTEM_CONTROL_A20	0x02
 #define SYSTEM_CONTROL_RESET	0x01
 
-/* Who has opened it: a20_opened_by (enter.S), which leave.S has to shut it by. */
+/* What has opened it: a20_opened_by (enter.S), by which leave.S shuts it again. */
 #define A20_BY_BIOS		1
 #define A20_BY_KEYBOARD		2
 #define A20_BY_PORT_92		3
@@ -28,8 +28,8 @@
  *
  * From:	enter_protected_mode (enter.S), real mode.
  * Out:		carry clear: it works, by test; set: it could not be made to.  bl:
- *		who has opened it, 0 if it was open.
- * Clobbers:	ax, cx, and what int 15h likes to.
+ *		what has opened it, 0 if it was open.
+ * Clobbers:	ax, cx, and what int 15h clobbers.
  */
 	.code16
 	.global	open_a20
@@ -75,7 +75,7 @@ keyboard_ready:
  * close_a20 - shut it again in the way it was opened, if it was shut
  *
  * From:	leave.S, real mode.
- * Clobbers:	everything but segment registers.
+ * Clobbers:	everything except segment registers.
  */
 	.global	close_a20
 close_a20:
@@ -121,7 +121,7 @@ test_a20:
 	mov	0x500, %ah
 1:	mov	%es:0x510, %al
 	not	%al
-	mov	%al, 0x500		# differs from the one above, unless it is that
+	mov	%al, 0x500		# differs from the byte above, unless they are one
 	cmp	%es:0x510, %al
 	loope	1b
 	setne	%cl

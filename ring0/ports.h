@@ -1,6 +1,6 @@
 /*
- * The PC's I/O ports, for assembly and C.  What is written there, and what a bit means,
- * stands where it is used.
+ * The PC's I/O ports, for assembly and C.  What is written to them, and what their bits
+ * mean, stands where it is used.
  */
 #ifndef PORTS_H
 #define PORTS_H
@@ -32,7 +32,7 @@
 
 #define FLOPPY_CONTROL		0x3f2
 
-/* What only emulators have: the log, and three switches. */
+/* Ports that only emulators have: the log, and three power switches. */
 #define DEBUG_PORT		0xe9
 #define QEMU_CONFIG_SELECT	0x510
 #define QEMU_CONFIG_DATA	0x511

@@ -39,7 +39,7 @@ static const struct word words[] = {
 	{ 0 },
 };
 
-/* Their names, and who pushes them. */
+/* The names of the words, and who pushes them. */
 void frame_name(unsigned place)
 {
 	unsigned column = half_column(place);
