@@ -202,6 +202,29 @@ def test_the_story_of_a_wrong_ss0_is_whole(capsys, tmp_path):
     assert any("in memory" in line for line in told["unknown"])
 
 
+PAGE = machines.ROOT / "docs/why.md"
+SHOWN = re.findall(r"<!-- mistake: (\S+) -->\n\n```text\n\$ .*\n(.*?)\n```", PAGE.read_text(), re.S)
+
+
+def without_addresses(text):
+    """Addresses are the compiler's; so are the places of line breaks, and line numbers are the sources'."""
+    return re.sub(r"\b(?:0x)?[0-9a-f]{5,8}\b|(?<=\.S:)\d+", "?", " ".join(text.split()))
+
+
+@pytest.mark.parametrize("name, said", SHOWN if ALL else SHOWN[1:2], ids=lambda text: text.split()[0])
+def test_the_page_shows_what_the_tool_says(name, said, capsys, tmp_path):
+    kernel, folder = mistakes.build(name, tmp_path)
+    why.main([*map(str, image(kernel, folder)), "--memory", "32"])
+    assert without_addresses(capsys.readouterr().out) == without_addresses(said)
+
+
+def test_the_page_counts_the_mistakes():
+    text = " ".join(PAGE.read_text().split())
+    assert len(SHOWN) == 3
+    assert f"{len(mistakes.names())} mistakes that people make" in text
+    assert f"Of the {len(RULE)} mistakes that a rule of the CPU forbids, the line of the first cause names {len(RULE) - len(REST)}" in text
+
+
 # ---- logs
 
 EXCEPTION = """check_exception old: 0xffffffff new 0x{vector:x}

@@ -54,7 +54,7 @@ def tell(scene: Scene) -> Story:
         story.cause, story.status = clues.refine(context, unseen), 1
         story.cause_line = unseen.says
         story.notes.append(how)
-        story.chain = [f"{name(unseen.vector, unseen.error)} on a PC; QEMU goes on", *(chain(scene, found) if found.first >= 0 else [])]
+        story.chain = [f"{name(unseen.vector, unseen.error)} on a PC; QEMU goes on", *(chain(scene, found, unseen.says) if found.first >= 0 else [])]
         if found.first < 0:
             story.happened = f"runs in QEMU ({len(log.events):,} crossings seen), but a PC refuses one"
         return story
@@ -72,7 +72,7 @@ def tell(scene: Scene) -> Story:
         if refusal:
             story.cause, story.status = refusal, 1 if refusal.certain else 2
             story.cause_line = refusal.says
-    story.chain = chain(scene, found)
+    story.chain = chain(scene, found, story.cause_line)
     return story
 
 
@@ -80,7 +80,7 @@ def happened(scene: Scene, found: death.Death) -> str:
     log = scene.log
     count = len(log.events)
     if found.kind == "triple fault":
-        return "triple fault: the CPU gave up, on a PC it resets"
+        return "triple fault: the CPU shuts down, and a PC resets"
     if found.kind == "emulator":
         return f"QEMU itself gave up: {log.fatal}"
     if found.kind == "loop":
@@ -194,8 +194,8 @@ def by_kind(machine: Machine, event: Event) -> Refusal | None:
     return None
 
 
-def chain(scene: Scene, found: death.Death) -> list[str]:
-    """Each link to the end, with its reason."""
+def chain(scene: Scene, found: death.Death, cause: str) -> list[str]:
+    """Each link to the end, with its reason; what has been said as the cause is not said again."""
     log, links = scene.log, []
     events = log.events[found.first:]
     if found.kind == "loop":
@@ -206,7 +206,7 @@ def chain(scene: Scene, found: death.Death) -> list[str]:
         last = behind is None and log.third is not None
         said = f"{event}: {words.error(event.vector, event.error)}" if event.vector in (10, 11, 12, 13, 14) and event.exception else str(event)
         if nested or last:
-            said += f"; its handler is not reached{obstacle(scene, event)}"
+            said += f"; its handler is not reached{obstacle(scene, event, cause)}"
         elif behind is not None:
             said += "; its handler runs, and then"
         links.append(said)
@@ -215,11 +215,13 @@ def chain(scene: Scene, found: death.Death) -> list[str]:
     return links
 
 
-def obstacle(scene: Scene, event: Event) -> str:
+def obstacle(scene: Scene, event: Event, cause: str) -> str:
     """Why the CPU does not get to an exception's handler."""
     try:
         ways_in.interrupt(scene.machine(event.state), event.vector, False, exception=True)
     except Refused as refused:
+        if refused.refusal.says in cause:
+            return f", for the same reason: {name(refused.refusal.vector, refused.refusal.error)}"
         return f": {refused.refusal}"
     except Unmapped as hole:
         return f": {hole}"
