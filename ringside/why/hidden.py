@@ -1,6 +1,6 @@
 """What QEMU lets pass and a PC refuses: limits of segments, selectors that are stale, accesses through a null segment.
 
-look(log, machine, first)   (event, Refusal, how it is known), or None
+look(log, machine, first, end)  (event, Refusal, how it is known), or None
 """
 
 import collections.abc
@@ -20,16 +20,17 @@ BRANCH = re.compile(r"^(?:j|call|ret|iret|l?ret|loop|int|hlt|ljmp|lcall|sys|mov 
 OPERAND = re.compile(r"(?:^|[ ,*])(?:0x[0-9a-f]+)?\((%e\w\w)?(?:,%e\w\w,\d)?\)|[ ,]0x[0-9a-f]+(?=,|$)|[ ,]%ds:")
 
 
-def look(log: Log, machine: collections.abc.Callable[[State], Machine], first: int) -> tuple[int, Refusal, str] | None:
+def look(log: Log, machine: collections.abc.Callable[[State], Machine], first: int, end: State | None) -> tuple[int, Refusal, str] | None:
+    """Memory is that of the end: an event counts only if its GDT and its page tables are those in use then."""
     events = log.events if first < 0 else log.events[:first]
     numbers = [number for number, event in enumerate(events) if event.state.protected]
     if not numbers:
         return None
-    last = events[-1].state["gdt.base"]
+    last = log.events[first].state if first >= 0 else end or events[-1].state
     for number in dict.fromkeys(numbers[:SOME] + numbers[-SOME:]):
         event = events[number]
         here = machine(event.state)
-        if event.state["gdt.base"] != last:
+        if any(event.state[name] != last[name] for name in ("gdt.base", "gdt.limit", "idt.base", "cr3")):
             continue
         asked = number == first - 1 and event.state.place() == log.events[first].state.place()  # the exception is its end
         for walk in (limits,) if asked else (limits, stale, null):

@@ -105,7 +105,7 @@ def state(text: str) -> State:
     """The registers that QEMU prints below an entry."""
     numbers = {key.lower(): int(value, 16) for key, value in
                re.findall(r"\b(E[A-D]X|E[SD]I|E[BS]P|EIP|EFL|CPL|A20|HLT|CR[0-4]|EFER|DR6)=(\w+)", text)}
-    segments = {}
+    segments = {key: Segment(0, 0, 0, 0) for key in SEGMENTS.values()}  # a log may be cut off
     for key, *fields in re.findall(r"^(ES|CS|SS|DS|FS|GS|LDT|TR) *=(\w{4}) (\w{8}) (\w{8}) (\w{8})", text, re.M):
         segments[SEGMENTS[key]] = Segment(*(int(field, 16) for field in fields))
     for key, base, limit in re.findall(r"^(GDT|IDT)= +(\w{8}) (\w{8})", text, re.M):

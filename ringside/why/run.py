@@ -36,6 +36,7 @@ class Options:
     memory: int = 128
     cpu: str = "pentium3"
     crossings: int = 8192
+    qemu: list[str] = dataclasses.field(default_factory=list)
 
 
 class Run:
@@ -54,7 +55,7 @@ class Run:
                    "-cpu", options.cpu, "-nic", "none", "-display", "none", "-no-reboot", "-no-shutdown", "-debugcon", "file:debug",
                    "-serial", "file:serial", "-monitor", "none", "-qmp", "unix:qmp,server=on,wait=off", "-d", "int,cpu_reset", "-D", "log",
                    *[str(self.image.path.resolve()) if part == str(self.image.path) else
-                     part.replace(f"file={self.image.path}", f"file={self.image.path.resolve()}") for part in self.image.options]]
+                     part.replace(f"file={self.image.path}", f"file={self.image.path.resolve()}") for part in self.image.options], *options.qemu]
         try:
             self.process = subprocess.Popen(command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                             stderr=(self.folder / "errors").open("wb"), start_new_session=True)

@@ -46,7 +46,7 @@ def tell(scene: Scene) -> Story:
     story, log = Story(), scene.log
     found = death.leaving(death.find(log, scene.ended), log, scene.machine)
     story.happened = happened(scene, found)
-    if found.kind in ("", "triple fault", "exception") and (seen := hidden.look(log, scene.machine, found.first)):
+    if found.kind in ("", "triple fault", "exception") and (seen := hidden.look(log, scene.machine, found.first, scene.last)):
         number, unseen, how = seen
         before = log.events[number - 1] if number else None
         place(scene, story, log.events[number].state)

@@ -11,6 +11,7 @@ import argparse
 import dataclasses
 import json
 import pathlib
+import shlex
 import sys
 import textwrap
 import typing
@@ -42,6 +43,7 @@ def parser() -> Parser:
     made.add_argument("--memory", type=int, default=128, help="MiB (128)")
     made.add_argument("--cpu", default="pentium3", help="QEMU's -cpu (pentium3)")
     made.add_argument("--crossings", type=int, default=8192, help="after how many it is left alone (8192)")
+    made.add_argument("--qemu", default="", help="more options for QEMU, in one string, with whole paths: \"-drive file=/a/b,if=ide,index=1\"")
     made.add_argument("--json", action="store_true", help="the same as JSON")
     return made
 
@@ -86,7 +88,8 @@ def from_image(options: argparse.Namespace) -> story.Story:
     found = image.recognise(options.image)
     if found.kind == "multiboot ELF" and not options.elf:
         options.elf = options.image
-    settings = run.Options(options.seconds, options.until, options.keys, options.machine, options.memory, options.cpu, options.crossings)
+    settings = run.Options(options.seconds, options.until, options.keys, options.machine, options.memory, options.cpu, options.crossings,
+                           shlex.split(options.qemu))
     with run.Run(found, settings) as machine:
         machine.until_clear()
         physical = None if machine.ended == "QEMU ended" else machine.physical
