@@ -4,26 +4,16 @@ refine(context, refusal)    the refusal, with a clause more if a clue is found; 
 """
 
 import collections.abc
-import dataclasses
 
 from ringside.why import frames, tables
+from ringside.why.context import Context
 from ringside.why.log import Event
 from ringside.why.machine import Machine, Unknown, Unmapped
 from ringside.why.refusal import Refusal, refuse
-from ringside.why.source import Symbols
 
 Walk = collections.abc.Callable[[], object]
 EXT = 1
 STACK_FAULTS = (10, 12)     # which of the two, emulators do not agree on
-
-
-@dataclasses.dataclass
-class Context:
-    machine: Machine
-    event: Event            # the first exception
-    before: Event | None    # what the CPU did before
-    symbols: Symbols
-    past: list[Event]
 
 
 def agrees(refusal: Refusal, event: Event) -> bool:

@@ -1,14 +1,10 @@
 """Clues in the frame of an iret or far ret that is refused: a word too many or too few, or words in another order."""
 
-import typing
-
 from ringside.why import instructions, ways_out
+from ringside.why.context import Context
 from ringside.why.log import WITH_ERROR_CODE
 from ringside.why.machine import Machine
 from ringside.why.refusal import Refusal
-
-if typing.TYPE_CHECKING:
-    from ringside.why.clues import Context
 
 ALWAYS, NEVER = 0x2, 0xFFC08028  # bits of eflags that are 1, and 0
 WORD = 4
@@ -43,7 +39,7 @@ def looks(machine: Machine, shift: int) -> bool:
     return found[1] & 3 == machine.state.cpl or len(found) == 5 and is_stack(machine, found[4]) and found[4] & 3 == found[1] & 3
 
 
-def clue(context: "Context", refusal: Refusal) -> bool:
+def clue(context: Context, refusal: Refusal) -> bool:
     machine = context.machine
     code = instructions.Code(machine)
     if code.name == "ret far":
@@ -79,7 +75,7 @@ def virtual_8086(machine: Machine, refusal: Refusal) -> bool:
     return True
 
 
-def real_mode(context: "Context", refusal: Refusal) -> bool:
+def real_mode(context: Context, refusal: Refusal) -> bool:
     """A selector that is loaded, and was a segment register's value in real mode: it was never loaded since."""
     if not refusal.key.startswith("load-"):
         return False
@@ -99,7 +95,7 @@ def order(refusal: Refusal, says: str) -> bool:
     return True
 
 
-def shifted(context: "Context", refusal: Refusal, shift: int) -> bool:
+def shifted(context: Context, refusal: Refusal, shift: int) -> bool:
     """What the frame belongs to says whose word it is."""
     count, bottom = abs(shift) // WORD, context.machine.state["esp"]
     came = context.before
@@ -117,7 +113,7 @@ def shifted(context: "Context", refusal: Refusal, shift: int) -> bool:
         refusal.key = "error-code-popped-twice" if pushes else "error-code-popped-without"
         refusal.says = (f"the iret frame lies {-shift} bytes lower, at {bottom + shift:08x}: {many} too many "
                         f"{'was' if count == 1 else 'were'} popped, " + ("an error code twice" if pushes else "an error code where there is none" if came else
-                           "an error code popped twice, or where there is none") + f" ({entered}); so {refusal.says}")
+                                                                         "an error code popped twice, or where there is none") + f" ({entered}); so {refusal.says}")
         refusal.fix = "pop an error code once, and only for exceptions that push one"
     return True
 

@@ -6,6 +6,7 @@ tell(log, physical, memory, symbols, ended)     a Story
 import dataclasses
 
 from ringside.why import clues, death, hidden, instructions, loglore, pagefaults, source, tasks, ways_in, wild, words
+from ringside.why.context import Context
 from ringside.why.log import Event, Log, State, name
 from ringside.why.machine import Machine, Physical, Unknown, Unmapped
 from ringside.why.refusal import Refusal, Refused
@@ -50,7 +51,7 @@ def tell(scene: Scene) -> Story:
         number, unseen, how = seen
         before = log.events[number - 1] if number else None
         place(scene, story, log.events[number].state)
-        context = clues.Context(scene.machine(log.events[number].state), log.events[number], before, scene.symbols, log.events[:number])
+        context = Context(scene.machine(log.events[number].state), log.events[number], before, scene.symbols, log.events[:number])
         story.cause, story.status = clues.refine(context, unseen), 1
         story.cause_line = unseen.says
         story.notes.append(how)
@@ -176,7 +177,7 @@ def first_cause(scene: Scene, found: death.Death, state: State) -> tuple[Refusal
         refusal = others[-1]
         notes.append(f"QEMU raised {event} where Intel's manual has {name(refusal.vector, refusal.error)}: it does not check all, or not in that order")
     if refusal:
-        clues.refine(clues.Context(machine, event, before, scene.symbols, events[:number]), refusal)
+        clues.refine(Context(machine, event, before, scene.symbols, events[:number]), refusal)
         return refusal, list(dict.fromkeys(notes))[:1]
     notes.append(f"{event} means: {words.error(event.vector, event.error)}; which check failed is not found")
     return None, list(dict.fromkeys(notes))

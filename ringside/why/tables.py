@@ -3,11 +3,9 @@
 import typing
 
 from ringside.why import words
+from ringside.why.context import Context
 from ringside.why.machine import Descriptor, Machine, Unmapped
 from ringside.why.refusal import Refusal
-
-if typing.TYPE_CHECKING:
-    from ringside.why.clues import Context
 
 SMALL_BASE = 1 << 24     # what a 16-bit lgdt or lidt leaves
 BIOS = range(0xE0000, 0x100000)
@@ -34,7 +32,7 @@ def bases(machine: Machine) -> set[int]:
     return found
 
 
-def elsewhere(context: "Context", base: int, *names: str) -> str:
+def elsewhere(context: Context, base: int, *names: str) -> str:
     """The symbol that should lie at the base of a table; "" if there is none, or it does."""
     known = context.symbols.called(*names)
     try:
@@ -46,7 +44,7 @@ def elsewhere(context: "Context", base: int, *names: str) -> str:
     return ", ".join(f"{name} is at {address:08x}" for name, address in known[:2])
 
 
-def lost_gdt(context: "Context", refusal: Refusal) -> bool:
+def lost_gdt(context: Context, refusal: Refusal) -> bool:
     machine = context.machine
     base, limit = machine.state["gdt.base"], machine.state["gdt.limit"]
     if refusal.vector == 14 or "idt" in refusal.key or refusal.key.startswith("gate-"):
@@ -73,7 +71,7 @@ def gates(machine: Machine) -> int:
     return count
 
 
-def lost_idt(context: "Context", refusal: Refusal) -> bool:
+def lost_idt(context: Context, refusal: Refusal) -> bool:
     machine, state = context.machine, context.machine.state
     base, limit = state["idt.base"], state["idt.limit"]
     before = context.before
@@ -114,7 +112,7 @@ def has_stack(machine: Machine, tss: int) -> bool:
         return False
 
 
-def lost_tss(context: "Context", refusal: Refusal) -> bool:
+def lost_tss(context: Context, refusal: Refusal) -> bool:
     machine, tr = context.machine, context.machine.state.segments["tr"]
     if not refusal.key.startswith(("tss-", "esp0", "esp1", "esp2")) or refusal.key in ("tss-ldt", "tss-busy"):
         return False
@@ -158,7 +156,7 @@ def lost_tss(context: "Context", refusal: Refusal) -> bool:
     return False
 
 
-def narrow(context: "Context", refusal: Refusal) -> bool:
+def narrow(context: Context, refusal: Refusal) -> bool:
     """lgdt or lidt with a 16-bit operand takes 24 bits of the base."""
     for name in ("gdt", "idt"):
         base = context.machine.state[f"{name}.base"]
@@ -170,7 +168,7 @@ def narrow(context: "Context", refusal: Refusal) -> bool:
     return False
 
 
-def gate(context: "Context", refusal: Refusal) -> bool:
+def gate(context: Context, refusal: Refusal) -> bool:
     """What is behind a gate that is refused."""
     machine = context.machine
     before = context.before
@@ -200,7 +198,7 @@ def neighbours(machine: Machine, selector: int) -> typing.Iterator[tuple[int, De
             yield near, found
 
 
-def gdt_order(context: "Context", refusal: Refusal) -> bool:
+def gdt_order(context: Context, refusal: Refusal) -> bool:
     """Code where data is wanted and, beside it, the reverse."""
     if refusal.key not in ("far-type", "iret-cs-type"):
         return False
@@ -216,7 +214,7 @@ def gdt_order(context: "Context", refusal: Refusal) -> bool:
     return False
 
 
-def limit(context: "Context", refusal: Refusal) -> bool:
+def limit(context: Context, refusal: Refusal) -> bool:
     """What lies just beyond a limit."""
     machine, state = context.machine, context.machine.state
     if refusal.key == "idt-limit":
