@@ -19,6 +19,7 @@ STACK_FAULTS = (10, 12)     # which of the two, emulators do not agree on
 
 @dataclasses.dataclass
 class Context:
+    """Where a check failed, and what came before."""
     machine: Machine
     event: Event            # the first exception
     before: Event | None    # what the CPU did before
@@ -41,6 +42,7 @@ def fetch(machine: Machine) -> None:
 
 
 def refine(context: Context, refusal: Refusal) -> Refusal:
+    """Asks each clue in turn; the first that is found ends it."""
     for clue in (tables.narrow, frames.real_mode, tables.lost_gdt, tables.lost_idt, tables.lost_tss, tables.gate, frames.clue, tables.gdt_order,
                  tables.limit):
         try:

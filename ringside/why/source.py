@@ -37,10 +37,12 @@ class Symbols:
     """Of an ELF. base is added to its addresses."""
 
     def __init__(self, elf: pathlib.Path | None, base: int = 0) -> None:
+        """elf may be None: then nothing is known."""
         self.elf, self.base = elf, base
 
     @functools.cached_property
     def names(self) -> dict[str, int]:
+        """Name -> address."""
         if not self.elf:
             return {}
         found = re.findall(r"^([0-9a-f]+) [^aUw] (\S+)$", output("nm", str(self.elf)), re.M)

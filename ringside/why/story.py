@@ -17,6 +17,7 @@ REASONS = {0: "a division by 0, or a quotient too large", 3: "int3", 4: "into", 
 
 @dataclasses.dataclass
 class Story:
+    """What is told, in the order in which it is asked."""
     happened: str = ""
     status: int = 2
     cause: Refusal | None = None
@@ -39,10 +40,12 @@ class Scene:
     last: State | None = None   # the CPU at the end of a run
 
     def machine(self, state: State) -> Machine:
+        """The machine with another state of its CPU."""
         return Machine(state, self.physical, self.memory)
 
 
 def tell(scene: Scene) -> Story:
+    """Finds the death, then its cause: first what a PC refuses and QEMU does not, then what QEMU refused."""
     story, log = Story(), scene.log
     found = death.leaving(death.find(log, scene.ended), log, scene.machine)
     story.happened = happened(scene, found)
@@ -77,6 +80,7 @@ def tell(scene: Scene) -> Story:
 
 
 def happened(scene: Scene, found: death.Death) -> str:
+    """The first sentence."""
     log = scene.log
     count = len(log.events)
     if found.kind == "triple fault":
@@ -115,6 +119,7 @@ def quiet(scene: Scene, story: Story, found: death.Death) -> None:
 
 
 def place(scene: Scene, story: Story, state: State) -> None:
+    """Where it stood: address, symbol, line, instruction."""
     cs = state.segments["cs"]
     linear = cs.base + state["eip"] & 0xFFFFFFFF
     at = scene.symbols.line(linear)

@@ -13,10 +13,12 @@ INT, DELIVERY, STACK, TSS = "vol. 2A, INT n, Operation", "vol. 3A, 6.12", "vol. 
 
 
 def gate_line(vector: int, gate: Descriptor) -> str:
+    """Evidence: a gate."""
     return f"IDT entry {vector:#04x} at {gate.at:08x} = {words.spell(gate)}"
 
 
 def interrupt(machine: Machine, vector: int, software: bool, exception: bool = False) -> tuple[int, int]:
+    """software: by int n, which the gate's DPL binds. exception: an error code is pushed if the vector has one."""
     state, external = machine.state, 0 if software else 1
     gate_error = vector << 3 | 2 | external
     base, limit = state["idt.base"], state["idt.limit"]
@@ -139,6 +141,7 @@ def new_stack(machine: Machine, ring: int, room: int, external: int) -> None:
 
 
 def same_stack(machine: Machine, room: int, external: int) -> None:
+    """INTRA-PRIVILEGE-LEVEL-INTERRUPT: the stack in use."""
     state = machine.state
     ss, esp = state.segments["ss"], state["esp"]
     mask = 0xFFFFFFFF if ss.big else 0xFFFF
@@ -151,6 +154,7 @@ def same_stack(machine: Machine, room: int, external: int) -> None:
 
 
 def pushable(machine: Machine, linear: int, room: int, who: str, key: str, evidence: list[str]) -> None:
+    """The page tables let ring 0 push there."""
     try:
         machine.writable(linear, room)
     except Unmapped as hole:
