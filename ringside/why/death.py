@@ -77,7 +77,8 @@ def find(log: Log, ended: str = "") -> Death:
     else:
         number = -1
     if log.third is not None:
-        return Death("triple fault", len(events) - 1 if events else -1)
+        alone = [number for number, event in enumerate(events) if event.exception and event.old == NONE]
+        return Death("triple fault", alone[-1] if alone else len(events) - 1)
     if log.fatal:
         return Death("emulator", len(events) - 1)
     first, count = loop(events)

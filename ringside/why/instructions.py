@@ -32,6 +32,12 @@ class Code:
             self.bytes = machine.bytes(self.linear, hole.linear - self.linear)
         self.decoded = decode((self.bytes + bytes(LONGEST)).hex(), self.wide)
 
+    def interrupt(self) -> int | None:
+        """The vector of int n, int3 and into; else None."""
+        if self.name == "int":
+            return int(self.decoded.immediate)
+        return {"int3": 3, "into": 4}.get(self.name)
+
     @property
     def name(self) -> str:
         """As the judge's decoder names it, and the two that it does not know."""

@@ -53,7 +53,7 @@ class Symbols:
         if not self.elf:
             return ""
         text = output("addr2line", "-e", str(self.elf), f"{address - self.base & 0xFFFFFFFF:#x}").split(" ")[0].strip()
-        place = "/".join(pathlib.PurePath(text).parts[-2:]) if text and not text.startswith("??") else ""
+        place = "/".join(pathlib.PurePath(text).parts[-2:]) if text and "?" not in text else ""
         near = [(where, name) for name, where in self.names.items() if where <= address]
         where, name = max(near, default=(0, ""))
         if not name or address - where > 0x10000:

@@ -24,7 +24,10 @@ def interrupt(machine: Machine, vector: int, software: bool, exception: bool = F
     base, limit = state["idt.base"], state["idt.limit"]
     idtr = f"IDTR: base {base:08x}, limit {limit:04x}"
     if not state.protected:
-        raise refuse("real-mode", f"vector {vector:#04x} in real mode", 13, 0, "vol. 3A, 20.1.4", [idtr])
+        if 4 * vector + 3 <= limit:
+            return machine.read(base + 4 * vector + 2, 2), machine.read(base + 4 * vector, 2)
+        raise refuse("real-mode", f"vector {vector:#04x} in real mode is beyond IDTR's limit {limit:#x}: the table at {base:08x} has 4 bytes for each "
+                     "vector", 13, 0, "vol. 3A, 20.1.4", [idtr], "load no IDT before protected mode is on, or one that real mode can use")
     if 8 * vector + 7 > limit:
         raise refuse("idt-limit", f"vector {vector:#04x} is beyond the IDT's limit: its gate would end at {8 * vector + 7:#x}, "
                      f"IDTR.limit is {limit:#x}", 13, gate_error, INT, [idtr],
