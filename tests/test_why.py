@@ -227,6 +227,18 @@ def test_the_page_counts_the_mistakes():
     assert f"Of the {len(RULE)} mistakes that a rule of the CPU forbids, the line of the first cause names {len(RULE) - len(REST)}" in text
 
 
+BOOT_SECTOR = b"\xfa\x2e\x0f\x01\x1e\x08\x7c\xcc" + bytes(502) + b"\x55\xaa"  # cli, lidt of zeros, int3
+
+
+def test_a_death_in_real_mode_is_told_from_the_machine(tmp_path, capsys):
+    path = tmp_path / "floppy.img"
+    path.write_bytes(BOOT_SECTOR)
+    status, told = look(capsys, path)
+    assert status == 1 and told["happened"].startswith("triple fault in real mode"), told
+    assert told["instruction"] == "int3"
+    assert "vector 0x03 in real mode is beyond IDTR's limit 0x0" in told["cause_line"]
+
+
 # ---- logs
 
 EXCEPTION = """check_exception old: 0xffffffff new 0x{vector:x}

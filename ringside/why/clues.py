@@ -31,6 +31,7 @@ def fetch(machine: Machine) -> None:
 
 
 def refine(context: Context, refusal: Refusal) -> Refusal:
+    """Asks each clue in turn; the first that is found ends it."""
     for clue in (tables.narrow, frames.real_mode, tables.lost_gdt, tables.lost_idt, tables.lost_tss, tables.gate, frames.clue, tables.gdt_order,
                  tables.limit):
         try:

@@ -9,6 +9,7 @@ from ringside.why.source import Symbols
 
 @dataclasses.dataclass
 class Context:
+    """Where a check failed, and what came before."""
     machine: Machine
     event: Event            # the first exception
     before: Event | None    # what the CPU did before

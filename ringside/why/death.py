@@ -18,12 +18,14 @@ LATEST = 4                              # so many events may not have been answe
 
 @dataclasses.dataclass(frozen=True)
 class Death:
+    """The first exception without a return, and how it ends."""
     kind: str           # "triple fault", "loop", "exception", "emulator", "" (nothing of the kind)
     first: int          # the event, by its place in the list; -1
     count: int = 0      # how often a loop was seen
 
 
 def same(one: Event, other: Event) -> bool:
+    """The same exception at the same place."""
     return (one.vector, one.error, one.state.place()) == (other.vector, other.error, other.state.place())
 
 
@@ -60,6 +62,7 @@ def loop(events: list[Event]) -> tuple[int, int]:
 
 
 def find(log: Log, ended: str = "") -> Death:
+    """In the order of how sure it is: triple fault, QEMU gave up, a loop, an exception without return."""
     events = log.events
     protected = [number for number, event in enumerate(events) if event.exception and event.state.protected]
     for number in protected:
@@ -74,7 +77,8 @@ def find(log: Log, ended: str = "") -> Death:
     else:
         number = -1
     if log.third is not None:
-        return Death("triple fault", len(events) - 1 if events else -1)
+        alone = [number for number, event in enumerate(events) if event.exception and event.old == NONE]
+        return Death("triple fault", alone[-1] if alone else len(events) - 1)
     if log.fatal:
         return Death("emulator", len(events) - 1)
     first, count = loop(events)

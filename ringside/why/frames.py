@@ -11,6 +11,7 @@ WORD = 4
 
 
 def is_flags(value: int) -> bool:
+    """Could this be eflags? Bit 1 is 1 in each, and the reserved bits are 0."""
     return bool(value & ALWAYS) and not value & NEVER
 
 
@@ -23,6 +24,7 @@ def is_code(machine: Machine, value: int) -> bool:
 
 
 def is_stack(machine: Machine, value: int) -> bool:
+    """A selector of data that can be written, with the RPL of its DPL."""
     if value > 0xFFFF or value & ~3 == 0:
         return False
     found = machine.descriptor(value)
@@ -40,6 +42,7 @@ def looks(machine: Machine, shift: int) -> bool:
 
 
 def clue(context: Context, refusal: Refusal) -> bool:
+    """What is wrong with the frame itself: size, order, a shift, VM."""
     machine = context.machine
     code = instructions.Code(machine)
     if code.name == "ret far":
@@ -90,6 +93,7 @@ def real_mode(context: Context, refusal: Refusal) -> bool:
 
 
 def order(refusal: Refusal, says: str) -> bool:
+    """Two words in the other order."""
     refusal.key, refusal.says = "iret-frame-order", f"{refusal.says}; {says}"
     refusal.fix = "an iret frame is, from esp upwards: eip, cs, eflags, esp, ss"
     return True

@@ -45,6 +45,7 @@ def look(log: Log, machine: collections.abc.Callable[[State], Machine], first: i
 
 
 def limits(machine: Machine, event: Event) -> None:
+    """The walk of an interrupt that QEMU has let through: the caller keeps the checks of limits."""
     if not event.exception and not event.state.v86:
         ways_in.interrupt(machine, event.vector, event.software)
 

@@ -16,6 +16,7 @@ class Unusable(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Image:
+    """A file that boots, and how QEMU is told of it."""
     path: pathlib.Path
     kind: str           # "multiboot ELF", "CD", "floppy", "disk"
     options: list[str]  # for QEMU

@@ -20,6 +20,7 @@ class Code:
     """Bytes at cs:eip, and what they say."""
 
     def __init__(self, machine: Machine) -> None:
+        """Reads the code; raises Unmapped if not even its first byte is there."""
         cs = machine.state.segments["cs"]
         self.linear = cs.base + machine.state["eip"] & 0xFFFFFFFF
         self.wide = cs.big and not machine.state.v86
@@ -31,8 +32,15 @@ class Code:
             self.bytes = machine.bytes(self.linear, hole.linear - self.linear)
         self.decoded = decode((self.bytes + bytes(LONGEST)).hex(), self.wide)
 
+    def interrupt(self) -> int | None:
+        """The vector of int n, int3 and into; else None."""
+        if self.name == "int":
+            return int(self.decoded.immediate)
+        return {"int3": 3, "into": 4}.get(self.name)
+
     @property
     def name(self) -> str:
+        """As the judge's decoder names it, and the two that it does not know."""
         return {SYSENTER: "sysenter", SYSEXIT: "sysexit"}.get(self.bytes[:2], self.decoded.name or "")
 
 
@@ -45,6 +53,7 @@ def operand(machine: Machine, code: typing.Any, size: int) -> int:
 
 
 def check(machine: Machine, code: Code) -> None:
+    """Walks what the instruction does, by its kind."""
     name, decoded, state = code.name, code.decoded, machine.state
     if state.v86:
         monitored(machine, code)
@@ -84,11 +93,13 @@ def monitored(machine: Machine, code: Code) -> None:
 
 
 def cs_line(machine: Machine) -> str:
+    """Evidence: ring and IOPL."""
     state = machine.state
     return f"cs = {state.segments['cs'].selector:04x}, CPL {state.cpl}, eflags {state['efl']:08x}: {words.flags(state['efl'])}"
 
 
 def ports(machine: Machine, code: Code) -> None:
+    """cli, sti, in and out: IOPL, then the I/O map (vol. 1, 18.5)."""
     state, name = machine.state, code.name
     says = f"{name} in ring {state.cpl} with IOPL {state['efl'] >> 12 & 3}: IOPL is too low"
     if name in ("cli", "sti"):

@@ -28,10 +28,12 @@ class Segment:
 
     @property
     def type(self) -> int:
+        """With S: 0x10 and above is code or data."""
         return self.flags >> 8 & 0x1F
 
     @property
     def dpl(self) -> int:
+        """As in the descriptor."""
         return self.flags >> 13 & 3
 
     @property
@@ -47,18 +49,22 @@ class State:
     segments: dict[str, Segment]
 
     def __getitem__(self, name: str) -> int:
+        """0 for what the log does not have."""
         return self.numbers.get(name, 0)
 
     @property
     def cpl(self) -> int:
+        """In virtual-8086 mode, 3."""
         return 3 if self["efl"] >> 17 & 1 else self["cpl"]
 
     @property
     def protected(self) -> bool:
+        """CR0.PE."""
         return bool(self["cr0"] & 1)
 
     @property
     def v86(self) -> bool:
+        """eflags.VM."""
         return bool(self["efl"] >> 17 & 1)
 
     def place(self) -> tuple[int, int, int]:
@@ -79,9 +85,11 @@ class Event:
 
     @functools.cached_property
     def state(self) -> State:
+        """The registers, read when they are asked for."""
         return state(self.text)
 
     def __str__(self) -> str:
+        """#GP(0010), int 0x80, or interrupt 0x20."""
         if self.exception:
             return name(self.vector, self.error)
         return f"int {self.vector:#04x}" if self.software else f"interrupt {self.vector:#04x}"
@@ -89,6 +97,7 @@ class Event:
 
 @dataclasses.dataclass(frozen=True)
 class Log:
+    """All that a log says."""
     events: list[Event]
     third: int | None       # the exception that made a triple fault of it
     fatal: str              # QEMU gave up itself: why

@@ -13,6 +13,7 @@ INT = "vol. 3A, 6.12.1"
 
 
 def narrow(machine: Machine, event: Event, before: Event | None) -> Refusal | None:
+    """Only for what was refused on the way into an interrupt: the words that are read there are few."""
     if not before or before.exception or before.state.place() != event.state.place():
         return None
     state, selector = machine.state, event.error & ~7

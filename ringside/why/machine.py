@@ -68,10 +68,12 @@ class Descriptor:
 
     @property
     def present(self) -> bool:
+        """P."""
         return bool(self.raw >> 47 & 1)
 
     @property
     def dpl(self) -> int:
+        """DPL."""
         return self.raw >> 45 & 3
 
     @property
@@ -81,10 +83,12 @@ class Descriptor:
 
     @property
     def is_code(self) -> bool:
+        """S and the code bit."""
         return self.type & 0x18 == 0x18
 
     @property
     def is_conforming(self) -> bool:
+        """Code that outer rings may jump to."""
         return self.type & 0x1C == 0x1C
 
     @property
@@ -94,19 +98,23 @@ class Descriptor:
 
     @property
     def is_readable(self) -> bool:
+        """Data, or code with R."""
         return self.type & 0x18 == 0x10 or self.type & 0x1A == 0x1A
 
     @property
     def base(self) -> int:
+        """Of a segment."""
         return self.raw >> 16 & 0xFFFFFF | self.raw >> 32 & 0xFF000000
 
     @property
     def limit(self) -> int:
+        """In bytes: G makes it pages."""
         limit = self.raw & 0xFFFF | self.raw >> 32 & 0xF0000
         return limit << 12 | 0xFFF if self.raw >> 55 & 1 else limit
 
     @property
     def big(self) -> bool:
+        """D/B."""
         return bool(self.raw >> 54 & 1)
 
     @property
@@ -121,10 +129,12 @@ class Descriptor:
 
 
 class Machine:
+    """A state, and memory as it is when the machine has stopped. memory: its size in bytes."""
     def __init__(self, state: State, physical: Physical | None = None, memory: int = 0) -> None:
         self.state, self.physical, self.memory = state, physical, memory
 
     def read_physical(self, address: int, size: int = 4) -> int:
+        """A20 shut clears bit 20. Raises Unknown without memory."""
         if self.physical is None:
             raise Unknown("memory, which a log does not show")
         if not self.state.numbers.get("a20", 1):
@@ -159,6 +169,7 @@ class Machine:
         return found
 
     def read(self, linear: int, size: int = 4) -> int:
+        """A number. Raises Unmapped."""
         return int.from_bytes(self.bytes(linear & 0xFFFFFFFF, size), "little")
 
     def writable(self, linear: int, size: int) -> None:
@@ -184,5 +195,6 @@ class Machine:
         return Descriptor(self.read(at, 8), at)
 
     def gate(self, vector: int) -> Descriptor:
+        """An entry of the IDT, whatever its limit."""
         at = self.state["idt.base"] + 8 * vector & 0xFFFFFFFF
         return Descriptor(self.read(at, 8), at)

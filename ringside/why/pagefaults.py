@@ -14,6 +14,7 @@ IN_EVERY = "map it in every address space"
 
 
 def explain(machine: Machine, event: Event) -> Refusal:
+    """The refusal, with the entry that refuses where memory can be read."""
     state, error = machine.state, event.error
     address = state["cr2"]
     said = Refusal("page-fault", f"{address:08x}: {words.error(14, error)}", 14, error, PLACE, [f"cr2 = {address:08x}, cr3 = {state['cr3']:08x}"])
@@ -91,6 +92,7 @@ def subject(machine: Machine, event: Event) -> tuple[str, str, str]:
 
 
 def table(name: str, base: int, address: int) -> tuple[str, str, str]:
+    """GDT or IDT, which the CPU reads by itself."""
     upper = name.upper()
     return (f"{name}-unmapped", f"the {upper} cannot be read: {upper}R.base = {base:08x} is not mapped, access to {address:08x}",
             f"l{name} takes a linear address, not a physical one: {IN_EVERY}")

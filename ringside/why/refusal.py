@@ -20,6 +20,7 @@ class Refusal:
     certain: bool = True    # else the word is known, but not which of its checks failed
 
     def __str__(self) -> str:
+        """With the exception in front."""
         return f"{name(self.vector, self.error)}: {self.says}"
 
 
@@ -32,6 +33,7 @@ class Refused(Exception):
 
 
 def refuse(key: str, says: str, vector: int, error: int, place: str, evidence: list[str], fix: str = "") -> Refused:
+    """A Refused, to be raised."""
     return Refused(Refusal(key, says, vector, error, place, evidence, fix))
 
 

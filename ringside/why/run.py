@@ -40,6 +40,7 @@ class Options:
 
 
 class Run:
+    """A QEMU of its own, in a folder of its own that is removed at the end."""
     def __init__(self, image: Image, options: Options) -> None:
         self.image, self.options = image, options
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="why-"))
@@ -49,6 +50,7 @@ class Run:
         self.errors = ""
 
     def __enter__(self) -> "Run":
+        """Starts QEMU. Raises Unusable if it does not."""
         options = self.options
         # Time goes by instructions, so that each run is the same. Nothing of the guest reaches the host.
         command = ["qemu-system-i386", "-accel", "tcg", "-icount", "shift=6,sleep=off", "-M", options.machine, "-m", str(options.memory),
@@ -65,6 +67,7 @@ class Run:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Ends QEMU, and removes what it has written."""
         if self.process:
             if self.process.poll() is None:
                 self.process.kill()
@@ -74,6 +77,7 @@ class Run:
     # ---- QEMU's own protocol
 
     def connect(self) -> None:
+        """Waits for QMP. QEMU may have ended already, if the guest was quick to kill it."""
         limit = time.monotonic() + START_SECONDS
         self.socket = socket.socket(socket.AF_UNIX)
         while True:
@@ -96,6 +100,7 @@ class Run:
                 raise Unusable("QEMU ends at once: " + (self.folder / "errors").read_text(errors="replace")[-300:]) from None
 
     def command(self, name: str, **arguments: typing.Any) -> typing.Any:
+        """One command; its answer. Raises Unknown if QEMU refuses, OSError if it has ended."""
         self.stream.write(json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n")
         self.stream.flush()
         while line := self.stream.readline():
@@ -107,6 +112,7 @@ class Run:
         raise OSError("QEMU has ended")
 
     def over(self) -> bool:
+        """Has QEMU ended?"""
         return self.process is None or self.process.poll() is not None
 
     # ---- running
@@ -146,6 +152,7 @@ class Run:
             self.errors = (self.folder / "errors").read_text(errors="replace")
 
     def tail(self, count: int = 6000) -> str:
+        """The end of the log."""
         path = self.folder / "log"
         if not path.exists():
             return ""
@@ -158,6 +165,7 @@ class Run:
         return "".join((self.folder / name).read_text(errors="replace") for name in ("serial", "debug") if (self.folder / name).exists())
 
     def monitor(self, line: str) -> str:
+        """A line for QEMU's monitor."""
         return str(self.command("human-monitor-command", **{"command-line": line}))
 
     def halted(self) -> bool:
@@ -171,11 +179,13 @@ class Run:
     # ---- the machine that stands still
 
     def read_log(self) -> log.Log:
+        """The log, and what QEMU said when it gave up."""
         path = self.folder / "log"
         text = path.read_text(errors="replace") if path.exists() else ""
         return log.read(text + self.errors)
 
     def state(self) -> log.State:
+        """The CPU as it stands."""
         return log.state(self.monitor("info registers").replace("\r", ""))
 
     def physical(self, address: int, size: int) -> bytes:
@@ -187,6 +197,7 @@ class Run:
         return found
 
     def page(self, number: int) -> bytes:
+        """A page of physical memory, fetched once."""
         if number not in self.pages:
             if self.over():
                 raise Unknown("memory: QEMU has ended")

@@ -37,10 +37,12 @@ class Symbols:
     """Of an ELF. base is added to its addresses."""
 
     def __init__(self, elf: pathlib.Path | None, base: int = 0) -> None:
+        """elf may be None: then nothing is known."""
         self.elf, self.base = elf, base
 
     @functools.cached_property
     def names(self) -> dict[str, int]:
+        """Name -> address."""
         if not self.elf:
             return {}
         found = re.findall(r"^([0-9a-f]+) [^aUw] (\S+)$", output("nm", str(self.elf)), re.M)
@@ -51,7 +53,7 @@ class Symbols:
         if not self.elf:
             return ""
         text = output("addr2line", "-e", str(self.elf), f"{address - self.base & 0xFFFFFFFF:#x}").split(" ")[0].strip()
-        place = "/".join(pathlib.PurePath(text).parts[-2:]) if text and not text.startswith("??") else ""
+        place = "/".join(pathlib.PurePath(text).parts[-2:]) if text and "?" not in text else ""
         near = [(where, name) for name, where in self.names.items() if where <= address]
         where, name = max(near, default=(0, ""))
         if not name or address - where > 0x10000:

@@ -5,19 +5,17 @@ tell(log, physical, memory, symbols, ended)     a Story
 
 import dataclasses
 
-from ringside.why import clues, death, hidden, instructions, loglore, pagefaults, source, tasks, ways_in, wild, words
+from ringside.why import clues, death, hidden, instructions, loglore, reasons, source, tasks, ways_in, wild, words
 from ringside.why.context import Context
 from ringside.why.log import Event, Log, State, name
 from ringside.why.machine import Machine, Physical, Unknown, Unmapped
 from ringside.why.refusal import Refusal, Refused
 from ringside.why.source import Symbols
 
-REASONS = {0: "a division by 0, or a quotient too large", 3: "int3", 4: "into", 5: "bound", 6: "no instruction that this CPU has (or ud2)",
-           7: "a floating-point instruction while CR0.TS or CR0.EM is set", 16: "a floating-point error", 17: "an address that is not aligned"}
-
 
 @dataclasses.dataclass
 class Story:
+    """What is told, in the order in which it is asked."""
     happened: str = ""
     status: int = 2
     cause: Refusal | None = None
@@ -40,10 +38,12 @@ class Scene:
     last: State | None = None   # the CPU at the end of a run
 
     def machine(self, state: State) -> Machine:
+        """The machine with another state of its CPU."""
         return Machine(state, self.physical, self.memory)
 
 
 def tell(scene: Scene) -> Story:
+    """Finds the death, then its cause: first what a PC refuses and QEMU does not, then what QEMU refused."""
     story, log = Story(), scene.log
     found = death.leaving(death.find(log, scene.ended), log, scene.machine)
     story.happened = happened(scene, found)
@@ -78,6 +78,7 @@ def tell(scene: Scene) -> Story:
 
 
 def happened(scene: Scene, found: death.Death) -> str:
+    """The first sentence."""
     log = scene.log
     count = len(log.events)
     if found.kind == "triple fault":
@@ -99,7 +100,7 @@ def happened(scene: Scene, found: death.Death) -> str:
 def quiet(scene: Scene, story: Story, found: death.Death) -> None:
     """No death: exceptions that were handled are told, not judged."""
     if found.kind == "triple fault":
-        story.unknown.append("the log shows no exception before it")
+        real_mode(scene, story)
         return
     story.status = 0
     if scene.ended == "still" and scene.last:
@@ -115,7 +116,25 @@ def quiet(scene: Scene, story: Story, found: death.Death) -> None:
             f"{what} {count} times" for what, count in list(handled.items())[:5]))
 
 
+def real_mode(scene: Scene, story: Story) -> None:
+    """A triple fault of which QEMU logs no exception: it logs none of real mode. The machine stands where it was."""
+    story.unknown.append("the log shows no exception before it, as in real mode")
+    if not scene.last or scene.last.protected:
+        return
+    place(scene, story, scene.last)
+    story.happened = "triple fault in real mode: the CPU shuts down, and a PC resets"
+    machine = scene.machine(scene.last)
+    try:
+        vector = instructions.Code(machine).interrupt()
+        ways_in.interrupt(machine, 13 if vector is None else vector, vector is not None)
+    except Refused as refused:
+        story.cause, story.cause_line, story.status = refused.refusal, refused.refusal.says, 1
+    except (Unknown, Unmapped):
+        pass
+
+
 def place(scene: Scene, story: Story, state: State) -> None:
+    """Where it stood: address, symbol, line, instruction."""
     cs = state.segments["cs"]
     linear = cs.base + state["eip"] & 0xFFFFFFFF
     at = scene.symbols.line(linear)
@@ -165,7 +184,7 @@ def first_cause(scene: Scene, found: death.Death, state: State) -> tuple[Refusal
         vector, software = before.vector, before.software
         refusal = attempt(lambda: ways_in.interrupt(machine, vector, software))
     if not refusal and event.exception:
-        refusal = by_kind(machine, event)
+        refusal = reasons.by_kind(machine, event)
         refusal = refusal or attempt(lambda: instructions.check(machine, instructions.Code(machine)))
         refusal = refusal or attempt(lambda: tasks.here(machine)) or attempt(lambda: clues.fetch(machine))
         if not refusal and scene.physical is None:
@@ -181,18 +200,6 @@ def first_cause(scene: Scene, found: death.Death, state: State) -> tuple[Refusal
         return refusal, list(dict.fromkeys(notes))[:1]
     notes.append(f"{event} means: {words.error(event.vector, event.error)}; which check failed is not found")
     return None, list(dict.fromkeys(notes))
-
-
-def by_kind(machine: Machine, event: Event) -> Refusal | None:
-    """Exceptions that name their reason themselves."""
-    if event.vector == 14:
-        return pagefaults.explain(machine, event)
-    if event.vector == 1 and machine.state["efl"] & 0x100:
-        return Refusal("tf-set", f"TF is set in eflags ({machine.state['efl']:08x}): the CPU raises #DB after each instruction", 1, 0, "vol. 3B, 17.3.1.4",
-                       [], "clear TF (bit 8) in the frame's eflags")
-    if event.vector in REASONS:
-        return Refusal(name(event.vector), REASONS[event.vector], event.vector, 0, "vol. 3A, 6.15", [])
-    return None
 
 
 def chain(scene: Scene, found: death.Death, cause: str) -> list[str]:

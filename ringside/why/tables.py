@@ -45,6 +45,7 @@ def elsewhere(context: Context, base: int, *names: str) -> str:
 
 
 def lost_gdt(context: Context, refusal: Refusal) -> bool:
+    """GDTR points to no GDT."""
     machine = context.machine
     base, limit = machine.state["gdt.base"], machine.state["gdt.limit"]
     if refusal.vector == 14 or "idt" in refusal.key or refusal.key.startswith("gate-"):
@@ -72,6 +73,7 @@ def gates(machine: Machine) -> int:
 
 
 def lost_idt(context: Context, refusal: Refusal) -> bool:
+    """IDTR points to no IDT, or was never loaded."""
     machine, state = context.machine, context.machine.state
     base, limit = state["idt.base"], state["idt.limit"]
     before = context.before
@@ -98,6 +100,7 @@ def lost_idt(context: Context, refusal: Refusal) -> bool:
 
 
 def plausible_stack(machine: Machine, selector: int, ring: int) -> bool:
+    """A selector of that ring's stack."""
     if selector & ~3 == 0 or selector > 0xFFFF or selector & 3 != ring:
         return False
     found = machine.descriptor(selector)
@@ -113,6 +116,7 @@ def has_stack(machine: Machine, tss: int) -> bool:
 
 
 def lost_tss(context: Context, refusal: Refusal) -> bool:
+    """TR points to no TSS, or its words are swapped."""
     machine, tr = context.machine, context.machine.state.segments["tr"]
     if not refusal.key.startswith(("tss-", "esp0", "esp1", "esp2")) or refusal.key in ("tss-ldt", "tss-busy"):
         return False
@@ -192,6 +196,7 @@ def gate(context: Context, refusal: Refusal) -> bool:
 
 
 def neighbours(machine: Machine, selector: int) -> typing.Iterator[tuple[int, Descriptor]]:
+    """The entries beside a selector, with their selectors."""
     for near in ((selector & ~7) + 8, (selector & ~7) - 8):
         found = machine.descriptor(near) if near >= 8 else None
         if found:

@@ -32,6 +32,7 @@ def switch(machine: Machine, selector: int, who: str, key: str, external: int, e
 def new_task(machine: Machine, tss: Descriptor, external: int, evidence: list[str]) -> None:
     """What the new TSS says: LDT, cs, ss, then the data segments."""
     def word(place: int) -> int:
+        """A selector in the TSS."""
         return machine.read(tss.base + place, 2)
 
     ldt, cs, ss = word(0x60), word(0x4C), word(0x50)

@@ -13,16 +13,21 @@ INT, DELIVERY, STACK, TSS = "vol. 2A, INT n, Operation", "vol. 3A, 6.12", "vol. 
 
 
 def gate_line(vector: int, gate: Descriptor) -> str:
+    """Evidence: a gate."""
     return f"IDT entry {vector:#04x} at {gate.at:08x} = {words.spell(gate)}"
 
 
 def interrupt(machine: Machine, vector: int, software: bool, exception: bool = False) -> tuple[int, int]:
+    """software: by int n, which the gate's DPL binds. exception: an error code is pushed if the vector has one."""
     state, external = machine.state, 0 if software else 1
     gate_error = vector << 3 | 2 | external
     base, limit = state["idt.base"], state["idt.limit"]
     idtr = f"IDTR: base {base:08x}, limit {limit:04x}"
     if not state.protected:
-        raise refuse("real-mode", f"vector {vector:#04x} in real mode", 13, 0, "vol. 3A, 20.1.4", [idtr])
+        if 4 * vector + 3 <= limit:
+            return machine.read(base + 4 * vector + 2, 2), machine.read(base + 4 * vector, 2)
+        raise refuse("real-mode", f"vector {vector:#04x} in real mode is beyond IDTR's limit {limit:#x}: the table at {base:08x} has 4 bytes for each "
+                     "vector", 13, 0, "vol. 3A, 20.1.4", [idtr], "load no IDT before protected mode is on, or one that real mode can use")
     if 8 * vector + 7 > limit:
         raise refuse("idt-limit", f"vector {vector:#04x} is beyond the IDT's limit: its gate would end at {8 * vector + 7:#x}, "
                      f"IDTR.limit is {limit:#x}", 13, gate_error, INT, [idtr],
@@ -139,6 +144,7 @@ def new_stack(machine: Machine, ring: int, room: int, external: int) -> None:
 
 
 def same_stack(machine: Machine, room: int, external: int) -> None:
+    """INTRA-PRIVILEGE-LEVEL-INTERRUPT: the stack in use."""
     state = machine.state
     ss, esp = state.segments["ss"], state["esp"]
     mask = 0xFFFFFFFF if ss.big else 0xFFFF
@@ -151,6 +157,7 @@ def same_stack(machine: Machine, room: int, external: int) -> None:
 
 
 def pushable(machine: Machine, linear: int, room: int, who: str, key: str, evidence: list[str]) -> None:
+    """The page tables let ring 0 push there."""
     try:
         machine.writable(linear, room)
     except Unmapped as hole:

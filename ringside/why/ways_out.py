@@ -5,7 +5,7 @@ frame(machine, size, count)             the words at ss:esp
 """
 
 from ringside.why import words
-from ringside.why.machine import Machine, Unmapped
+from ringside.why.machine import Descriptor, Machine, Unmapped
 from ringside.why.refusal import Refused, described, descriptor_of, refuse
 
 NT, VM = 1 << 14, 1 << 17
@@ -100,7 +100,8 @@ def outer(machine: Machine, size: int, skip: int, ring: int, place: str, evidenc
         raise refuse("iret-ss-not-present", f"{who}: its descriptor, {words.entry(ss)}, is not present", 12, error, place, evidence)
 
 
-def descriptor_of_frame(machine: Machine, selector: int, who: str, key: str, place: str, evidence: list[str]):  # type: ignore[no-untyped-def]
+def descriptor_of_frame(machine: Machine, selector: int, who: str, key: str, place: str, evidence: list[str]) -> Descriptor:
+    """The descriptor of a selector in the frame, which is evidence then."""
     try:
         return descriptor_of(machine, selector, who, key, 13, place)
     except Refused as refused:

@@ -24,13 +24,16 @@ CANNOT_TELL, USAGE = 2, 3
 
 
 class Parser(argparse.ArgumentParser):
+    """Wrong usage has status 3, as nothing else."""
     def error(self, message: str) -> typing.NoReturn:
+        """Says what is wrong and ends with 3."""
         self.print_usage(sys.stderr)
         print(f"why: {message}", file=sys.stderr)
         sys.exit(USAGE)
 
 
 def parser() -> Parser:
+    """The options."""
     made = Parser(prog="scripts/ringside why", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("image", nargs="?", type=pathlib.Path, help="a floppy, disk or CD image, or a multiboot ELF; it is only read")
     made.add_argument("--log", type=pathlib.Path, help="QEMU's log, instead of an image")
@@ -49,6 +52,7 @@ def parser() -> Parser:
 
 
 def main(arguments: list[str]) -> int:
+    """The exit status."""
     made = parser()
     try:
         options = made.parse_args(arguments)
@@ -68,6 +72,7 @@ def main(arguments: list[str]) -> int:
 
 
 def from_log(options: argparse.Namespace) -> story.Story:
+    """The story of a log."""
     content = options.log.read_text(errors="replace")
     found = log.read(content)
     if not found.events and "CPU Reset" not in content and not found.fatal:
@@ -79,12 +84,14 @@ def from_log(options: argparse.Namespace) -> story.Story:
 
 
 def symbols(options: argparse.Namespace) -> source.Symbols:
+    """Of --elf, checked."""
     if options.elf:
         image.check_elf(options.elf)
     return source.Symbols(options.elf, options.base)
 
 
 def from_image(options: argparse.Namespace) -> story.Story:
+    """Runs the image, and tells its story while the machine stands."""
     found = image.recognise(options.image)
     if found.kind == "multiboot ELF" and not options.elf:
         options.elf = options.image
@@ -103,6 +110,7 @@ def from_image(options: argparse.Namespace) -> story.Story:
 # ---- one screen
 
 def wrapped(head: str, body: str) -> str:
+    """A paragraph with its heading."""
     return textwrap.fill(body, WIDTH, initial_indent=f"{head:13}", subsequent_indent=" " * 13, break_long_words=False)
 
 

@@ -11,10 +11,12 @@ from ringside.why.source import Symbols
 
 
 def inside(symbols: Symbols, address: int) -> bool:
+    """Is it in a section of code?"""
     return any(address in code for code in symbols.code)
 
 
 def why(log: Log, machine: Machine, symbols: Symbols) -> str:
+    """Only where an ELF says what is code."""
     state = machine.state
     linear = state.segments["cs"].base + state["eip"] & 0xFFFFFFFF
     if not symbols.code or inside(symbols, linear) or state.segments["cs"].base or state.v86:

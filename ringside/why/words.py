@@ -1,6 +1,5 @@
 """Numbers of the CPU in words: descriptors, gates, error codes, frames."""
 
-from ringside.why.log import name
 from ringside.why.machine import Descriptor
 
 SYSTEM = {0x01: "16-bit TSS", 0x02: "LDT", 0x03: "busy 16-bit TSS", 0x04: "16-bit call gate", 0x05: "task gate",
@@ -60,7 +59,3 @@ def error(vector: int, code: int) -> str:
 def flags(value: int) -> str:
     """IF, NT, IOPL 3."""
     return " ".join([*(word for bit, word in FLAGS.items() if value & bit), f"IOPL {value >> 12 & 3}"])
-
-
-def exception(vector: int, code: int) -> str:
-    return f"{name(vector, code)}, {error(vector, code)}" if vector in (8, 10, 11, 12, 13, 14) else name(vector)
