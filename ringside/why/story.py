@@ -11,6 +11,7 @@ from ringside.why.machine import Machine, Physical, Unknown, Unmapped
 from ringside.why.refusal import Refusal, Refused
 from ringside.why.source import Symbols
 
+
 @dataclasses.dataclass
 class Story:
     """What is told, in the order in which it is asked."""
