@@ -2,9 +2,10 @@
 
 import importlib
 import os
+import subprocess
 import sys
 
-from ringside.emulators.machines import VERSION
+from ringside.emulators.machines import ROOT, VERSION
 
 COMMANDS = {
     "record": ("recorder.record", "what the CPU does, step by step, as a recording"),
@@ -26,7 +27,7 @@ COMMANDS = {
 
 USAGE = """usage: scripts/ringside COMMAND [ARGUMENT ...]
 
-All that looks at a run of the floppy from outside:
+All that looks at a run from outside, of the floppy or of another kernel:
 
 {commands}
 
@@ -48,6 +49,10 @@ def main(arguments):
         return 2
     try:
         return importlib.import_module(f"ringside.{COMMANDS[name][0]}").main(rest)
+    except FileNotFoundError as error:
+        if "/" in str(error.filename):  # no tool, but a file
+            raise
+        return subprocess.run(["sh", ROOT / "scripts/need", str(error.filename)]).returncode
     except BrokenPipeError:  # a reader who has seen enough, such as head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

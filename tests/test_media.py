@@ -38,13 +38,13 @@ def test_the_cd_is_the_same_wherever_and_whenever_and_whoever_makes_it(cd):
     other_user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     if run(*other_user, "test", "-r", MKISO).returncode:    # we are not root, and so are another user already
         other_user = []
-    with tempfile.TemporaryDirectory(prefix="rp-") as folder:
+    with tempfile.TemporaryDirectory(prefix="rp-", dir="/tmp") as folder:    # another user gets there
         os.chmod(folder, 0o777)
         image, other = pathlib.Path(folder) / "floppy.img", pathlib.Path(folder) / "other.iso"
         image.write_bytes(IMAGE)
         os.utime(image, (0, 0))
         made = run(*other_user, "sh", "-c", 'umask 077; exec sh "$0" "$@"', MKISO, DESCRIPTION, image, MBR, other,
-                   TZ="Pacific/Chatham", LC_ALL="tr_TR.UTF-8", SOURCE_DATE_EPOCH="1", HOME=folder)
+                   TZ="Pacific/Chatham", LC_ALL="tr_TR.UTF-8", SOURCE_DATE_EPOCH="1", HOME=folder, TMPDIR=folder)
         assert made.returncode == 0, made.stderr
         assert other.read_bytes() == cd.read_bytes()
         assert sorted(os.listdir(folder)) == ["floppy.img", "other.iso"]

@@ -184,7 +184,7 @@ def test_of_24_lines_all_are_used():
         terminal.wait_for(r"(?s)^ *RINGPONG .*space hold, step")
         terminal.keys("q")
         assert terminal.code() == 0
-        assert "the last was not seen" in terminal.text()
+        assert "the last was not shown" in terminal.text()
 
 
 @pytest.mark.parametrize("inside", [False, True], ids=["alone", "in tmux"])

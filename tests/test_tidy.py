@@ -9,6 +9,8 @@ import sys
 import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
+# As if no other pytest had started this one.
+ALONE = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
 LEAVE = {
     "nothing": "pass",
     "a process: sleep 100": 'subprocess.Popen(["sleep", "100"])',
@@ -28,7 +30,7 @@ def test_what_a_test_leaves_is_told(what, tmp_path):
     run = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "tidy",
                           "-c", os.devnull, "--rootdir", root, "--basetemp", tmp_path / "temp", root / "tests"],
                          text=True, capture_output=True, timeout=60,
-                         env={**os.environ, "PYTHONPATH": str(root / "tests"), "PYTHONDONTWRITEBYTECODE": "1",
+                         env={**ALONE, "PYTHONPATH": str(root / "tests"), "PYTHONDONTWRITEBYTECODE": "1",
                               "TMPDIR": str(tmp_path)})
     told = re.findall(r"the tests have left (.*)", run.stdout)
     assert "1 passed" in run.stdout, run.stdout + run.stderr

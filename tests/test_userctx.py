@@ -473,6 +473,7 @@ def test_a_context_is_not_refused_for_what_a_user_may_have(start, good):
 
 def test_the_screen_says_what_was_refused_and_a_new_start_mends_it(tmp_path):
     with DebuggedQemu(machines.floppy_that_starts("userctx", tmp_path / "floppy.img")) as machine:
+        machine.run_to(ENTRY)
         pc = Userctx(machine)
         check(pc, eflags=ALWAYS | IF | 0x3000)
         assert pc.run() == "b"

@@ -6,12 +6,11 @@ So no divergence is excused without need, whatever versions a system has.
 import dataclasses
 import subprocess
 
-from ringside.attacks import attacks
+from ringside.attacks import differences, game
 from ringside.emulators import debuggers
 from ringside.emulators import machines
 from ringside.recorder import programs
 import pytest
-from ringside.attacks import siege
 from ringside.emulators import versions
 from ringside.emulators.debuggers import RF
 
@@ -34,8 +33,8 @@ def an_interrupt_pushes_rf(tmp_path):
 
 def otherwise_in_qemu(name):
     """In QEMU an attack ends differently from what the manual says."""
-    attack, = (attack for attack in attacks.table(P_PROC) if attack.name == name)
-    return any(found for _, found in siege.besiege("qemu", P_PROC, [dataclasses.replace(attack, qemu=None)]))
+    attack, = (attack for attack in differences.table(P_PROC) if attack.name == name)
+    return any(found for _, found in game.try_all("qemu", P_PROC, [dataclasses.replace(attack, qemu=None)]))
 
 
 def the_bios_loses_edx():
@@ -109,7 +108,7 @@ def test_a_row_holds_from_one_version_up_to_another(monkeypatch, here, holds):
 
 
 def test_no_test_and_no_program_asks_for_a_version_but_by_its_row():
-    for path in [*(machines.ROOT / "tests").glob("*.py"), *(machines.ROOT / "lab").iterdir()]:
+    for path in [*(machines.ROOT / "tests").glob("*.py"), *(machines.ROOT / "ringside").glob("*/*.py")]:
         if path.is_file() and path.name not in ("versions.py", "test_versions.py"):
             assert "versions.version(" not in path.read_text(), path.name
 
