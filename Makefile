@@ -52,19 +52,19 @@ IMAGE  = $B/floppy.img
 # A program is its own sources and those that it shares with others.  (FRAMES: only with
 # programs whose procs live in frames.)
 COMMON = ring0/cause.c show/clocks.c ring0/door.c ring0/enter.S ring0/a20.S show/explain.c \
-	ring0/leave.S show/look.c ring0/machine.c show/pace.c ring0/panic.S ring0/panic.c \
+	ring0/leave.S show/look.c ring0/machine.c show/pace.c show/quit.c ring0/panic.S ring0/panic.c \
 	show/last_words.c show/report.c show/screen.c ring0/sleep.S ring0/stop.S show/text.c \
 	ring0/watchdog.c show/window.c show/words.c
 WORDS  = show/frame_words.c show/tss_words.c
 FRAMES = $(addprefix procs/, fault.S fault.c panel.c procs.c watch.c watched_gate.S) $(WORDS)
 
 p_proc = p_proc.S switch.c $(FRAMES) $(COMMON)
-kstack = $(addprefix programs/kstack/, kstack.S schedule.c check.c stacks.c threads.c) $(WORDS) $(COMMON)
+kstack = $(addprefix programs/kstack/, kstack.S schedule.c check.c stacks.c threads.c watch.c) $(WORDS) $(COMMON)
 userctx = $(addprefix programs/userctx/, userctx.S run.S main.c check.c contexts.c) \
 	show/tss_words.c $(COMMON)
 timer  = programs/timer/timer.S programs/timer/clock.c switch.c $(FRAMES) \
 	$(filter-out ring0/watchdog.c, $(COMMON))
-HWTASK = $(addprefix programs/hwtask/, tasks.S tasks.c watch.c panel.c) $(COMMON)
+HWTASK = $(addprefix programs/hwtask/, tasks.S tasks.c busy.c watch.c panel.c) $(COMMON)
 hwtask = programs/hwtask/hwtask.S $(filter-out ring0/door.c, $(HWTASK))
 hwjump = programs/hwtask/hwjump.S $(HWTASK)
 

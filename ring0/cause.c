@@ -34,7 +34,7 @@ static void trap(char proc, const struct frame *frame, uint32_t vector)
 }
 
 /* Out: whether this is the alarm, and has come too often. */
-static bool interrupt_ends(uint32_t irq)
+static bool alarm_ends(uint32_t irq)
 {
 	if (!interrupt_end(irq) || irq != ALARM_IRQ) {
 		spurious++;
@@ -66,7 +66,7 @@ bool fault_ends(char proc, const struct frame *frame, struct cause *cause)
 	}
 	if (frame->cs & SELECTOR_RPL) {
 		if (vector >= IRQ_VECTORS)
-			return interrupt_ends(vector - IRQ_VECTORS);
+			return alarm_ends(vector - IRQ_VECTORS);
 		if (vector != VECTOR_BP && vector != VECTOR_OF)
 			return true;
 		trap(proc, frame, vector);

@@ -10,9 +10,9 @@
  */
 #include "pace.h"
 #include "program.h"
+#include "quit.h"
 #include "ring0/machine.h"
 #include "screen.h"
-#include "ring0/stop.h"
 #include "text.h"
 
 enum {
@@ -66,19 +66,6 @@ static void hold(void)
 	   switches, and both are up to date. */
 	steps = batch > 1 ? 2 : 0;
 	show_pace();
-}
-
-static void quit(uint64_t switches)
-{
-	log_line("quit n=%d", switches);
-	if (loaded_by_dos()) {
-		bios_devices_restore();
-		back_to_dos();
-	}
-	power_off();
-	screen_message("The game is over, and both procs stay where they are.",
-		       "It is safe to switch the machine off.");
-	halt();
 }
 
 /* Out: whether the key has changed the pace. */

@@ -127,6 +127,8 @@ extern uint32_t user_data[];
 struct thread *threads_start(void);
 _Noreturn void threads_wait(void);
 void fault(const struct frame *frame, uint32_t vector, uint32_t error);
+
+/* watch.c */
 void look(struct thread *from, struct thread *to);
 
 /* stacks.c */
@@ -138,6 +140,12 @@ void stacks_show(uint64_t switches, const struct thread *from, const struct thre
 static inline uint32_t *thread_data(const struct thread *thread)
 {
 	return user_data + thread->place * (USER_BYTES / sizeof(uint32_t));
+}
+
+/* The word where ring 0 asks a thread (ask.h). */
+static inline uint32_t *ask_of(const struct thread *thread)
+{
+	return &thread->tls[0][ASKED / sizeof(uint32_t)];
 }
 
 static inline struct frame *thread_frame(const struct thread *thread)

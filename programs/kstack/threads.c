@@ -40,12 +40,6 @@ struct thread thread_b = {
 	.next_segment = RING0_DATA, .name = 'B', .place = 1, .arguments = { B_SCREEN, false },
 };
 
-/* The word where ring 0 asks a thread (ask.h). */
-static uint32_t *ask_of(const struct thread *thread)
-{
-	return &thread->tls[0][ASKED / sizeof(uint32_t)];
-}
-
 /*
  * The threads that play are in the turn list, a circle by their links next: so each
  * thread's successor is known without searching.
@@ -156,20 +150,6 @@ void fault(const struct frame *frame, uint32_t vector, uint32_t error)
 	}
 	watchdog_start();		/* the next one's time begins now */
 	schedule_away(ending, next);
-}
-
-/* From: schedule_in, after a change of threads, when a look is due (show/look.c). */
-void look(struct thread *from, struct thread *to)
-{
-	screen_use();
-
-	uint64_t switches = look_begin(from->name, to->name);
-
-	if (pace_wants_picture())
-		stacks_show(switches, from, to);
-	ask_count(ask_of(from));
-	ask_count(ask_of(to));
-	look_end(from->place, to->place);
 }
 
 /* Restarts a thread that has ended, on its old kernel stack. */

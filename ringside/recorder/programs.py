@@ -93,7 +93,7 @@ class Program:
         return self.symbols[self.ldt if selector & 4 else "gdt"] + (selector & ~7)
 
 
-SCENERY = ("clocks.c", "last_words.c", "look.c", "machine.c", "pace.c", "screen.c", "text.c", "watchdog.c")
+SCENERY = ("clocks.c", "last_words.c", "look.c", "machine.c", "pace.c", "quit.c", "screen.c", "text.c", "watchdog.c")
 
 RING0_SEGMENTS = ("RING0_CODE", "RING0_DATA", "TSS", "DOUBLE_FAULT", "RING0_SCREEN")
 NO_REGISTERS = dict.fromkeys(("eax", "ebx", "ecx", "edx", "ebp"), "0")
