@@ -76,6 +76,7 @@ HOLDS = re.compile(r"<!-- holds(?: (\w+))?: (.*?) -->(.*?)<!-- end -->", re.S)
 BEGINNINGS = {"p_proc": "ckpt_frames", "kstack": "leave_ring0", "hwtask": "ckpt_tss", "hwjump": "ckpt_tss",
               "userctx": "run", "timer": "proc_a_code"}
 BLOCK = re.compile(r"<!-- run: .*?-->(.*?)<!-- end -->", re.S)
+MISTAKE = re.compile(r"<!-- mistake: \S+ -->\n\n```text\n.*?\n```\n", re.S)  # tests/test_why.py holds these
 # Where Markdown takes a comment for the beginning of a block of HTML, and looks at nothing in it.
 BLIND = re.compile(r"^[ >]*(?:[-*+] +|[0-9]+[.)] +)*(<!-- (?:holds\b[^\n]*|end -->))", re.M)
 # What is said of a flag, a privilege level, esp0 or a TSS must not stand without a mark.
@@ -299,7 +300,7 @@ def claims_of(page, text):
 def bare_claims(page, text):
     """What is said of sentences that say what a value is, and have no mark that holds it."""
     prose = text
-    for marked in (BLOCK, HOLDS, re.compile(r"^#.*", re.M)):
+    for marked in (BLOCK, MISTAKE, HOLDS, re.compile(r"^#.*", re.M)):
         prose = marked.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), prose)
     return [f"{page}:{prose.count(chr(10), 0, found.start()) + 1}: \"{' '.join(found[0].split())}\" has no mark: "
             f"<!-- holds: EXPRESSION -->" for found in BARE.finditer(prose)]

@@ -36,6 +36,7 @@ answer so far, from the command above it, must contain TEXT, else scripts/ringsi
 A claim, <!-- holds: EXPRESSION -->words<!-- end -->, says what a value is; ringside/pages/claims.py
 has what an expression may say. One that does not hold is an error, with --check and without,
 and so is a sentence that says what a flag is, or a DPL, and has no mark.
+What ringside why says of a mistake, below <!-- mistake: NAME -->, is held by tests/test_why.py.
 
 A page was made with one compiler. With another one it is compared without addresses,
 and with another Bochs without what its debugger says; scripts/ringside docs mentions it.
