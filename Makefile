@@ -64,7 +64,7 @@ userctx = $(addprefix programs/userctx/, userctx.S run.S main.c check.c contexts
 	show/tss_words.c $(COMMON)
 timer  = programs/timer/timer.S programs/timer/clock.c switch.c $(FRAMES) \
 	$(filter-out ring0/watchdog.c, $(COMMON))
-HWTASK = $(addprefix programs/hwtask/, tasks.S tasks.c busy.c watch.c panel.c) $(COMMON)
+HWTASK = $(addprefix programs/hwtask/, tasks.S tasks.c watch.c panel.c) $(COMMON)
 hwtask = programs/hwtask/hwtask.S $(filter-out ring0/door.c, $(HWTASK))
 hwjump = programs/hwtask/hwjump.S $(HWTASK)
 

@@ -72,6 +72,11 @@ void panel_start(const struct task *first)
 	screen_put(TSS_ROW, HALF_LEFT, LABEL, "ring 0's TSS   next by");
 }
 
+static bool is_busy(const struct task *task)
+{
+	return gdt[task->selector / DESCRIPTOR_BYTES].access & ACCESS_BUSY;
+}
+
 /* In: what has become of the task, 10 characters. */
 static void draw_task(const struct task *task, const char *what)
 {
@@ -79,7 +84,7 @@ static void draw_task(const struct task *task, const char *what)
 
 	screen_put(TITLE_LINE, column + 26, BALL, what);
 	words_show(words, task->place, &task->tss);
-	screen_put(STATE_LINE, column + 17, BALL, task_is_busy(task->selector) ? "busy     " : "available");
+	screen_put(STATE_LINE, column + 17, BALL, is_busy(task) ? "busy     " : "available");
 }
 
 /* What a switch has changed.  In: how many switches there were; the procs it went from

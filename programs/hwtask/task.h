@@ -59,10 +59,6 @@ extern const uint8_t waiting_is_busy;	/* ACCESS_BUSY, or 0: what a proc's TSS is
 extern struct task proc_a, proc_b;
 _Noreturn void leave_task(void);
 
-/* busy.c */
-void task_set_busy(uint32_t selector, uint8_t busy);
-bool task_is_busy(uint32_t selector);
-
 /* tasks.c */
 void tasks_start(void);
 struct task *task_of(uint32_t selector);

@@ -21,6 +21,20 @@ struct task *task_of(uint32_t selector)
 	return selector == A_TSS ? &proc_a : &proc_b;
 }
 
+/*
+ * The busy bit in a TSS's descriptor.  The CPU sets it whenever it enters a task, and
+ * does not enter a busy task by call, jump or gate; iret, on the contrary, only returns
+ * to a busy one (Intel, volume 3, section 7.2.2, table 7-2).  A jump and an iret clear
+ * the bit of the task that they leave; a gate does not, because its caller is not done,
+ * but waits.
+ */
+static void set_busy(uint32_t selector, uint8_t busy)
+{
+	struct descriptor *row = &gdt[selector / DESCRIPTOR_BYTES];
+
+	row->access = (row->access & ~ACCESS_BUSY) | busy;
+}
+
 /* Writes behind each task's esp0 the task to jump to.  No task can jump to itself, for it
    is busy; so a proc that plays alone jumps to ring 0's task, which jumps back (HWJUMP).
    In: a task that plays (the only one, if it plays alone); ring 0's backlink then names
@@ -39,8 +53,8 @@ static void set_jumps(struct task *from)
 /* From: start.  What the tables cannot say, because HWTASK and HWJUMP share them. */
 void tasks_start(void)
 {
-	task_set_busy(A_TSS, waiting_is_busy);
-	task_set_busy(B_TSS, waiting_is_busy);
+	set_busy(A_TSS, waiting_is_busy);
+	set_busy(B_TSS, waiting_is_busy);
 	set_jumps(&proc_a);
 }
 
@@ -67,7 +81,7 @@ _Noreturn void task_go(struct task *task)
 		uint16_t selector;
 	} pointer = { 0, task->selector };
 
-	task_set_busy(task->selector, 0);
+	set_busy(task->selector, 0);
 	__asm__ volatile("ljmp *%0" : : "m"(pointer));
 	__builtin_unreachable();
 }
@@ -152,7 +166,7 @@ void procs_restart(void)
 		}
 		task->ended = false;
 		task->tss = *task->first;
-		task_set_busy(task->selector, waiting_is_busy);
+		set_busy(task->selector, waiting_is_busy);
 		for (unsigned i = 0; i < PROC_DATA_BYTES / sizeof *task->ask; i++)
 			task->ask[i] = 0;
 		*task->ask = ASK_COUNT;
