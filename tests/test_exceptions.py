@@ -212,8 +212,9 @@ def test_a_proc_that_gets_into_virtual_8086_mode_ends_there_and_the_other_plays_
         machine.write(machine.linear(code), iret)
         machine.write(BASE + UNUSED, b"\xf4")  # hlt
         machine.hmp(f"o /b {PIC_1_DATA:#x} 0xff")  # no alarm, no tick: the hlt comes first
-        while not machine.values()["eflags"] & VM:
+        for _ in INTO_V86 + ("iret",):
             machine.step()
+        assert machine.values()["eflags"] & VM
         machine.write(machine.linear(code), before)  # KSTACK's threads share it
         machine.go()
         machine.wait_log("end proc=A alive=B")
