@@ -72,7 +72,7 @@ def test_flat_is_interrupted_in_ring_3_and_in_ring_0(built, tmp_path):
 
 
 def test_the_kernels_know_nothing_of_ringpong_and_use_none_of_its_files():
-    for path in [*KERNELS.glob("*.[chl]*"), *KERNELS.glob("*/*.[chSl]*")]:
+    for path in [*KERNELS.glob("*.[chl]*"), *KERNELS.glob("[a-z]*/*.[chSl]*")]:
         text = path.read_text()
         assert "ringpong" not in text.lower(), path
         for name in re.findall(r'#include "(.+)"', text):

@@ -26,7 +26,7 @@ def test_it_plays_at_full_speed(machine, cpu, drive):
 @pytest.mark.parametrize("program", programs.on_the_floppy())
 def test_each_program_plays_on_the_oldest_cpus_that_bochs_has(tmp_path, program, model):
     image = machines.floppy_that_starts(program, tmp_path / "floppy.img")
-    with machines.Bochs(image, magic=False, options=[f"cpu: model={model}, ips=1000000"]) as pc:
+    with machines.Bochs(image, magic=False, options=machines.bochs_cpu(model)) as pc:
         pc.send("c")
         pc.wait_log("switch n=256 ", 60)
         pc.stop()

@@ -76,6 +76,7 @@ LOOKS = {
 # Tests elsewhere, which fail if the row is false where it applies, or true where it does not.
 LOOKED_AT_ELSEWHERE = {
     "bochs-absent-stack-np": "tests/test_judge.py: the case outer_absent",
+    "qemu-iret-sets-vm": "tests/test_exceptions.py: a proc that asks for virtual-8086 mode",
     "gcc-kstack": "tests/test_kstack.py: a switch takes as many instructions as the readme says",
 }
 

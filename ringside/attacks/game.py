@@ -113,7 +113,7 @@ class Game:
                 options = [f"optramimage{n}: file={path}, address={at:#x}" for n, (path, at) in enumerate(pieces, 1)]
                 options = [] if later else options
                 if model:
-                    options.append(f"cpu: model={model}, ips=1000000")
+                    options += machines.bochs_cpu(model)
                 self.machine = DebuggedBochs(image, options=options)
             else:
                 loaders = [f"loader,file={path},addr={at:#x},force-raw=on" for path, at in pieces]

@@ -432,6 +432,12 @@ class _BochsMachine(Machine):
         self._pipe.close()
 
 
+def bochs_cpu(model: str) -> list[str]:
+    """Options for another model. Bochs 3's own BIOS asks cpuid, which an i386 does not have; the older one does not."""
+    legacy = ["romimage: file=$BXSHARE/BIOS-bochs-legacy"] if model == "i386" else []
+    return [f"cpu: model={model}, ips=1000000", *legacy]
+
+
 class Bochs(_BochsMachine):
     """The prompt of Bochs' debugger. Names in commands stand in quotes: cmd('x /6wx "tss"')."""
 

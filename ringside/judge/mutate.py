@@ -25,10 +25,10 @@ import collections
 from collections.abc import Callable, Iterator
 import dataclasses
 
-from ringside.emulators import registers
+from ringside.emulators import registers, versions
 from ringside.judge import judge
 from ringside.recorder import recording as recordings
-from ringside.judge.cpu import Cpu, IF, Layout, PE, Values, flat
+from ringside.judge.cpu import Cpu, IF, Layout, PE, RF, Values, flat
 from ringside.judge.decode import SEGMENTS
 from ringside.judge.rules import RULES, exempt, otherwise
 from ringside.recorder.recording import Access, Recording, State
@@ -152,6 +152,10 @@ def trap_or_interrupt(step: "Step", change: Change, verdict: judge.Verdict) -> b
             and step.step["accesses"] is None)
 
 
+def rf_of_an_interrupt(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
+    return change.field == "eflags" and change.bit == RF and verdict.kind.startswith("interrupt")
+
+
 BENIGN = (
     Benign(("before",), trap_or_interrupt,
            "while IF is clear, a trap gate and an interrupt gate are the same (where no accesses show the gate)"),
@@ -185,6 +189,9 @@ BENIGN = (
            "the offset of a far pointer to a task is of no consequence"),
     Benign(("access",), saved_in_another_order,
            "in which order a task is saved is not laid down"),
+    *([Benign(("before",), rf_of_an_interrupt,
+              "QEMU pushes RF set when the hardware interrupts, whatever it was")]
+      if versions.holds("qemu-pushes-rf") else []),
 )
 
 

@@ -52,7 +52,7 @@ def back(machine: Machine, size: int, with_flags: bool, skip: int = 0) -> None:
         if eip > 0xFFFF:
             raise refuse("v86-eip", f"the frame's eip {eip:08x} is beyond 64 KiB, the limit of virtual-8086 mode", 13, 0, place, evidence)
         return
-    who, error = f"the frame's cs = {popped[1]:04x}", cs & ~3
+    who, error = f"the frame's cs = {cs:04x}", cs & ~3
     if cs & ~3 == 0:
         raise refuse("iret-cs-null", f"{who} is null", 13, 0, place, evidence)
     code = descriptor_of_frame(machine, cs, who, f"{verb.split()[-1]}-cs", place, evidence)
