@@ -13,7 +13,9 @@ from ringside.emulators import machines
 import pytest
 from ringside.emulators.machines import ROOT
 
-AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="chroot and mounts are root's")
+NAMESPACES = ["unshare", "--mount", "--pid", "--fork", "true"]     # inside a chroot no root may have them
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0 or subprocess.run(NAMESPACES, stderr=subprocess.DEVNULL).returncode != 0,
+                             reason="chroot and mounts are root's, and need namespaces")
 NO_MIRROR = 75
 NOBODY_LISTENS = "http://127.0.0.1:9/debian"
 
