@@ -29,7 +29,7 @@
  *
  * HEADROOM below each frame: while esp is inside a frame, a fault in the gate makes
  * the CPU push 4 words there, and the handler saves 2 + 12 more before it changes to
- * a stack of its own (fault.S).
+ * a stack of its own (fault_entry.h).
  */
 #ifndef FRAME_H
 #define FRAME_H

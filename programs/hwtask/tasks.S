@@ -3,10 +3,9 @@
  * The way from one task to another is in hwtask.S and in hwjump.S; begin there.
  */
 #include "ring3/ask.h"
+#include "ring0/fault_entry.h"
 #include "ring0/tables.h"
 #include "task.h"
-
-#define FAULT_STACK_BYTES	2048
 
 
 /* ---- the tables -------------------------------------------------------- */
@@ -101,8 +100,7 @@ proc_\letter\()_first:
  *
  * From:	fault_vectors.  These gates do not switch tasks: each exception would need
  *		a task of its own, since a task is not told the vector that led to it.
- * In:		ss:esp: vector, error code, the CPU's words, in the task's own frame.  ds,
- *		es, fs, gs may be anything.
+ * In:		as for fault_enters (fault_entry.h), in the task's own frame.
  * Stack:	as found, then fault_stack.
  * To:		where it came from, if fault (tasks.c) comes back; else another task,
  *		and never back here.
@@ -110,39 +108,13 @@ proc_\letter\()_first:
  *		an ordinary one (Intel, volume 3, section 6.12.1).
  */
 fault_entry:
-	popl	%ss:fault_vector
-	popl	%ss:fault_error
-	save_registers
-	mov	%esp, %eax		# fault's 1st argument: the frame
-	lss	%cs:fault_stack_pointer, %esp	# ss may be what is broken
-	mov	%ss, %edx
-	mov	%edx, %ds
-	mov	%edx, %es
-	mov	$RING0_SCREEN, %edx
-	mov	%edx, %gs
-	cld
-	mov	fault_vector, %edx	# 2nd
-	mov	fault_error, %ecx	# 3rd
-	call	fault			# eax: the frame
+	fault_enters			# eax: the frame
 	mov	%eax, %esp
 1:	restore_registers
 	iret
 	restored_since 1b
 
-	.balign	4
-fault_stack_pointer:
-	.long	fault_stack_end
-	.word	RING0_DATA
-
-	.bss
-	.balign	4
-fault_vector:
-	.space	4
-fault_error:
-	.space	4
-	.space	FAULT_STACK_BYTES
-	.global	fault_stack_end
-fault_stack_end:
+	fault_stack
 
 
 /* ---- the procs --------------------------------------------------------- */
