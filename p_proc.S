@@ -79,19 +79,12 @@ ckpt_iret:				# the first iret is next: ring 3
 
 /*
  * The GDT and the procs' LDTs (Intel, volume 3, section 3.5.1): each row of
- * segments.h and proc_segments.h makes an entry.  The CPU never reads entry 0 of the
- * GDT, so it holds what lgdt wants to know.
+ * segments.h and proc_segments.h makes an entry.
  */
-	.balign	8
-	.global	gdt
-#define TABLE gdt
-gdt:
-	table_register gdt
-	.word	0
+	gdt_begins
 	RING0_SEGMENTS(DESCRIPTOR)
 	LDT_SEGMENTS(DESCRIPTOR)
-gdt_end:
-#undef TABLE
+	gdt_ends
 
 	proc_ldts			# procs/proc_segments.h
 
@@ -100,15 +93,11 @@ gdt_end:
  * hardware interrupts (tables.h).  0x30 is the one door that ring 3 may knock at,
  * and the last: the limit ends behind it.
  */
-	.balign	8
-	.global	idt, idt_gate, idtr
-idt:
+	idt_begins
 	fault_gates
 idt_gate:
 	interrupt_gate gate_with_stop, 3
-idt_end:
-idtr:
-	table_register idt
+	idt_ends
 
 /*
  * The TSS (Intel, volume 3, section 7.2.1): where the CPU looks for the stack when

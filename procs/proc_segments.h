@@ -37,20 +37,15 @@ SELECTORS(B_SEGMENTS)
 
 /* Both LDTs.  B's begins with A's places, empty. */
 	.macro	proc_ldts
-	.global	proc_a_ldt, proc_b_ldt
-#define TABLE proc_a_ldt
-proc_a_ldt:
+	ldt_begins proc_a_ldt
 	A_SEGMENTS(DESCRIPTOR)
 	.set	proc_a_ldt_bytes, . - proc_a_ldt
-#undef TABLE
 
-#define TABLE proc_b_ldt
-proc_b_ldt:
+	ldt_begins proc_b_ldt
 	.quad	0, 0, 0			# the places of A
 	B_SEGMENTS(DESCRIPTOR)
 	.set	proc_b_ldt_bytes, . - proc_b_ldt
 	.endm
-#undef TABLE
 
 #endif
 

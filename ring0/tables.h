@@ -26,9 +26,69 @@
 	.long	\table
 	.endm
 
+/*
+ * The GDT stands between these two.  The CPU never reads its entry 0, which therefore
+ * holds what lgdt wants to know.
+ */
+	.macro	gdt_begins
+	.balign	8
+	.global	gdt
+	.set	table, .
+gdt:
+	table_register gdt
+	.word	0
+	.endm
+
+	.macro	gdt_ends
+gdt_end:
+	.endm
+
+/* An LDT begins here; it ends where the next table does. */
+	.macro	ldt_begins ldt
+	.global	\ldt
+	.set	table, .
+\ldt:
+	.endm
+
+/*
+ * The IDT stands between these two; then what lidt wants to know.  idt_gate labels the
+ * row that each program has for its own way in.
+ */
+	.macro	idt_begins
+	.balign	8
+	.global	idt, idt_gate, idtr
+idt:
+	.endm
+
+	.macro	idt_ends
+idt_end:
+idtr:
+	table_register idt
+	.endm
+
+/*
+ * The TSS as p_proc.S spells it out: ring 0's stack for a way in from ring 3, and
+ * nothing of what only a task switch reads.  io_map: where the bitmap of ports begins;
+ * beyond the limit, as it is without one, every port is closed.
+ */
+	.macro	tss_begins esp0, io_map=TSS_BYTES
+	.balign	4
+	.global	tss
+tss:
+	.long	0			# backlink
+	.long	\esp0, RING0_DATA	# esp0, ss0
+	.rept	TSS_BYTES / 4 - 4	# all that belongs to a task switch
+	.long	0
+	.endr
+	.word	0, \io_map		# debug trap; I/O bitmap
+	.if	. - tss != TSS_BYTES
+	.error	"x86.h: TSS_BYTES is not the TSS's size"
+	.endif
+	.endm
+
 /* A row at its place in the table; its name, for reports (explain.c). */
-	.macro	descriptor_at table, place, name, base_low, base_high, size, access
-	.if	. - \table != (\place) & ~SELECTOR_TI
+	.macro	descriptor_at place, name, base_low, base_high, size, access
+	.if	. - table != (\place) & ~SELECTOR_TI
 	.error	"a segment's row is not at its place"
 	.endif
 	.word	(\size) - 1, \base_low
@@ -44,18 +104,18 @@
 	.popsection
 	.endm
 
-	.macro	descriptor_in table, place, name, base, size, access
+	.macro	descriptor_in place, name, base, size, access
 	base_here
-	descriptor_at \table, \place, \name, \base, 0, \size, \access
+	descriptor_at \place, \name, \base, 0, \size, \access
 	.endm
 
-/* Rows as descriptors: with TABLE naming the label that the table begins with. */
+/* Rows as descriptors. */
 #define DESCRIPTOR(place, name, where, base, size, type, dpl, purpose) \
 	DESCRIPTOR_##where(place, name, base, size, type | ACCESS_DPL(dpl));
 #define DESCRIPTOR_in(place, name, base, size, access) \
-	descriptor_in TABLE, place, name, base, size, access
+	descriptor_in place, name, base, size, access
 #define DESCRIPTOR_at(place, name, base, size, access) \
-	descriptor_at TABLE, place, name, (base) & 0xffff, (base) >> 16, size, access
+	descriptor_at place, name, (base) & 0xffff, (base) >> 16, size, access
 
 	.macro	interrupt_gate offset, dpl
 	.word	\offset, RING0_CODE

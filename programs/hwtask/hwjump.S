@@ -132,15 +132,11 @@ ring0_pointer:
 /* ---- the IDT ----------------------------------------------------------- */
 
 	.data
-	.balign	8
-	.global	idt, idt_gate, idtr
-idt:
+	idt_begins
 	fault_gates
 idt_gate:
 	interrupt_gate gate_with_stop, 3
-idt_end:
-idtr:
-	table_register idt
+	idt_ends
 
 	.balign	4
 looker:					# the task that called for a look

@@ -140,15 +140,11 @@ door_stops:
 /* ---- the IDT ----------------------------------------------------------- */
 
 	.data
-	.balign	8
-	.global	idt, idt_gate, idtr
-idt:
+	idt_begins
 	fault_gates
 idt_gate:
 	task_gate TSS, 3
-idt_end:
-idtr:
-	table_register idt
+	idt_ends
 
 	.global	switches_left
 switches_left:				# until the next look

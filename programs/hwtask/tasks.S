@@ -11,17 +11,11 @@
 /* ---- the tables -------------------------------------------------------- */
 
 	.data
-	.balign	8
-	.global	gdt
-#define TABLE gdt
-gdt:
-	table_register gdt
-	.word	0
+	gdt_begins
 	RING0_SEGMENTS(DESCRIPTOR)
 	LDT_SEGMENTS(DESCRIPTOR)
 	TASK_SEGMENTS(DESCRIPTOR)
-gdt_end:
-#undef TABLE
+	gdt_ends
 
 	proc_ldts
 

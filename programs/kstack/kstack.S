@@ -68,34 +68,23 @@ ckpt_tss:
 
 /*
  * The GDT (Intel, volume 3, section 3.5.1): each row of segments.h and
- * thread_segments.h makes an entry.  The CPU never reads entry 0, so it holds what
- * lgdt wants to know.
+ * thread_segments.h makes an entry.
  */
-	.balign	8
-	.global	gdt
-#define TABLE gdt
-gdt:
-	table_register gdt
-	.word	0
+	gdt_begins
 	RING0_SEGMENTS(DESCRIPTOR)
 	THREAD_SEGMENTS(DESCRIPTOR)
-gdt_end:
-#undef TABLE
+	gdt_ends
 
 /*
  * The IDT (Intel, volume 3, section 6.10).  Vectors 0-0x2f: exceptions and
  * hardware interrupts (tables.h).  0x30 is the one door that ring 3 may knock at,
  * and the last: the limit ends behind it.
  */
-	.balign	8
-	.global	idt, idt_gate, idtr
-idt:
+	idt_begins
 	fault_gates
 idt_gate:
 	interrupt_gate gate_with_stop, 3
-idt_end:
-idtr:
-	table_register idt
+	idt_ends
 
 /*
  * The TSS (Intel, volume 3, section 7.2.1): where the CPU looks for the stack when
@@ -103,18 +92,8 @@ idtr:
  * 65536 are there, and 1 means closed.  One more byte of ones must follow, since the
  * CPU reads two bytes at a time even at the last port (volume 1, section 19.5.2).
  */
-	.balign	4
-	.global	tss, io_bitmap
-tss:
-	.long	0			# backlink
-	.long	0, RING0_DATA		# esp0, ss0
-	.rept	TSS_BYTES / 4 - 4	# all that belongs to a task switch
-	.long	0
-	.endr
-	.word	0, io_bitmap - tss	# debug trap; I/O bitmap
-	.if	. - tss != TSS_BYTES
-	.error	"x86.h: TSS_BYTES is not the size of what all TSSs have"
-	.endif
+	.global	io_bitmap
+	tss_begins 0, (io_bitmap - tss)	# esp0: at the first switch (schedule.c)
 io_bitmap:
 	.fill	PORTS / 8, 1, 0xff
 	.byte	0xff

@@ -57,16 +57,10 @@ start:
 /* ---- the tables -------------------------------------------------------- */
 
 	.data
-	.balign	8
-	.global	gdt
-#define TABLE gdt
-gdt:
-	table_register gdt
-	.word	0
+	gdt_begins
 	RING0_SEGMENTS(DESCRIPTOR)
 	LDT_SEGMENTS(DESCRIPTOR)
-gdt_end:
-#undef TABLE
+	gdt_ends
 
 	proc_ldts
 
@@ -75,26 +69,14 @@ gdt_end:
  * any that comes is spurious (cause.c).  DPL 0 keeps ring 3 from asking for a tick by
  * int 0x20; for hardware, the CPU ignores it (Intel, volume 3, section 6.12.1.2).
  */
-	.balign	8
-	.global	idt, idt_gate, idtr
-idt:
+	idt_begins
 	fault_gates 0, IRQ_VECTORS
 idt_gate:
 	interrupt_gate tick_with_stop, 0
 	fault_gates (IRQ_VECTORS + 1), (2 * IRQS - 1)
-idt_end:
-idtr:
-	table_register idt
+	idt_ends
 
-	.balign	4
-	.global	tss
-tss:
-	.long	0			# backlink
-	.long	proc_a_end, RING0_DATA	# esp0, ss0
-	.rept	TSS_BYTES / 4 - 4	# all that belongs to a task switch
-	.long	0
-	.endr
-	.word	0, TSS_BYTES		# debug trap; I/O bitmap
+	tss_begins proc_a_end
 	.set	tss_bytes, . - tss
 
 	double_fault_task

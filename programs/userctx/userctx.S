@@ -38,44 +38,28 @@ ckpt_main:				# TR is loaded; next: C
 
 	.data
 
-/* The GDT and the procs' LDTs.  The CPU never reads entry 0 of the GDT, so it holds what
-   lgdt wants to know. */
+/* The GDT and the procs' LDTs. */
 	.set	tss_bytes, TSS_BYTES	# its size (main.c)
-	.balign	8
-	.global	gdt
-#define TABLE gdt
-gdt:
-	table_register gdt
-	.word	0
+	gdt_begins
 	RING0_SEGMENTS(DESCRIPTOR)
 	USER_SEGMENTS(DESCRIPTOR)
-gdt_end:
-#undef TABLE
+	gdt_ends
 
-	.global	a_ldt, b_ldt
-#define TABLE a_ldt
-a_ldt:
+	ldt_begins a_ldt
 	A_SEGMENTS(DESCRIPTOR)
 	.set	a_ldt_bytes, . - a_ldt
-#undef TABLE
 
-#define TABLE b_ldt
-b_ldt:
+	ldt_begins b_ldt
 	B_SEGMENTS(DESCRIPTOR)
 	.set	b_ldt_bytes, . - b_ldt
-#undef TABLE
 
 /* The IDT: exceptions and hardware interrupts, then the call; the limit ends behind
    that. */
-	.balign	8
-	.global	idt, idt_gate, idtr
-idt:
+	idt_begins
 	fault_gates
 idt_gate:
 	interrupt_gate gate_with_stop, 3
-idt_end:
-idtr:
-	table_register idt
+	idt_ends
 
 	.balign	4
 	double_fault_task
