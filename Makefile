@@ -178,8 +178,9 @@ usb: $(IMAGE)
 #: make pictures        docs/pictures/, drawn from a recording
 #: make rooms           docs/pictures/rooms.svg: how the rooms of the project hang together
 #: make docs            the numbers and listings in docs/, from runs
+#: make words           the book's chapters: words, sentences, minutes, and what is wrong with them
 
-.PHONY: tour faults debug record check-crossings pictures rooms docs
+.PHONY: tour faults debug record check-crossings pictures rooms docs words
 tour: $(IMAGE)
 	@sh scripts/need bochs
 	@$(PYTHON) scripts/ringside tour $(PROGRAM)
@@ -202,6 +203,8 @@ rooms:
 docs: $(IMAGE)
 	@sh scripts/need bochs
 	$(PYTHON) scripts/ringside docs
+words:
+	@$(PYTHON) scripts/ringside words
 
 # ---- without rings --------------------------------------------------------
 #: make fncall          build/fncall/fncall: ping-pong by ret and call, in Linux

@@ -9,7 +9,7 @@ from ringside.emulators.machines import ROOT
 from ringside.pages import claims, docs
 
 # why.md is about other kernels, and test_why.py holds it.
-DOCS = sorted({*(ROOT / "docs").glob("*.md")} - {ROOT / "docs/why.md"})
+DOCS = sorted({*docs.all_pages()} - {ROOT / "docs/why.md"})
 PAGES = sorted([*DOCS, *(ROOT / "programs").glob("*/README.md")])
 MARKED = {"docs/tour.md": 150, "docs/faults.md": 20, "programs/kstack/README.md": 6, "programs/timer/README.md": 3,
           "programs/hwtask/README.md": 16, "programs/userctx/README.md": 7}  # at least so many claims
@@ -134,7 +134,7 @@ def test_what_is_said_of_a_flag_or_a_level_needs_a_mark(text):
     assert claims.bare_claims("page.md", f"# {text.split()[-1]}\n<!-- holds: True -->{text}<!-- end -->") == []
 
 
-@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", DOCS, ids=named)
 def test_no_page_says_such_a_thing_without_a_mark(page):
     assert claims.bare_claims(page.name, page.read_text()) == []
 

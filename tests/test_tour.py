@@ -19,7 +19,7 @@ from ringside.recorder import recording
 
 STOPS = ["ckpt_frames", "ckpt_tss", "ckpt_iret", "ckpt_int", "ckpt_switched"]
 WORDS = [name.replace("pusha_esp", "(esp)") for name in registers.FRAME_WORDS]
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = docs.all_pages()
 BLOCK = re.compile(r"<!-- run: .*?<!-- end -->", re.S)
 ROW = re.compile(r"([0-9a-f]{8}) ([│║]) ([0-9a-f]{8}) [│║] (\S+)(?: *◀─ (\S.*?))?(?=  |$)", re.M)
 TOP = re.compile(r"([0-9a-f]{8}) ┌──────────┐ ◀─ (\S.*?)(?=  |$)", re.M)
@@ -451,7 +451,7 @@ def test_a_page_with_a_mistake_in_it(facts, text, message):
         docs.produce(list(docs.blocks_of("page.md", text)), facts)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_has_its_numbers_from_runs_and_its_links_lead_somewhere(page):
     text = page.read_text()
     prose = claims.MISTAKE.sub("", BLOCK.sub("", text))

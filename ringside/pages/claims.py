@@ -70,6 +70,9 @@ SPELLED = {word: number for number, word in enumerate(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
     "sixteen seventeen eighteen nineteen twenty".split())}
 NOT_COUNTED = {"one"}  # in prose it is a pronoun as often as a number
+CHINESE = {"零": 0, "一": 1, "兩": 2, "二": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9, "十": 10}
+IDEOGRAPHS = re.compile(r"[\u3000-\u9fff\uff00-\uffef]+")
+COUNTED = re.compile(r"([兩二三四五六七八九十])(?=\s*(?:個|次|位元|條|道|筆|格|word|bit|byte))")  # 一個 is "a" as often
 
 HOLDS = re.compile(r"<!-- holds(?: (\w+))?: (.*?) -->(.*?)<!-- end -->", re.S)
 # Where a recording of each program begins: late enough to be short, before the first way out.
@@ -81,7 +84,8 @@ MISTAKE = re.compile(r"<!-- mistake: \S+ -->\n\n```text\n.*?\n```\n", re.S)  # t
 BLIND = re.compile(r"^[ >]*(?:[-*+] +|[0-9]+[.)] +)*(<!-- (?:holds\b[^\n]*|end -->))", re.M)
 # What is said of a flag, a privilege level, esp0 or a TSS must not stand without a mark.
 BARE = re.compile(r"\b(?:IF|DF|NT|TF|IOPL|DPL|CPL|RPL)`? (?:(?:is|was|are) (?:set|clear|[0-3])|[0-3])\b"
-                  r"|\besp0`? (?:is|was) the end|\b(?:is|was) \*?(?:busy|available)\b|\b(?:is|are) unchanged")
+                  r"|\besp0`? (?:is|was) the end|\b(?:is|was) \*?(?:busy|available)\b|\b(?:is|are) unchanged"
+                  r"|\b(?:IF|DF|NT|TF|IOPL|DPL|CPL|RPL)`? ?(?:是|為|等於) ?[0-3]")
 NUMBER = re.compile(r"\b(?:0x[0-9a-fA-F]+|[0-9]+)\b")
 WORD = re.compile(r"STACK \S+ \[0x([0-9a-f]{8})\]")
 PAIR = re.compile(r"(\S+?)=(\"[^\"]*\"|\S+)")
@@ -308,7 +312,9 @@ def bare_claims(page, text):
 
 def numbers_in_words(words):
     """Each number that the words say, as text and value."""
-    for word in re.findall(r"[\w.]+", words.replace("`", " ")):
+    for word in COUNTED.findall(words):
+        yield word, {CHINESE[word]}
+    for word in re.findall(r"[\w.]+", IDEOGRAPHS.sub(" ", words.replace("`", " "))):
         low = word.lower().strip(".")
         if low in SPELLED and low not in NOT_COUNTED:
             yield word, {SPELLED[low]}

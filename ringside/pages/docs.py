@@ -2,12 +2,13 @@
 
 usage: scripts/ringside docs [--check] [PAGE ...]
 
-  PAGE     a page in Markdown; all in docs/ unless given
+  PAGE     a page in Markdown; all in docs/ and docs/book/ unless given
   --check  changes nothing; says which blocks differ, and fails if any does
 
 A block is what stands between <!-- run: WHAT --> and <!-- end -->; WHAT is one of
 
-  made                        the compiler and the Bochs of this page
+  made                        the compiler and the Bochs of this page; of the book, in its README.md
+  contents                    the book's chapters, and how many minutes each takes
   value NAME                  a symbol, in the middle of a sentence
   source FILE [FROM [TO]]     a source, or from the first line that begins with FROM
                               to the next one that begins with TO
@@ -57,7 +58,7 @@ import tempfile
 from ringside.costs import cost
 from ringside.emulators import machines
 from ringside.emulators.machines import ROOT
-from ringside.pages import claims, mistakes, tour
+from ringside.pages import chapters, claims, mistakes, tour
 from ringside.emulators import versions
 
 MARK = re.compile(r"<!-- run: (.*?)-->(.*?)<!-- end -->", re.S)
@@ -107,6 +108,15 @@ def fenced(text, language="text"):
 
 def made(block, facts):
     return facts.tools
+
+
+def contents(block, facts):
+    """Of the book, in the language of the page: chapters, and how long they take."""
+    language = pathlib.Path(block.page).resolve().parent.name
+    lines = ["", *{"en": ("| chapter | minutes |", "|---|---|"), "zh-TW": ("| 章 | 分鐘 |", "|---|---|")}[language]]
+    for chapter in chapters.chapters(language):
+        lines.append(f"| [{chapter.title}]({chapter.path.name}) | {chapters.measure(chapter).minutes} |")
+    return "\n".join(lines) + "\n"
 
 
 def value(block, facts):
@@ -335,7 +345,7 @@ def count(block, facts):
     return found[block.words[0]]
 
 
-MAKERS = {"costs": costs, "measured": measured, "count": count,
+MAKERS = {"contents": contents, "costs": costs, "measured": measured, "count": count,
           "mistake": mistake, "answers": answers, "made": made, "value": value, "source": source,
           "gdt": gdt, "ldt": ldt, "descriptor": descriptor,
           "tour": tour_section, "break": broken, "bochs": None, "try": None}
@@ -350,6 +360,7 @@ class Facts:
 
     def __init__(self, recorded=None):
         self.recorded = recorded
+        self.known = {}  # blocks that have been made already, by what_runs
         self.tools = f"{compiler()} and {bochs_version()}"
 
     @functools.cached_property
@@ -391,20 +402,28 @@ def bochs_version():
         return re.search(r"Bochs x86 Emulator (\S+)", debugger.text)[0].replace(" x86 Emulator", "")
 
 
+def what_runs(block):
+    """Blocks that are alike in this are made by the same run: those of both languages of the book."""
+    return block.kind, *block.words, *block.commands, *([block.page] if block.kind == "contents" else [])
+
+
 def produce(blocks, facts):
     """The text of each block, in their order."""
     sessions = [[block for block in blocks if block.kind == "bochs" and block.page == page]
                 for page in dict.fromkeys(block.page for block in blocks)]
-    sessions += [[block] for block in blocks if block.kind == "try"]
-    made_so_far = {}
+    made_so_far = {id(block): facts.known[same] for block in blocks if (same := what_runs(block)) in facts.known}
+    new = {what_runs(block): block for block in blocks if id(block) not in made_so_far}.values()
+    sessions += [[block] for block in new if block.kind == "try"]
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         talks = [(talk, pool.submit(session, talk, facts)) for talk in sessions if talk]
         others = [(block, pool.submit(MAKERS[block.kind], block, facts))
-                  for block in blocks if MAKERS[block.kind]]
+                  for block in new if MAKERS[block.kind]]
         for talk, future in talks:
             made_so_far.update({id(block): text for block, text in zip(talk, future.result())})
         for block, future in others:
             made_so_far[id(block)] = future.result()
+    facts.known |= {what_runs(block): made_so_far[id(block)] for block in new if block.kind != "bochs"}
+    made_so_far |= {id(block): facts.known[what_runs(block)] for block in blocks if block.kind != "bochs"}
     return [made_so_far[id(block)] for block in blocks]
 
 
@@ -418,10 +437,19 @@ def without_addresses(text):
     return re.sub(r"[ #]+", " ", text)
 
 
+def tools_of_the_book(blocks):
+    """A chapter was made with what the page in front of all chapters says."""
+    contents = [pathlib.Path(block.page).with_name("README.md") for block in blocks[:1]]
+    if contents and contents[0].is_file():
+        return next((match[2] for match in MARK.finditer(contents[0].read_text()) if match[1].strip() == "made"), None)
+    return None
+
+
 def differences(blocks, texts, facts):
     """(block, diff) for each block that does not say what a run says, and notes about it all."""
     notes, found = [], []
-    page_tools = next((block.text for block in blocks if " and " in block.text and block.kind == "made"), facts.tools)
+    page_tools = next((block.text for block in blocks if " and " in block.text and block.kind == "made"), None) \
+        or tools_of_the_book(blocks) or facts.tools
     same_compiler, same_bochs = (page == here for page, here in zip(page_tools.split(" and "),
                                                                     facts.tools.split(" and ")))
     if not same_compiler:
@@ -461,6 +489,10 @@ def false_claims(page, text, facts):
     return said + (claims.bare_claims(page, text) if claims.program_of(page) == "p_proc" else [])
 
 
+def all_pages():
+    return [*sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "book").glob("*/*.md"))]
+
+
 def main(arguments):
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--help", "-h", action="store_true")
@@ -474,7 +506,7 @@ def main(arguments):
         return 1
     if not machines.FLOPPY.exists():
         raise SystemExit("docs: no build/floppy.img: it is built by: make")
-    pages = [pathlib.Path(page) for page in options.pages] or sorted((ROOT / "docs").glob("*.md"))
+    pages = [pathlib.Path(page) for page in options.pages] or all_pages()
     if missing := [str(page) for page in pages if not page.is_file()]:
         raise SystemExit(f"docs: no page {', '.join(missing)}; a page is a file: docs/tour.md")
     code = 0

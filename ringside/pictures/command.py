@@ -1,13 +1,14 @@
 """Draws the ring crossings of one round trip A -> B -> A, as SVG.
 
-usage: scripts/ringside pictures [--recording FILE] [--output DIR]
+usage: scripts/ringside pictures [--recording FILE] [--output DIR] [--book]
 
   --recording  a recording to draw from (scripts/ringside record makes them); without it, Bochs
                plays the floppy in build/ as far as is needed
   --output     docs/pictures unless given
 
 One picture for each crossing, things being at the same place in all of them, and
-round-trip.svg with all five on one line. Every number is the recording's: an
+round-trip.svg with all five on one line; and in en/ and zh-TW/ the book's own, as wide as
+a telephone (--book: only these). Every number is the recording's: an
 element that shows one says which, in a data- attribute (data-word="A.esp").
 """
 
@@ -20,7 +21,9 @@ from ringside.emulators.machines import ROOT
 from ringside.pictures.crossing_picture import Picture
 from ringside.pictures.crossings import NoRoundTrip, crossings
 from ringside.pictures.overview import Overview
-from ringside.recorder import recording
+from ringside.pictures.small import LANGUAGES, Facts
+from ringside.pictures.small_pictures import PICTURES
+from ringside.recorder import record, recording
 
 FILES = ("1-iret-to-a.svg", "2-int-from-a.svg", "3-iret-to-b.svg", "4-int-from-b.svg", "5-iret-to-a.svg")
 OVERVIEW = "round-trip.svg"
@@ -40,14 +43,26 @@ def own_recording():
     return path
 
 
+def draw_for_the_book(output):
+    facts = Facts(record.record("bochs", program="p_proc", start="ckpt_frames", switches=1))
+    for language in LANGUAGES:
+        (output / language).mkdir(parents=True, exist_ok=True)
+        for picture in PICTURES:
+            picture(facts, language).draw().save(output / language / f"{picture.NAME}.svg")
+
+
 def main(arguments):
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--help", "-h", action="store_true")
     parser.add_argument("--recording")
     parser.add_argument("--output", default=ROOT / "docs" / "pictures", type=pathlib.Path)
+    parser.add_argument("--book", action="store_true")
     options = parser.parse_args(arguments)
     if options.help:
         print(__doc__)
+        return 0
+    if options.book:
+        draw_for_the_book(options.output)
         return 0
     path = options.recording or own_recording()
     try:
@@ -62,4 +77,6 @@ def main(arguments):
     Overview(recorded, found).draw().save(options.output / OVERVIEW)
     for number, name in enumerate(FILES, 1):
         Picture(recorded, found, number).draw().save(options.output / name)
+    if not options.recording:
+        draw_for_the_book(options.output)
     return 0
