@@ -8,7 +8,7 @@ import shutil
 import subprocess
 
 from ringside.costs import bench as bench_command
-from ringside.costs import cost
+from ringside.costs import choose, clocks, cost
 from ringside.emulators import machines
 import pytest
 from ringside.emulators.machines import ROOT
@@ -24,13 +24,13 @@ def cells(line):
 
 
 def table_of(kind):
-    text = re.search(rf"<!-- run: costs {kind} -->\n\n(.*?)\n\n", PAGE, re.S)[1]
+    text = re.search(rf"<!-- run: {kind} -->\n\n(.*?)\n\n", PAGE, re.S)[1]
     head, _, *rows = map(cells, text.splitlines())
     return head, rows
 
 
-HEAD, ROWS = table_of("designs")
-RING_HEAD, RING_ROWS = table_of("rings")
+HEAD, ROWS = table_of("costs designs")
+RING_HEAD, RING_ROWS = table_of("costs rings")
 ON_THE_FLOPPY = [design for design in cost.DESIGNS if design is not cost.FNCALL]
 
 
@@ -53,7 +53,7 @@ def test_a_row_has_a_number_wherever_there_can_be_one(row):
     assert all(re.fullmatch(r"\d+", cell) for cell in (a_to_b, b_to_a, kept, lines))
     spread = r"\d\.\d\d \(\d\.\d\d to \d\.\d\d\)"
     if row[0] == "FNCALL":
-        assert accesses == speeds[1] == cost.UNKNOWN and re.fullmatch(r"\d+ ns \(\d+ to \d+\)", speeds[0])
+        assert accesses == speeds[1] == cost.UNKNOWN and re.fullmatch(r"\d+\.\d \(\d+\.\d to \d+\.\d\) calls", speeds[0])
     else:
         assert re.fullmatch(r"\d+( and \d+)?", accesses)
         assert all(re.fullmatch(rf"{spread}|by its clock|1: \d+\.\d\d million/s", cell) for cell in speeds)
@@ -87,6 +87,42 @@ def test_another_count_is_a_difference_and_another_speed_is_none():
         longer = [list(row) for row in ROWS]
         longer[2][column] += "0"
         assert len(set(cost.comparable(page, cost.markdown(HEAD, longer)))) == 2
+
+
+def test_every_design_of_a_program_can_be_chosen_and_says_all_of_itself():
+    head, rows = table_of("choose")
+    assert tuple(head) == choose.HEAD
+    assert [row[0].strip("*") for row in rows] == [design.name for design in cost.DESIGNS if design.program != "floors"]
+    assert all(cell and cell != cost.UNKNOWN for row in rows for cell in row)
+
+
+def test_the_table_of_clocks_has_a_figure_wherever_the_page_counts_on_one():
+    head, rows = table_of("costs clocks")
+    assert tuple(head) == clocks.HEAD and len(rows) == len(clocks.KINDS)
+    for row, kind in zip(rows, clocks.KINDS):
+        assert row[:4] == [kind.text, str(kind.counted), kind.i386, kind.i486]
+        assert re.fullmatch(r"\d+\.\d" if kind.measured else cost.UNKNOWN, row[4])
+        assert kind.measured or kind.i386 != cost.UNKNOWN, "a row that says nothing"
+    figure = {row[0]: row[2] for row in rows}
+    both = int(figure["`int`, to more privilege"]) + int(figure["`iret`, to less privilege"])
+    assert f"`int` and `iret` alone are {both} clocks" in PAGE
+
+
+def test_the_host_measures_each_kind_that_the_table_wants():
+    try:
+        found = clocks.measured()
+    except clocks.Lacking as reason:
+        pytest.skip(f"not here: {reason}")
+    assert set(found) == {kind.measured for kind in clocks.KINDS if kind.measured}
+    assert all(0 <= cycles.least <= cycles.median <= cycles.most for cycles in found.values())
+
+
+def test_a_host_that_measures_no_cycles_says_so(bench, monkeypatch, capsys):
+    monkeypatch.setattr(clocks.platform, "machine", lambda: "aarch64")
+    assert bench.main(["clocks"]) == 0
+    said = capsys.readouterr().out
+    assert "  missing: cycles of this host: cycles are measured in Linux on a PC alone" in said
+    assert "| `lldt` " in said
 
 
 # ---- the counts

@@ -1,9 +1,10 @@
 """What a switch and a boot cost, measured on the floppy that ships.
 
-usage: scripts/ringside bench [PART ...]     parts: table, switch, boot, speed, wait, share; all unless named
+usage: scripts/ringside bench [PART ...]     parts: table, clocks, switch, boot, speed, wait, share; all unless named
 
   table   every design in one table: instructions, memory accesses, speeds; then one design
           with more procs (docs/costs.md explains both)
+  clocks  what the instructions of a switch take: in Intel's manuals, and in ring 3 of this host
   switch  P_PROC's, instruction by instruction
   boot    from 0x7c00 to ring 3
   speed   what data on a page with code would cost
@@ -24,7 +25,7 @@ import subprocess
 import sys
 import time
 
-from ringside.costs import cost
+from ringside.costs import clocks as real_clocks, cost
 from ringside.emulators import debuggers, machines
 
 WORK = machines.BUILD / "bench"
@@ -43,6 +44,14 @@ def table():
         for line in missing:
             print(f"  missing: {line}")
         print(end="\n" if missing else "")
+
+
+def clocks():
+    """What a count of instructions hides."""
+    try:
+        print(cost.markdown(real_clocks.HEAD, real_clocks.rows(real_clocks.measured())))
+    except cost.Lacking as reason:
+        print(cost.markdown(real_clocks.HEAD, real_clocks.rows()) + f"  missing: cycles of this host: {reason}\n")
 
 
 def trace(bochs, end):
@@ -242,7 +251,7 @@ def share():
     print(f"(at most {100 * MOST_HELD:.0f} % and {100 * MOST_AT_ONE_A_SECOND:.0f} % in QEMU)\n")
 
 
-PARTS = {part.__name__: part for part in (table, switch, boot, speed, wait, share)}
+PARTS = {part.__name__: part for part in (table, clocks, switch, boot, speed, wait, share)}
 NEEDS = {"switch": "Bochs", "boot": "Bochs", "speed": "QEMU", "wait": "QEMU"}
 
 

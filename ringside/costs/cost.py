@@ -5,6 +5,7 @@
     race(designs, emulator)     Speed of each: switches a second, and ratios, side by side
     ring(procs)                 instructions of every switch in a turn list of so many procs
     table(speeds), ring_table(speeds)   all of it, in Markdown
+    clocks_table(speeds), choice_table()    what the counts hide; how to choose
     comparable(page, run)       two such tables, without what is measured
 
 DESIGNS says what there is to count. All counts begin where nothing but the switch is left:
@@ -29,7 +30,7 @@ import tempfile
 import threading
 import time
 
-from ringside.costs import fncall
+from ringside.costs import choose, clocks, fncall
 from ringside.emulators import debuggers
 from ringside.emulators import graft
 from ringside.emulators import machines
@@ -119,8 +120,7 @@ BY_NAME = {design.name: design for design in DESIGNS}
 P_PROC, FNCALL = BY_NAME["P_PROC"], BY_NAME["FNCALL"]
 
 
-class Lacking(Exception):
-    """What is not here, in a few words."""
+Lacking = clocks.Lacking
 
 
 def how_to_get(tool):
@@ -445,17 +445,18 @@ def ring_race(emulator):
         return against(alternate(there), RINGS[0])
 
 
-Speeds = collections.namedtuple("Speeds", "designs rings linux when")
+Speeds = collections.namedtuple("Speeds", "designs rings linux cycles when")
 
 
 def measured():
     """All speeds, one after the other."""
     here, _ = tools()
-    linux = None
+    linux = cycles = None
     with contextlib.suppress(Lacking):
-        program = fncall_program()
-        linux = [fncall.nanoseconds(program) for _ in range(ROUNDS)]
-    return Speeds({name: race(name) for name in here}, {name: ring_race(name) for name in here}, linux,
+        linux = fncall.in_system_calls(fncall_program(), ROUNDS)
+    with contextlib.suppress(Lacking):
+        cycles = clocks.measured()
+    return Speeds({name: race(name) for name in here}, {name: ring_race(name) for name in here}, linux, cycles,
                   f"{time.strftime('%Y-%m-%d')}, with {', '.join(version(name) for name in here)}, on {processor()}")
 
 
@@ -504,7 +505,7 @@ def speed_cell(design, emulator, speeds):
     if design is FNCALL:
         if not speeds.linux or emulator != "QEMU":
             return UNKNOWN
-        return f"{statistics.median(speeds.linux):.0f} ns ({min(speeds.linux):.0f} to {max(speeds.linux):.0f})"
+        return f"{statistics.median(speeds.linux):.1f} ({min(speeds.linux):.1f} to {max(speeds.linux):.1f}) calls"
     found = speeds.designs.get(emulator, {}).get(design.name)
     if not found:
         return UNKNOWN
@@ -553,3 +554,18 @@ def ring_table(speeds=None):
             cells.append("" if not speeds else spread(found) if found else UNKNOWN)
         rows.append([procs, min(taken), max(taken), *cells])
     return markdown(RING_HEAD, rows), missing
+
+
+def clocks_table(speeds=None):
+    """(the table, what is missing: lines)"""
+    missing = []
+    if speeds and not speeds.cycles:
+        try:
+            clocks.measured()
+        except Lacking as reason:
+            missing.append(f"cycles of this host: {reason}")
+    return markdown(clocks.HEAD, clocks.rows(speeds.cycles if speeds else None)), missing
+
+
+def choice_table():
+    return markdown(choose.HEAD, choose.rows())

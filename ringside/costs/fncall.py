@@ -4,20 +4,24 @@ usage: scripts/ringside fncall
 
 Instructions are counted one by one (ptrace(2), PTRACE_SINGLESTEP), from A's call to
 B's first instruction, both call and ret among them; a system call is one. They are
-exact. Nanoseconds are this machine's, today's, and not promised.
+exact. Time is measured in system calls: getppid(2) and the switches in alternating rounds, and
+divided. Nanoseconds are this machine's, today's, and not promised.
 """
 
 import collections
+import pathlib
+import resource
 import statistics
 import subprocess
 import sys
-import time
+import tempfile
 
 from ringside.emulators import machines
 from ringside.costs import tracee
 
 PROGRAM = machines.BUILD / "fncall/fncall"
 WAYS = {"arch_prctl": (), "wrfsbase": ("--wrfsbase",)}
+YARDSTICK = machines.ROOT / "ringside/costs/system_calls.c"
 QUIET_SWITCH = 5  # the first one that no one looks at
 ROUNDS, SWITCHES = 7, 1_000_000
 OURS = ("proc_call", "fncall_trap", "set_fs_base", "run_fncall")  # all else is C
@@ -47,13 +51,33 @@ def count(program, *options):
     return len(walked), sum(name in OURS for name in walked)
 
 
-def nanoseconds(program, *options):
-    """One switch, from runs of different length, so that start and end do not count."""
-    def run(switches):
-        start = time.monotonic()
-        subprocess.run([program, f"--switches={switches}", *options], check=True, stdout=subprocess.DEVNULL)
-        return time.monotonic() - start
+def nanoseconds(*command, options=()):
+    """Of the CPU, for one switch or system call: from runs of different length, so that start and end do not count."""
+    def run(times):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([*command[:-1], f"{command[-1]}{times}", *options], check=True, stdout=subprocess.DEVNULL)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return (run(2 * SWITCHES) - run(SWITCHES)) * 1e9 / SWITCHES
+
+
+def rounds_of(program, ways, rounds=ROUNDS):
+    """{way: [(nanoseconds, as many system calls)]}, measured side by side."""
+    found = {way: [] for way in ways}
+    with tempfile.TemporaryDirectory(prefix="rp-") as folder:
+        yardstick = pathlib.Path(folder) / "system_calls"
+        subprocess.run(["cc", "-O2", "-o", yardstick, YARDSTICK], check=True)
+        for _ in range(rounds):
+            for way, options in ways.items():
+                call = nanoseconds(yardstick, "")
+                switch = nanoseconds(program, "--switches=", options=options)
+                found[way].append((switch, switch / call))
+    return found
+
+
+def in_system_calls(program, rounds=ROUNDS):
+    """What one switch takes, by rounds, in the time of a system call."""
+    return [calls for _, calls in rounds_of(program, {"": ()}, rounds)[""]]
 
 
 def main(arguments):
@@ -67,18 +91,17 @@ def main(arguments):
     if subprocess.run([PROGRAM, *WAYS["wrfsbase"]], capture_output=True).returncode:
         print("No wrfsbase here: left out.")
         del ways["wrfsbase"]
-    times = {way: [] for way in ways}
-    for _ in range(ROUNDS):
-        for way, options in ways.items():
-            times[way].append(nanoseconds(PROGRAM, *options))
+    found = rounds_of(PROGRAM, ways)
     for way, options in ways.items():
         walked = steps(PROGRAM, *options)
-        print(f"fs base by {way}: {len(walked)} instructions from A's call to B's first, "
-              f"{statistics.median(times[way]):.0f} ns ({min(times[way]):.0f} to {max(times[way]):.0f})")
+        times, calls = zip(*found[way])
+        print(f"fs base by {way}: {len(walked)} instructions from A's call to B's first, in the time of "
+              f"{statistics.median(calls):.1f} system calls ({min(calls):.1f} to {max(calls):.1f}); "
+              f"{statistics.median(times):.0f} ns ({min(times):.0f} to {max(times):.0f})")
         for name, instructions in collections.Counter(walked).items():
             print(f"  {instructions:3}  {name}")
     if len(ways) == 2:
-        median = {way: statistics.median(of) for way, of in times.items()}
+        median = {way: statistics.median(calls for _, calls in of) for way, of in found.items()}
         print(f"arch_prctl(2), of which a switch needs two: some "
-              f"{(median['arch_prctl'] - median['wrfsbase']) / 2:.0f} ns each")
+              f"{(median['arch_prctl'] - median['wrfsbase']) / 2:.1f} system calls each")
     return 0

@@ -22,6 +22,8 @@ A block is what stands between <!-- run: WHAT --> and <!-- end -->; WHAT is one 
   answers                     what ring 3 may ask the CPU, and is told (scripts/ringside mistakes)
   costs designs               what each design costs, a table (ringside/costs/cost.py)
   costs rings                 the same switch in rings of more procs
+  costs clocks                what a count hides: clocks of the manuals, cycles measured (ringside/costs/clocks.py)
+  choose                      how to choose a design, a table (ringside/costs/choose.py)
   measured                    when and with what its last two columns were measured; like
                               those, --check does not compare it, nor measures
   count DESIGN                its instructions from A to B, in the middle of a sentence
@@ -324,13 +326,17 @@ def answers(block, facts):
 # ---- what a switch costs
 
 def costs(block, facts):
-    tables = {"designs": facts.designs, "rings": facts.rings}
+    tables = ("designs", "rings", "clocks")
     if block.words[0] not in tables:
         raise BadPage(f"{block.page}:{block.line}: costs of what? There are: {', '.join(tables)}")
-    table, missing = tables[block.words[0]]
+    table, missing = getattr(facts, block.words[0])
     if missing and facts.speeds:  # to be written
         raise BadPage(f"{block.page}:{block.line}: not complete: {'; '.join(missing)}")
     return "\n\n" + table + "\n"
+
+
+def choose(block, facts):
+    return "\n\n" + cost.choice_table() + "\n"
 
 
 def measured(block, facts):
@@ -345,7 +351,7 @@ def count(block, facts):
     return found[block.words[0]]
 
 
-MAKERS = {"contents": contents, "costs": costs, "measured": measured, "count": count,
+MAKERS = {"contents": contents, "costs": costs, "measured": measured, "count": count, "choose": choose,
           "mistake": mistake, "answers": answers, "made": made, "value": value, "source": source,
           "gdt": gdt, "ldt": ldt, "descriptor": descriptor,
           "tour": tour_section, "break": broken, "bochs": None, "try": None}
@@ -382,6 +388,10 @@ class Facts:
     @functools.cached_property
     def rings(self):
         return cost.ring_table(self.speeds)
+
+    @functools.cached_property
+    def clocks(self):
+        return cost.clocks_table(self.speeds)
 
     @functools.cached_property
     def answers(self):
