@@ -141,7 +141,7 @@ def dead_links(one):
             continue
         path, _, heading = target.partition("#")
         there = (one.path.parent / path).resolve() if path else one.path
-        if not there.exists():
+        if path and not there.exists():
             yield f"{one.name}: the link to {target} leads nowhere"
         elif heading and heading not in anchors(there.read_text() if path else one.text):
             yield f"{one.name}: {path or 'the page'} has no heading #{heading}"
