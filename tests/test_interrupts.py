@@ -5,7 +5,7 @@ from ringside.emulators import registers
 from ringside.judge import compare
 from ringside.judge import judge
 import pytest
-from ringside.recorder import record, recording
+from ringside.recorder import record, recorded, recording
 from ringside.judge.cpu import IF, RF, Layout, flat
 from ringside.judge import rules
 
@@ -93,7 +93,7 @@ def test_equal_runs_give_equal_recordings(pair, emulator):
 
 def test_qemu_alone_takes_turns_that_can_be_recorded():
     made = record.record("qemu", "timer", switches=3)
-    assert recording.turns(made) == 3 * [record.TURN]
+    assert recording.turns(made) == 3 * [recorded.TURN]
 
 
 def test_a_proc_is_interrupted_at_many_an_instruction(pair, fast):

@@ -4,8 +4,10 @@ import json
 import subprocess
 
 import pytest
-from ringside.recorder import recording
-from ringside.emulators.machines import ROOT, by_name
+from ringside.emulators.machines import BASE, ROOT, by_name
+from ringside.recorder import programs, recording
+from ringside.recorder.code import DIRECT, Code
+from ringside.recorder.recorded import RecordedBochs
 
 
 def record(*options):
@@ -63,6 +65,37 @@ def test_string_instructions_are_one_step_with_a_count(made):
     made = recording.load(path)
     counts = [step["repeats"] for step in made["steps"] if "repeats" in step]
     assert counts == [made["symbols"]["data_bytes"], made["symbols"]["bss_dwords"]]
+
+
+def test_what_is_known_of_memory_behind_many_steps_is_what_lies_there():
+    """Bochs is asked once; from then on the writes of the steps are what is known."""
+    program = programs.named("p_proc")
+    with RecordedBochs("", ()) as machine:
+        machine.code = Code(program, everything=True)
+        machine.pass_to(BASE + program.symbols["ckpt_frames"])
+        for _ in range(200):
+            machine.step_with_accesses({})
+        while machine.coming:
+            machine.step_with_accesses({})
+        known = machine.read(machine.KEPT.start, len(machine.KEPT))
+        machine.memory = None
+        assert known == machine.read(machine.KEPT.start, len(machine.KEPT))
+
+
+def test_steps_are_traced_only_as_far_as_nothing_is_folded():
+    code = Code(programs.named("p_proc"))
+    seen = 0
+    for offset, (_, text) in list(code.texts[32].items()):
+        if text.startswith(("int $", "iret", "jmp *")):
+            assert code.ahead(offset, 32) == 1
+        branch = DIRECT.match(text)
+        if branch and branch[1] not in ("jmp", "call"):     # either way
+            ways = int(branch[2], 16), offset + len(code.instruction(offset, 32).code) // 2
+            folds = [bool(code.folded(way, 32)) for way in ways if way in code.texts[32]]
+            if any(folds):
+                seen += not all(folds)
+                assert code.ahead(offset, 32) == 1
+    assert seen
 
 
 def test_both_emulators_take_the_same_steps(tmp_path):

@@ -22,7 +22,7 @@ import time
 from typing import Any, IO, NamedTuple, TypeVar
 
 from ringside.emulators import versions
-from ringside.emulators.registers import FLAGS, Registers, Segment, Table, of_qemu
+from ringside.emulators.registers import Registers, Segment, Table, of_qemu, segments_of_bochs
 
 Path = str | os.PathLike[str]
 
@@ -519,18 +519,7 @@ class Bochs(_BochsMachine):
 
     def sreg(self) -> dict[str, Segment | Table]:
         """cs … gs, tr, ldtr as Segments; gdtr, idtr as Tables."""
-        out = self.cmd("sreg")
-        found: dict[str, Segment | Table] = {}
-        for name, *numbers in re.findall(r"^(\w+):0x(\w+), dh=0x(\w+), dl=0x(\w+)", out, re.M):
-            selector, high, low = (int(number, 16) for number in numbers)
-            base = high & 0xff000000 | (high & 0xff) << 16 | low >> 16
-            limit = high & 0xf0000 | low & 0xffff
-            if high & 0x800000:  # counted in pages
-                limit = limit << 12 | 0xfff
-            found[name] = Segment(selector, base, limit, high & FLAGS)
-        for name, *pair in re.findall(r"^(gdtr|idtr):base=0x(\w+), limit=0x(\w+)", out, re.M):
-            found[name] = Table(*(int(number, 16) for number in pair))
-        return found
+        return segments_of_bochs(self.cmd("sreg"))
 
     def registers(self) -> Registers:
         """All of them, with the names and in the shape of Qemu.registers()."""

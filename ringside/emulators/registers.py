@@ -1,7 +1,8 @@
-"""Registers: their names, in order; and their contents, as QEMU's monitor prints them.
+"""Registers: their names, in order; and their contents, as QEMU's monitor and Bochs' debugger print them.
 
     found = of_qemu(text)       text: what `info registers` prints
     found["eax"], found["cs"].base, found["gdtr"].limit
+    segments_of_bochs(text)     of those alone that have a selector, and of the tables' registers
 
 FRAME_WORDS are the words of ring0/frame.h, TSS_WORDS those of Intel's 32-bit TSS (SDM vol. 3A,
 7.2.1), each from the lowest address up.
@@ -63,4 +64,19 @@ def of_qemu(text: str) -> Registers:
     found["ldtr"] = found.pop("ldt")
     for name, *pair in re.findall(r"^(GDT|IDT)= +(\w{8}) (\w{8})", text, re.M):
         found[name.lower() + "r"] = Table(*(int(number, 16) for number in pair))
+    return found
+
+
+def segments_of_bochs(text: str) -> dict[str, Segment | Table]:
+    """text: what `sreg` prints. cs … gs, tr, ldtr as Segments; gdtr, idtr as Tables."""
+    found: dict[str, Segment | Table] = {}
+    for name, *numbers in re.findall(r"^(\w+):0x(\w+), dh=0x(\w+), dl=0x(\w+)", text, re.M):
+        selector, high, low = (int(number, 16) for number in numbers)
+        base = high & 0xff000000 | (high & 0xff) << 16 | low >> 16
+        limit = high & 0xf0000 | low & 0xffff
+        if high & 0x800000:  # counted in pages
+            limit = limit << 12 | 0xfff
+        found[name] = Segment(selector, base, limit, high & FLAGS)
+    for name, *pair in re.findall(r"^(gdtr|idtr):base=0x(\w+), limit=0x(\w+)", text, re.M):
+        found[name] = Table(*(int(number, 16) for number in pair))
     return found

@@ -27,280 +27,24 @@ recorder must know of each program.
 """
 
 import argparse
-import bisect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 import contextlib
-import difflib
-import itertools
-import os
 import pathlib
-import re
-import subprocess
+import struct
 import sys
 import tempfile
 from typing import Any, NamedTuple
 
-from ringside.emulators import registers
-from ringside.emulators import debuggers
 from ringside.emulators import machines
+from ringside.emulators import registers
 from ringside.recorder import programs
 from ringside.recorder import recording
-from ringside.emulators import versions
-from ringside.recorder.recording import Access, Recording, State, Step
+from ringside.recorder.code import Code
+from ringside.recorder.recorded import EMULATORS, Recorded
+from ringside.recorder.recording import Recording, State, Step
 
 STACK_WORDS = 8  # below esp, and from esp on
 NEAR = 256       # bytes between what is read of memory in one go
-
-HARDWARE = range(0x20, 0x100)  # vectors that are no exception's
-
-# How often a clock ends a turn in Bochs: times a second, as it is set for the first, second, ...
-# time; and in QEMU: after so many instructions in ring 3.
-CLOCK = range(12000, 16000, 700)
-TURN = 41
-LOOKS = 100  # at the game, each of which sets the clock: no place is further away
-
-
-class Instruction(NamedTuple):
-    code: str       # its bytes, in hexadecimal
-    text: str
-
-
-class Code:
-    """The program as its ELF file tells it: text, symbol and source of each address."""
-
-    def __init__(self, program: programs.Program, elf: pathlib.Path) -> None:
-        self.elf = elf
-        self.scenery = (*programs.SCENERY, *program.scenery)
-        self.scenery_functions = program.scenery_functions
-        self.symbols = machines.symbols(self.elf)
-        self.functions = sorted((offset, name) for name, offset in self.symbols.items())
-        self.texts = {bits: dict(self._disassemble(option))
-                      for bits, option in ((16, "i8086"), (32, "i386"))}
-        self.sources: dict[int, str] = {}
-
-    def _disassemble(self, architecture: str, *limits: str) -> Iterator[tuple[int, Instruction]]:
-        listing = subprocess.run(
-            ["objdump", "-d", "-w", "-z", "-M", architecture, *limits, str(self.elf)],
-            check=True, capture_output=True, text=True).stdout
-        for offset, code, text in re.findall(r"^ *(\w+):\t([0-9a-f ]+)\t(.*)$", listing, re.M):
-            yield int(offset, 16), Instruction(code.replace(" ", ""), versions.one_spelling(re.sub(r"\s+", " ", text.strip())))
-
-    def instruction(self, offset: int, bits: int) -> Instruction:
-        """Bytes and text. Behind code of the other width objdump may be out of step: there
-        it starts again."""
-        texts = self.texts[bits]
-        if offset not in texts:
-            again = self._disassemble({16: "i8086", 32: "i386"}[bits], f"--start-address={offset}",
-                                      f"--stop-address={offset + 16}")
-            texts.update(itertools.islice(again, 1))  # what follows may be cut short
-        return texts.get(offset, Instruction("", "?"))
-
-    def offset(self, name: str) -> int:
-        if name not in self.symbols:
-            near = difflib.get_close_matches(name, self.symbols, 5, 0.4)
-            raise SystemExit(f"record: no symbol {name}; the nearest names: {', '.join(near) or 'none'}")
-        return self.symbols[name]
-
-    def symbol(self, offset: int) -> str:
-        place = bisect.bisect(self.functions, (offset, "\x7f")) - 1
-        start, name = self.functions[place] if place >= 0 else (0, "0")
-        return name if offset == start else f"{name}+{offset - start:#x}"
-
-    def source(self, offset: int) -> str:
-        return self.look_up([offset])[0]
-
-    def look_up(self, offsets: Iterable[int]) -> list[str]:
-        """Sources of many addresses, with one call of addr2line."""
-        asked = [offset for offset in dict.fromkeys(offsets) if offset not in self.sources]
-        if asked:
-            lines = subprocess.run(
-                ["addr2line", "-e", str(self.elf)], input="\n".join(map(hex, asked)),
-                check=True, capture_output=True, text=True).stdout.split("\n")
-            for offset, line in zip(asked, lines):
-                path, _, number = line.split(" ")[0].rpartition(":")
-                name = os.path.normpath(path).removeprefix("/ringpong/")  # as SAME_NAMES in the Makefile has it
-                self.sources[offset] = f"{name}:{number}"
-        return [self.sources[offset] for offset in offsets]
-
-    def is_scenery(self, offset: int) -> bool:
-        name = self.symbol(offset)
-        file = pathlib.Path(self.source(offset).rpartition(":")[0]).name
-        return name in self.scenery_functions or file in self.scenery
-
-
-def offset_of(gate: int) -> int:
-    return gate & 0xFFFF | gate >> 48 << 16
-
-
-class Recorded(debuggers.Handles):
-    """What the recorder wants of an emulator besides. clock: the program's, see programs.py."""
-
-    def _begin(self, clock: str) -> None:
-        self.clock, self.frequencies = clock, itertools.cycle(CLOCK)
-        self.interrupt: int | None = None   # its vector, if the last step was one
-
-    def step_with_accesses(self, state: State) -> list[Access] | None:
-        """One step; the memory accesses in it, None if the emulator does not tell them."""
-        raise NotImplementedError
-
-    def pass_to(self, *places: int) -> int:
-        """Runs on; a clock that is set meanwhile goes faster."""
-        for _ in range(LOOKS):
-            here = self.run_to(*places, *filter(None, [self.clock]))
-            for place in places:
-                if here == place:
-                    return place
-            self.set(eax=next(self.frequencies))
-        raise machines.Missing(f"{LOOKS} looks at the game have not led to {' '.join(map(hex, places))}")
-
-    def skip_switches(self, count: int) -> None:
-        """To where ring 0 is about to tell the log that there were so many: at powers of two."""
-        self.run_to("log_line")
-        while self.word("switches", size=8) < count:
-            self.run_to("log_line", timeout=120)
-
-
-class RecordedBochs(Recorded, debuggers.DebuggedBochs):  # type: ignore[misc]  # see debuggers.DebuggedBochs
-    """Bochs, which tells the accesses inside each instruction.
-
-    Questions cost more than answers here: a step asks, with a script of commands, for
-    all that registers() and read() are going to ask, and keeps the answers for them.
-    """
-
-    ACCESS = re.compile(r"^\[CPU0 (RD|WR|RW)\]: (?:LIN 0x(\w+) )?PHY 0x(\w+) \(len=(\d+).*?\): (.*)$", re.M)
-    KEPT = range(machines.BASE, 2 * machines.BASE)  # of memory: the program's segment
-    PUSHES = {b"\x66\x87\xdb": 0, b"\x60": len(registers.GENERAL)}  # xchg %bx, %bx; pusha: words
-
-    def __init__(self, clock: str, turns: Iterable[int], **options: Any) -> None:    # turns: QEMU's alone
-        super().__init__(**options)
-        self._begin(clock)
-        self.answers: dict[str, str] = {}
-        self.memory: bytes | None = None
-        self.behind: tuple[list[Access], bytes] | None = None  # what the debugger did beyond the last step; the memory then
-        self.instead: dict[str, int] = {}   # registers as they were before that
-        self.script, self.image = self.dir / "step", self.dir / "memory"
-        self.script.write_text("trace-mem on\ns\ntrace-mem off\nr\nsreg\ncreg\n"
-                               f'writemem "{self.image}" {self.KEPT.start} {len(self.KEPT)}\n')
-
-    def cmd(self, line: str, timeout: float = 20) -> str:
-        if line in self.answers:
-            return self.answers[line]
-        self.answers, self.memory = {}, None
-        return super().cmd(line, timeout)
-
-    def read(self, address: int, size: int) -> bytes:
-        if self.memory and address in self.KEPT and address + size in self.KEPT:
-            return self.memory[address - self.KEPT.start:address + size - self.KEPT.start]
-        return super().read(address, size)
-
-    def registers(self) -> dict[str, Any]:
-        return {**super().registers(), **self.instead}
-
-    def step_with_accesses(self, state: State) -> list[Access]:
-        self.interrupt = None
-        if self.behind:
-            accesses, self.memory = self.behind
-            self.behind, self.instead = None, {}
-            return accesses
-        before = self.memory or self.read(self.KEPT.start, len(self.KEPT))
-        accesses = self._step()
-        self._look_for_interrupt(state, accesses)
-        if self.interrupt is not None:
-            self._take_back(offset_of(int(state["idt"][self.interrupt], 16)), accesses, before)
-        return accesses
-
-    def _look_for_interrupt(self, state: State, accesses: list[Access]) -> None:
-        """Ring 0 is where the last gate that was read leads to; the eip that was pushed, as the fifth
-        word, has not moved."""
-        if state["cpl"] < 3:
-            return
-        gates = range(state["idtr"]["base"], state["idtr"]["base"] + state["idtr"]["limit"], 8)
-        read = [gates.index(linear) for kind, linear, size, _ in accesses
-                if kind == "read" and size == 8 and linear in gates]
-        pushed = [value for kind, _, _, value in accesses if kind == "write"]
-        if read and read[-1] in HARDWARE and pushed[4:5] == [state["eip"]]:
-            self.interrupt = read[-1]
-
-    def _take_back(self, start: int, accesses: list[Access], before: bytes) -> None:
-        """The debugger makes one step of an interrupt and of the instruction at which the
-        handler begins. What that one does is known, so that the two can be taken apart: QEMU,
-        which does stop between them, has the same there (tests/test_interrupts.py).
-
-        start: its offset; accesses: in order, those of the instruction are taken away; before:
-        the memory."""
-        assert self.memory
-        now = super().registers()
-        place = now["cs"].base + start - self.KEPT.start
-        code = self.memory[place:place + now["eip"] - start]
-        if code not in self.PUSHES:
-            raise SystemExit(f"record: an interrupt's handler begins with {code.hex(' ')}: Bochs has made one step "
-                             f"of both; PUSHES in ringside/recorder/record.py has to say what that instruction pushes")
-        count = self.PUSHES[code]
-        first = len(accesses) - count
-        self.behind = accesses[first:], self.memory
-        self.instead = {"eip": start, "esp": now["esp"] + 4 * count}
-        memory = bytearray(self.memory)
-        for _, linear, size, _ in accesses[first:]:
-            place = linear - self.KEPT.start
-            memory[place:place + size] = before[place:place + size]
-        self.memory = bytes(memory)
-        del accesses[first:]
-
-    def _step(self) -> list[Access]:
-        self.text = ""  # what came before is of no use, and adding to it would take ever longer
-        out = self.cmd(f"source {self.script}")
-        self.answers = dict.fromkeys(("r", "sreg", "creg"), out)
-        self.memory = self.image.read_bytes()
-        accesses: list[Access] = []
-        last = 0
-        for kind, line, _, size, numbers in self.ACCESS.findall(out):
-            # A write back to what was just read is told by its physical address.
-            last = int(line, 16) if line else last
-            value = int("".join(number.removeprefix("0x") for number in numbers.split()), 16)
-            accesses.append(["write" if kind == "WR" else "read", last, int(size), value])
-        return accesses
-
-
-class RecordedQemu(Recorded, debuggers.DebuggedQemu):
-    """QEMU, in a time of its own: one microsecond an instruction, from the same date on as Bochs.
-
-    While one steps, it keeps interrupts away, unless it is told otherwise. And at each stop
-    its time leaps to where the next timer is due. So a clock interrupts wherever one lets it.
-    """
-
-    LET_IN, KEEP_AWAY = "Qqemu.sstep=0x1", "Qqemu.sstep=0x7"
-
-    def __init__(self, clock: str, turns: Iterable[int], **options: Any) -> None:
-        super().__init__(extra=("-rtc", f"base={DATE},clock=vm"), **options)
-        self._begin(clock)
-        self.turns: Iterator[int | None] = itertools.chain(turns, itertools.repeat(TURN)) if clock else itertools.repeat(None)
-        self.left = next(self.turns)  # instructions in ring 3 until a clock may interrupt
-
-    def step_with_accesses(self, state: State) -> None:
-        self.interrupt = None
-        if state["cpl"] < 3 or self.left is None:
-            self.step()
-        elif self.left:
-            self.left -= 1
-            self.step()
-        else:
-            self._ask(self.LET_IN)
-            self.step()
-            self._ask(self.KEEP_AWAY)
-            self._look_for_interrupt(state)
-        return None
-
-    def _look_for_interrupt(self, state: State) -> None:
-        """Ring 0 is where a gate leads to; the eip that was pushed has not moved."""
-        now = self.registers()
-        if now["cpl"] == 0 and self.word(now["ss"].base + now["esp"]) == state["eip"]:
-            ways = [vector for vector, gate in enumerate(state["idt"]) if offset_of(int(gate, 16)) == now["eip"]]
-            if ways and ways[0] in HARDWARE:
-                self.interrupt, self.left = ways[0], next(self.turns)
-
-
-DATE = "2001-09-09T01:46:40"  # second 1,000,000,000
-EMULATORS: dict[str, Callable[..., Recorded]] = {"bochs": RecordedBochs, "qemu": RecordedQemu}
 
 
 class Words(NamedTuple):
@@ -308,6 +52,21 @@ class Words(NamedTuple):
     offset: int
     size: int       # bytes of a word
     number: int
+
+
+def numbers(raw: bytes) -> list[int]:
+    return list(struct.unpack(f"<{len(raw) // 4}I", raw))
+
+
+def descriptors(raw: bytes) -> list[str]:
+    return [f"{int.from_bytes(raw[i:i + 8], 'little'):016x}" for i in range(0, len(raw), 8)]
+
+
+def hidden(segment: registers.Segment) -> dict[str, int]:
+    """What the CPU keeps of a descriptor, as states have it."""
+    attributes = segment.flags >> 8
+    return {"selector": segment.selector, "base": segment.base, "limit": segment.limit,
+            "type": attributes & 0x1F, "dpl": attributes >> 5 & 3, "attributes": attributes}
 
 
 class Piece:
@@ -320,10 +79,9 @@ class Piece:
 class Recorder:
     """frames: the head's, see ringside/recorder/recording.py."""
 
-    def __init__(self, machine: Recorded, code: Code, frames: dict[str, Any], everything: bool) -> None:
+    def __init__(self, machine: Recorded, code: Code, frames: dict[str, Any]) -> None:
         self.machine = machine
         self.code = code
-        self.everything = everything
         symbol = code.symbols
         self.words = {
             **{name: Words(symbol[name], 8, (symbol[f"{name}_end"] - symbol[name]) // 8) for name in ("gdt", "idt")},
@@ -336,44 +94,46 @@ class Recorder:
             if not self.pieces or start > self.pieces[-1].end + NEAR:
                 self.pieces.append(Piece(start))
             self.pieces[-1].end = start + size * count
+        # What was made of registers and memory, and of what: most of both stay as they are.
+        self.made: dict[str, tuple[object, Any]] = {}
 
-    def recorded_words(self) -> dict[str, list[int]]:
-        """{name: numbers}: tables, TSS and frames."""
+    def kept(self, name: str, raw: Any, make: Callable[[Any], Any]) -> Any:
+        """make(raw), made again only if raw has changed."""
+        known = self.made.get(name)
+        if known is None or known[0] != raw:
+            known = self.made[name] = raw, make(raw)
+        return known[1]
+
+    def recorded_words(self) -> dict[str, Any]:
+        """{name: numbers, or what state() makes of them}: tables, TSS and frames."""
         memory = {piece.start: self.machine.read(machines.BASE + piece.start, piece.end - piece.start)
                   for piece in self.pieces}
         found = {}
         for name, (offset, size, count) in self.words.items():
             start = max(start for start in memory if start <= offset)
-            raw = memory[start][offset - start:]
-            found[name] = [int.from_bytes(raw[i:i + size], "little") for i in range(0, size * count, size)]
+            raw = memory[start][offset - start:offset - start + size * count]
+            found[name] = self.kept(name, raw, descriptors if size == 8 else numbers)
         return found
 
     def state(self) -> State:
         raw = self.machine.registers()
         state: State = {name: raw[name] for name in registers.NUMBERS}
         for name in registers.SELECTORS:
-            segment = raw[name]
-            attributes = segment.flags >> 8
-            state[name] = {"selector": segment.selector, "base": segment.base, "limit": segment.limit,
-                           "type": attributes & 0x1F, "dpl": attributes >> 5 & 3, "attributes": attributes}
+            state[name] = self.kept(name, raw[name], hidden)
         for name in ("gdtr", "idtr"):
-            state[name] = {"base": raw[name].base, "limit": raw[name].limit}
-
+            state[name] = self.kept(name, raw[name], lambda table: {"base": table.base, "limit": table.limit})
         words = self.recorded_words()
-        for name in ("gdt", "idt"):
-            state[name] = [f"{value:016x}" for value in words[name]]
+        state["gdt"], state["idt"] = words["gdt"], words["idt"]
         ldt = b""  # as long as LDTR is null
         if state["ldtr"]["selector"]:
             ldt = self.machine.read(state["ldtr"]["base"], state["ldtr"]["limit"] + 1)
-        state["ldt"] = [f"{int.from_bytes(ldt[i:i + 8], 'little'):016x}" for i in range(0, len(ldt), 8)]
-        state["tss"] = {"ss0": words["tss"][2], "esp0": words["tss"][1]}
-        state["frames"] = {letter: words[letter] for letter in self.letters}
+        state["ldt"] = self.kept("ldt", ldt, descriptors)
+        state["tss"] = self.kept("ss0, esp0", words["tss"], lambda tss: {"ss0": tss[2], "esp0": tss[1]})
+        state["frames"] = self.kept("frames", {letter: words[letter] for letter in self.letters}, dict)
         wide = state["ss"]["attributes"] & 0x4000
         esp = state["esp"] if wide else state["esp"] & 0xFFFF
         first = max(state["ss"]["base"] + (esp & ~3) - 4 * STACK_WORDS, 0)
-        stack = self.machine.read(first, 8 * STACK_WORDS)
-        state["stack"] = {"linear": first, "words": [int.from_bytes(stack[i:i + 4], "little")
-                                                     for i in range(0, len(stack), 4)]}
+        state["stack"] = {"linear": first, "words": numbers(self.machine.read(first, 8 * STACK_WORDS))}
         return state
 
     def _interrupted(self, state: State) -> bool:
@@ -388,12 +148,9 @@ class Recorder:
         step: Step = {"bytes": code, "text": text, "symbol": self.code.symbol(offset), "source": offset}
         after = machines.BASE + offset + len(code) // 2
 
-        call = re.match(r"call \w+ <(\w+)>$", text)
-        if bits == 16 and re.match(r"int ", text):
-            step["folded"] = text.replace("$", "")
-        elif call and not self.everything and self.code.is_scenery(self.code.symbols.get(call[1], 0)):
-            step["folded"] = call[1]
-        if "folded" in step or text.startswith("rep"):
+        if folded := self.code.folded(offset, bits):
+            step["folded"] = folded
+        if folded or text.startswith("rep"):
             self.machine.pass_to(after)
             step["accesses"] = None
         else:
@@ -431,7 +188,7 @@ def record(emulator: str, program: str = "p_proc", start: str = "start", after: 
     emulator: image=PATH is another floppy. If the guest ends before that: Ended, with what there is.
     """
     told = programs.named(program)
-    code = Code(told, elf or told.elf)
+    code = Code(told, elf, everything)
     frames = {letter: {"offset": programs.place(code.elf, place), "words": list(told.words)}
               for letter, place in {**told.saved, **told.tasks}.items()}
     first = code.offset(start)
@@ -441,11 +198,11 @@ def record(emulator: str, program: str = "p_proc", start: str = "start", after: 
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="rp-"))
             options["image"] = machines.floppy_that_starts(program, f"{folder}/floppy.img")
         machine = stack.enter_context(EMULATORS[emulator](told.clock, turns, **options))
-        machine.symbols = code.symbols
+        machine.code, machine.symbols = code, code.symbols
         if after:
             machine.skip_switches(after)
         machine.pass_to(machines.BASE + first)
-        recorder = Recorder(machine, code, frames, everything)
+        recorder = Recorder(machine, code, frames)
         state = begin = recorder.state()
         entries: list[Step] = []
         made, in_ring_0, ended = 0, False, ""

@@ -1,0 +1,191 @@
+"""Both emulators as the recorder wants them: they step, and tell what happened meanwhile."""
+
+from collections.abc import Callable, Iterable, Iterator
+import collections
+import itertools
+from typing import Any
+
+from ringside.emulators import debuggers
+from ringside.emulators import machines
+from ringside.emulators.debuggers import Places
+from ringside.emulators.registers import Registers
+from ringside.recorder import trace
+from ringside.recorder.code import Code
+from ringside.recorder.recording import Access, State
+
+# How often a clock ends a turn in Bochs: times a second, as it is set for the first, second, ...
+# time; and in QEMU: after so many instructions in ring 3.
+CLOCK = range(12000, 16000, 700)
+TURN = 41
+LOOKS = 100  # at the game, each of which sets the clock: no place is further away
+DATE = "2001-09-09T01:46:40"  # second 1,000,000,000
+IF = 1 << 9     # of eflags
+
+
+class Recorded(debuggers.Handles):
+    """What the recorder wants of an emulator besides. clock: the program's, see programs.py."""
+
+    code: Code      # the program's
+
+    def _begin(self, clock: str) -> None:
+        self.clock, self.frequencies = clock, itertools.cycle(CLOCK)
+        self.interrupt: int | None = None   # its vector, if the last step was one
+
+    def step_with_accesses(self, state: State) -> list[Access] | None:
+        """One step; the memory accesses in it, None if the emulator does not tell them."""
+        raise NotImplementedError
+
+    def pass_to(self, *places: int) -> int:
+        """Runs on; a clock that is set meanwhile goes faster."""
+        for _ in range(LOOKS):
+            here = self.run_to(*places, *filter(None, [self.clock]))
+            for place in places:
+                if here == place:
+                    return place
+            self.set(eax=next(self.frequencies))
+        raise machines.Missing(f"{LOOKS} looks at the game have not led to {' '.join(map(hex, places))}")
+
+    def skip_switches(self, count: int) -> None:
+        """To where ring 0 is about to tell the log that there were so many: at powers of two."""
+        self.run_to("log_line")
+        while self.word("switches", size=8) < count:
+            self.run_to("log_line", timeout=120)
+
+
+class RecordedBochs(Recorded, debuggers.DebuggedBochs):  # type: ignore[misc]  # see debuggers.DebuggedBochs
+    """Bochs, which tells the accesses inside each instruction.
+
+    Questions cost more than answers here. So a script of commands makes as many steps as surely
+    follow one another (Code.ahead), and asks for all registers behind each; what it prints are Moments,
+    which step_with_accesses gives out one by one. The program's memory is read once; from then on
+    it is kept up to date by what the steps write, until the machine runs on by itself.
+    """
+
+    # Of memory: the program's segment, and what a window on the stack has behind it.
+    KEPT = range(machines.BASE, 2 * machines.BASE + 0x1000)
+
+    def __init__(self, clock: str, turns: Iterable[int], **options: Any) -> None:    # turns: QEMU's alone
+        super().__init__(**options)
+        self._begin(clock)
+        self.here: Registers | None = None      # where the last step has led
+        self.memory: bytearray | None = None    # KEPT, then
+        self.coming: collections.deque[trace.Moment] = collections.deque()
+        self.ended: machines.Missing | None = None  # behind these
+
+    def cmd(self, line: str, timeout: float = 20) -> str:
+        """The machine may go on, or be changed: what is known of it is not so any more."""
+        assert not self.coming, f"the machine is {len(self.coming)} steps ahead: too late for {line}"
+        self.here = self.memory = None
+        return super().cmd(line, timeout)
+
+    def registers(self) -> Registers:
+        if self.here is None:
+            here = super().registers()
+            self.here = here
+        return self.here
+
+    def read(self, address: int, size: int) -> bytes:
+        """Memory behind the last step."""
+        if address < self.KEPT.start or address + size > self.KEPT.stop:
+            end = address + size
+            late = [place for moment in self.coming for place, data in moment.writes
+                    if place < end and address < place + len(data)]
+            if late:
+                raise machines.Missing(f"memory at {late[0]:#x} is outside the program, and written to before it was read")
+            return self._read(address, size)
+        if self.memory is None:
+            self.memory = bytearray(self._read(self.KEPT.start, len(self.KEPT)))
+        return bytes(self.memory[address - self.KEPT.start:address + size - self.KEPT.start])
+
+    def _read(self, address: int, size: int) -> bytes:
+        path = self.dir / "memory"
+        super().cmd(f'writemem "{path}" {address:#x} {size:#x}')
+        return path.read_bytes()
+
+    def step_with_accesses(self, state: State) -> list[Access]:
+        if not self.coming:
+            self._trace()
+        return self._take().accesses
+
+    def _take(self) -> trace.Moment:
+        """Goes to the next of the moments that have been traced."""
+        moment = self.coming.popleft()
+        self.here, self.interrupt = moment.registers, moment.interrupt
+        assert self.memory is not None
+        for place, data in moment.writes:
+            if self.KEPT.start <= place <= self.KEPT.stop - len(data):
+                self.memory[place - self.KEPT.start:place + len(data) - self.KEPT.start] = data
+        return moment
+
+    def _trace(self) -> None:
+        """Makes steps, at least one."""
+        if self.ended:
+            raise self.ended
+        now = self.registers()
+        self.read(self.KEPT.start, 1)   # so that all of it is there
+        wide = now["cs"].flags & 0x400000
+        steps = self.code.ahead(now["cs"].base + now["eip"] - machines.BASE, 32 if wide else 16)
+        interrupts = bool(now["eflags"] & IF)
+        script = self.dir / f"{steps}-{interrupts}"
+        if not script.exists():
+            script.write_text(trace.script(steps, interrupts))
+        self.text = ""  # what came before is of no use, and adding to it would take ever longer
+        try:
+            out = super().cmd(f"source {script}")
+        except machines.Missing as missing:
+            self.ended, out = missing, self.text
+        self.coming.extend(trace.moments(out, now))
+        if not self.coming:
+            raise self.ended or machines.Missing(f"Bochs' debugger does not tell a step: {out[:500]}")
+
+    def _run_to(self, places: Places, timeout: float) -> int:
+        """Through what has been traced already, then on."""
+        while self.coming:
+            now = self._take().registers
+            here: int = now["cs"].base + now["eip"]
+            if here in places:
+                return here
+        if self.ended:
+            raise self.ended
+        return super()._run_to(places, timeout)
+
+
+class RecordedQemu(Recorded, debuggers.DebuggedQemu):
+    """QEMU, in a time of its own: one microsecond an instruction, from the same date on as Bochs.
+
+    While one steps, it keeps interrupts away, unless it is told otherwise. And at each stop
+    its time leaps to where the next timer is due. So a clock interrupts wherever one lets it.
+    """
+
+    LET_IN, KEEP_AWAY = "Qqemu.sstep=0x1", "Qqemu.sstep=0x7"
+
+    def __init__(self, clock: str, turns: Iterable[int], **options: Any) -> None:
+        super().__init__(extra=("-rtc", f"base={DATE},clock=vm"), **options)
+        self._begin(clock)
+        self.turns: Iterator[int | None] = itertools.chain(turns, itertools.repeat(TURN)) if clock else itertools.repeat(None)
+        self.left = next(self.turns)  # instructions in ring 3 until a clock may interrupt
+
+    def step_with_accesses(self, state: State) -> None:
+        self.interrupt = None
+        if state["cpl"] < 3 or self.left is None:
+            self.step()
+        elif self.left:
+            self.left -= 1
+            self.step()
+        else:
+            self._ask(self.LET_IN)
+            self.step()
+            self._ask(self.KEEP_AWAY)
+            self._look_for_interrupt(state)
+        return None
+
+    def _look_for_interrupt(self, state: State) -> None:
+        """Ring 0 is where a gate leads to; the eip that was pushed has not moved."""
+        now = self.registers()
+        if now["cpl"] == 0 and self.word(now["ss"].base + now["esp"]) == state["eip"]:
+            ways = [vector for vector, gate in enumerate(state["idt"]) if trace.offset_of(int(gate, 16)) == now["eip"]]
+            if ways and ways[0] in trace.HARDWARE:
+                self.interrupt, self.left = ways[0], next(self.turns)
+
+
+EMULATORS: dict[str, Callable[..., Recorded]] = {"bochs": RecordedBochs, "qemu": RecordedQemu}

@@ -1,0 +1,123 @@
+"""Reads what Bochs prints of steps, if its debugger is told to trace them.
+
+    script(20, True)            commands for twenty steps; True: with each instruction's own line
+    moments(text, registers)    a Moment for each step in what they print, given the registers before
+
+A hardware interrupt and the instruction at which its handler begins are one step for Bochs: its
+debugger does not stop between them. But the line that it prints in front of each instruction, with
+the registers, comes between the two, so they are told apart here: two Moments.
+"""
+
+from collections.abc import Iterator
+import functools
+import re
+from typing import NamedTuple
+
+from ringside.emulators.registers import Registers, Segment, Table, segments_of_bochs
+from ringside.recorder.recording import Access
+
+HARDWARE = range(0x20, 0x100)   # vectors that are no exception's
+STEP = "s\nsreg\ncreg\n"
+STOPPED = "Next at t="          # behind each step
+SEGMENTS, CONTROLS = "\nes:", "\nCR0="  # where what sreg prints begins, and what creg prints
+
+ACCESS = re.compile(r"^\[CPU0 (RD|WR|RW)\]: (?:LIN 0x(\w+) )?PHY 0x(\w+) \(len=(\d+).*?\): (.*)$", re.M)
+PRINTED = ("ax", "bx", "cx", "dx", "sp", "bp", "si", "di")     # in this order
+NUMBERS = re.compile(r"\s+".join(f"r{name}: *[0-9a-f]+_([0-9a-f]+)" for name in PRINTED)
+                     + r"\s.*?rip: *[0-9a-f]+_([0-9a-f]+)\s+eflags:? 0x([0-9a-f]+)", re.S)
+CONTROL = re.compile(r"^(CR\d)=.*?0x([0-9a-f]+)", re.M)
+NUMBER_NAMES = (*("e" + name for name in PRINTED), "eip", "eflags")
+
+
+class Write(NamedTuple):
+    physical: int
+    data: bytes
+
+
+class Moment(NamedTuple):
+    """What a step was, and where it has led."""
+    accesses: list[Access]
+    writes: list[Write]
+    registers: Registers
+    interrupt: int | None       # the vector, if the step was hardware's way in
+
+
+def script(steps: int, lines: bool) -> str:
+    switches = ("trace", "trace-reg", "trace-mem") if lines else ("trace-reg", "trace-mem")
+    return "".join([*(f"{name} on\n" for name in switches), STEP * steps, *(f"{name} off\n" for name in switches)])
+
+
+def offset_of(gate: int) -> int:
+    return gate & 0xFFFF | gate >> 48 << 16
+
+
+def moments(text: str, before: Registers) -> Iterator[Moment]:
+    """What is not complete, because Bochs ended meanwhile, is left out."""
+    earlier, *pieces = text.split(STOPPED)
+    for piece in pieces:
+        segments = piece.find(SEGMENTS)
+        controls = piece.find(CONTROLS, segments)
+        numbers = NUMBERS.search(piece)
+        if numbers is None or controls < 0:
+            return
+        after: Registers = {**_numbers(numbers), **_segments(piece[segments:controls])}
+        after |= _controls(piece[controls:piece.find("\n", controls + 1)])
+        after["cpl"] = after["cs"].selector & 3 if after["cr0"] & 1 else 0
+        yield from _split(earlier, before, after)
+        earlier, before = piece[controls:], after
+
+
+def _numbers(found: re.Match[str]) -> Registers:
+    return dict(zip(NUMBER_NAMES, [int(number, 16) for number in found.groups()]))
+
+
+@functools.lru_cache(4096)
+def _segments(text: str) -> dict[str, Segment | Table]:
+    return segments_of_bochs(text)
+
+
+@functools.lru_cache(64)
+def _controls(text: str) -> dict[str, int]:
+    return {name.lower(): int(value, 16) for name, value in CONTROL.findall(text)}
+
+
+def _split(text: str, before: Registers, after: Registers) -> Iterator[Moment]:
+    """text: what came before the stop. If hardware has interrupted there first, that is a Moment."""
+    accesses, writes = _accesses(text)
+    own = text.find("\nCPU0:") if accesses else -1      # the line of the instruction
+    first, pushed = _accesses(text[:own]) if own >= 0 else ([], [])
+    vector = _interrupt(before, first)
+    if vector is not None:
+        numbers = NUMBERS.search(text, own)
+        assert numbers
+        between = {**after, **_numbers(numbers)}
+        yield Moment(first, pushed, between, vector)
+        accesses, writes = accesses[len(first):], writes[len(pushed):]
+    yield Moment(accesses, writes, after, None)
+
+
+def _accesses(text: str) -> tuple[list[Access], list[Write]]:
+    accesses: list[Access] = []
+    writes: list[Write] = []
+    last = 0
+    for kind, line, physical, size, numbers in ACCESS.findall(text):
+        # A write back to what was just read is told by its physical address.
+        last = int(line, 16) if line else last
+        value = int("".join(number.removeprefix("0x") for number in numbers.split()), 16)
+        accesses.append(["write" if kind == "WR" else "read", last, int(size), value])
+        if kind == "WR":
+            writes.append(Write(int(physical, 16), value.to_bytes(int(size), "little")))
+    return accesses, writes
+
+
+def _interrupt(before: Registers, accesses: list[Access]) -> int | None:
+    """The vector, if ring 3 was interrupted: its gate was read, and the eip that was pushed, as the fifth
+    word, has not moved."""
+    if before["cpl"] < 3 or not accesses:
+        return None
+    gates = range(before["idtr"].base, before["idtr"].base + before["idtr"].limit, 8)
+    read = [gates.index(linear) for kind, linear, size, _ in accesses
+            if kind == "read" and size == 8 and linear in gates]
+    pushed = [value for kind, _, _, value in accesses if kind == "write"]
+    found = read and read[-1] in HARDWARE and pushed[4:5] == [before["eip"]]
+    return read[-1] if found else None
