@@ -25,7 +25,7 @@ from ringside.recorder import programs
 FAR_AHEAD = 64      # steps
 ARCHITECTURES = {16: "i8086", 32: "i386"}
 DIRECT = re.compile(r"(call|j\w+|loop\w*) +([0-9a-f]+)\b(?! *,)")     # to an address in the instruction
-# Behind these nobody knows what comes: ret, iret, a far or an indirect transfer, int, and what waits.
+# What follows these is not known from here: ret, iret, a far or an indirect transfer, int, and what waits.
 OPEN_ENDED = re.compile(r"((data|addr)(16|32) |[c-gs]s )*(i?ret|l(ret|call|jmp)|call|jmp|int|sys|hlt|ud2|\?|\(bad\))")
 
 
@@ -116,7 +116,7 @@ class Code:
 
     def _ahead(self, offset: int, bits: int) -> int:
         """How many steps can be made from there, whichever way branches go, until code comes that
-        is not recorded step by step, or that nobody knows from here. At least one, at most FAR_AHEAD.
+        is not recorded step by step, or that is not known from here. At least one, at most FAR_AHEAD.
         An exception or an interrupt leads elsewhere, of course."""
         ways: set[Way] = {(offset, ())}   # where one may be after so many steps, and where ret leads from there
         for steps in range(1, FAR_AHEAD):
