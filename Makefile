@@ -68,9 +68,17 @@ HWTASK = $(addprefix programs/hwtask/, tasks.S tasks.c watch.c panel.c) $(COMMON
 hwtask = programs/hwtask/hwtask.S $(filter-out ring0/door.c, $(HWTASK))
 hwjump = programs/hwtask/hwjump.S $(HWTASK)
 
+PAGES  = ring0/paging.S ring0/paging.c show/walk.c
+paged  = $(addprefix programs/paged/, paged.S hide.S ring3.S schedule.c spaces.c say.c threads.c panel.c) \
+	$(PAGES) $(WORDS) $(COMMON)
+
 menu = programs/menu/menu.S ring0/stop.S
 
-PROGRAMS = p_proc kstack userctx timer hwtask hwjump menu
+PROGRAMS = p_proc kstack userctx timer hwtask hwjump paged menu
+
+# How a program lies in memory: as program.ld says, or with pages.
+LAYOUT       = ring0/program.ld
+LAYOUT_paged = ring0/flat.ld
 
 .PHONY: all
 all: $(IMAGE)
@@ -95,7 +103,7 @@ $B/boot_name.h: $B/boot.bin
 $B/programs/menu/menu.S.o: $B/boot_name.h
 
 define LINK
-$B/$(program).elf: ring0/program.ld $($(program):%=$B/%.o)
+$B/$(program).elf: $(or $(LAYOUT_$(program)),$(LAYOUT)) $($(program):%=$B/%.o)
 	sh scripts/link $$@ $$(NM) $$(LD) -m elf_i386 -T $$^
 endef
 $(foreach program,$(PROGRAMS),$(eval $(LINK)))

@@ -8,6 +8,7 @@
 #include "machine.h"
 #include "panic.h"
 #include "segments.h"
+#include "stop.h"
 #include "tell.h"
 #include "watchdog.h"
 #include "x86.h"
@@ -18,8 +19,10 @@ static uint32_t traps;		/* int3 and into */
 /* Out: whether the instruction at eip restores a proc's registers. */
 bool is_restoring(uint32_t eip)
 {
+	uint32_t offset = eip - (uint32_t)program_segment;
+
 	for (const struct restore *r = restores; r < restores_end; r++)
-		if (eip >= r->begin && eip < r->end)
+		if (offset >= r->begin && offset < r->end)
 			return true;
 	return false;
 }

@@ -11,6 +11,8 @@
 struct cause {
 	uint32_t vector, error;
 	bool restoring;		/* it happened while ring 0 restored the proc's registers */
+	unsigned unreadable;	/* of the bytes that a report shows at eip: no page for so many */
+	const struct page_words *page;	/* of a page fault, in a program with pages (show/report.h) */
 };
 
 bool is_restoring(uint32_t eip);

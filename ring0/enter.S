@@ -102,6 +102,7 @@ enter_protected_mode:
 	mov	%cs, %ax
 	shl	$4, %eax
 	mov	%eax, program_base
+	mov	%cs, real_mode + 2	# leave.S
 	mov	$bases, %si
 1:	mov	(%si), %di
 	add	%eax, 2(%di)
@@ -159,6 +160,7 @@ enter_protected_mode:
 	in	$CMOS_DATA, %al
 
 	movzwl	%bp, %ebp
+	add	$program_segment, %ebp	# 0, unless offsets have more than 16 bits
 	jmp	*%ebp
 
 	.section .rodata

@@ -23,6 +23,8 @@
  *
  *	void back_to_dos(void)
  *
+ * A program with pages has another one (paging.S), which comes here as leave_protected_mode.
+ *
  * From:	ring 0, after bios_devices_restore (machine.c).
  * To:		DOS, by int 0x20, in text mode 80 x 25.
  * Stack:	ring0_stack, from its end: what is on it is no longer needed.
@@ -30,20 +32,18 @@
  * Intel:	volume 3, section 10.9.2, switching back to real-address mode.
  */
 	.code32
-	.global	back_to_dos
+	.weak	back_to_dos
+	.global	leave_protected_mode
 back_to_dos:
+leave_protected_mode:
 	mov	$CMOS_NMI_OFF | CMOS_STATUS_D, %al
 	out	%al, $CMOS_INDEX
 	in	$CMOS_DATA, %al		# the clock chip wants each index followed up
 
-	mov	program_base, %eax
-	shr	$4, %eax
-	mov	%ax, real_mode + 2
-
 	# Real mode keeps the limits and operand sizes that the segment registers have
 	# now.  So load them with those of real mode: 64 KiB, 16 bits.
 	lgdtl	real_gdt
-	ljmp	$REAL_CODE, $1f
+	ljmpw	$REAL_CODE, $1f		# "w": an offset of 16 bits
 	.code16
 1:	mov	$REAL_DATA, %ax
 	mov	%ax, %ds
@@ -52,6 +52,7 @@ back_to_dos:
 	mov	%ax, %gs
 	mov	%ax, %ss
 	mov	$ring0_stack_end, %esp
+	movzwl	%sp, %esp
 	lidtl	real_idtr
 	mov	bios_cr0, %eax		# PE was clear there; FPU as it was
 	mov	%eax, %cr0
@@ -107,7 +108,8 @@ real_idtr:
 	.word	256 * 4 - 1
 	.long	0
 
+	.global	real_mode
 real_mode:
-	.word	in_real_mode, 0		# its segment is the program's
+	.word	in_real_mode, 0		# its segment is the program's (enter.S)
 
 	.section .note.GNU-stack, "", @progbits

@@ -199,8 +199,10 @@ static enum key key_of(uint8_t code)
 		return KEY_Q;
 	case 0x13:
 		return KEY_R;
-	case 0x02 ... 0x08:
+	case 0x02 ... 0x0a:
 		return KEY_1 + (code - 0x02);
+	case 0x25:
+		return KEY_K;
 	}
 	return KEY_NONE;
 }

@@ -17,6 +17,9 @@ enum key {
 	KEY_R,
 	KEY_1,
 	KEY_7 = KEY_1 + 6,
+	KEY_8,
+	KEY_9,
+	KEY_K,
 };
 
 void debug_out(char c);

@@ -23,19 +23,19 @@
 	.macro	table_register table
 	base_here
 	.word	\table\()_end - \table - 1
-	.long	\table
+	.word	\table, 0		# an offset has 16 bits
 	.endm
 
 /*
  * The GDT stands between these two.  The CPU never reads its entry 0, which therefore
- * holds what lgdt wants to know.
+ * holds what lgdt wants to know: of this table, or of another to begin with (flat_segments.h).
  */
-	.macro	gdt_begins
+	.macro	gdt_begins for_lgdt=gdt
 	.balign	8
 	.global	gdt
 	.set	table, .
 gdt:
-	table_register gdt
+	table_register \for_lgdt
 	.word	0
 	.endm
 
@@ -87,10 +87,18 @@ tss:
 	.endm
 
 /* A row at its place in the table; its name, for reports (explain.c). */
-	.macro	descriptor_at place, name, base_low, base_high, size, access
+	.macro	row_begins place, name
 	.if	. - table != (\place) & ~SELECTOR_TI
 	.error	"a segment's row is not at its place"
 	.endif
+	.pushsection .segment_names, "a"
+	.word	\place
+	.asciz	"\name"
+	.popsection
+	.endm
+
+	.macro	descriptor_at place, name, base_low, base_high, size, access
+	row_begins \place, \name
 	.word	(\size) - 1, \base_low
 	.byte	\base_high, ACCESS_PRESENT | (\access)
 	.if	(\access) & ACCESS_MEMORY
@@ -98,10 +106,6 @@ tss:
 	.else
 	.byte	0, 0			# TSS and LDT have no such bit
 	.endif
-	.pushsection .segment_names, "a"
-	.word	\place
-	.asciz	"\name"
-	.popsection
 	.endm
 
 	.macro	descriptor_in place, name, base, size, access
@@ -117,9 +121,14 @@ tss:
 #define DESCRIPTOR_at(place, name, base, size, access) \
 	descriptor_at place, name, (base) & 0xffff, (base) >> 16, size, access
 
+/* The upper half of ring 0's offsets, if they have more than 16 bits (flat_segments.h). */
+#ifndef OFFSET_HIGH
+#define OFFSET_HIGH		0
+#endif
+
 	.macro	interrupt_gate offset, dpl
 	.word	\offset, RING0_CODE
-	.word	(ACCESS_PRESENT | ACCESS_DPL(\dpl) | ACCESS_INTERRUPT_GATE) << 8, 0
+	.word	(ACCESS_PRESENT | ACCESS_DPL(\dpl) | ACCESS_INTERRUPT_GATE) << 8, OFFSET_HIGH
 	.endm
 
 /* To a task: it goes on where its TSS says, so the gate has no offset. */

@@ -15,10 +15,12 @@
 #define EFLAGS_IOPL_1		0x00001000
 #define EFLAGS_NT		0x00004000	/* nested task: iret returns to another one */
 #define EFLAGS_VM		0x00020000	/* virtual-8086 mode */
+#define EFLAGS_AC		0x00040000	/* changes from the 486 on */
 #define EFLAGS_ID		0x00200000	/* changes where there is cpuid */
 
 /* What cpuid says under 1, in edx: volume 2, CPUID. */
 #define CPUID_TSC		0x00000010	/* a time-stamp counter, and rdtsc */
+#define CPUID_PGE		0x00002000	/* global pages */
 
 /* DR7, section 17.2.4: no breakpoint is armed.  Bit 10 is always set. */
 #define DR7_NONE		0x00000400
@@ -28,6 +30,28 @@
 #define CR0_MP			0x00000002	/* with TS: wait also faults */
 #define CR0_EM			0x00000004	/* FPU instructions fault with #NM */
 #define CR0_TS			0x00000008	/* ... and so do MMX and SSE instructions */
+#define CR0_WP			0x00010000	/* ring 0 may not write to read-only pages either */
+#define CR0_PG			0x80000000	/* paging */
+
+/* CR4, section 2.5; only where cpuid knows of something in it. */
+#define CR4_PGE			0x00000080	/* pages may be global */
+
+/*
+ * An entry of a page directory or a page table, section 4.3: in the upper 20 bits the
+ * physical address of a table or a page, 4 KiB each.
+ */
+#define PAGE_BYTES		0x1000
+#define PAGE_PRESENT		0x001
+#define PAGE_WRITABLE		0x002		/* in the entries of both levels, or it is not */
+#define PAGE_USER		0x004		/* for ring 3; also in both */
+#define PAGE_GLOBAL		0x100		/* a new CR3 does not make the CPU forget it */
+#define PAGE_ADDRESS		0xfffff000
+
+/* The error code of a page fault, section 4.7. */
+#define FAULT_PRESENT		0x01		/* the page is there: its rights are the reason */
+#define FAULT_WRITE		0x02
+#define FAULT_USER		0x04		/* in ring 3 */
+#define FAULT_RESERVED		0x08		/* an entry has a bit that must be 0 */
 
 /* The access byte of a descriptor, sections 3.4.5 and 3.5. */
 #define ACCESS_PRESENT		0x80
@@ -43,6 +67,7 @@
 
 /* The other half-byte of attributes: D/B, 32-bit operands and stack. */
 #define SEGMENT_32BIT		0x40
+#define SEGMENT_PAGES		0x80		/* G: the limit counts pages, not bytes */
 
 /* Selectors, section 3.4.2. */
 #define SELECTOR_TI		4		/* in the LDT, not in the GDT */
@@ -59,6 +84,7 @@
 #define VECTOR_DF		8
 #define VECTOR_TS		10
 #define VECTOR_GP		13
+#define VECTOR_PF		14
 #define IRQ_VECTORS		0x20
 #define IRQS			8	/* of the first interrupt controller; the second is masked */
 #define WAKE_VECTORS		0x28	/* of the same lines, while ring 0 sleeps (sleep.S) */
@@ -71,6 +97,7 @@
 
 /* The 32-bit TSS, section 7.2.1; an I/O bitmap may follow it. */
 #define TSS_BYTES		104
+#define TSS_CR3			28
 #define PORTS			65536
 
 #ifndef __ASSEMBLER__
@@ -99,7 +126,7 @@ struct descriptor {
 };
 _Static_assert(sizeof(struct descriptor) == DESCRIPTOR_BYTES, "descriptor");
 
-/* A gate in the IDT, section 6.11.  Our offsets all fit the low half. */
+/* A gate in the IDT, section 6.11.  The high half is the same in all gates of a program. */
 struct gate {
 	uint16_t offset, selector, access, offset_high;
 };

@@ -94,7 +94,8 @@ static const char *segment_name(uint32_t selector)
 /*
  * What an error code says (Intel, volume 3, section 6.13): which table, which
  * entry, and whether something outside the program was the cause.  The two
- * lowest bits are not an RPL.
+ * lowest bits are not an RPL.  A page fault's says what was tried, by whom, and whether the
+ * page is there.
  * Out: MEANING_BYTES at most, empty for an exception that has no error code.
  */
 void error_meaning(char *to, uint32_t vector, uint32_t error)
@@ -103,6 +104,10 @@ void error_meaning(char *to, uint32_t vector, uint32_t error)
 	uint32_t selector = error & ~(ERROR_EXT | ERROR_IDT) & 0xffff;
 
 	*to = 0;
+	if (vector == VECTOR_PF)
+		format(to, "%s, %s, %s", error & FAULT_WRITE ? "write" : "read",
+		       error & FAULT_USER ? "ring 3" : "ring 0", error & FAULT_RESERVED ? "reserved bit" :
+		       error & FAULT_PRESENT ? "present" : "not present");
 	if (!selects)
 		return;
 	if (!(error & ~ERROR_EXT)) {

@@ -6,6 +6,7 @@
 #include "explain.h"
 #include "layout.h"
 #include "ring0/segments.h"
+#include "ring0/stop.h"
 #include "ring0/tell.h"
 #include "screen.h"
 #include "text.h"
@@ -24,7 +25,7 @@ static void stack_text(char *to, const struct frame *frame, unsigned first, unsi
 	for (unsigned i = first; i < first + count; i++) {
 		uint32_t at = frame->esp + i * sizeof at;
 
-		if (frame->ss != RING0_DATA || at > PROGRAM_BYTES - sizeof at)
+		if (frame->ss != RING0_DATA || at - (uint32_t)program_segment > PROGRAM_BYTES - sizeof at)
 			return;
 		to = format(to, i > first ? " %8" : "%8", *(const uint32_t *)at);
 	}

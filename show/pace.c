@@ -90,7 +90,7 @@ static bool obey(enum key key, uint64_t switches)
 	case KEY_R:
 		procs_restart();
 		return true;
-	case KEY_1 ... KEY_7:
+	case KEY_1 ... KEY_K:
 		proc_ask_mistake(key - KEY_1);
 		return true;
 	case KEY_NONE:

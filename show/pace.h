@@ -12,7 +12,7 @@ bool pace_is_slow(void);
 bool pace_is_full(void);
 void pace_while_halted(const char *why, uint64_t switches);
 
-/* What the program does at the keys r and 1 to 7 (here: 0 to 6). */
+/* What the program does at the keys r; 1 to 9 (here: 0 to 8) and k (9). */
 void procs_restart(void);
 void proc_ask_mistake(unsigned number);
 

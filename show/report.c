@@ -16,18 +16,15 @@
 #include "ring0/tell.h"
 #include "ring0/x86.h"
 
-enum {
-	CODE_BYTES = 8,		/* shown at cs:eip */
-	CODE_TEXT_BYTES = 3 * CODE_BYTES + 1,
-};
+enum { CODE_TEXT_BYTES = 3 * CODE_BYTES + 1 };
 
 /*
- * The bytes at a proc's cs:eip, up to the end of its segment.  Ring 0 reads them as
+ * The bytes at a proc's cs:eip, up to the end of its segment, less the last that are in no page.  Ring 0 reads them as
  * the proc would: by the proc's own selector (in fs), while LDTR still holds its LDT.
  * First lar tells whether the selector names a present, readable segment (verr also
  * accepts an absent one), and lsl where it ends.
  */
-static void code_text(char *to, const struct frame *frame)
+static void code_text(char *to, const struct frame *frame, unsigned unreadable)
 {
 	const uint32_t readable = (ACCESS_PRESENT | ACCESS_CODE) << 8;
 	uint32_t rights, limit;
@@ -41,7 +38,7 @@ static void code_text(char *to, const struct frame *frame)
 		return;
 	__asm__("lsl %1, %0" : "=r"(limit) : "r"((uint32_t)frame->cs) : "cc");
 	__asm__ volatile("mov %0, %%fs" : : "r"((uint32_t)frame->cs));
-	for (uint32_t i = 0; i < CODE_BYTES; i++) {
+	for (uint32_t i = 0; i < CODE_BYTES - unreadable; i++) {
 		uint32_t at = frame->eip + i;
 		uint8_t byte;
 
@@ -80,21 +77,27 @@ void report_end(char proc, unsigned place, const struct frame *frame,
 	const char *name = exception_name(cause->vector);
 	const char *title = exception_title(cause->vector);
 	static char meaning[MEANING_BYTES], code[CODE_TEXT_BYTES], line[COLUMNS + 1];
+	static char walked[2 * COLUMNS];
+	const struct page_words *page = cause->page;
 
 	error_meaning(meaning, cause->vector, cause->error);
-	code_text(code, frame);
+	code_text(code, frame, cause->unreadable);
+	*walked = 0;
+	if (page)
+		format(walked, " cr2=%8 walk=\"%s, %s\"", page->address, page->lines[0], page->lines[1]);
 
 	log_line("fault proc=%c vector=%2 name=%s error=%4 means=\"%s\" cs:eip=%4:%8 "
-		 "ss:esp=%4:%8 bytes=\"%s\"%s", proc, cause->vector, name,
+		 "ss:esp=%4:%8 bytes=\"%s\"%s%s", proc, cause->vector, name,
 		 cause->error, meaning, (uint32_t)frame->cs, frame->eip,
 		 (uint32_t)frame->ss, frame->esp, code,
-		 cause->restoring ? " while=restore" : "");
+		 cause->restoring ? " while=restore" : "", walked);
 	log_line("end proc=%c alive=%s", proc, next ? (const char[]){ next, 0 } : "none");
 
 	format(line, "ended by %s, %s", name, title);
 	window_end(place, line);
 	report_row(place, 1, "%s: %s", name, title);
-	report_row(place, 2, "vector 0x%2", cause->vector);
+	report_row(place, 2, page ? "0x%2 cr2 %8, cr3 %8" : "vector 0x%2", cause->vector,
+		   page ? page->address : 0, page ? page->directory : 0);
 	report_row(place, 3, "cs:eip %4:%8", (uint32_t)frame->cs, frame->eip);
 	report_row(place, 4, " bytes %s", code);
 	report_row(place, 5, "ss:esp %4:%8", (uint32_t)frame->ss, frame->esp);
@@ -103,8 +106,14 @@ void report_end(char proc, unsigned place, const struct frame *frame,
 	else
 		format(line, " error none");
 	window_report(place, 6, line);
-	window_report(place, 7, cause->restoring ? "while ring 0 restored its registers" : "");
-	window_report(place, 8, exception_usually(cause->vector, cause->error));
+	if (page) {
+		report_row(place, 7, "\xc0%s", page->lines[0]);	/* the corners of a walk's way */
+		report_row(place, 8, " \xc0%s", page->lines[1]);
+		window_report(place, 9, page->usually);
+	} else {
+		window_report(place, 7, cause->restoring ? "while ring 0 restored its registers" : "");
+		window_report(place, 8, exception_usually(cause->vector, cause->error));
+	}
 
 	if (!next)
 		report_none_left();

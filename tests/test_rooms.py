@@ -15,6 +15,7 @@ MAY_USE = {
     "procs": {"ring0", "ring3", "show", "switch"},
     "p_proc, boot": {"procs", "ring0", "ring3", "show", "switch"},
     "programs/kstack": {"ring0", "ring3", "show"},
+    "programs/paged": {"ring0", "ring3", "show"},
     "programs/userctx": {"ring0", "ring3", "show"},
     "programs/timer": {"procs", "ring0", "ring3", "show", "switch"},
     "programs/hwtask": {"procs", "ring0", "ring3", "show"},

@@ -171,6 +171,9 @@ void procs_restart(void)
 /* In: 0 to MISTAKES - 1: one of A's mistakes; MISTAKES: B tries to show the time as well. */
 void proc_ask_mistake(unsigned number)
 {
+	if (number > MISTAKES)
+		return;
+
 	const struct thread *thread = number < MISTAKES ? &thread_a : &thread_b;
 
 	if (!thread->playing)

@@ -162,7 +162,9 @@ static __attribute__((noinline)) void trap(struct player *player, struct player 
 		.eip = context->eip, .cs = context->cs, .eflags = context->eflags,
 		.esp = context->esp, .ss = context->ss,
 	};
-	struct cause cause = { context->trap_num, context->error_code, refused };
+	struct cause cause = {
+		.vector = context->trap_num, .error = context->error_code, .restoring = refused,
+	};
 
 	screen_use();
 	refused = false;
