@@ -118,7 +118,8 @@ class Measure:
 def measure(one):
     found = [(words(paragraph, one.language), max(words(s, one.language) for s in sentences(paragraph, one.language)))
              for paragraph in paragraphs(one.text)]
-    total = sum(count for count, _ in found)
+    cells = re.findall(r"^\|(?![-|]+\|$)(.*)\|$", COMMENT.sub("", FENCE.sub("", BLOCK.sub("", one.text))), re.M)
+    total = sum(count for count, _ in found) + sum(words(row, one.language) for row in cells)
     looks = len(PICTURE.findall(one.text)) + len(FENCE.findall(one.text)) + len(re.findall(r"^\|[-|]+\|$", one.text, re.M))
     return Measure(total, max(longest for _, longest in found), max(count for count, _ in found), looks,
                    round(total / A_MINUTE[one.language] + looks * A_LOOK))

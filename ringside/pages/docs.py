@@ -35,6 +35,7 @@ A block is what stands between <!-- run: WHAT --> and <!-- end -->; WHAT is one 
 
 A line "=> TEXT" among commands or changes is what the words of the page count on: the
 answer so far, from the command above it, must contain TEXT, else scripts/ringside docs refuses to go on.
+A command "~ COMMAND" is executed and not shown: in its place stands an ellipsis.
 
 A claim, <!-- holds: EXPRESSION -->words<!-- end -->, says what a value is; ringside/pages/claims.py
 has what an expression may say. One that does not hold is an error, with --check and without,
@@ -75,6 +76,7 @@ SEGMENT_ROW = re.compile(r'SEG\(\w+, +(\w+), .*"(.*)"\)')  # of SEGMENT_HEADERS
 
 Block = collections.namedtuple("Block", "page line kind words commands text")
 PROMISE = "=> "
+UNSEEN = "~ "
 
 
 class BadPage(Exception):
@@ -231,6 +233,10 @@ def transcript(debugger, block, facts):
     """Commands typed at the prompt, and what came back, as on the screen; {NAME} is a symbol's number."""
     lines, answer = [], ""
     for command in block.commands:
+        if command.startswith(UNSEEN):
+            debugger.cmd(command.removeprefix(UNSEEN))
+            lines += [] if lines[-1:] == ["…\n"] else ["…\n"]
+            continue
         if command.startswith(PROMISE):
             demand(block, command.removeprefix(PROMISE), answer)
             continue

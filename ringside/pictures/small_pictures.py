@@ -9,12 +9,12 @@ CPU_NAMES = FRAME_WORDS[-CPU_WORDS:][::-1]  # from the end of the frame downward
 
 class ThreeOrFive(Small):
     NAME, HEIGHT = "three-or-five", 356
-    TITLE = "Three words or five", "3 個 word,還是 5 個"
+    TITLE = "Three words or five", "3 個 word，還是 5 個"
     TOLD = ("Left: an interrupt that comes while ring 0 runs. The CPU stays on the current stack and pushes eflags, "
             "cs and eip. Right: int from ring 3. The CPU takes ss0:esp0 from the TSS and pushes ss, esp, eflags, cs "
             "and eip there.",
-            "左:ring 0 執行時發生的中斷。CPU 留在目前的堆疊上,壓入 eflags、cs、eip。右:從 ring 3 來的 int。"
-            "CPU 從 TSS 取出 ss0:esp0,在那裡壓入 ss、esp、eflags、cs、eip。")
+            "左：ring 0 執行時發生的中斷。CPU 留在目前的堆疊上，壓入 eflags、cs、eip。右：從 ring 3 來的 int。"
+            "CPU 從 TSS 取出 ss0:esp0，在那裡壓入 ss、esp、eflags、cs、eip。")
 
     def draw(self):
         svg, say = self.svg, self.say
@@ -23,7 +23,7 @@ class ThreeOrFive(Small):
         svg.text(left, 26, say("from ring 0", "從 ring 0"), "head")
         svg.text(left, 46, say("the same stack", "同一個堆疊"))
         svg.text(right, 26, say("from ring 3", "從 ring 3"), "head")
-        svg.text(right, 46, say("another stack: ss0:esp0", "換堆疊:ss0:esp0"))
+        svg.text(right, 46, say("another stack: ss0:esp0", "換堆疊：ss0:esp0"))
         svg.text(left, 86, say("esp before", "原本的 esp"), "mono faint")
         svg.line([(left, top), (left + width, top)], "run")
         for row, name in enumerate(CPU_NAMES[2:]):
@@ -39,7 +39,7 @@ class ThreeOrFive(Small):
         svg.text(right, top + 5 * ROW + 20, f"← esp {self.facts.into[2]['esp']:04x}", "mono bold")
         for row, (name, what) in enumerate((
                 ("ss esp", say("where the proc's stack was", "proc 原本的堆疊在哪裡")),
-                ("eflags", say("its flags, IF among them", "它的旗標,IF 也在裡面")),
+                ("eflags", say("its flags, IF among them", "它的旗標，IF 也在裡面")),
                 ("cs eip", say("where it goes on", "它要從哪裡繼續")))):
             svg.text(14, 262 + 22 * row, name, "mono bold")
             svg.text(84, 262 + 22 * row, what)
@@ -52,8 +52,8 @@ class MemoryMap(Small):
     TITLE = "The 64 KiB of the program", "程式的 64 KiB"
     TOLD = ("From the lowest offset to the highest: the code of ring 0, the code of A and of B, a gap; then GDT, LDTs, "
             "IDT, TSS, the frames of A and B, their data, and ring 0's stack.",
-            "從低到高:ring 0 的程式碼、A 與 B 的程式碼、一段空隙;然後是 GDT、LDT、IDT、TSS、A 與 B 的 frame、"
-            "它們的資料,最後是 ring 0 的堆疊。")
+            "從低到高：ring 0 的程式碼、A 與 B 的程式碼、一段空隙;然後是 GDT、LDT、IDT、TSS、A 與 B 的 frame、"
+            "它們的資料，最後是 ring 0 的堆疊。")
 
     def draw(self):
         svg, say, at = self.svg, self.say, self.facts.symbols
@@ -67,7 +67,7 @@ class MemoryMap(Small):
                 ("proc_a_data", say("A's data and stack", "A 的資料與堆疊"), "a"),
                 ("proc_b_data", say("B's data and stack", "B 的資料與堆疊"), "b"),
                 (None, say("ring 0's variables", "ring 0 的變數"), "ring0"),
-                (None, say("ring 0's stack, downwards", "ring 0 的堆疊,往下長"), "ring0")]
+                (None, say("ring 0's stack, downwards", "ring 0 的堆疊，往下長"), "ring0")]
         known = [at[name] for name, *_ in rows if name]
         assert known == sorted(known), "the program lies otherwise than drawn"
         top, row = 54, 25
@@ -89,4 +89,84 @@ class MemoryMap(Small):
         return svg
 
 
-PICTURES = [ThreeOrFive, MemoryMap]
+class HiddenPart(Small):
+    NAME, HEIGHT = "hidden-part", 470
+    TITLE = "What a segment register keeps out of sight", "segment 暫存器藏起來的那一份"
+    TOLD = ("The selector in ds has an index, TI and RPL. It selects a descriptor in A's LDT. Base, limit, type and DPL "
+            "are copied into the hidden part of ds. Base plus an offset is the linear address.",
+            "ds 裡的選擇子有 index、TI、RPL，選到 A 的 LDT 裡的一個描述符。base、limit、型別、DPL 被複製到 ds 的隱藏部分。"
+            "base 加上 offset 就是線性位址。")
+
+    def draw(self):
+        svg, say = self.svg, self.say
+        out = self.facts.outwards[0][2]
+        segment, name = out["ds"], "A_DATA"
+        selector = segment["selector"]
+        svg.text(12, 24, "mov %eax, %ds", "mono head")
+        svg.text(150, 24, say("loads a selector:", "載入一個選擇子："))
+        x = 12
+        for width, text, value in ((150, "index", str(selector >> 3)), (70, "TI", str(selector >> 2 & 1)),
+                                   (90, "RPL", str(selector & 3))):
+            self.word(x, 40, width, text, value, data_part=text)
+            x += width
+        svg.text(12, 84, f"{selector:04x}  {name}", "mono")
+        svg.line([(64, 92), (64, 132)], "gate", 10)
+        svg.text(78, 118, say("index 1 of A's LDT, as TI is 1", "TI 是 1，所以是 A 的 LDT 的第 1 列"))
+        assert selector >> 3 == 1 and selector >> 2 & 1 == 1
+        for row, raw in enumerate(out["ldt"]):
+            chosen = row == selector >> 3
+            self.word(12, 138 + ROW * row, 240, str(row), f"{raw[:8]} {raw[8:]}", "gate" if chosen else "none",
+                      "" if chosen else " faint", data_descriptor=f"{row}")
+        svg.text(262, 138 + ROW + 16, say("8 bytes", "8 byte"), "faint")
+        bottom = 138 + ROW * len(out["ldt"])
+        svg.line([(64, bottom + 4), (64, bottom + 44)], "cpu", 12)
+        svg.text(78, bottom + 30, say("read once, when it is loaded", "只在載入時讀一次"), "t-cpu")
+        top = bottom + 54
+        svg.text(12, top + 12, say("ds: in sight", "ds：看得到的部分"), "faint")
+        self.word(12, top + 18, 120, "ds", f"{selector:04x}")
+        svg.text(150, top + 12, say("and the hidden part", "和隱藏的部分"), "t-cpu")
+        for row, (label, value) in enumerate((("base", f"{segment['base']:08x}"), ("limit", f"{segment['limit']:08x}"),
+                                              ("DPL", str(segment["dpl"])), (say("type", "型別"), say("data, writable", "資料，可寫")))):
+            self.word(150, top + 18 + ROW * row, 198, label, value, "cpu", data_hidden=label)
+        offset = 0x10
+        y = top + 18 + ROW * 4 + 26
+        svg.text(12, y, say("an access to offset 0010:", "存取 offset 0010："))
+        svg.text(12, y + 22, f"{segment['base']:08x} + {offset:04x} = {segment['base'] + offset:08x}", "mono bold")
+        svg.text(12, y + 44, f"{offset:04x} ≤ {segment['limit']:04x} ✓", "mono")
+        svg.text(134, y + 44, say("else #GP, or #SS on a stack", "否則 #GP，堆疊則是 #SS"), "faint")
+        return svg
+
+
+class Gate(Small):
+    NAME, HEIGHT = "gate", 330
+    TITLE = "Gate 0x30, taken to pieces", "把閘 0x30 拆開"
+    TOLD = ("Eight bytes: the offset in two halves, the selector of the code segment, and between them present, DPL and "
+            "the type, an interrupt gate.",
+            "8 個 byte：分成兩半的 offset、程式碼 segment 的選擇子，中間是 present、DPL 和型別（interrupt gate）。")
+
+    def draw(self):
+        svg, say = self.svg, self.say
+        raw = int(self.facts.into[0]["idt"][0x30], 16)
+        high, low = raw >> 32, raw & 0xffffffff
+        svg.text(12, 26, f"{high:08x} {low:08x}", "mono title", data_gate="0x30")
+        svg.text(12, 48, say("gate 0x30, upper and lower half", "閘 0x30，高半與低半"), "faint")
+        selector, offset = low >> 16, high & 0xffff0000 | low & 0xffff
+        access = high >> 8 & 0xff
+        rows = [("offset", f"{offset:08x}", say("where the code goes on", "從哪裡繼續執行")),
+                ("selector", f"{selector:04x}", say("segment: RING0_CODE", "segment：RING0_CODE")),
+                ("present", str(access >> 7), say("0: exception #NP", "0 的話：例外 #NP")),
+                ("DPL", str(access >> 5 & 3), say("who may ask with int", "誰可以用 int 來要求")),
+                ("type", f"{access & 0x1f:02x}", say("0e: interrupt gate, IF := 0", "0e：interrupt gate，IF := 0"))]
+        for row, (name, value, what) in enumerate(rows):
+            y = 66 + 34 * row
+            self.word(12, y, 150, name, value, "cpu" if name == "selector" else "gate" if name == "DPL" else "none",
+                      data_gate_part=name)
+            svg.text(172, y + 16, what)
+        y = 262
+        self.lines(12, y, (say("DPL of the gate: may you ring?", "閘的 DPL：可以按鈴嗎？"),), "t-gate")
+        self.lines(12, y + 20, (say("DPL of the code segment: where you end up", "程式碼 segment 的 DPL：你會到哪裡"),), "t-cpu")
+        self.note(y + 46, say("0f in place of 0e is a trap gate: IF stays.", "0f 就是 trap gate：IF 不變。"))
+        return svg
+
+
+PICTURES = [ThreeOrFive, MemoryMap, HiddenPart, Gate]
