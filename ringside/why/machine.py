@@ -12,6 +12,8 @@ from ringside.why.log import State
 
 PAGE = 0x1000
 PRESENT, WRITABLE, USER, LARGE = 1, 2, 4, 0x80
+PSE, PAE = 0x10, 0x20               # of CR4
+FRAME = 0x000F_FFFF_FFFF_F000       # of an entry of PAE's: where the page or table lies
 Physical = collections.abc.Callable[[int, int], bytes]   # (address, size): the bytes there
 
 
@@ -28,35 +30,42 @@ class Unmapped(Exception):
 
 
 @dataclasses.dataclass(frozen=True)
+class Entry:
+    """Of a page table; a pointer of PAE's topmost table has no rights."""
+    name: str
+    at: int         # its physical address
+    value: int
+    pointer: bool = False
+
+    def __str__(self) -> str:
+        """With its value and place."""
+        return f"{self.name} = {self.value:08x} (at physical {self.at:08x})"
+
+
+@dataclasses.dataclass(frozen=True)
 class Walk:
     """The entries by which a linear address is looked up, and what they lead to."""
     linear: int
-    pde: int | None         # None: paging is off
-    pde_at: int
-    pte: int | None         # None: not reached, or a large page
-    pte_at: int
-    physical: int | None    # None: not present
+    entries: tuple[Entry, ...]      # as far as they are reached; none: paging is off
+    physical: int | None            # None: not present
 
-    def entries(self) -> list[tuple[str, int, int]]:
-        """(name, where, value) of each."""
-        found = []
-        if self.pde is not None:
-            found.append((f"page directory entry {self.linear >> 22:#x}", self.pde_at, self.pde))
-        if self.pte is not None:
-            found.append((f"page table entry {self.linear >> 12 & 0x3ff:#x}", self.pte_at, self.pte))
-        return found
+    @property
+    def directory(self) -> Entry | None:
+        """The entry of the page directory, if it is reached."""
+        return next((entry for entry in self.entries if not entry.pointer), None)
 
     def why(self, user: bool, write: bool, protect: bool) -> str:
         """Which entry refuses such an access; "" if none. protect: CR0.WP, for ring 0."""
-        for name, where, value in self.entries():
-            if not value & PRESENT:
-                return f"{name} = {value:08x} (at physical {where:08x}) is not present"
-        for name, where, value in self.entries():
-            if user and not value & USER:
-                return f"{name} = {value:08x} (at physical {where:08x}) lacks U: not for ring 3"
-        for name, where, value in self.entries():
-            if write and not value & WRITABLE and (user or protect):
-                return f"{name} = {value:08x} (at physical {where:08x}) lacks W: read-only" + ("" if user else ", and CR0.WP is set")
+        for entry in self.entries:
+            if not entry.value & PRESENT:
+                return f"{entry} is not present"
+        rights = [entry for entry in self.entries if not entry.pointer]
+        for entry in rights:
+            if user and not entry.value & USER:
+                return f"{entry} lacks U: not for ring 3"
+        for entry in rights:
+            if write and not entry.value & WRITABLE and (user or protect):
+                return f"{entry} lacks W: read-only" + ("" if user else ", and CR0.WP is set")
         return ""
 
 
@@ -142,20 +151,36 @@ class Machine:
         return int.from_bytes(self.physical(address, size), "little")
 
     def walk(self, linear: int) -> Walk:
-        """Vol. 3A, 4.3, 32-bit paging."""
+        """Vol. 3A, 4.3, 32-bit paging, and 4.4, PAE paging."""
         if not self.state["cr0"] >> 31:
-            return Walk(linear, None, 0, None, 0, linear)
-        if self.state["cr4"] & 0x20:
-            raise Unknown("PAE paging is not walked")
-        pde_at = (self.state["cr3"] & ~0xFFF) + (linear >> 22) * 4
-        pde = self.read_physical(pde_at)
-        if not pde & PRESENT:
-            return Walk(linear, pde, pde_at, None, 0, None)
-        if pde & LARGE and self.state["cr4"] & 0x10:
-            return Walk(linear, pde, pde_at, None, 0, pde & 0xFFC00000 | linear & 0x3FFFFF)
-        pte_at = (pde & ~0xFFF) + (linear >> 12 & 0x3FF) * 4
-        pte = self.read_physical(pte_at)
-        return Walk(linear, pde, pde_at, pte, pte_at, pte & ~0xFFF | linear & 0xFFF if pte & PRESENT else None)
+            return Walk(linear, (), linear)
+        if self.state["cr4"] & PAE:
+            return self.walk_pae(linear)
+        pde = self.entry("page directory", self.state["cr3"] & ~0xFFF, linear >> 22, 4)
+        if not pde.value & PRESENT:
+            return Walk(linear, (pde,), None)
+        if pde.value & LARGE and self.state["cr4"] & PSE:
+            return Walk(linear, (pde,), pde.value & 0xFFC00000 | linear & 0x3FFFFF)
+        pte = self.entry("page table", pde.value & ~0xFFF, linear >> 12 & 0x3FF, 4)
+        return Walk(linear, (pde, pte), pte.value & ~0xFFF | linear & 0xFFF if pte.value & PRESENT else None)
+
+    def walk_pae(self, linear: int) -> Walk:
+        """Entries of eight bytes, by three tables; large pages have 2 MiB."""
+        pointer = self.entry("page directory pointer", self.state["cr3"] & ~0x1F, linear >> 30, 8)
+        if not pointer.value & PRESENT:
+            return Walk(linear, (pointer,), None)
+        pde = self.entry("page directory", pointer.value & FRAME, linear >> 21 & 0x1FF, 8)
+        if not pde.value & PRESENT:
+            return Walk(linear, (pointer, pde), None)
+        if pde.value & LARGE:
+            return Walk(linear, (pointer, pde), pde.value & FRAME & ~0x1FFFFF | linear & 0x1FFFFF)
+        pte = self.entry("page table", pde.value & FRAME, linear >> 12 & 0x1FF, 8)
+        return Walk(linear, (pointer, pde, pte), pte.value & FRAME | linear & 0xFFF if pte.value & PRESENT else None)
+
+    def entry(self, table: str, base: int, number: int, size: int) -> Entry:
+        """An entry of a table of pages."""
+        at = base + number * size
+        return Entry(f"{table} entry {number:#x}", at, self.read_physical(at, size), table.endswith("pointer"))
 
     def bytes(self, linear: int, size: int) -> bytes:
         """As ring 0 reads them."""

@@ -5,7 +5,7 @@ explain(machine, event)    a Refusal
 
 from ringside.why import words
 from ringside.why.log import Event
-from ringside.why.machine import PRESENT, Machine, Unknown
+from ringside.why.machine import PAE, PRESENT, Entry, Machine, Unknown
 from ringside.why.refusal import Refusal
 
 NEAR = 0x100
@@ -25,9 +25,9 @@ def explain(machine: Machine, event: Event) -> Refusal:
         said.key, said.says = key, f"{what}: {words.page_rights(error)}"
         said.bytes.append(f"which entry of the page tables refuses is not known without {why}")
         return said
-    said.bytes += [f"{name} at physical {where:08x} = {value:08x}" for name, where, value in walk.entries()]
+    said.bytes += [f"{entry.name} at physical {entry.at:08x} = {entry.value:08x}" for entry in walk.entries]
     reason = walk.why(bool(error & 4), bool(error & 2), True)
-    wrong = tables(machine, address, walk.pde)
+    wrong = None if state["cr4"] & PAE else tables(machine, address, walk.directory)
     if wrong:
         said.key, said.says, said.fix = wrong[0], f"{wrong[1]} (seen at {what})", wrong[2]
         return said
@@ -51,9 +51,10 @@ def rights(error: int, reason: str) -> tuple[str, str]:
     return "page-not-present", "map the page"
 
 
-def tables(machine: Machine, address: int, pde: int | None) -> tuple[str, str, str] | None:
+def tables(machine: Machine, address: int, entry: Entry | None) -> tuple[str, str, str] | None:
     """What is wrong with the tables themselves: key, sentence, fix."""
     cr3, end = machine.state["cr3"], machine.memory
+    pde = entry.value if entry else None
     low = cr3 & 0xFFF
     if low and pde is not None and not pde & PRESENT and machine.read_physical(cr3 + (address >> 22) * 4) & PRESENT:
         return ("page-directory-alignment", f"CR3 = {cr3:08x}: a page directory begins at a page, the lowest 12 bits are no part of its address, so that "

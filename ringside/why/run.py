@@ -5,7 +5,6 @@
         run.read_log(), run.state(), run.physical(address, size)
 """
 
-import dataclasses
 import json
 import pathlib
 import re
@@ -19,24 +18,12 @@ import typing
 from ringside.why import log
 from ringside.why.image import Image, Unusable
 from ringside.why.machine import PAGE, Unknown
+from ringside.why.settings import Options
 
 START_SECONDS, LOOK_SECONDS = 10, 0.05
 QUIET_SECONDS = 2           # no word in the log after an exception: nothing more will come
 LOG_BYTES = 100 << 20
 KEYS = {" ": "spc", "\n": "ret", ".": "dot", ",": "comma", "-": "minus", "/": "slash", "=": "equal"}
-
-
-@dataclasses.dataclass
-class Options:
-    """As on the command line."""
-    seconds: float = 10
-    until: str = ""
-    keys: str = ""
-    machine: str = "pc"
-    memory: int = 128
-    cpu: str = "pentium3"
-    crossings: int = 8192
-    qemu: list[str] = dataclasses.field(default_factory=list)
 
 
 class Run:

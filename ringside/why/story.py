@@ -4,13 +4,19 @@ tell(log, physical, memory, symbols, ended)     a Story
 """
 
 import dataclasses
+import re
 
-from ringside.why import clues, death, hidden, instructions, loglore, reasons, source, tasks, ways_in, wild, words
+from ringside.why import clues, death, hidden, instructions, loglore, reasons, source, tables, tasks, ways_in, wild, words
 from ringside.why.context import Context
 from ringside.why.log import Event, Log, State, name
-from ringside.why.machine import Machine, Physical, Unknown, Unmapped
+from ringside.why.machine import PAE, Machine, Physical, Unknown, Unmapped
 from ringside.why.refusal import Refusal, Refused
 from ringside.why.source import Symbols
+
+
+BEFORE_IT = 256     # bytes of code in front of eip
+# mov $0xc0000080, %ecx; then bit 8 is set, in one of three ways; then wrmsr.
+SETS_LME = re.compile(rb"\xb9\x80\x00\x00\xc0.{0,32}(?:\x0d\x00.\x00\x00|\x0f\xba\xe8\x08|\x80\xcc.).{0,16}\x0f\x30", re.S)
 
 
 @dataclasses.dataclass
@@ -25,6 +31,10 @@ class Story:
     chain: list[str] = dataclasses.field(default_factory=list)
     unknown: list[str] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
+    unmodelled: bool = False    # 64-bit mode
+    hidden: bool = False        # QEMU has let the cause pass
+    witness: list[str] = dataclasses.field(default_factory=list)
+    who: str = ""               # who wrote the deciding word last
 
 
 @dataclasses.dataclass
@@ -36,6 +46,7 @@ class Scene:
     symbols: Symbols
     ended: str = ""
     last: State | None = None   # the CPU at the end of a run
+    strict: bool = False        # the log is of Bochs, which checks all, so that nothing is hidden
 
     def machine(self, state: State) -> Machine:
         """The machine with another state of its CPU."""
@@ -47,7 +58,7 @@ def tell(scene: Scene) -> Story:
     story, log = Story(), scene.log
     found = death.leaving(death.find(log, scene.ended), log, scene.machine)
     story.happened = happened(scene, found)
-    if found.kind in ("", "triple fault", "exception") and (seen := hidden.look(log, scene.machine, found.first, scene.last)):
+    if not scene.strict and found.kind in ("", "triple fault", "exception") and (seen := hidden.look(log, scene.machine, found.first, scene.last)):
         number, unseen, how = seen
         before = log.events[number - 1] if number else None
         place(scene, story, log.events[number].state)
@@ -55,6 +66,7 @@ def tell(scene: Scene) -> Story:
         story.cause, story.status = clues.refine(context, unseen), 1
         story.cause_line = unseen.says
         story.notes.append(how)
+        story.hidden = True
         story.chain = [f"{name(unseen.vector, unseen.error)} on a PC; QEMU goes on", *(chain(scene, found, unseen.says) if found.first >= 0 else [])]
         if found.first < 0:
             story.happened = f"runs in QEMU ({len(log.events):,} crossings seen), but a PC refuses one"
@@ -65,8 +77,9 @@ def tell(scene: Scene) -> Story:
     event = log.events[found.first]
     state = log.last or event.state if found.kind == "emulator" else event.state
     place(scene, story, state)
-    if state["efer"] >> 10 & 1 or log.long_mode:
-        story.unknown.append("64-bit mode is not modelled; the exceptions are listed as they came")
+    if wants_64_bits(scene, state):
+        story.happened, story.unmodelled = f"goes to 64-bit mode, which is not modelled: why looks at 32-bit kernels only ({story.happened})", True
+        story.unknown.append("the cause: in 64-bit mode, and on the way to it, no check is made; the exceptions are listed as they came")
     else:
         refusal, notes = first_cause(scene, found, state)
         (story.notes if refusal else story.unknown).extend(notes)
@@ -77,24 +90,56 @@ def tell(scene: Scene) -> Story:
     return story
 
 
+def tell_of_bochs(scene: Scene) -> Story:
+    """The story of a log that Bochs has written."""
+    return tell(dataclasses.replace(scene, strict=True))
+
+
+def wants_64_bits(scene: Scene, state: State) -> bool:
+    """EFER.LMA; or EFER.LME is set by the code in front, which a CPU of 32 bits does not have."""
+    if state["efer"] >> 10 & 1 or scene.log.long_mode:
+        return True
+    if not state["cr4"] & PAE:
+        return False
+    try:
+        code = scene.machine(dataclasses.replace(state, numbers={**state.numbers, "cr0": 0})).bytes(
+            max(0, state.segments["cs"].base + state["eip"] - BEFORE_IT), BEFORE_IT)
+    except (Unknown, Unmapped):
+        return False
+    return bool(SETS_LME.search(code))
+
+
 def happened(scene: Scene, found: death.Death) -> str:
     """The first sentence."""
     log = scene.log
     count = len(log.events)
     if found.kind == "triple fault":
-        return "triple fault: the CPU shuts down, and a PC resets"
+        return f"triple fault{when(scene, found)}: the CPU shuts down, and a PC resets"
     if found.kind == "emulator":
         return f"QEMU itself gave up: {log.fatal}"
     if found.kind == "loop":
         return f"loops in exceptions: {log.events[found.first]} at the same instruction {found.count} times and more"
     if found.kind == "exception":
         event = log.events[found.first]
-        return f"an exception in ring {event.state.cpl}, {event}, from which the kernel never came back"
+        return f"an exception in ring {event.state.cpl}, {event}{when(scene, found)}, from which the kernel never came back"
     if scene.ended == "halted":
         return f"halted with interrupts off; {count:,} crossings seen, none refused"
     if scene.ended == "still":
         return f"stands still: no interrupt or exception comes any more, without a refusal; {count:,} crossings seen"
     return f"runs; {count:,} crossings seen, none refused"
+
+
+def when(scene: Scene, found: death.Death) -> str:
+    """How far the kernel had come, if not far."""
+    if found.first < 0:
+        return ""
+    state = scene.log.events[found.first].state
+    cs = state.segments["cs"]
+    if state.protected and not state.v86 and cs.selector and cs.base == cs.selector << 4 or state.protected and not cs.selector & ~3:
+        return " before protected mode was complete (CR0.PE is set, and cs is still that of real mode)"
+    if tables.of_firmware(state):
+        return " before there was an IDT (lidt was never executed)"
+    return ""
 
 
 def quiet(scene: Scene, story: Story, found: death.Death) -> None:

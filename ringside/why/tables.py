@@ -4,6 +4,7 @@ import typing
 
 from ringside.why import words
 from ringside.why.context import Context
+from ringside.why.log import State
 from ringside.why.machine import Descriptor, Machine, Unmapped
 from ringside.why.refusal import Refusal
 
@@ -61,6 +62,12 @@ def lost_gdt(context: Context, refusal: Refusal) -> bool:
     return True
 
 
+def of_firmware(state: State) -> bool:
+    """IDTR as reset and the BIOS leave it."""
+    base, limit = state["idt.base"], state["idt.limit"]
+    return base in BIOS or base == 0 and limit in (0, 0x3FF, 0xFFFF)
+
+
 def gates(machine: Machine) -> int:
     """How many gates with a code segment lie in the IDT."""
     count = 0
@@ -80,7 +87,7 @@ def lost_idt(context: Context, refusal: Refusal) -> bool:
     if not (refusal.key.startswith(("gate-", "idt-limit", "handler")) or refusal.key == "real-mode"):
         return False
     here = f"IDTR: base {base:08x}, limit {limit:#x}"
-    if base in BIOS and base or base == 0 and limit in (0, 0x3FF, 0xFFFF):
+    if of_firmware(state):
         refusal.key = "idt-not-loaded"
         refusal.says = f"{here}, as the firmware has left it: lidt was never executed, no IDT is loaded; so {refusal.says}"
         refusal.fix = "fill an IDT and load it with lidt before interrupts are switched on and int is used"
@@ -89,6 +96,8 @@ def lost_idt(context: Context, refusal: Refusal) -> bool:
             refusal.says = f"{before} came, with IF set, before an IDT was loaded. {refusal.says}"
         return True
     symbol = elsewhere(context, base, "idt")
+    if overwritten(context, refusal):
+        return True
     if refusal.key.startswith("gate-selector") or refusal.key == "gate-dpl":
         return False
     if not gates(machine):
@@ -96,6 +105,23 @@ def lost_idt(context: Context, refusal: Refusal) -> bool:
         refusal.says = f"IDTR.base = {base:08x} (limit {limit:#x}): no IDT lies there" + (f"; {symbol}" if symbol else "") + f"; so {refusal.says}"
         refusal.fix = "lidt reads six packed bytes: limit, then the linear address of the table itself"
         return True
+    return False
+
+
+def overwritten(context: Context, refusal: Refusal) -> bool:
+    """The same IDT had a gate for this vector that was good, and that the CPU has gone through."""
+    state, before = context.machine.state, context.before
+    vector = before.vector if before and not before.exception else context.event.vector
+    for event, behind in zip(context.past, [*context.past[1:], context.event]):
+        there = event.state
+        if event.vector != vector or not there.protected or behind.state.place() == there.place() or event is before:
+            continue
+        if (there["idt.base"], there["idt.limit"]) == (state["idt.base"], state["idt.limit"]):
+            refusal.key = "idt-overwritten"
+            refusal.says = (f"the IDT has been overwritten: vector {vector:#04x} went through its gate before, under the same IDTR (base "
+                            f"{state['idt.base']:08x}, limit {state['idt.limit']:#x}); now {refusal.says}")
+            refusal.fix = "look for what writes there: --who names the last that did"
+            return True
     return False
 
 
@@ -134,7 +160,7 @@ def lost_tss(context: Context, refusal: Refusal) -> bool:
                         + (" (base and limit are swapped)" if swapped else "") + (f"; {symbol}" if symbol else "") + f"; so {refusal.says}")
         refusal.fix = "the base is spread over bytes 2, 3, 4 and 7 of the descriptor; it is a linear address"
         return True
-    for ring in (0, 1, 2):
+    for ring in (0, 1, 2) if tr.type & 8 else ():
         if f"ss{ring}" in refusal.key or f"esp{ring}" in refusal.key:
             esp, ss = machine.read(tr.base + 8 * ring + 4), machine.read(tr.base + 8 * ring + 8)
             if plausible_stack(machine, esp, ring) and not plausible_stack(machine, ss, ring):

@@ -1,11 +1,28 @@
 """The CPU's own task switch (Intel SDM vol. 3A, 7.3), walked on a machine that stands still."""
 
+import typing
+
 from ringside.why import words
 from ringside.why.machine import Descriptor, Machine
 from ringside.why.refusal import Refused, described, descriptor_of, refuse
 
 SWITCH, TESTS = "vol. 3A, 7.3", "vol. 3A, 7.3, table 7-1"
-LAST = 0x67
+
+
+class Layout(typing.NamedTuple):
+    """Where a TSS has what is checked (vol. 3A, 7.2.1 and 7.6); last: its smallest limit."""
+    last: int
+    eip: int
+    eflags: int
+    cs: int
+    ss: int
+    data: dict[str, int]
+    ldt: int
+    size: int       # of eip
+
+
+OF_32 = Layout(0x67, 0x20, 0x24, 0x4C, 0x50, {"es": 0x48, "ds": 0x54, "fs": 0x58, "gs": 0x5C}, 0x60, 4)
+OF_16 = Layout(0x2B, 14, 16, 36, 38, {"es": 34, "ds": 40}, 42, 2)
 
 
 def switch(machine: Machine, selector: int, who: str, key: str, external: int, evidence: list[str], wants_busy: bool = False) -> None:
@@ -23,9 +40,10 @@ def switch(machine: Machine, selector: int, who: str, key: str, external: int, e
                      lines, fix or "a TSS descriptor begins as type 9 (0x89); the CPU sets busy itself")
     if not tss.present:
         raise refuse(f"{key}-not-present", f"{who}: {words.entry(selector)} is not present", 11, error, SWITCH, lines)
-    if tss.limit < LAST:
-        raise refuse("tss-limit", f"{who}: the TSS' limit {tss.limit:#x} is too small; a TSS needs {LAST:#x}", 10, error, SWITCH, lines,
-                     "the limit is sizeof of the struct minus 1: 0x67 at least")
+    least = OF_32 if tss.type & 8 else OF_16
+    if tss.limit < least.last:
+        raise refuse("tss-limit", f"{who}: the TSS' limit {tss.limit:#x} is too small; a TSS needs {least.last:#x}", 10, error, SWITCH, lines,
+                     f"the limit is sizeof of the struct minus 1: {least.last:#x} at least")
     new_task(machine, tss, external, lines)
 
 
@@ -35,14 +53,16 @@ def new_task(machine: Machine, tss: Descriptor, external: int, evidence: list[st
         """A selector in the TSS."""
         return machine.read(tss.base + place, 2)
 
-    ldt, cs, ss = word(0x60), word(0x4C), word(0x50)
-    lines = [f"TSS at {tss.base:08x}: cs {cs:04x}, ss {ss:04x}, ldt {ldt:04x}, eip {machine.read(tss.base + 0x20):08x}", *evidence]
+    has = OF_32 if tss.type & 8 else OF_16
+    ldt, cs, ss = word(has.ldt), word(has.cs), word(has.ss)
+    eip = machine.read(tss.base + has.eip, has.size)
+    lines = [f"TSS at {tss.base:08x}: cs {cs:04x}, ss {ss:04x}, ldt {ldt:04x}, eip {eip:08x}", *evidence]
     if ldt & ~3:
         found = descriptor_of(machine, ldt, f"the new task's LDT selector {ldt:04x}", "tss-ldt", 10, TESTS, external)
         if found.type != 2 or not found.present:
             raise refuse("tss-ldt", f"the new task's LDT selector {ldt:04x}: {words.entry(ldt)} is no LDT: {words.kind(found)}", 10,
                          ldt & ~3 | external, TESTS, [described(ldt, found), *lines], "set the TSS' LDT word to 0 if there is no LDT")
-    if machine.read(tss.base + 0x24) >> 17 & 1:
+    if has is OF_32 and machine.read(tss.base + has.eflags) >> 17 & 1:
         return
     code = descriptor_of(machine, cs, f"the new task's cs = {cs:04x}", "tss-cs", 10, TESTS, external)
     if not code.is_code or code.dpl != cs & 3 and not code.is_conforming:
@@ -55,8 +75,8 @@ def new_task(machine: Machine, tss: Descriptor, external: int, evidence: list[st
         raise refuse("tss-ss", f"the new task's ss = {ss:04x} has RPL {ss & 3} and {words.entry(ss)} is {words.kind(stack)}; cs = {cs:04x} needs "
                      f"RPL and DPL {cs & 3}", 10, ss & ~3 | external, TESTS, [described(ss, stack), *lines],
                      f"give the selectors in the TSS of a ring-{cs & 3} task RPL {cs & 3}")
-    for number, name in enumerate(("es", "ds", "fs", "gs")):
-        selector = word((0x48, 0x54, 0x58, 0x5C)[number])
+    for name, place in has.data.items():
+        selector = word(place)
         if selector & ~3:
             found = descriptor_of(machine, selector, f"the new task's {name} = {selector:04x}", f"tss-{name}", 10, TESTS, external)
             if not found.is_readable or not found.is_conforming and found.dpl < max(cs & 3, selector & 3):

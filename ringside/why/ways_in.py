@@ -95,22 +95,27 @@ def new_stack(machine: Machine, ring: int, room: int, external: int) -> None:
     """INTER-PRIVILEGE-LEVEL-INTERRUPT: the stack of the new ring, from the TSS."""
     tr = machine.state.segments["tr"]
     here = f"TR: selector {tr.selector:04x}, base {tr.base:08x}, limit {tr.limit:04x}, type {tr.type:x}"
+    here += " (a TSS of 16 bits)" if tr.type in (1, 3) else ""
     why = f"ring {ring}'s stack must be read from the TSS"
     if tr.selector & ~3 == 0:
         raise refuse("tr-not-loaded", f"TR = {tr.selector:04x}: no TSS was ever loaded with ltr; {why}", 10, external, STACK, [here],
                      "build a TSS, put its descriptor into the GDT, and load its selector with ltr")
-    if tr.type not in (9, 11):
-        raise refuse("tr-type", f"TR = {tr.selector:04x} is of type {tr.type:x}, not a 32-bit TSS; {why}", 10, external, STACK, [here])
-    place, name = 8 * ring + 4, f"ss{ring}"
-    if place + 7 > tr.limit:
-        raise refuse("tss-limit", f"the TSS' limit {tr.limit:#x} is too small: {name} and esp{ring} end at {place + 7:#x}, a TSS at 0x67",
-                     10, tr.selector & ~3 | external, TSS, [here], "the limit is sizeof of the struct minus 1: 0x67 at least")
+    if tr.type not in (1, 3, 9, 11):
+        raise refuse("tr-type", f"TR = {tr.selector:04x} is of type {tr.type:x}, no TSS; {why}", 10, external, STACK, [here])
+    # A TSS of 16 bits has sp0 and ss0 at 2 and 4 (vol. 3A, 7.6).
+    size, least = (4, 0x67) if tr.type & 8 else (2, 0x2B)
+    pointer, name = "esp" if size == 4 else "sp", f"ss{ring}"
+    place = size * (1 + 2 * ring)
+    if place + 2 * size - 1 > tr.limit:
+        raise refuse("tss-limit", f"the TSS' limit {tr.limit:#x} is too small: {name} and {pointer}{ring} end at "
+                     f"{place + 2 * size - 1:#x}, a TSS at {least:#x}",
+                     10, tr.selector & ~3 | external, TSS, [here], f"the limit is sizeof of the struct minus 1: {least:#x} at least")
     try:
-        esp, ss = machine.read(tr.base + place), machine.read(tr.base + place + 4, 2)
+        esp, ss = machine.read(tr.base + place, size), machine.read(tr.base + place + size, 2)
     except Unmapped as hole:
         raise refuse("tss-unmapped", f"{name} cannot be read: the TSS' base {tr.base:08x} is not mapped", 14, 0, TSS, [here, str(hole)],
                      "the TSS descriptor's base is a linear address that is mapped in every address space") from None
-    evidence = [f"TSS at {tr.base:08x}: esp{ring} (+{place:#x}) = {esp:08x}, {name} (+{place + 4:#x}) = {ss:04x}", here]
+    evidence = [f"TSS at {tr.base:08x}: {pointer}{ring} (+{place:#x}) = {esp:0{2 * size}x}, {name} (+{place + size:#x}) = {ss:04x}", here]
     who, error = f"TSS.{name} = {ss:04x}", ss & ~3 | external
     if ss & ~3 == 0:
         raise refuse(f"tss-{name}-null", f"{who} is null; ring {ring} needs a stack segment", 10, external, STACK, evidence,

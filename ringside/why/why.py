@@ -16,7 +16,7 @@ import sys
 import textwrap
 import typing
 
-from ringside.why import image, log, run, source, story
+from ringside.why import image, log, run, settings, source, story, witness
 from ringside.why.log import name
 
 WIDTH = 118
@@ -47,6 +47,9 @@ def parser() -> Parser:
     made.add_argument("--cpu", default="pentium3", help="QEMU's -cpu (pentium3)")
     made.add_argument("--crossings", type=int, default=8192, help="after how many it is left alone (8192)")
     made.add_argument("--qemu", default="", help="more options for QEMU, in one string, with whole paths: \"-drive file=/a/b,if=ide,index=1\"")
+    made.add_argument("--witness", action="store_true", help="let Bochs run it again, up to the refused crossing, with all accesses; else only if QEMU cannot tell")
+    made.add_argument("--no-witness", action="store_true", help="QEMU alone, whatever it cannot tell")
+    made.add_argument("--who", action="store_true", help="who wrote the deciding word last: Bochs once more, with a watchpoint")
     made.add_argument("--json", action="store_true", help="the same as JSON")
     return made
 
@@ -95,16 +98,29 @@ def from_image(options: argparse.Namespace) -> story.Story:
     found = image.recognise(options.image)
     if found.kind == "multiboot ELF" and not options.elf:
         options.elf = options.image
-    settings = run.Options(options.seconds, options.until, options.keys, options.machine, options.memory, options.cpu, options.crossings,
-                           shlex.split(options.qemu))
-    with run.Run(found, settings) as machine:
+    wanted = settings.Options(options.seconds, options.until, options.keys, options.machine, options.memory, options.cpu, options.crossings,
+                              shlex.split(options.qemu))
+    with run.Run(found, wanted) as machine:
         machine.until_clear()
         physical = None if machine.ended == "QEMU ended" else machine.physical
         told = story.tell(story.Scene(machine.read_log(), physical, options.memory << 20, symbols(options), machine.ended,
                                       None if machine.ended == "QEMU ended" else machine.state()))
         if machine.ended == "QEMU ended" and not machine.read_log().fatal:
             raise image.Unusable(f"QEMU ends: {machine.errors.strip()[-300:]}")
-    return told
+        seen = machine.read_log()
+    return with_witness(told, seen, found, wanted, options)
+
+
+def with_witness(told: story.Story, seen: log.Log, found: image.Image, wanted: settings.Options, options: argparse.Namespace) -> story.Story:
+    """The same story, or a better one, if Bochs is asked for or needed. Where it cannot be had, that is said."""
+    asked = options.witness or options.who
+    if options.no_witness or not asked and not witness.needed(seen, told):
+        return told
+    try:
+        return witness.join(told, witness.call(found, wanted, symbols(options), options.who))
+    except (image.Unusable, TimeoutError) as reason:
+        told.witness = [f"none: {reason}"]
+        return told
 
 
 # ---- one screen
@@ -124,6 +140,9 @@ def text(told: story.Story) -> str:
         lines.append(wrapped("  so Intel", f"{name(told.cause.vector, told.cause.error)}, SDM {told.cause.place}"))
         lines += [wrapped("  bytes" if not number else "", line) for number, line in enumerate(told.cause.bytes[:5])]
     lines += [wrapped("chain" if not number else "", line) for number, line in enumerate(told.chain)]
+    lines += [wrapped("witness" if not number else "", line) for number, line in enumerate(told.witness)]
+    if told.who:
+        lines.append(wrapped("who", told.who))
     if told.cause and told.cause.fix:
         lines.append(wrapped("usual fix", told.cause.fix))
     lines += [wrapped("note", line) for line in told.notes] + [wrapped("not known", line) for line in told.unknown]

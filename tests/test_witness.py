@@ -1,0 +1,142 @@
+"""ringside why in Bochs: the witness, and who wrote a word last; and each end that a kernel can come to.
+
+The kernel is tests/kernels/sector, a boot sector with ten fates, and the disk of tests/kernels.
+"""
+
+import json
+import os
+import re
+import subprocess
+
+import pytest
+
+import runs
+import try_mistakes as mistakes
+from ringside.why import bochs, image, why
+
+ALL = "ALL_MISTAKES" in os.environ
+SECTOR = runs.HERE / "sector/sector.S"
+
+
+@pytest.fixture(scope="module")
+def sector(tmp_path_factory):
+    """The boot sector with that fate: the paths of its image and its ELF."""
+    folder = tmp_path_factory.mktemp("sector")
+
+    def build(fate):
+        elf, made = folder / f"{fate}.elf", folder / f"{fate}.img"
+        if not made.exists():
+            subprocess.run(["gcc", "-m32", "-g", "-c", f"-DFATE={fate}", "-o", folder / "o", SECTOR], check=True)
+            subprocess.run(["ld", "-m", "elf_i386", "-Ttext", "0x7c00", "-e", "start", "-o", elf, folder / "o"], check=True)
+            subprocess.run(["objcopy", "-O", "binary", "-j", ".text", elf, made], check=True)
+        return made, elf
+    return build
+
+
+def look(capsys, made, elf, *arguments):
+    """Exit status and story."""
+    status = why.main([str(made), "--elf", str(elf), "--memory", "32", "--json", *map(str, arguments)])
+    return status, json.loads(capsys.readouterr().out)
+
+
+# ---- each end has its own sentence
+
+@pytest.mark.parametrize("fate, status, happened, cause", [
+    ("GOES_ON", 0, r"runs; [\d,]+ crossings seen, none refused", ""),
+    ("LOOPS", 1, r"loops in exceptions: #GP\(0080\) at the same instruction \d+ times and more", "fs = 0080 is entry 16"),
+    ("OVERWRITTEN", 1, "triple fault: .*", "the IDT has been overwritten: vector 0x30 went through its gate before"),
+    ("NO_IDT", 1, "triple fault before there was an IDT .*", "lidt was never executed"),
+    ("NOT_COMPLETE", 1, "triple fault before protected mode was complete .*", "far jmp to 0080:.* beyond its limit"),
+    ("HALTS", 0, "halted with interrupts off; 1 crossings seen, none refused", ""),
+    ("LONG", 2, "goes to 64-bit mode, which is not modelled: .*", ""),
+    ("PAE", 1, "triple fault: .*", "write to 00234567 by ring 0: page directory entry 0x1 = 00000000 .* is not present"),
+    ("TSS_16", 1, "triple fault: .*", "TSS.ss0 = 0000 is null"),
+])
+def test_each_end_of_a_kernel_has_its_own_sentence(fate, status, happened, cause, sector, capsys):
+    found, told = look(capsys, *sector(fate), "--seconds", 2, "--crossings", 128)
+    assert found == status, told
+    assert re.fullmatch(happened, told["happened"]), told["happened"]
+    assert re.search(cause, told["cause_line"]), told["cause_line"]
+    assert told["witness"] == []        # QEMU can tell these alone; of 64-bit code, Bochs could not
+    if fate == "GOES_ON":
+        assert re.search(r"came back from, not judged: #GP\(0080\) \d+ times", told["notes"][0])
+
+
+# ---- who
+
+@pytest.mark.parametrize("fate, word, instruction", [
+    ("BAD_SS0", "TSS.ss0", r"movl \$0x23,0x8808 at 0008:[0-9a-f]+, sector/sector.S:\d+, in protected\+\w+, ring 0, "
+     r"[\d,]+ instructions before: 00000023"),
+    ("OVERWRITTEN", "IDT entry 0x30", r"rep stos %eax,%es:\(%edi\) at 0008:.*: 00000000"),
+][:2 if ALL else 1])
+def test_who_names_the_last_writer_and_the_same_each_time(fate, word, instruction, sector, capsys):
+    status, told = look(capsys, *sector(fate), "--who")
+    assert status == 1
+    assert re.fullmatch(re.escape(word) + " was written last by " + instruction, told["who"]), told["who"]
+    if ALL:
+        assert look(capsys, *sector(fate), "--who")[1]["who"] == told["who"]
+
+
+# ---- the witness
+
+def test_what_qemu_hides_is_told_with_the_bytes_of_that_moment(tmp_path, capsys):
+    _, folder = mistakes.build("esp0-linear", tmp_path)
+    status, told = look(capsys, folder / "disk.img", folder / "disk.elf", "--who")
+    assert status == 1
+    assert re.match(r"TSS.esp0 = 0001\w{4} is beyond the limit 0xffff", told["cause_line"])
+    assert any(re.match(r"QEMU does not check segment limits; on a PC this is #SS\(0011\)", note) for note in told["notes"])
+    assert told["witness"][0] == "Bochs refuses it: #SS(0011)"
+    assert "segment limit violation" in told["witness"][1]
+    assert re.search("reads gate 0x20, reads GDT entry 1, reads TSS.ss0 = 0010, reads TSS.esp0 = 0001", told["witness"][2])
+    assert re.match("TSS.esp0 is as it was loaded: .* its value stands in the source", told["who"])
+
+
+def test_bochs_finds_nothing_in_a_kernel_whose_segments_qemu_does_not_check(tmp_path, capsys):
+    runs.build(tmp_path, kernels=["disk"])
+    status, told = look(capsys, tmp_path / "disk.img", tmp_path / "disk.elf", "--crossings", 200)
+    assert status == 0 and told["cause"] is None
+    assert re.fullmatch(r"Bochs: runs; [\d,]+ crossings seen, none refused", told["witness"][0])
+
+
+@pytest.mark.parametrize("missing, says", [("available", "there is no bochs: install it"), ("has_grub", "grub-mkrescue")])
+def test_a_witness_that_cannot_be_had_is_a_sentence(missing, says, sector, capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(bochs, missing, lambda: False)
+    if missing == "available":
+        status, told = look(capsys, *sector("BAD_SS0"), "--witness")
+        assert status == 1 and told["cause"]["key"] == "tss-ss0-rpl"
+        assert says in told["witness"][0]
+    else:
+        with pytest.raises(image.Unusable, match=says):
+            bochs.Bochs(image.Image(tmp_path / "k.elf", "multiboot ELF", []), why.settings.Options()).__enter__()
+
+
+LOG = """00000000100d[CPU0  ] protected mode activated
+00000000190d[CPU0  ] interrupt(): vector = 30, TYPE = 4, EXT = 0
+00000000200d[CPU0  ] PDE: entry not present
+00000000200d[CPU0  ] page fault for address 00000000c0107070 @ 00000000c010130b
+00000000200d[CPU0  ] exception(0x0e): error_code=0002
+00000000200d[CPU0  ] interrupt(): vector = 0e, TYPE = 3, EXT = 1
+00000000200d[CPU0  ] interrupt(): gate descriptor is not valid sys seg (vector=0x0e)
+00000000200d[CPU0  ] exception(0x0d): error_code=0073
+00000000200d[CPU0  ] exception(0x08): error_code=0000
+00000000200d[CPU0  ] exception(0x0d): error_code=0043
+00000000200p[CPU0  ] >>PANIC<< exception(): 3rd (13) exception with no resolution
+"""
+
+
+def test_the_log_of_bochs_is_read_as_that_of_qemu():
+    events, third = bochs.events(LOG)
+    assert [(str(event), event.tick, event.old) for event in events] == [
+        ("int 0x30", 190, bochs.NONE), ("#PF(0002)", 200, bochs.NONE), ("#DF(0000)", 200, 14)]
+    assert events[1].cr2 == 0xC0107070 and events[1].reason.startswith("page fault for address")
+    assert third == 13
+
+
+def test_accesses_are_read_from_a_trace():
+    trace = ("[CPU0 RD]: LIN 0x0000000000101148 PHY 0x000000001148 (len=8, UC): 0x00CF9B00 0x0000FFFF\n"
+             "[CPU0 RW]: LIN 0x00000000c0010450 PHY 0x000000010450 (len=4, UC): 0x00000001\n"
+             "[CPU0 WR]: PHY 0x000000010450 (len=4, UC): 0x00000002\n"
+             "[CPU0 RD]: PHY 0x000000009000 (len=4, UC): 0x00000021\n")
+    assert [(access.write, access.linear, access.size, access.value) for access in bochs.accesses(trace)] == [
+        (False, 0x101148, 8, 0x00CF9B000000FFFF), (False, 0xC0010450, 4, 1), (True, 0xC0010450, 4, 2),
+        (False, bochs.PAGE_WALK, 4, 0x21)]
