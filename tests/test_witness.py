@@ -107,7 +107,7 @@ def test_a_witness_that_cannot_be_had_is_a_sentence(missing, says, sector, capsy
         assert says in told["witness"][0]
     else:
         with pytest.raises(image.Unusable, match=says):
-            bochs.Bochs(image.Image(tmp_path / "k.elf", "multiboot ELF", []), why.settings.Options()).__enter__()
+            bochs.Bench(image.Image(tmp_path / "k.elf", "multiboot ELF", []), why.settings.Options()).__enter__()
 
 
 LOG = """00000000100d[CPU0  ] protected mode activated

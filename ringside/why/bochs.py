@@ -1,6 +1,6 @@
 """Bochs, for what QEMU does not check: one run at full speed that lists what the CPU raises, others that stop where it is asked.
 
-with Bochs(image, options) as bochs:        an image of any kind; a multiboot ELF is put on a CD by GRUB's tools
+with Bench(image, options) as bochs:        an image of any kind; a multiboot ELF is put on a CD by GRUB's tools
     bochs.run()                             a Listing of all events, each with the tick at which it came
     with bochs.session() as session:        the debugger's prompt
         session.to(tick)                    in front of what happens then: True, or False if the machine ends before
@@ -153,14 +153,14 @@ def events(text: str) -> tuple[list[Seen], int | None]:
     return found, third
 
 
-class Bochs:
+class Bench:
     """A folder with an image and a configuration, from which Bochs is started as often as is needed."""
 
     def __init__(self, image: Image, options: Options) -> None:
         self.image, self.options = image, options
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="why-"))
 
-    def __enter__(self) -> "Bochs":
+    def __enter__(self) -> "Bench":
         """Raises Unusable if the image cannot be given to Bochs."""
         try:
             if not available():
@@ -286,7 +286,7 @@ class Session:
 
     PROMPT = re.compile(rb"<bochs:\d+> $")
 
-    def __init__(self, bochs: Bochs) -> None:
+    def __init__(self, bochs: Bench) -> None:
         self.process = bochs.start(None, subprocess.PIPE)
         self.pages: dict[int, bytes] = {}
         self.now = 0

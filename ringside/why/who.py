@@ -6,7 +6,7 @@ last(bochs, word, tick, symbols)    a sentence; what was written before a tick, 
 import dataclasses
 
 from ringside.why import instructions, source
-from ringside.why.bochs import DELIVERED, Bochs, Session, accesses
+from ringside.why.bochs import DELIVERED, Bench, Session, accesses
 from ringside.why.deciding import Word
 from ringside.why.log import State
 from ringside.why.machine import Machine, Unmapped
@@ -42,7 +42,7 @@ def hits(session: Session, word: Word, tick: int) -> list[int]:
     return found
 
 
-def writer(bochs: Bochs, word: Word, behind: int, memory: int) -> Writer | None:
+def writer(bochs: Bench, word: Word, behind: int, memory: int) -> Writer | None:
     """Steps over what was written. An instruction has been counted by then, an interrupt has not."""
     with bochs.session() as session:
         session.to(behind - 1)
@@ -68,7 +68,7 @@ def instruction(session: Session, state: State, memory: int) -> str:
     return source.disassemble(code.bytes, state["eip"], code.wide)
 
 
-def last(bochs: Bochs, word: Word | None, tick: int, symbols: Symbols) -> str:
+def last(bochs: Bench, word: Word | None, tick: int, symbols: Symbols) -> str:
     """Looks in ever larger parts of the run before the tick, until a write is found."""
     if word is None:
         return REGISTER

@@ -9,7 +9,7 @@ import dataclasses
 import re
 
 from ringside.why import deciding, death, instructions, source, story, who
-from ringside.why.bochs import PAGE_WALK, Access, Bochs, Listing, Seen, Session
+from ringside.why.bochs import PAGE_WALK, Access, Bench, Listing, Seen, Session
 from ringside.why.image import Image
 from ringside.why.log import Event, Log, State, name
 from ringside.why.machine import Machine
@@ -55,7 +55,7 @@ def unchecked(state: State) -> bool:
 
 def call(image: Image, options: Options, symbols: Symbols, asked: bool) -> Testimony:
     """Runs Bochs three times: to list, to look, to stand at the first refused crossing; with `asked`, for who wrote, more."""
-    with Bochs(image, options) as bochs:
+    with Bench(image, options) as bochs:
         listing = bochs.run()
         chosen = choose(listing)
         if not any(event.exception for event in chosen):
@@ -99,7 +99,7 @@ def with_cr2(state: State, event: Seen) -> State:
     return state if event.cr2 is None else State({**state.numbers, "cr2": event.cr2}, state.segments)
 
 
-def testify(bochs: Bochs, session: Session, log: Log, listing: Listing, symbols: Symbols, states: dict[int, State], asked: bool) -> Testimony:
+def testify(bochs: Bench, session: Session, log: Log, listing: Listing, symbols: Symbols, states: dict[int, State], asked: bool) -> Testimony:
     """The session goes to the first refused crossing, and the story is told of memory as it is at that moment."""
     memory = bochs.options.memory << 20
     ended = "enough" if listing.ended == "loop" else listing.ended
