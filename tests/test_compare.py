@@ -7,7 +7,7 @@ from ringside.judge import compare
 from ringside.judge import mutate
 import pytest
 from ringside.recorder import recording
-from ringside.judge.cpu import flat
+from ringside.judge.states import flat
 from ringside.emulators.machines import ROOT, by_name
 
 STEP_FIELDS = {"symbol": "elsewhere", "bytes": "90", "text": "nop", "source": "none.S:1", "repeats": 7, "folded": "none",

@@ -6,7 +6,8 @@ from ringside.judge import compare
 from ringside.judge import judge
 import pytest
 from ringside.recorder import record, recorded, recording
-from ringside.judge.cpu import IF, RF, Layout, flat
+from ringside.judge.facts import IF, RF
+from ringside.judge.states import flat, Layout
 from ringside.judge import rules
 
 IRQ_0 = 0x20

@@ -52,6 +52,18 @@
 	movb	$\access, idt + 8 * \vector + 5
 	.endm
 
+/* Five words for iret, or three, on a stack that begins at `stack`. */
+	.macro	push_return stack, cs, eip, flags=2, ss=-1, esp=0
+	mov	$\stack, %esp
+	.if	\ss >= 0
+	push	$\ss
+	push	$\esp
+	.endif
+	push	$\flags
+	push	$\cs
+	push	$\eip
+	.endm
+
 #define RPL3		3
 #define TI		4
 #define GLOBAL_BEYOND	0xf8		/* beyond the GDT */

@@ -27,7 +27,7 @@ from ringside.judge import compare
 from ringside.judge import judge
 from ringside.emulators import machines
 from ringside.judge import mutate
-from ringside.judge.cpu import Fact
+from ringside.judge.facts import Fact
 from ringside.recorder import programs
 from ringside.recorder import record
 from ringside.recorder import recording

@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 
 from ringside.emulators import registers
 from ringside.recorder import recording
-from ringside.judge.cpu import ACCESSED, AF, ALL, CF, OF, PE, PF, RF, SF, ZF, parts
+from ringside.judge.facts import ACCESSED, AF, ALL, CF, OF, PE, PF, RF, SF, ZF
+from ringside.judge.states import parts
 from ringside.recorder.recording import Recording, State, Step, Walked
 from ringside.emulators import versions
 

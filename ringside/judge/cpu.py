@@ -1,177 +1,20 @@
 """A CPU before an instruction, and rule by rule what must be true after it.
 
-    flat(state)      a recorded state as {"eax": ..., "cs.base": ..., "gdt.1": ..., "stack.0": ...}
     Cpu              what model.py executes instructions on
     Descriptor       eight bytes of a table
-    Fault            the exception that there is instead
 
 While the model executes, the Cpu keeps account of what it relied on in the state before
 (so that mutate.py can change just that) and of what must be so in the state after.
 """
 
-from collections.abc import Iterator, Sequence
-import dataclasses
-import itertools
-from typing import Any, NamedTuple
+from collections.abc import Sequence
 
 from ringside.judge import decode
-from ringside.judge.rules import RULES, otherwise
-from ringside.recorder.recording import Access, Recording, State
-
-ALL = (1 << 64) - 1
-CF, PF, AF, ZF, SF, TF, IF, DF, OF = (1 << bit for bit in (0, 2, 4, 6, 7, 8, 9, 10, 11))
-IOPL, NT, RF, VM, AC, VIF, VIP, ID = 3 << 12, 1 << 14, 1 << 16, 1 << 17, 1 << 18, 1 << 19, 1 << 20, 1 << 21
-FREE = CF | PF | AF | ZF | SF | TF | DF | OF | NT | AC | ID  # flags that any ring may change
-PE, MP, EM, TS, ET = (1 << bit for bit in range(5))  # cr0
-BIG = 0x4000  # attributes: D/B, a 32-bit segment
-ACCESSED, BUSY = 1 << 40, 1 << 41  # in a descriptor
-HIDDEN = ("base", "limit", "type", "dpl", "attributes")
-
-EXCEPTIONS = {0: "#DE", 1: "#DB", 3: "#BP", 4: "#OF", 6: "#UD", 7: "#NM", 8: "#DF", 10: "#TS",
-              11: "#NP", 12: "#SS", 13: "#GP"}
-DE, DB, BP, OVERFLOW, UD, NM, DOUBLE_FAULT, INVALID_TSS, NP, SS, GP = EXCEPTIONS
-CONTRIBUTORY = DE, INVALID_TSS, NP, SS, GP
-
-
-Values = dict[str, int]     # a state, flat
-Part = tuple[int, str]      # bits of a number, and the rule that says what they are
-Parts = Sequence[Part]      # the first that has a bit counts
-
-
-class Fault(Exception):
-    """The instruction does not happen; this exception does."""
-
-    def __init__(self, vector: int, error: int | None = None) -> None:
-        super().__init__(vector, error)
-        self.vector, self.error = vector, error
-
-    def __str__(self) -> str:
-        return EXCEPTIONS[self.vector] + ("" if self.error is None else f"({self.error:04x})")
-
-
-class Stuck(Exception):
-    """The model cannot go on: by which rule, and what is missing. Without a rule it need not."""
-
-    def __init__(self, rule: str = "", what: str = "") -> None:
-        super().__init__(rule, what)
-        self.rule, self.what = rule, what
-
-
-@dataclasses.dataclass(slots=True)
-class Fact:
-    rule: str
-    field: str = ""         # of the state after; or what was read or written; or why it holds
-    expected: object = True
-    found: object = True
-
-    def holds(self) -> bool:
-        return self.expected == self.found
-
-    def __str__(self) -> str:
-        place, sentence = RULES[self.rule]
-        return f"{self.rule}: {self.values()}\n    {sentence}\n    ({place})"
-
-    def values(self) -> str:
-        if not self.holds():
-            return f"{self.field}: expected {show(self.expected)}, found {show(self.found)}"
-        return self.field + ("" if self.found is True else f": {show(self.found)}")
-
-
-def show(value: Any) -> str:
-    return f"{value:#x}" if type(value) is int else str(value)
-
-
-# ---- states and memory ----------------------------------------------------------------
-
-def flat(state: State) -> Values:
-    """A recorded state with a name for each number."""
-    return {name: value for key in state for name, value in parts(key, state[key]).items()}
-
-
-def parts(key: str, value: Any) -> Values:
-    """An entry of a recorded state, likewise."""
-    if type(value) is int:
-        return {key: value}
-    if type(value) is list:
-        return {f"{key}.{i}": int(row, 16) for i, row in enumerate(value)}
-    if key == "frames":
-        return {f"frames.{letter}.{i}": word for letter, words in value.items() for i, word in enumerate(words)}
-    if key == "stack":
-        return {"stack.linear": value["linear"], **{f"stack.{i}": word for i, word in enumerate(value["words"])}}
-    return {f"{key}.{name}": number for name, number in value.items()}
-
-
-class Region(NamedTuple):
-    """Words in memory, one behind the other, each with a name."""
-    start: int              # linear address
-    unit: int               # bytes of a word
-    fields: list[str]
-
-
-class Layout:
-    """Where the memory lies that a recording holds."""
-
-    def __init__(self, made: Recording) -> None:
-        def place(symbol: str) -> int:
-            return int(made["base"] + made["symbols"][symbol])
-
-        state = made["state"]
-        self.emulator = made["emulator"]
-        self.idt = [f"idt.{i}" for i in range(len(state["idt"]))]
-        self.fixed = (
-            Region(place("gdt"), 8, [f"gdt.{i}" for i in range(len(state["gdt"]))]),
-            Region(place("idt"), 8, self.idt),
-            Region(place("tss") + 4, 4, ["tss.esp0", "tss.ss0"]),
-            *(Region(made["base"] + frame["offset"], 4, [f"frames.{letter}.{i}" for i in range(len(frame["words"]))])
-              for letter, frame in made["frames"].items()),
-        )
-        self.stack_words = [f"stack.{i}" for i in range(len(state["stack"]["words"]))]
-
-    def movable(self, values: Values) -> tuple[Region, ...]:
-        """The LDT that is in use, and the words around ss:esp."""
-        rows = itertools.takewhile(values.__contains__, map("ldt.{}".format, itertools.count()))
-        return (Region(values["ldtr.base"], 8, [*itertools.islice(rows, (values["ldtr.limit"] + 1) // 8)]),
-                Region(values["stack.linear"], 4, self.stack_words))
-
-    def regions(self, values: Values) -> tuple[Region, ...]:
-        return *self.fixed, *self.movable(values)
-
-
-class Piece(NamedTuple):
-    """The words of a region that have certain bytes."""
-    fields: list[str]
-    unit: int               # bytes of a word
-    skip: int               # bytes of the first word, up to those
-
-
-class Memory:
-    """What a state tells of memory."""
-
-    def __init__(self, layout: Layout, values: Values) -> None:
-        self.values, self.regions = values, layout.regions(values)
-
-    def words(self, linear: int, size: int) -> Iterator[Piece]:
-        """The words that have these bytes, in each region that does."""
-        for start, unit, fields in self.regions:
-            if start <= linear and linear + size <= start + unit * len(fields):
-                first, skip = divmod(linear - start, unit)
-                yield Piece(fields[first:(linear + size - 1 - start) // unit + 1], unit, skip)
-
-    def read(self, linear: int, size: int) -> Iterator[tuple[str, int]]:
-        """Each region's (word, value of the bytes)."""
-        for fields, unit, skip in self.words(linear, size):
-            raw = b"".join(self.values[field].to_bytes(unit, "little") for field in fields)
-            yield fields[0], int.from_bytes(raw[skip:skip + size], "little")
-
-
-def bytes_read(accesses: list[Access]) -> dict[int, int]:
-    """{linear address: byte}"""
-    found: dict[int, int] = {}
-    for kind, linear, size, value in accesses:
-        if kind == "read":
-            for i in range(size):
-                found.setdefault(linear + i, value >> 8 * i & 0xFF)
-    return found
+from ringside.judge.facts import (ACCESSED, ALL, BIG, Bound, EXCEPTIONS, Expected, Fact, Fault, GP, HIDDEN, IOPL, Mark,
+                                  Part, Parts, PE, Read, SS, Stuck, Write)
+from ringside.judge.states import bytes_read, Layout, Memory, Values
+from ringside.judge.rules import otherwise
+from ringside.recorder.recording import Access
 
 
 class Descriptor:
@@ -261,49 +104,6 @@ class Descriptor:
     def __str__(self) -> str:
         return f"type {self.raw >> 40 & 0x1F:02x}, DPL {self.raw >> 45 & 3}"
 
-
-# ---- what the model demands ----------------------------------------------------------
-
-class Bound(NamedTuple):
-    """A number that is just good enough."""
-    rule: str               # "": of the next demand
-    field: str              # of the state before
-    mask: int
-    wrong: int              # in these bits, it would change the model's mind
-
-
-class Read(NamedTuple):
-    """Memory that the CPU reads."""
-    linear: int
-    size: int
-    room: int               # so many bytes may be read there
-    value: int
-    rule: str
-    must: bool              # else it may
-
-
-class Write(NamedTuple):
-    """A word that the CPU pushes or saves."""
-    linear: int
-    size: int
-    value: int
-    parts: Parts
-
-
-class Mark(NamedTuple):
-    """A descriptor whose accessed or busy bit changes."""
-    linear: int
-    value: int
-    rule: str
-
-
-class Expected(NamedTuple):
-    """A number of the state after."""
-    value: int
-    parts: list[Part]
-
-
-# ---- the CPU --------------------------------------------------------------------------
 
 class Cpu:
     def __init__(self, layout: Layout, before: Values, accesses: list[Access] | None, after: Values) -> None:

@@ -16,18 +16,6 @@
 #define CASE_BYTES	32
 #include "cases.h"
 
-/* Five words for iret, or three, on a stack that begins at `stack`. */
-	.macro	push_return stack, cs, eip, flags=2, ss=-1, esp=0
-	mov	$\stack, %esp
-	.if	\ss >= 0
-	push	$\ss
-	push	$\esp
-	.endif
-	push	$\flags
-	push	$\cs
-	push	$\eip
-	.endm
-
 /*
  * Proc A's LDT, made longer: B's, which stands behind it, is not needed here.  A
  * selector with RPL 0 names the same segment, and what it may do is less.

@@ -3,7 +3,8 @@
 The manual is Intel's Software Developer's Manual, SDM for short.
 """
 
-from ringside.judge.cpu import Cpu, Descriptor, Fault
+from ringside.judge.cpu import Cpu, Descriptor
+from ringside.judge.facts import Fault
 
 # Types of system segments and of gates, vol. 3A, 3.5, table 3-2; with bit 3 the 32-bit ones.
 CALL_GATES = (0x04, 0x0C)

@@ -20,11 +20,13 @@ import re
 from typing import NamedTuple
 
 from ringside.emulators import registers
+from ringside.judge import interrupts
 from ringside.judge import model
 from ringside.recorder import recording
 from ringside.recorder.recording import Recording, State, Step
-from ringside.judge.cpu import (ACCESSED, ALL, BIG, BUSY, PE, TF, Cpu, Expected, Fact, Layout, Parts, Region, Stuck, Values,
-                                Write, flat)
+from ringside.judge.cpu import Cpu
+from ringside.judge.facts import ACCESSED, ALL, BIG, BUSY, Expected, Fact, Parts, PE, Stuck, TF, Write
+from ringside.judge.states import flat, Layout, Region, Values
 from ringside.judge.decode import Instruction, decode
 from ringside.judge.rules import TRAP_LATE, exempt
 
@@ -134,9 +136,9 @@ def judge(layout: Layout, before: Values, step: Step, after: Values, previous: S
     next_eip = before["eip"] + code.length & (0xFFFFFFFF if wide else 0xFFFF)
     try:
         if interrupt:
-            model.hardware_interrupt(cpu, step["interrupt"], done(previous, wide))
+            interrupts.hardware_interrupt(cpu, step["interrupt"], done(previous, wide))
         elif before["eflags"] & TF and layout.emulator in TRAP_LATE and gate_to(layout, before, after) == 1:
-            model.single_step(cpu, before["eip"])
+            interrupts.single_step(cpu, before["eip"])
         else:
             model.execute(cpu, code, next_eip)
         compare(cpu)

@@ -28,7 +28,9 @@ import dataclasses
 from ringside.emulators import registers, versions
 from ringside.judge import judge
 from ringside.recorder import recording as recordings
-from ringside.judge.cpu import Cpu, IF, Layout, PE, RF, Values, flat
+from ringside.judge.cpu import Cpu
+from ringside.judge.facts import IF, PE, RF
+from ringside.judge.states import flat, Layout, Values
 from ringside.judge.decode import SEGMENTS
 from ringside.judge.rules import RULES, exempt, otherwise
 from ringside.recorder.recording import Access, Recording, State

@@ -10,8 +10,9 @@ then is refused is an exception of the new task.
 """
 
 from ringside.emulators.registers import GENERAL
-from ringside.judge.cpu import (ACCESSED, ALL, BUSY, Cpu, DB, Descriptor, FREE, Fault, GP, IF, INVALID_TSS, IOPL, Mark, NP, NT,
-                                RF, SS, Stuck, TF, TS, VIF, VIP, VM)
+from ringside.judge.cpu import Cpu, Descriptor
+from ringside.judge.facts import (ACCESSED, ALL, BUSY, DB, Fault, FREE, GP, IF, INVALID_TSS, IOPL, Mark, NP, NT, RF, SS,
+                                  Stuck, TF, TS, VIF, VIP, VM)
 from ringside.judge.descriptors import TASK_GATE, TI, TSS_32, TSS_BUSY, TSS_TYPES, descriptor_of, error_code, is_null
 
 # Vol. 3A, 7.2.1: where things are in a TSS.
