@@ -1,26 +1,39 @@
 """Floppies whose program does whatever crosses a ring or switches a task, one case after the other.
 
-Everything that crossings.S has is done by P_PROC's proc A; what switches.S has, by HWTASK's
-ring 0:
+Everything that crossings.S has is done by P_PROC's proc A, with paging what paging.S has; and
+what switches.S has, by HWTASK's ring 0:
 
     cases = Cases(directory)                or Cases(directory, *SWITCHES)
     cases.record("bochs")      a recording of all cases, one after the other
     cases.expected("bochs")    {case: what its crossing must be}
 """
 
+from collections.abc import Iterable
 import pathlib
+from typing import Any
 
 from ringside.emulators import versions
 from ringside.emulators.graft import Graft
+from ringside.emulators import machines
+from ringside.emulators.registers import TSS_WORDS
 from ringside.recorder import record
+from ringside.recorder.programs import place as offset
 from ringside.recorder.recording import Path, Recording
 
 HERE = pathlib.Path(__file__).resolve().parent
+Saved = dict[str, tuple[str, Iterable[str]]]    # name: a place of the program, and the words there
 SWITCHES = "switches.S", "hwtask"
+PAGING: tuple[Any, ...] = "paging.S", "p_proc", {"copies": (str(0xBF00), map(str, range(64))), "ring 0": ("tss", TSS_WORDS),
+                                                 "#DF": ("double_fault_tss", TSS_WORDS)}
+SETS: dict[str, tuple[Any, ...]] = {"crossings": (), "switches": SWITCHES, "paging": PAGING}
 
 
 class Cases(Graft):
-    def __init__(self, directory: Path, source: str = "crossings.S", program: str = "p_proc") -> None:
+    def __init__(self, directory: Path, source: str = "crossings.S", program: str = "p_proc", saved: Saved | None = None) -> None:
+        """saved: what else of memory is recorded."""
+        self.saved = {name: {"offset": offset(machines.BUILD / f"{program}.elf", place), "words": list(words)}
+                      for name, (place, words) in (saved or {}).items()}
+        self.name = pathlib.Path(source).stem
         super().__init__(directory, HERE / source, program)
         self._read_table()
 
@@ -41,7 +54,7 @@ class Cases(Graft):
     def record(self, emulator: str) -> Recording:
         """From ckpt_tss, where the program's own start ends, to the end of the cases."""
         return record.record(emulator, self.program, start="ckpt_tss", steps=5000, until=("the_end",),
-                             elf=self.elf, image=self.image)
+                             elf=self.elf, image=self.image, saved=self.saved)
 
     def expected(self, emulator: str) -> dict[str, str]:
         """Case by case, the kind of verdict on it in an emulator; "" if there is none to speak of."""

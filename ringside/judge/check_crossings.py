@@ -67,13 +67,12 @@ class Made(NamedTuple):
 
 def own_recordings(amount: Amount) -> Iterator[Made]:
     """Makes them, one by one."""
-    grafted: dict[str, cases.Cases] = {}
-    sources: tuple[tuple[str, ...], ...] = (), cases.SWITCHES
-    for words in sources:
-        folder = machines.BUILD / "cases" / str(len(grafted))
+    grafted: dict[str, list[cases.Cases]] = collections.defaultdict(list)
+    for name, words in cases.SETS.items():
+        folder = machines.BUILD / "cases" / name
         folder.mkdir(parents=True, exist_ok=True)
         graft = cases.Cases(folder, *words)
-        grafted[graft.program] = graft
+        grafted[graft.program].append(graft)
     for program in programs.on_the_floppy():
         switches = amount.of_the_first if program == FIRST else amount.of_others
         for made in record.record_both(program, switches=switches.from_the_stub):
@@ -82,8 +81,8 @@ def own_recordings(amount: Amount) -> Iterator[Made]:
         for emulator in EMULATORS:
             yield Made(program, "at full speed", record.record(emulator, program, start=start, after=after,
                                                                switches=switches.at_full_speed))
-            if program in grafted:
-                yield Made(program, "all that may be tried", grafted[program].record(emulator))
+            for graft in grafted[program]:
+                yield Made(program, f"all that may be tried, {graft.name}", graft.record(emulator))
 
 
 def named(program: str, what: str, made: Recording) -> str:

@@ -10,10 +10,10 @@ While the model executes, the Cpu keeps account of what it relied on in the stat
 from collections.abc import Sequence
 
 from ringside.judge import decode
-from ringside.judge.facts import (ACCESSED, ALL, BIG, Bound, EXCEPTIONS, Expected, Fact, Fault, GP, HIDDEN, IOPL, Mark,
-                                  Part, Parts, PE, Read, SS, Stuck, Write)
+from ringside.judge.facts import ACCESSED, ALL, BIG, Fault, GP, HIDDEN, Mark, Part, Parts, PE, Read, SS, Stuck, Write
+from ringside.judge.paging import Paging
+from ringside.judge.rules import STACK_AS_RING_0
 from ringside.judge.states import bytes_read, Layout, Memory, Values
-from ringside.judge.rules import otherwise
 from ringside.recorder.recording import Access
 
 
@@ -105,44 +105,22 @@ class Descriptor:
         return f"type {self.raw >> 40 & 0x1F:02x}, DPL {self.raw >> 45 & 3}"
 
 
-class Cpu:
-    def __init__(self, layout: Layout, before: Values, accesses: list[Access] | None, after: Values) -> None:
-        self.layout, self.before, self.after = layout, before, after
-        self.memory, self.memory_after = Memory(layout, before), Memory(layout, after)
+def last_of(start: int, size: int, word: int, mask: int) -> int:
+    """The highest offset of so many bytes of a stack, in words."""
+    return max((start + place & mask) + word - 1 for place in range(0, size, word))
+
+
+class Cpu(Paging):
+    """walks: the entries of page tables that were read and written, if the recording has them."""
+
+    def __init__(self, layout: Layout, before: Values, accesses: list[Access] | None, after: Values,
+                 walks: list[Access] | None = None) -> None:
+        super().__init__(layout, before, after, None if accesses is None else walks or [])
+        self.memory, self.memory_after = Memory(layout, before, self.translate), Memory(layout, after)
         self.accesses = accesses
         self.read_bytes = None if accesses is None else bytes_read(accesses)
-        self.facts: list[Fact] = []
-        self.exact: dict[str, int] = {}     # field before -> bits that the model relied on
-        self.bounds: list[Bound] = []
-        self.compared: dict[str, int] = {}  # field after -> bits that were compared
-        self.reads: list[Read] = []
-        self.refused: str | None = None     # rule by which the instruction was refused
-        self.fault: Fault | None = None     # and the exception
-        self.refused_words = range(0)       # where, then, an emulator may have begun to push
-        self.believed = False       # memory that is not recorded was taken to say what happened
-        self.in_new_task = False    # a task switch has got so far that there is no way back
-        self.lost = False           # and has ended in an exception that finds it half done
-        self.kind: str | None = None        # what has happened: "int 0x30"
-        self.route: str | None = None       # from where to where: "ring 3 to 0"
-        self.forget()
 
-    def forget(self) -> None:
-        """A fault: the instruction leaves nothing behind."""
-        self.excuse_reads()
-        self.expected: dict[str, Expected] = {}     # of the state after, by field
-        self.unspecified: dict[str, int] = {}       # field after -> bits of which nothing is said
-        self.pushed: list[Write] = []
-        self.saved: list[Write] = []                # in any order
-        self.marked: list[Mark] = []
-
-    def excuse_reads(self) -> None:
-        """How far it got is not laid down, so that what had to be read before may have been read."""
-        self.reads = [read._replace(must=False) for read in self.reads]
-
-    # ---- what the state before says
-
-    def rely(self, field: str, mask: int = ALL) -> None:
-        self.exact[field] = self.exact.get(field, 0) | mask
+    # ---- memory
 
     def rely_on_memory(self, linear: int, size: int, mask: int = ALL) -> None:
         for fields, unit, skip in self.memory.words(linear, size):
@@ -156,38 +134,10 @@ class Cpu:
                     bits = mask << 8 * skip >> 8 * unit * place & (1 << 8 * unit) - 1
                     self.compared[field] = self.compared.get(field, 0) | bits
 
-    def bound(self, field: str, mask: int, wrong: int) -> None:
-        if 0 <= wrong <= mask and field not in self.expected:
-            self.bounds.append(Bound("", field, mask, wrong))
-
     def bound_memory(self, linear: int, first: int, count: int, wrong: int) -> None:
         for fields, unit, skip in self.memory.words(linear, 8):
             if unit == 8 and not skip and 0 <= wrong < 1 << count:
                 self.bound(fields[0], (1 << count) - 1 << first, wrong << first)
-
-    def get(self, field: str, mask: int = ALL) -> int:
-        """A number as the instruction finds it, or has made it already."""
-        if field in self.expected:
-            return self.expected[field].value & mask
-        self.rely(field, mask)
-        return self.before[field] & mask
-
-    def now(self, field: str) -> int:
-        """The same, for the caller to say what of it counts."""
-        return self.expected[field].value if field in self.expected else self.before[field]
-
-    @property
-    def cpl(self) -> int:
-        return self.get("cpl")
-
-    def protected(self) -> bool:
-        return self.get("cr0", PE) == PE
-
-    def iopl_allows(self) -> bool:
-        cpl, iopl = self.cpl, self.before["eflags"] >> 12 & 3
-        if cpl:
-            self.bound("eflags", IOPL, (cpl - 1 if cpl <= iopl else cpl) << 12)
-        return cpl <= iopl
 
     def told(self, linear: int, size: int) -> int | None:
         """Bytes, as the accesses tell them."""
@@ -199,10 +149,12 @@ class Cpu:
         return int.from_bytes(bytes(self.read_bytes[place] for place in places), "little")
 
     def read(self, linear: int, size: int, rule: str, room: int | None = None, rely: int = ALL,
-             assumed: int | None = None) -> int:
-        """Memory. So many bytes there may be read as `room` says. Where neither the state before
-        nor the accesses tell, the state after does, for the CPU has left it as it was; or else
-        `assumed` is taken."""
+             assumed: int | None = None, user: bool | None = False, span: int = 1) -> int:
+        """Memory, read by the CPU itself, or by the ring (user=None). So many bytes there may be read as
+        `room` says. Where neither the state before nor the accesses tell, the state after does, for the
+        CPU has left it as it was; or else `assumed` is taken."""
+        linear &= 0xFFFFFFFF
+        self.page(linear, size, user=user, span=span)
         known = list(self.memory.read(linear, size))
         for field, other in known[1:]:
             self.check("agrees", f"{known[0][0]} and {field}", known[0][1], other)
@@ -223,45 +175,6 @@ class Cpu:
         for _, value in self.memory.read(linear, size):
             self.reads.append(Read(linear, size, size, value, rule, must=False))
 
-    # ---- what must be so
-
-    def check(self, rule: str, field: str, expected: object, found: object) -> None:
-        self.facts.append(Fact(rule, field, expected, found))
-
-    def need(self, rule: str, holds: bool, fault: Fault, why: str = "") -> None:
-        """A demand: it is met, or there is that exception."""
-        self.bounds = [bound if bound.rule else bound._replace(rule=rule) for bound in self.bounds]
-        if holds:
-            self.facts.append(Fact(rule, why))
-            return
-        known = otherwise(self.layout.emulator, rule)
-        if known is None:
-            self.facts.append(Fact(rule, f"not so: {fault}"))
-            self.refused = rule
-            raise fault
-        if known.does == "something else":
-            raise Stuck()
-        if isinstance(known.does, int):
-            self.facts.append(Fact(rule, f"not so, and {self.layout.emulator} has {EXCEPTIONS[known.does]} for that"))
-            self.refused = rule
-            raise Fault(known.does, fault.error)
-
-    def need_within(self, rule: str, last: int, field: str, fault: Fault) -> None:
-        """`last` is within the limit in a field."""
-        limit = self.now(field)
-        self.bound(field, 0xFFFFFFFF, last - 1 if last <= limit else last)
-        self.need(rule, last <= limit, fault, f"{last:#x} <= {field} {limit:#x}")
-
-    def set(self, field: str, value: int, rule: str, mask: int = ALL) -> None:
-        old, parts = self.expected.get(field) or Expected(self.before[field], [])
-        self.expected[field] = Expected(old & ~mask | value & mask, [(mask, rule), *parts])
-
-    def set_flags(self, value: int, mask: int, rule: str) -> None:
-        self.set("eflags", value, rule, mask)
-
-    def keep_flags(self, mask: int, rule: str) -> None:
-        self.set("eflags", self.get("eflags", mask), rule, mask)
-
     def set_segment(self, name: str, selector: int, descriptor: Descriptor, rule: str, mark: int, marked: str = "") -> None:
         """A register with its hidden part. The descriptor's bit `mark` is set, if it is not:
         by the rule `marked`."""
@@ -270,6 +183,7 @@ class Cpu:
             self.set(f"{name}.{key}", value, rule)
             self.unspecified.pop(f"{name}.{key}", None)
         if mark & ~descriptor.raw and all(descriptor.linear != other.linear for other in self.marked):
+            self.page(descriptor.linear + 4, 4, write=True, user=False, span=4)
             self.marked.append(Mark(descriptor.linear, descriptor.raw | mark, marked))
 
     def set_null(self, name: str, selector: int, rule: str) -> None:
@@ -279,36 +193,48 @@ class Cpu:
 
     def save(self, linear: int, size: int, value: int, *parts: Part) -> None:
         """Memory that is written to, but not in a certain order. Rules by bits."""
+        self.page(linear, size, write=True, user=False)
         self.saved.append(Write(linear & 0xFFFFFFFF, size, value & (1 << 8 * size) - 1, parts))
 
     # ---- the stack in use
 
+    def crossing_as(self) -> bool | None:
+        """Who accesses the stack when a crossing pops and pushes, for page()."""
+        return False if self.layout.emulator in STACK_AS_RING_0 else None
+
     def stack_mask(self) -> int:
         return 0xFFFFFFFF if self.get("ss.attributes", BIG) else 0xFFFF
 
-    def stack_has(self, rule: str, size: int) -> None:
-        """So many bytes can be popped."""
-        last = (self.get("esp") & self.stack_mask()) + size - 1
-        self.need_within(rule, last, "ss.limit", Fault(SS, 0))
+    def stack_has(self, rule: str, size: int, word: int) -> None:
+        """So many bytes can be popped, word by word: behind the stack's last address comes 0."""
+        self.need_within(rule, last_of(self.get("esp"), size, word, self.stack_mask()), "ss.limit", Fault(SS, 0))
 
-    def stack_takes(self, rule: str, size: int, fault: Fault) -> None:
-        """So many bytes can be pushed."""
-        lowest = self.get("esp") - size & self.stack_mask()
-        self.need_within(rule, lowest + size - 1, "ss.limit", fault)
+    def stack_takes(self, rule: str, size: int, word: int, fault: Fault) -> None:
+        """So many bytes can be pushed, likewise."""
+        self.need_within(rule, last_of(self.get("esp") - size, size, word, self.stack_mask()), "ss.limit", fault)
 
     def above(self, distance: int) -> int:
         """The linear address so many bytes above esp."""
-        return self.get("ss.base") + (self.get("esp") + distance & self.stack_mask())
+        return self.get("ss.base") + (self.get("esp") + distance & self.stack_mask()) & 0xFFFFFFFF
 
-    def peek(self, distance: int, size: int, rule: str, room: int | None = None, rely: int = ALL) -> int:
-        return self.read(self.above(distance), size, rule, room, rely)
+    def peek(self, distance: int, size: int, rule: str, room: int | None = None, rely: int = ALL,
+             span: int = 1, user: bool | None = None) -> int:
+        return self.read(self.above(distance), size, rule, room, rely, user=user, span=span)
 
-    def push(self, base: int, esp: int, mask: int, words: Sequence[tuple[int, Parts]], size: int) -> int:
+    def push(self, base: int, esp: int, mask: int, words: Sequence[tuple[int, Parts]], size: int,
+             user: bool | None = None) -> int:
         """Words (value, rules by bits), each below the one before; gives the new esp."""
+        top = esp
         for value, parts in words:
             lower = esp - size & mask
+            linear = base + lower & 0xFFFFFFFF
+            try:
+                self.page(linear, size, write=True, user=user)
+            except Fault:
+                self.refused_words = range(linear + size, base + (top & mask))
+                raise
             esp = esp & ~mask | lower
-            self.pushed.append(Write(base + lower & 0xFFFFFFFF, size, value & (1 << 8 * size) - 1, parts))
+            self.pushed.append(Write(linear, size, value & (1 << 8 * size) - 1, parts))
         return esp
 
     def release(self, size: int, rule: str) -> None:
@@ -332,18 +258,22 @@ class Cpu:
         last = memory.offset(self.before.__getitem__) + size - 1
         self.need_within("operand-limit", last, f"{name}.limit", Fault(SS if name == "ss" else GP, 0))
 
+    def linear_of(self, memory: decode.Memory) -> int:
+        return self.before[f"{memory.segment}.base"] + memory.offset(self.before.__getitem__) & 0xFFFFFFFF
+
     def operand(self, memory: decode.Memory, rule: str, *parts: tuple[int, str | None]) -> int:
         """An operand in memory. Its parts, (bytes, field after): where they went, if they did; ""
         if they are of no consequence. If neither memory nor accesses are recorded, they are
         believed to be what is found there."""
         size = sum(part for part, _ in parts)
         self.need_operand(memory, size, write=False)
-        linear = self.before[f"{memory.segment}.base"] + memory.offset(self.before.__getitem__)
+        linear = self.linear_of(memory)
         if self.accesses is not None or any(self.memory.words(linear, size)):
             self.rely(f"{memory.segment}.base")
             for name, _ in memory.registers:
                 self.rely(name, (1 << memory.address_bits) - 1)
-            return self.read(linear, size, rule)
+            return self.read(linear, size, rule, user=None, span=size)
+        self.page(linear, size, span=size)
         if parts[0][1] is None:
             raise Stuck()
         self.believed = True

@@ -21,8 +21,8 @@ ACCESSED, BUSY = 1 << 40, 1 << 41  # in a descriptor
 HIDDEN = ("base", "limit", "type", "dpl", "attributes")
 
 EXCEPTIONS = {0: "#DE", 1: "#DB", 3: "#BP", 4: "#OF", 6: "#UD", 7: "#NM", 8: "#DF", 10: "#TS",
-              11: "#NP", 12: "#SS", 13: "#GP"}
-DE, DB, BP, OVERFLOW, UD, NM, DOUBLE_FAULT, INVALID_TSS, NP, SS, GP = EXCEPTIONS
+              11: "#NP", 12: "#SS", 13: "#GP", 14: "#PF"}
+DE, DB, BP, OVERFLOW, UD, NM, DOUBLE_FAULT, INVALID_TSS, NP, SS, GP, PAGE_FAULT = EXCEPTIONS
 CONTRIBUTORY = DE, INVALID_TSS, NP, SS, GP
 
 
@@ -33,9 +33,11 @@ Parts = Sequence[Part]      # the first that has a bit counts
 class Fault(Exception):
     """The instruction does not happen; this exception does."""
 
-    def __init__(self, vector: int, error: int | None = None) -> None:
+    def __init__(self, vector: int, error: int | None = None, address: int | None = None, span: int = 1) -> None:
+        """address: for cr2; span: of so many bytes there, it is not laid down which is accessed first."""
         super().__init__(vector, error)
-        self.vector, self.error = vector, error
+        self.vector, self.error, self.address, self.span = vector, error, address, span
+        self.believed = 0   # bits of the error code that were taken from what has happened
 
     def __str__(self) -> str:
         return EXCEPTIONS[self.vector] + ("" if self.error is None else f"({self.error:04x})")

@@ -7,16 +7,17 @@
 """
 
 from ringside.judge import tasks
-from ringside.judge.cpu import Cpu, Descriptor
+from ringside.judge.cpu import Cpu, Descriptor, last_of
 from ringside.judge.facts import (ACCESSED, ALL, BP, CONTRIBUTORY, DB, DOUBLE_FAULT, Fault, GP, IF, INVALID_TSS, NP, NT, OF,
-                                  OVERFLOW, RF, SS, Stuck, TF, VM)
+                                  OVERFLOW, PAGE_FAULT, Part, RF, SS, Stuck, TF, VM)
 from ringside.judge.decode import Instruction
 from ringside.judge.descriptors import TASK_GATE, descriptor_of, error_code, gate_error, is_null
+from ringside.judge.paging import ERROR_PRESENT, ERROR_RESERVED
 from ringside.judge.rules import LOST
 
 
 def interrupt(cpu: Cpu, vector: int, back: int, software: bool = False, error: int | None = None, fault: bool = False,
-              hardware: bool = False) -> None:
+              hardware: bool = False, believed: int = 0) -> None:
     """Vol. 2A, INT n/INTO/INT3, Operation; vol. 3A, 6.12.1.
 
     back        the eip to come back to
@@ -24,6 +25,7 @@ def interrupt(cpu: Cpu, vector: int, back: int, software: bool = False, error: i
     error       error code, of the exceptions that have one
     fault       it is an exception of the class of faults
     hardware    no instruction has asked for it
+    believed    bits of the error code that were taken from what has happened
     """
     external = 0 if software else 1
     ring = cpu.cpl
@@ -61,11 +63,11 @@ def interrupt(cpu: Cpu, vector: int, back: int, software: bool = False, error: i
     if inner:
         stack, ss, esp = ring_stack(cpu, new, external)
         base, mask = stack.base(), stack.stack_mask()
-        fits = (esp - room & mask) + room - 1 <= stack.limit()
+        fits = last_of(esp - room, room, size, mask) <= stack.limit()
         cpu.refused_words = range(0) if fits else range(base, base + esp)
         cpu.need("stack-room", fits, Fault(SS, error_code(ss, external)), f"{room} bytes below {esp:#x}")
     else:
-        cpu.stack_takes("stack-room", room, Fault(SS, external))
+        cpu.stack_takes("stack-room", room, size, Fault(SS, external))
         base, mask, esp = cpu.get("ss.base"), cpu.stack_mask(), cpu.get("esp")
     offset = gate.gate_offset(size)
     cpu.need("handler-offset", offset <= code.limit(), Fault(GP, external), f"{offset:#x} <= {code.limit():#x}")
@@ -77,8 +79,8 @@ def interrupt(cpu: Cpu, vector: int, back: int, software: bool = False, error: i
     if inner:
         words[:0] = [(cpu.get("ss.selector"), [(ALL, "push-ss")]), (cpu.get("esp"), [(ALL, "push-esp")])]
     if error is not None:
-        words.append((error, [(ALL, "push-error")]))
-    esp = cpu.push(base, esp, mask, words, size)
+        words.append((error, error_parts(vector, error, believed)))
+    esp = cpu.push(base, esp, mask, words, size, user=cpu.crossing_as() if new == ring else False)
 
     if inner:
         cpu.set_segment("ss", ss, stack, "int-ss", ACCESSED, "accessed-transfer")
@@ -92,6 +94,14 @@ def interrupt(cpu: Cpu, vector: int, back: int, software: bool = False, error: i
         cpu.keep_flags(IF, "int-if")
     cpu.set_flags(0, TF | NT | RF | VM, "int-tf-nt-rf-vm")
     cpu.route = f"ring {ring} to {new}"
+
+
+def error_parts(vector: int, error: int, believed: int) -> list[Part]:
+    """By which rules an error code is what it is."""
+    if vector != PAGE_FAULT:
+        return [(ALL, "push-error")]
+    told = "page-reserved" if error & ERROR_RESERVED else "page-error"
+    return [(ERROR_PRESENT, told), (ALL & ~believed & ~ERROR_PRESENT, "page-error")]
 
 
 def ring_stack(cpu: Cpu, ring: int, external: int) -> tuple[Descriptor, int, int]:
@@ -152,18 +162,37 @@ def single_step(cpu: Cpu, back: int) -> None:
 def to_handler(cpu: Cpu, exception: Fault, back: int, fault: bool = False) -> None:
     """Vol. 3A, 6.15, interrupt 8, table 6-5: what becomes of a second exception on the way."""
     cpu.fault = exception
+    cpu.pushed.clear()
+    if exception.address is not None and "cr2" in cpu.before:
+        note_address(cpu, exception.address, exception.span)
     try:
-        interrupt(cpu, exception.vector, back, error=exception.error, fault=fault)
+        interrupt(cpu, exception.vector, back, error=exception.error, fault=fault, believed=exception.believed)
         cpu.kind = str(exception)
     except Fault as second:
         if exception.vector == DOUBLE_FAULT or cpu.in_new_task:
             raise Stuck("modelled", f"{second} on the way to the handler of {exception}") from None
-        if exception.vector in CONTRIBUTORY and second.vector in CONTRIBUTORY:
+        if doubles(exception, second):
             cpu.check("double-fault", f"{exception}, then {second}", True, True)
             cpu.refused = "double-fault"
             second = Fault(DOUBLE_FAULT, 0)
         cpu.excuse_reads()
         to_handler(cpu, second, back, fault=True)
+
+
+def note_address(cpu: Cpu, linear: int, span: int) -> None:
+    """Vol. 3A, 4.7: cr2, one of so many addresses."""
+    varies = (1 << (linear ^ linear + span - 1).bit_length()) - 1
+    cpu.expected.pop("cr2", None)
+    cpu.set("cr2", linear, "page-address", 0xFFFFFFFF & ~varies)
+    if varies:
+        cpu.check("page-address", f"{linear:#x} to {linear + span - 1:#x}", True, linear <= cpu.after["cr2"] < linear + span)
+
+
+def doubles(first: Fault, second: Fault) -> bool:
+    """Table 6-5."""
+    if first.vector == PAGE_FAULT:
+        return second.vector in (PAGE_FAULT, *CONTRIBUTORY)
+    return first.vector in CONTRIBUTORY and second.vector in CONTRIBUTORY
 
 
 def int_n(cpu: Cpu, code: Instruction, after: int) -> None:

@@ -26,8 +26,9 @@ from ringside.recorder import recording
 from ringside.recorder.recording import Recording, State, Step
 from ringside.judge.cpu import Cpu
 from ringside.judge.facts import ACCESSED, ALL, BIG, BUSY, Expected, Fact, Parts, PE, Stuck, TF, Write
-from ringside.judge.states import flat, Layout, Region, Values
+from ringside.judge.states import flat, gate_to, Layout, Region, Values
 from ringside.judge.decode import Instruction, decode
+from ringside.judge.paging import complete, field_of, MARKS
 from ringside.judge.rules import TRAP_LATE, exempt
 
 # No instruction that is not judged may change these.
@@ -69,9 +70,17 @@ def verdicts(made: Recording) -> Iterator[tuple[int, Verdict]]:
         if judged(step, before):
             old = values if before is state else flat(before)
             state, values = after, flat(after)
-            verdict = judge(layout, old, step, values, previous)
+            verdict = judge(layout, *whole(old, step, values), previous)
         previous = step
         yield number, verdict or untouched(step)
+
+
+def whole(before: Values, step: Step, after: Values) -> tuple[Values, Step, Values]:
+    """The states around a step with all that is known of page tables."""
+    if "cr3" in before or "cr3" in after or "walks" in step:
+        before, after = dict(before), dict(after)
+        complete(before, after, step.get("walks"))
+    return before, step, after
 
 
 def judged(step: Step, before: State) -> bool:
@@ -113,7 +122,7 @@ def goes_on(code: Instruction, step: Step, eip: int, found: int) -> bool:
 def judge(layout: Layout, before: Values, step: Step, after: Values, previous: Step | None = None) -> Verdict | None:
     """The verdict on a step, its states being flat; None if there is nothing to judge. The
     step before it, if there is one, says whether an interrupt may come now."""
-    cpu = Cpu(layout, before, step["accesses"], after)
+    cpu = Cpu(layout, before, step["accesses"], after, step.get("walks"))
     wide = bool(cpu.get("cs.attributes", BIG))
     code = decode(step["bytes"], wide)
     name = code.name if code.name in model.JUDGED else None
@@ -167,16 +176,6 @@ def entered(layout: Layout, before: Values, step: Step, after: Values, code: Ins
     return not goes_on(code, step, before["eip"], after["eip"])
 
 
-def gate_to(layout: Layout, before: Values, after: Values) -> int | None:
-    """The vector whose gate leads to where the state after is."""
-    for vector, field in enumerate(layout.idt):
-        gate = before[field]
-        offset, selector = gate & 0xFFFF | gate >> 48 << 16, gate >> 16 & 0xFFFF
-        if (after["eip"], after["cs.selector"] & ~3) == (offset, selector & ~3):
-            return vector
-    return None
-
-
 def where(cpu: Cpu, after: Values) -> str:
     text = f"{after['cs.selector']:04x}:{after['eip']:08x}"
     vector = gate_to(cpu.layout, cpu.before, after)
@@ -202,6 +201,7 @@ def compare(cpu: Cpu) -> None:
     if cpu.accesses is not None:
         compare_reads(cpu)
         compare_writes(cpu)
+        compare_walks(cpu)
     for state, name in ((before, "before"), (after, "after")):
         if state["cr0"] & PE:
             cpu.check("cpl", f"CPL {name}", state["cs.selector"] & 3, state["cpl"])
@@ -224,7 +224,7 @@ def window(layout: Layout, state: Values) -> int:
 
 def compare_field(cpu: Cpu, field: str, expected: int, parts: Parts) -> None:
     """A number of the state after: each rule that says something of it, for its bits."""
-    found, left = cpu.after[field], ALL & ~cpu.unspecified.get(field, 0)
+    found, left = cpu.after[field], ALL & ~cpu.unspecified.get(field, 0) & ~cpu.marks_of(field)
     for mask, rule in parts:
         mask &= left
         left &= ~mask
@@ -253,7 +253,11 @@ def compare_memory(cpu: Cpu, fixed: Sequence[Region], movable: Sequence[Region])
     """What was pushed lies there, the marks in descriptors are set, all else is as it was."""
     writes = [*cpu.pushed, *cpu.saved, *(Write(linear, 8, value, [(ACCESSED | BUSY, rule), (ALL, "kept-memory")])
                                          for linear, value, rule in cpu.marked)]
+    elsewhere = [write._replace(linear=physical) for write in writes
+                 if (physical := cpu.translate(write.linear)) is not None and physical != write.linear]
     for start, unit, fields in fixed:
+        if elsewhere and cpu.translate(start) == start:
+            writes, elsewhere = writes + elsewhere, []
         touched = touched_words(start, unit, fields, writes)
         for place, overlapping in touched.items():
             compare_word(cpu, fields[place], start + unit * place, unit, cpu.before[fields[place]], overlapping)
@@ -321,6 +325,24 @@ def compare_reads(cpu: Cpu) -> None:
             seen[place] = byte
     others = sorted(cpu.read_bytes.keys() - allowed)
     cpu.check("nothing-else", "read", "", " ".join(map(hex, others)))
+
+
+def compare_walks(cpu: Cpu) -> None:
+    """Entries of page tables: read where they lie, and written to be marked, in whatever order."""
+    now = {physical: entry.value for physical, entry in cpu.walked.items()}
+    for kind, physical, size, value in cpu.walks or ():
+        entry = cpu.walked.get(physical)
+        if entry is None or size != entry.size:
+            cpu.check("page-entry", f"{size} bytes of a page table", "", f"{kind} at {physical:#x}")
+        elif kind == "read":
+            cpu.check("page-entry", f"{entry.name} read at {physical:#x}", now[physical], value)
+        else:
+            marks = value & ~now[physical]
+            cpu.check("page-accessed", f"{entry.name} written at {physical:#x}", now[physical] | marks & MARKS, value)
+            now[physical] = value
+    for physical, entry in cpu.walked.items():
+        if wanted := cpu.expected.get(field_of(entry)):
+            cpu.check("page-accessed", f"{entry.name} at {physical:#x}, in the end", wanted.value, now[physical])
 
 
 class Word(NamedTuple):

@@ -57,7 +57,7 @@ def mov_segment(cpu: Cpu, code: Instruction, after: int) -> None:
 
 
 def pop_segment(cpu: Cpu, code: Instruction, after: int) -> None:
-    cpu.stack_has("load-operand", code.size)
+    cpu.stack_has("load-operand", code.size, code.size)
     assert code.register
     selector = cpu.peek(0, 2, "load-operand", room=code.size)
     cpu.release(code.size, "load-esp")

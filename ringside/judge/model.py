@@ -17,13 +17,15 @@ import re
 from typing import NamedTuple
 
 from ringside.judge.cpu import Cpu
-from ringside.judge.facts import Fault, RF, Stuck, TF
+from ringside.judge.facts import Fault, PAGE_FAULT, RF, Stuck, TF
 from ringside.judge.decode import Instruction
 from ringside.judge.interrupts import deliver, int3, int_n, into, single_step
 from ringside.judge.loads import load_far_pointer, mov_segment, pop_segment
+from ringside.judge.paging import somewhere
 from ringside.judge.reasons import divide, fpu, jmp, other, push, touch, ud2
 from ringside.judge.returns import iret, ret_far
 from ringside.judge.rights import clear_task_switched, interrupt_flag, popf, port, privileged
+from ringside.judge.states import gate_to
 from ringside.judge.tables import lldt, load_table, ltr, write_control
 from ringside.judge.transfers import call_far, jmp_far
 
@@ -61,18 +63,35 @@ IN_REAL_MODE = {"load segment", "pop segment", "load far pointer", "lgdt", "lidt
 REASONS: dict[str, Operation] = {"read": touch, "write": touch, "push": push, "jmp": jmp}
 
 
+def page_fault_somewhere(cpu: Cpu) -> None:
+    """Where an instruction that is not modelled seems to have ended."""
+    if gate_to(cpu.layout, cpu.before, cpu.after) == PAGE_FAULT and "cr2" in cpu.after and cpu.paging():
+        top = cpu.after["ss.base"] + cpu.after["esp"]
+        error = next((value for _, value in cpu.memory_after.read(top, 4)), None)
+        if error is not None:
+            somewhere(cpu, error)
+
+
 def execute(cpu: Cpu, code: Instruction, after: int) -> None:
     """An instruction; or the exception in its place, or behind it."""
     name = str(code.name)
     operation = JUDGED[name].operation if name in JUDGED else REASONS.get(name, other)
     trap = cpu.get("eflags", TF)
     try:
+        cpu.page(cpu.before["cs.base"] + cpu.before["eip"], max(1, code.length))
         operation(cpu, code, after)
     except Fault as fault:
         deliver(cpu, fault)
         return
     except Stuck as why:
-        if why.rule or not trap:
+        if why.rule:
+            raise
+        try:
+            page_fault_somewhere(cpu)
+        except Fault as fault:
+            deliver(cpu, fault)
+            return
+        if not trap:
             raise
     if operation is not iret and not cpu.in_new_task:
         cpu.set_flags(0, RF, "resume-flag")

@@ -12,6 +12,7 @@ One thing at a time is changed at a step that the judge found nothing at:
                 it is changed after the step as well
     bound       a limit or a DPL that was merely enough: now it is not
     access      each part of each memory access; one left out, one more, two swapped
+    walk        the same of entries of page tables
     bytes       each bit of the instruction
     twice       memory that the recording holds twice, in one of the two places
     interrupt   of an interrupt: the vector; what is behind it; that it is one
@@ -32,6 +33,7 @@ from ringside.judge.cpu import Cpu
 from ringside.judge.facts import IF, PE, RF
 from ringside.judge.states import flat, Layout, Values
 from ringside.judge.decode import SEGMENTS
+from ringside.recorder.pages import ACCESSED, DIRTY, LARGE, PAGE, PG, PRESENT, USER
 from ringside.judge.rules import RULES, exempt, otherwise
 from ringside.recorder.recording import Access, Recording, State
 
@@ -154,6 +156,19 @@ def trap_or_interrupt(step: "Step", change: Change, verdict: judge.Verdict) -> b
             and step.step["accesses"] is None)
 
 
+def from_the_tlb(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
+    return change.what.startswith("read") and change.what.endswith("not there")
+
+
+def paging_unseen(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
+    return change.field == "cr0" and change.bit == PG and step.step["accesses"] is not None and "walks" not in step.step
+
+
+def large_or_not(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
+    return (change.field is not None and change.field.startswith("pages.") and change.bit == LARGE
+            and step.step["accesses"] is None)
+
+
 def rf_of_an_interrupt(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
     return change.field == "eflags" and change.bit == RF and verdict.kind.startswith("interrupt")
 
@@ -189,6 +204,12 @@ BENIGN = (
            "how often the same memory is read is not laid down, nor whether a busy bit is read to be cleared"),
     Benign(("access", "before"), offset_of_a_task,
            "the offset of a far pointer to a task is of no consequence"),
+    Benign(("before",), paging_unseen,
+           "while all translations come from the TLB, and lead where they would without paging, it may be off"),
+    Benign(("before",), large_or_not,
+           "where no walks show the entry, a large page that allows the same is the same"),
+    Benign(("walk",), from_the_tlb,
+           "an entry that is not read may come from the TLB"),
     Benign(("access",), saved_in_another_order,
            "in which order a task is saved is not laid down"),
     *([Benign(("before",), rf_of_an_interrupt,
@@ -257,7 +278,7 @@ class Step:
     def __init__(self, layout: Layout, number: int, before: State, step: recordings.Step, after: State,
                  verdict: judge.Verdict, report: Report, previous: recordings.Step | None) -> None:
         self.layout, self.number, self.report, self.previous = layout, number, report, previous
-        self.before, self.step, self.after = flat(before), step, flat(after)
+        self.before, self.step, self.after = judge.whole(flat(before), step, flat(after))
         self.verdict = verdict
         self.place = f"{layout.emulator}, step {number}, {step['symbol']}: {step['text']} ({verdict.kind})"
         report.fields.update(self.before)
@@ -277,6 +298,7 @@ class Step:
         self.change_bounds()
         if self.cpu.compared or self.verdict.refused:
             self.change_accesses()
+            self.change_walks()
         self.change_bytes()
         self.change_one_of_two()
         if "interrupt" in self.step:
@@ -398,6 +420,20 @@ class Step:
     def attempt_accesses(self, what: str, accesses: list[Access], was: Access | None = None) -> None:
         self.attempt(Change("access", what, access=was), step={**self.step, "accesses": accesses})
 
+    def change_walks(self) -> None:
+        walks = self.step.get("walks", [])
+        for place, (kind, physical, size, value) in enumerate(walks):
+            for what, instead in (("not there", []),
+                                  ("elsewhere", [[kind, physical ^ 8, size, value]]),
+                                  (HALF, [[kind, physical, size // 2, value]]),
+                                  *(("with another bit", [[kind, physical, size, value ^ bit]])
+                                    for bit in (PRESENT, USER, ACCESSED, DIRTY, PAGE))):
+                self.attempt(Change("walk", f"{kind} of the entry at {physical:#x} {what}"),
+                             step={**self.step, "walks": walks[:place] + instead + walks[place + 1:]})
+        if walks:
+            for kind in ("read", "write"):
+                self.attempt(Change("walk", f"one more {kind}"), step={**self.step, "walks": walks + [[kind, 0x500, 4, 0]]})
+
     def change_bytes(self) -> None:
         code = bytearray.fromhex(self.step["bytes"])
         for place in range(len(code)):
@@ -435,6 +471,8 @@ def width(field: str) -> int:
     name, _, key = field.rpartition(".")
     if name in ("gdt", "idt", "ldt"):
         return 64
+    if name == "pages":
+        return 32
     if name in registers.SELECTORS:
         return {"selector": 16, "type": 5, "dpl": 2, "attributes": 16}.get(key, 32)
     return {"cpl": 2, "limit": 16}.get(field if not name else key, 32) if name in ("", "gdtr", "idtr") else 32

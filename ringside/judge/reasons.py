@@ -35,11 +35,13 @@ def touch(cpu: Cpu, code: Instruction, after: int) -> None:
     """mov: the checks of vol. 3A, 5.3 to 5.5."""
     if code.memory:
         cpu.need_operand(code.memory, code.size, code.name == "write")
+        cpu.page(cpu.linear_of(code.memory), code.size, code.name == "write")
     raise Stuck()
 
 
 def push(cpu: Cpu, code: Instruction, after: int) -> None:
-    cpu.stack_takes("operand-limit", code.size, Fault(SS, 0))
+    cpu.stack_takes("operand-limit", code.size, code.size, Fault(SS, 0))
+    cpu.page(cpu.above(-code.size), code.size, write=True)
     raise Stuck()
 
 

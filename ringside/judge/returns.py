@@ -25,12 +25,13 @@ def ret_far(cpu: Cpu, code: Instruction, after: int) -> None:
 def return_far(cpu: Cpu, size: int, with_flags: bool, arguments: int = 0) -> None:
     """PROTECTED-MODE-RETURN, RETURN-TO-SAME- and RETURN-TO-OUTER-PRIVILEGE-LEVEL."""
     ring = cpu.cpl
+    user = cpu.crossing_as()
     popped = size * (3 if with_flags else 2)
-    cpu.stack_has("return-in-stack", popped)
-    eip = cpu.peek(0, size, "return-popped")
-    selector = cpu.peek(size, 2, "return-popped", room=size)
+    cpu.stack_has("return-in-stack", popped, size)
+    eip = cpu.peek(0, size, "return-popped", span=popped, user=user)
+    selector = cpu.peek(size, 2, "return-popped", room=size, user=user)
     taken = flags_taken(cpu, size, RF, VIF | VIP | VM) if with_flags else 0
-    flags = cpu.peek(2 * size, size, "return-popped", rely=taken) if with_flags else 0
+    flags = cpu.peek(2 * size, size, "return-popped", rely=taken, user=user) if with_flags else 0
     if flags & VM and ring == 0:
         raise Stuck("modelled", "a return to virtual-8086 mode")
     popped += arguments
@@ -51,12 +52,12 @@ def return_far(cpu: Cpu, size: int, with_flags: bool, arguments: int = 0) -> Non
         needs_offset(cpu, eip, code)
         cpu.release(popped, "return-esp")
     else:
-        cpu.stack_has("return-in-stack", popped + 2 * size)
+        cpu.stack_has("return-in-stack", popped + 2 * size, size)
         cpu.may_read(cpu.above(popped), size, "return-popped")
-        ss = cpu.peek(popped + size, 2, "return-popped", room=size)
+        ss = cpu.peek(popped + size, 2, "return-popped", room=size, user=user)
         stack = outer_stack(cpu, ss, new)
         needs_offset(cpu, eip, code)
-        esp = cpu.peek(popped, size, "return-popped")
+        esp = cpu.peek(popped, size, "return-popped", user=user)
         mask = stack.stack_mask()
         cpu.set("esp", esp & ~mask | esp + arguments & mask, "return-esp")
         cpu.set_segment("ss", ss, stack, "outer-ss", ACCESSED, "accessed-transfer")

@@ -8,7 +8,7 @@ from ringside.judge.returns import flags_taken, take_flags
 
 def popf(cpu: Cpu, code: Instruction, after: int) -> None:
     """Vol. 2B, POPF/POPFD. Real mode has the rights of ring 0."""
-    cpu.stack_has("popf-popped", code.size)
+    cpu.stack_has("popf-popped", code.size, code.size)
     taken = flags_taken(cpu, code.size)
     flags = cpu.peek(0, code.size, "popf-popped", rely=taken)
     take_flags(cpu, flags, taken, ((FREE, "popf-flags"), (IF, "popf-if"), (IOPL, "popf-iopl")))

@@ -104,6 +104,7 @@ vol. 3A, 7.3, steps 9 to 11; 7.4; table 7-2; 2.5
 
 vol. 3A, 7.3, step 12
     task-load           eip, eflags, general and segment registers, LDTR are read in the new TSS
+    task-cr3            and, if paging is on, cr3
     task-cpl            CPL is the RPL of the new cs
 
 vol. 3A, 7.3, step 13; table 7-1
@@ -232,8 +233,23 @@ vol. 3A, 5.9, privileged instructions; vol. 2A, CLI; vol. 2B, STI; vol. 1, 18.5
     interrupt-flag      cli, sti: IF is as the instruction says
     port                in, out: CPL is at most IOPL, or the I/O map, within TR's limit, opens the port
 
+vol. 3A, 4.3, 32-bit paging; 4.4, PAE paging
+    page-present        each entry on the way to a page is present
+    page-reserved       no bit is set in it that is reserved
+    page-entry          entries are read where CR3, or the entry before, and the address say
+
+vol. 3A, 4.6.1, access rights; 2.5, WP; 4.7, page-fault exceptions
+    page-user           by ring 3, unless it is for a table or a TSS: U/S is set in each entry
+    page-writable       written by ring 3, or by others while WP of cr0 is set: R/W is set in each
+    page-error          the error code says whether it was a write, ring 3's, and what refused it
+    page-address        cr2 is the linear address that was accessed
+
+vol. 3A, 4.8, accessed and dirty flags
+    page-accessed       the accessed bit of each entry that was used is set, and nothing else written there
+    page-dirty          and the dirty bit of the last, if the page is written
+
 vol. 3A, 6.15, interrupt 8, table 6-5
-    double-fault        #DE, #TS, #NP, #SS, #GP on the way to the handler of one of these: #DF(0)
+    double-fault        #DE, #TS, #NP, #SS, #GP on the way to the handler of one of these, these or #PF to that of #PF: #DF(0)
 
 vol. 3A, 6.15, exception and interrupt reference; vol. 2, the instruction's Exceptions
     undefined           the instruction is not ud2
@@ -322,6 +338,7 @@ EXEMPTIONS = (
     Exemption("qemu", "push-eflags", ".*", 1 << 16, "TCG pushes RF set when the hardware interrupts", "qemu-pushes-rf"),
     Exemption("qemu", "push-error", ".*", 1,
               "TCG leaves EXT out of the error code of an exception on the way to a handler"),
+    Exemption("qemu", "page-reserved", ".*", 1, "TCG leaves P out of the error code, if it is a reserved bit that refuses"),
     Exemption("bochs", "stack-room", "written", 1,
               "Bochs pushes word by word, and finds out when there is no room any more"),
     Exemption("qemu", "ltr-tr", r"tr\.(type|attributes)", 2, BUSY_LATE),
@@ -376,6 +393,9 @@ def otherwise(emulator: str, rule: str) -> Otherwise | None:
 # task's: the eip of the instruction that led there, and, until ss is loaded, ring 0 and an ss
 # of base 0. There only the exception, the task and what was saved are judged.
 LOST = {"qemu"}
+
+# Where ring 3's own stack, in crossings that stay there, is accessed as if ring 0 did.
+STACK_AS_RING_0 = {"qemu"} if versions.holds("qemu-ring3-stack-as-ring0") else set[str]()
 
 # Where a debugger's step ends between an instruction and the #DB that TF has caused.
 TRAP_LATE = {"bochs"}

@@ -5,7 +5,7 @@
     Memory           what a state tells of it
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 import itertools
 from typing import Any, NamedTuple
 
@@ -25,6 +25,8 @@ def parts(key: str, value: Any) -> Values:
         return {key: value}
     if type(value) is list:
         return {f"{key}.{i}": int(row, 16) for i, row in enumerate(value)}
+    if key == "pages":
+        return {f"pages.{physical}": entry for physical, entry in value.items()}
     if key == "frames":
         return {f"frames.{letter}.{i}": word for letter, words in value.items() for i, word in enumerate(words)}
     if key == "stack":
@@ -76,14 +78,25 @@ class Piece(NamedTuple):
 
 
 class Memory:
-    """What a state tells of memory."""
+    """What a state tells of memory. translate: to physical addresses, None if that is not known."""
 
-    def __init__(self, layout: Layout, values: Values) -> None:
-        self.values, self.regions = values, layout.regions(values)
+    def __init__(self, layout: Layout, values: Values, translate: Callable[[int], int | None] = lambda linear: None) -> None:
+        self.values, self.regions, self.fixed, self.translate = values, layout.regions(values), layout.fixed, translate
 
     def words(self, linear: int, size: int) -> Iterator[Piece]:
-        """The words that have these bytes, in each region that does."""
-        for start, unit, fields in self.regions:
+        """The words that have these bytes, in each region that does. Pages may show the program's memory at
+        another address as well."""
+        found = False
+        for piece in self._words(self.regions, linear, size):
+            found = True
+            yield piece
+        physical = None if found else self.translate(linear)
+        if physical is not None and physical != linear:
+            same = (region for region in self.fixed if self.translate(region.start) == region.start)
+            yield from self._words(same, physical, size)
+
+    def _words(self, regions: Iterable[Region], linear: int, size: int) -> Iterator[Piece]:
+        for start, unit, fields in regions:
             if start <= linear and linear + size <= start + unit * len(fields):
                 first, skip = divmod(linear - start, unit)
                 yield Piece(fields[first:(linear + size - 1 - start) // unit + 1], unit, skip)
@@ -93,6 +106,16 @@ class Memory:
         for fields, unit, skip in self.words(linear, size):
             raw = b"".join(self.values[field].to_bytes(unit, "little") for field in fields)
             yield fields[0], int.from_bytes(raw[skip:skip + size], "little")
+
+
+def gate_to(layout: Layout, before: Values, after: Values) -> int | None:
+    """The vector whose gate leads to where the state after is."""
+    for vector, field in enumerate(layout.idt):
+        gate = before[field]
+        offset, selector = gate & 0xFFFF | gate >> 48 << 16, gate >> 16 & 0xFFFF
+        if (after["eip"], after["cs.selector"] & ~3) == (offset, selector & ~3):
+            return vector
+    return None
 
 
 def bytes_read(accesses: list[Access]) -> dict[int, int]:

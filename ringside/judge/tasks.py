@@ -30,7 +30,7 @@ def through_gate(cpu: Cpu, gate: Descriptor, back: int, flags: int, external: in
     task = task_of(cpu, selector, Fault(GP, error_code(selector, external)), busy=False, external=external)
     switch(cpu, selector, task, back, flags, nests=True, external=external)
     if error is not None:
-        cpu.stack_takes("task-error", 4, Fault(SS, external))
+        cpu.stack_takes("task-error", 4, 4, Fault(SS, external))
         esp = cpu.push(cpu.get("ss.base"), cpu.get("esp"), cpu.stack_mask(), [(error, [(ALL, "task-error")])], 4)
         cpu.set("esp", esp, "task-error")
     needs_offset(cpu, external)
@@ -119,7 +119,10 @@ def enter(cpu: Cpu, selector: int, task: Descriptor, caller: int | None) -> None
 
 def load(cpu: Cpu, tss: int, nested: bool, external: int) -> None:
     """Steps 12 and 13, of which the last makes exceptions in the new task."""
-    cpu.may_read(tss + CR3, 4, "task-load")     # paging is off
+    if cpu.paging():
+        cpu.set("cr3", cpu.read(tss + CR3, 4, "task-cr3"), "task-cr3")
+    else:
+        cpu.may_read(tss + CR3, 4, "task-load")
     cpu.set("eip", cpu.read(tss + EIP, 4, "task-load"), "task-load")
     taken = FREE | RF | IF | IOPL | VIF | VIP
     flags = cpu.read(tss + EFLAGS, 4, "task-load", rely=(taken | VM) & ~(NT if nested else 0))

@@ -32,7 +32,7 @@ def transfer_far(cpu: Cpu, code: Instruction, after: int, calls: bool) -> None:
     far_code(cpu, selector, offset, target, pushes=2 * code.size if calls else 0)
     if calls:
         words = [(cpu.get("cs.selector"), [(ALL, "call-push")]), (after, [(ALL, "call-push")])]
-        esp = cpu.push(cpu.get("ss.base"), cpu.get("esp"), cpu.stack_mask(), words, code.size)
+        esp = cpu.push(cpu.get("ss.base"), cpu.get("esp"), cpu.stack_mask(), words, code.size, user=cpu.crossing_as())
         cpu.set("esp", esp, "call-esp")
     ring = cpu.cpl
     cpu.set_segment("cs", selector & ~3 | ring, target, "far-cs", ACCESSED, "accessed-transfer")
@@ -64,5 +64,5 @@ def far_code(cpu: Cpu, selector: int, offset: int, code: Descriptor, pushes: int
         cpu.need("far-ring", selector & 3 <= ring and code.dpl() == ring, bad_code, f"CPL {ring}, {code}")
     cpu.need("far-present", code.present(), Fault(NP, error_code(selector)), "P = 1")
     if pushes:
-        cpu.stack_takes("call-room", pushes, Fault(SS, 0))
+        cpu.stack_takes("call-room", pushes, pushes // 2, Fault(SS, 0))
     cpu.need("far-offset", offset <= code.limit(), Fault(GP, 0), f"{offset:#x} <= {code.limit():#x}")

@@ -29,6 +29,7 @@ recorder must know of each program.
 import argparse
 from collections.abc import Callable, Iterable, Iterator, Sequence
 import contextlib
+import functools
 import pathlib
 import struct
 import sys
@@ -37,13 +38,15 @@ from typing import Any, NamedTuple
 
 from ringside.emulators import machines
 from ringside.emulators import registers
+from ringside.recorder import pages
 from ringside.recorder import programs
 from ringside.recorder import recording
 from ringside.recorder.code import Code
 from ringside.recorder.recorded import EMULATORS, Recorded
-from ringside.recorder.recording import Recording, State, Step
+from ringside.recorder.recording import Access, Recording, State, Step
 
 STACK_WORDS = 8  # below esp, and from esp on
+NEAR_FAULT = 16  # bytes to either side of a page fault's address: what was accessed before it
 NEAR = 256       # bytes between what is read of memory in one go
 
 
@@ -104,10 +107,10 @@ class Recorder:
             known = self.made[name] = raw, make(raw)
         return known[1]
 
-    def recorded_words(self) -> dict[str, Any]:
+    def recorded_words(self, paging: bool) -> dict[str, Any]:
         """{name: numbers, or what state() makes of them}: tables, TSS and frames."""
-        memory = {piece.start: self.machine.read(machines.BASE + piece.start, piece.end - piece.start)
-                  for piece in self.pieces}
+        read = self.machine.stored if paging else self.machine.read
+        memory = {piece.start: read(machines.BASE + piece.start, piece.end - piece.start) for piece in self.pieces}
         found = {}
         for name, (offset, size, count) in self.words.items():
             start = max(start for start in memory if start <= offset)
@@ -115,26 +118,65 @@ class Recorder:
             found[name] = self.kept(name, raw, descriptors if size == 8 else numbers)
         return found
 
-    def state(self) -> State:
+    def state(self, accesses: Iterable[Access] = ()) -> State:
+        """accesses: those that have led there."""
         raw = self.machine.registers()
         state: State = {name: raw[name] for name in registers.NUMBERS}
         for name in registers.SELECTORS:
             state[name] = self.kept(name, raw[name], hidden)
         for name in ("gdtr", "idtr"):
             state[name] = self.kept(name, raw[name], lambda table: {"base": table.base, "limit": table.limit})
-        words = self.recorded_words()
+        paging = bool(raw["cr0"] & pages.PG)
+        if paging:
+            state |= {name: raw[name] for name in ("cr2", "cr3", "cr4")}
+        read = self.machine.read
+        if paging:
+            read = functools.partial(self._translated, state, {})
+        words = self.recorded_words(paging)
         state["gdt"], state["idt"] = words["gdt"], words["idt"]
         ldt = b""  # as long as LDTR is null
         if state["ldtr"]["selector"]:
-            ldt = self.machine.read(state["ldtr"]["base"], state["ldtr"]["limit"] + 1)
+            ldt = read(state["ldtr"]["base"], state["ldtr"]["limit"] + 1)
         state["ldt"] = self.kept("ldt", ldt, descriptors)
         state["tss"] = self.kept("ss0, esp0", words["tss"], lambda tss: {"ss0": tss[2], "esp0": tss[1]})
         state["frames"] = self.kept("frames", {letter: words[letter] for letter in self.letters}, dict)
         wide = state["ss"]["attributes"] & 0x4000
         esp = state["esp"] if wide else state["esp"] & 0xFFFF
         first = max(state["ss"]["base"] + (esp & ~3) - 4 * STACK_WORDS, 0)
-        state["stack"] = {"linear": first, "words": numbers(self.machine.read(first, 8 * STACK_WORDS))}
+        state["stack"] = {"linear": first, "words": numbers(read(first, 8 * STACK_WORDS))}
+        if paging:
+            state["pages"] = pages.entries(state, self._addresses(state, accesses), self._physical({}))
         return state
+
+    def _physical(self, seen: dict[int, int]) -> pages.Read:
+        """Numbers in physical memory, each read once; seen: those that were."""
+        def read(address: int, size: int) -> int:
+            if address not in seen:
+                seen[address] = int.from_bytes(self.machine.stored(address, size), "little")
+            return seen[address]
+        return read
+
+    def _translated(self, state: State, seen: dict[int, int], linear: int, size: int) -> bytes:
+        """Memory; zeros where no page is."""
+        found = b""
+        while len(found) < size:
+            start = linear + len(found) & 0xFFFFFFFF
+            count = min(size - len(found), pages.PAGE - start % pages.PAGE)
+            there = pages.physical_of(start, pages.walk(start, state["cr3"], state["cr4"], self._physical(seen)))
+            found += bytes(count) if there is None else self.machine.stored(there, count)
+        return found
+
+    def _addresses(self, state: State, accesses: Iterable[Access]) -> Iterator[int]:
+        """Those whose page tables say something of a step."""
+        yield state["cs"]["base"] + state["eip"]
+        yield from (machines.BASE + words.offset for words in self.words.values())
+        yield from (state["cr2"] - NEAR_FAULT, state["cr2"], state["cr2"] + NEAR_FAULT)
+        yield from (state["stack"]["linear"], state["stack"]["linear"] + 8 * STACK_WORDS - 1)
+        for name in ("gdtr", "idtr", "tr", "ldtr"):
+            base, limit = state[name]["base"], min(state[name]["limit"], 0xFFFF)
+            yield from (*range(base, base + limit, pages.PAGE), base + limit)
+        for _, linear, size, _ in accesses:
+            yield from (linear, linear + size - 1)
 
     def _interrupted(self, state: State) -> bool:
         """Has a device interrupted real mode, in place of the step? (Bochs: the timer, behind int 10h.)"""
@@ -161,10 +203,12 @@ class Recorder:
             if self.machine.interrupt is not None:
                 step |= {"bytes": "", "text": f"interrupt {self.machine.interrupt:#04x}",
                          "interrupt": self.machine.interrupt}
-        new = self.state()
+        new = self.state(step["accesses"] or ())
+        if step["accesses"] is not None and self.machine.walks:
+            step["walks"] = self.machine.walks
         if text.startswith("rep"):
             step["repeats"] = (state["ecx"] - new["ecx"]) & (0xFFFFFFFF if bits == 32 else 0xFFFF)
-        step["changes"] = {key: value for key, value in new.items() if value != state[key]}
+        step["changes"] = {key: value for key, value in new.items() if value != state.get(key)}
         return step, new
 
 
@@ -180,17 +224,19 @@ class Ended(machines.Missing):
 
 def record(emulator: str, program: str = "p_proc", start: str = "start", after: int = 0, switches: int | None = None,
            steps: int | None = None, everything: bool = False, until: Sequence[str] = (), elf: pathlib.Path | None = None,
-           turns: Iterable[int] = (), **options: Any) -> Recording:
+           turns: Iterable[int] = (), saved: dict[str, Any] | None = None, **options: Any) -> Recording:
     """A recording; ends after so many switches, so many steps, or in front of a symbol of `until`.
 
     `elf` has names and code of the program, if they are not build/'s; `turns`, where a clock ends
-    them: how many instructions in ring 3 the first ones are to have in QEMU; `options` are for the
-    emulator: image=PATH is another floppy. If the guest ends before that: Ended, with what there is.
+    them: how many instructions in ring 3 the first ones are to have in QEMU; `saved`, more of the head's
+    `frames`; `options` are for the emulator: image=PATH is another floppy. If the guest ends before
+    that: Ended, with what there is.
     """
     told = programs.named(program)
     code = Code(told, elf, everything)
     frames = {letter: {"offset": programs.place(code.elf, place), "words": list(told.words)}
               for letter, place in {**told.saved, **told.tasks}.items()}
+    frames |= saved or {}
     first = code.offset(start)
     ends = {machines.BASE + code.offset(symbol) for symbol in until}
     with contextlib.ExitStack() as stack:

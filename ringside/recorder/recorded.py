@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 import collections
 import itertools
+import re
 from typing import Any
 
 from ringside.emulators import debuggers
@@ -11,6 +12,7 @@ from ringside.emulators.debuggers import Places
 from ringside.emulators.registers import Registers
 from ringside.recorder import trace
 from ringside.recorder.code import Code
+from ringside.recorder.pages import PAGE, PG
 from ringside.recorder.recording import Access, State
 
 # How often a clock ends a turn in Bochs: times a second, as it is set for the first, second, ...
@@ -30,9 +32,14 @@ class Recorded(debuggers.Handles):
     def _begin(self, clock: str) -> None:
         self.clock, self.frequencies = clock, itertools.cycle(CLOCK)
         self.interrupt: int | None = None   # its vector, if the last step was one
+        self.walks: list[Access] = []       # of page tables, in the last step
 
     def step_with_accesses(self, state: State) -> list[Access] | None:
         """One step; the memory accesses in it, None if the emulator does not tell them."""
+        raise NotImplementedError
+
+    def stored(self, address: int, size: int) -> bytes:
+        """Physical memory behind the last step."""
         raise NotImplementedError
 
     def pass_to(self, *places: int) -> int:
@@ -67,6 +74,7 @@ class RecordedBochs(Recorded, debuggers.DebuggedBochs):  # type: ignore[misc]  #
     def __init__(self, clock: str, turns: Iterable[int], **options: Any) -> None:    # turns: QEMU's alone
         super().__init__(**options)
         self._begin(clock)
+        self.others: dict[int, bytearray] = {}  # and other pages of physical memory
         self.here: Registers | None = None      # where the last step has led
         self.memory: bytearray | None = None    # KEPT, then
         self.coming: collections.deque[trace.Moment] = collections.deque()
@@ -76,6 +84,7 @@ class RecordedBochs(Recorded, debuggers.DebuggedBochs):  # type: ignore[misc]  #
         """The machine may go on, or be changed: what is known of it is not so any more."""
         assert not self.coming, f"the machine is {len(self.coming)} steps ahead: too late for {line}"
         self.here = self.memory = None
+        self.others.clear()
         return super().cmd(line, timeout)
 
     def registers(self) -> Registers:
@@ -94,8 +103,25 @@ class RecordedBochs(Recorded, debuggers.DebuggedBochs):  # type: ignore[misc]  #
                 raise machines.Missing(f"memory at {late[0]:#x} is outside the program, and written to before it was read")
             return self._read(address, size)
         if self.memory is None:
-            self.memory = bytearray(self._read(self.KEPT.start, len(self.KEPT)))
+            read = self._dump if self.registers()["cr0"] & PG else self._read   # pages lie where programs put them
+            self.memory = bytearray(read(self.KEPT.start, len(self.KEPT)))
         return bytes(self.memory[address - self.KEPT.start:address + size - self.KEPT.start])
+
+    def stored(self, address: int, size: int) -> bytes:
+        if address >= self.KEPT.start and address + size <= self.KEPT.stop:
+            return self.read(address, size)
+        found = b""
+        while len(found) < size:
+            page, skip = divmod(address + len(found), PAGE)
+            if page not in self.others:
+                self.others[page] = bytearray(self._dump(PAGE * page, PAGE))
+            found += bytes(self.others[page][skip:skip + size - len(found)])
+        return found
+
+    def _dump(self, address: int, size: int) -> bytes:
+        """Physical memory, whatever the page tables say."""
+        words = re.findall(r"\t(0x[0-9a-f]+)", super().cmd(f"xp /{size // 4}wx {address:#x}"))
+        return b"".join(int(word, 16).to_bytes(4, "little") for word in words)
 
     def _read(self, address: int, size: int) -> bytes:
         path = self.dir / "memory"
@@ -110,11 +136,13 @@ class RecordedBochs(Recorded, debuggers.DebuggedBochs):  # type: ignore[misc]  #
     def _take(self) -> trace.Moment:
         """Goes to the next of the moments that have been traced."""
         moment = self.coming.popleft()
-        self.here, self.interrupt = moment.registers, moment.interrupt
+        self.here, self.interrupt, self.walks = moment.registers, moment.interrupt, moment.walks
         assert self.memory is not None
         for place, data in moment.writes:
             if self.KEPT.start <= place <= self.KEPT.stop - len(data):
                 self.memory[place - self.KEPT.start:place + len(data) - self.KEPT.start] = data
+            elif place // PAGE in self.others:
+                self.others[place // PAGE][place % PAGE:place % PAGE + len(data)] = data
         return moment
 
     def _trace(self) -> None:
@@ -124,11 +152,12 @@ class RecordedBochs(Recorded, debuggers.DebuggedBochs):  # type: ignore[misc]  #
         now = self.registers()
         self.read(self.KEPT.start, 1)   # so that all of it is there
         wide = now["cs"].flags & 0x400000
-        steps = self.code.ahead(now["cs"].base + now["eip"] - machines.BASE, 32 if wide else 16)
+        paging = bool(now["cr0"] & PG)  # whose tables are read between the steps
+        steps = 1 if paging else self.code.ahead(now["cs"].base + now["eip"] - machines.BASE, 32 if wide else 16)
         interrupts = bool(now["eflags"] & IF)
-        script = self.dir / f"{steps}-{interrupts}"
+        script = self.dir / f"{steps}-{interrupts}-{paging}"
         if not script.exists():
-            script.write_text(trace.script(steps, interrupts))
+            script.write_text(trace.script(steps, interrupts, paging))
         self.text = ""  # what came before is of no use, and adding to it would take ever longer
         try:
             out = super().cmd(f"source {script}")
@@ -157,6 +186,7 @@ class RecordedQemu(Recorded, debuggers.DebuggedQemu):
     its time leaps to where the next timer is due. So a clock interrupts wherever one lets it.
     """
 
+    PHYSICAL = "Qqemu.PhyMemMode:"
     LET_IN, KEEP_AWAY = "Qqemu.sstep=0x1", "Qqemu.sstep=0x7"
 
     def __init__(self, clock: str, turns: Iterable[int], **options: Any) -> None:
@@ -164,6 +194,12 @@ class RecordedQemu(Recorded, debuggers.DebuggedQemu):
         self._begin(clock)
         self.turns: Iterator[int | None] = itertools.chain(turns, itertools.repeat(TURN)) if clock else itertools.repeat(None)
         self.left = next(self.turns)  # instructions in ring 3 until a clock may interrupt
+
+    def stored(self, address: int, size: int) -> bytes:
+        self._ask(f"{self.PHYSICAL}1")
+        found = self.read(address, size)
+        self._ask(f"{self.PHYSICAL}0")
+        return found
 
     def step_with_accesses(self, state: State) -> None:
         self.interrupt = None

@@ -29,6 +29,9 @@ A STEP is one instruction, or an interrupt of the hardware's in front of one:
     "accesses"  memory accesses the CPU made inside it, in order, each
                 ["read" | "write", linear address, bytes, value]; null where the
                 emulator cannot tell (QEMU), or where the step stands for many
+    "walks"     if paging is on, and the emulator tells it: entries of page tables that the CPU
+                read or wrote inside it, in order, each ["read" | "write", physical address,
+                bytes, value]; none of a page whose translation it still knew
     "changes"   what of the state was different after it: the new values
 
 A STATE has numbers for eax ecx edx ebx esp ebp esi edi eip eflags cr0 cpl, and
@@ -51,6 +54,13 @@ A STATE has numbers for eax ecx edx ebx esp ebp esi edi eip eflags cr0 cpl, and
     stack                       {"linear": address of the first word, "words": [16]},
                                 8 below ss:esp, and 8 from there on
 
+and once paging is on
+
+    cr2 cr3 cr4                 numbers
+    pages                       {"1c004": entry}: of page tables, by physical address in
+                                hexadecimal, those that lead to the instruction, the stack,
+                                tables and TSS, to cr2, and to what the step accessed
+
 All numbers are decimal in JSON; addresses are linear unless they are called
 offsets. Equal runs give equal recordings, to the bit.
 """
@@ -70,7 +80,9 @@ VERSION = 3
 SELECTOR_KEYS = {"selector", "base", "limit", "type", "dpl", "attributes"}
 STATE_KEYS = {*NUMBERS, *SELECTORS, "gdtr", "idtr", "gdt", "idt", "ldt", "tss", "frames", "stack"}
 STEP_KEYS = {"bytes", "text", "symbol", "source", "accesses", "changes"}
-STEP_OPTIONS = {"repeats", "folded", "interrupt"}
+PAGING = {"cr2", "cr3", "cr4"}
+STATE_OPTIONS = {*PAGING, "pages"}
+STEP_OPTIONS = {"repeats", "folded", "interrupt", "walks"}
 HEAD_KEYS = {"format", "version", "emulator", "program", "base", "symbols", "frames", "state", "steps"}
 
 # What JSON gives: plain dictionaries, whose keys the head of this file lists. A memory access is
@@ -125,13 +137,13 @@ def check(recording: Recording, path: Path = "recording") -> None:
 
     def check_values(values: State, where: int) -> None:
         for key, value in values.items():
-            if key in NUMBERS:
+            if key in NUMBERS or key in PAGING:
                 demand(type(value) is int, where, f"{key} is not a number")
             elif key in SELECTORS:
                 demand(type(value) is dict and set(value) == SELECTOR_KEYS, where,
                        f"{key}: expected {', '.join(sorted(SELECTOR_KEYS))}")
             else:
-                demand(key in STATE_KEYS, where, f"unknown key {key} in a state")
+                demand(key in STATE_KEYS | STATE_OPTIONS, where, f"unknown key {key} in a state")
 
     demand(type(recording) is dict and recording.get("format") == FORMAT, 1,
            f'not a recording: "format" is not "{FORMAT}"')
@@ -139,7 +151,7 @@ def check(recording: Recording, path: Path = "recording") -> None:
            f"a recording of version {recording.get('version')}, this program reads version {VERSION}; "
            f"make it again: make record")
     demand(set(recording) == HEAD_KEYS, 1, f"expected the keys {', '.join(sorted(HEAD_KEYS))}")
-    demand(set(recording["state"]) == STATE_KEYS, 1, "the first state is not complete")
+    demand(STATE_KEYS <= set(recording["state"]) <= STATE_KEYS | STATE_OPTIONS, 1, "the first state is not complete")
     check_values(recording["state"], 1)
     for number, step in enumerate(recording["steps"]):
         line = number + 2

@@ -19,9 +19,11 @@ from ringside.recorder.recording import Access
 HARDWARE = range(0x20, 0x100)   # vectors that are no exception's
 STEP = "s\nsreg\ncreg\n"
 STOPPED = "Next at t="          # behind each step
-SEGMENTS, CONTROLS = "\nes:", "\nCR0="  # where what sreg prints begins, and what creg prints
+SEGMENTS, CONTROLS, END = "\nes:", "\nCR0=", "\nEFER="   # where what sreg prints begins, what creg prints, and its end
 
-ACCESS = re.compile(r"^\[CPU0 (RD|WR|RW)\]: (?:LIN 0x(\w+) )?PHY 0x(\w+) \(len=(\d+).*?\): (.*)$", re.M)
+# Behind an entry of a page table stands what it is.
+ACCESS = re.compile(r"^\[CPU0 (RD|WR|RW)\]: (?:LIN 0x(\w+) )?PHY 0x(\w+) \(len=(\d+).*?\): ([0-9A-Fa-fx ]+)(?:\t; (P\w+))?$",
+                    re.M)
 PRINTED = ("ax", "bx", "cx", "dx", "sp", "bp", "si", "di")     # in this order
 NUMBERS = re.compile(r"\s+".join(f"r{name}: *[0-9a-f]+_([0-9a-f]+)" for name in PRINTED)
                      + r"\s.*?rip: *[0-9a-f]+_([0-9a-f]+)\s+eflags:? 0x([0-9a-f]+)", re.S)
@@ -37,14 +39,17 @@ class Write(NamedTuple):
 class Moment(NamedTuple):
     """What a step was, and where it has led."""
     accesses: list[Access]
+    walks: list[Access]         # of page tables: physical addresses
     writes: list[Write]
     registers: Registers
     interrupt: int | None       # the vector, if the step was hardware's way in
 
 
-def script(steps: int, lines: bool) -> str:
+def script(steps: int, lines: bool, paging: bool = False) -> str:
+    """paging: what comes next may lie in a page that is not there. Then the debugger prints no registers by itself."""
     switches = ("trace", "trace-reg", "trace-mem") if lines else ("trace-reg", "trace-mem")
-    return "".join([*(f"{name} on\n" for name in switches), STEP * steps, *(f"{name} off\n" for name in switches)])
+    step = STEP.replace("s\n", "s\nr\n", 1) if paging else STEP
+    return "".join([*(f"{name} on\n" for name in switches), step * steps, *(f"{name} off\n" for name in switches)])
 
 
 def offset_of(gate: int) -> int:
@@ -61,7 +66,7 @@ def moments(text: str, before: Registers) -> Iterator[Moment]:
         if numbers is None or controls < 0:
             return
         after: Registers = {**_numbers(numbers), **_segments(piece[segments:controls])}
-        after |= _controls(piece[controls:piece.find("\n", controls + 1)])
+        after |= _controls(piece[controls:piece.find(END, controls)])
         after["cpl"] = after["cs"].selector & 3 if after["cr0"] & 1 else 0
         yield from _split(earlier, before, after)
         earlier, before = piece[controls:], after
@@ -83,31 +88,35 @@ def _controls(text: str) -> dict[str, int]:
 
 def _split(text: str, before: Registers, after: Registers) -> Iterator[Moment]:
     """text: what came before the stop. If hardware has interrupted there first, that is a Moment."""
-    accesses, writes = _accesses(text)
+    accesses, walks, writes = _accesses(text)
     own = text.find("\nCPU0:") if accesses else -1      # the line of the instruction
-    first, pushed = _accesses(text[:own]) if own >= 0 else ([], [])
+    first, walked, pushed = _accesses(text[:own]) if own >= 0 else ([], [], [])
     vector = _interrupt(before, first)
     if vector is not None:
         numbers = NUMBERS.search(text, own)
         assert numbers
         between = {**after, **_numbers(numbers)}
-        yield Moment(first, pushed, between, vector)
-        accesses, writes = accesses[len(first):], writes[len(pushed):]
-    yield Moment(accesses, writes, after, None)
+        yield Moment(first, walked, pushed, between, vector)
+        accesses, walks, writes = accesses[len(first):], walks[len(walked):], writes[len(pushed):]
+    yield Moment(accesses, walks, writes, after, None)
 
 
-def _accesses(text: str) -> tuple[list[Access], list[Write]]:
+def _accesses(text: str) -> tuple[list[Access], list[Access], list[Write]]:
     accesses: list[Access] = []
+    walks: list[Access] = []
     writes: list[Write] = []
     last = 0
-    for kind, line, physical, size, numbers in ACCESS.findall(text):
-        # A write back to what was just read is told by its physical address.
-        last = int(line, 16) if line else last
+    for kind, line, physical, size, numbers, entry in ACCESS.findall(text):
         value = int("".join(number.removeprefix("0x") for number in numbers.split()), 16)
-        accesses.append(["write" if kind == "WR" else "read", last, int(size), value])
+        if entry:
+            walks.append(["write" if kind == "WR" else "read", int(physical, 16), int(size), value])
+        else:
+            # A write back to what was just read is told by its physical address.
+            last = int(line, 16) if line else last
+            accesses.append(["write" if kind == "WR" else "read", last, int(size), value])
         if kind == "WR":
             writes.append(Write(int(physical, 16), value.to_bytes(int(size), "little")))
-    return accesses, writes
+    return accesses, walks, writes
 
 
 def _interrupt(before: Registers, accesses: list[Access]) -> int | None:
