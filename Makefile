@@ -56,7 +56,7 @@ COMMON = ring0/cause.c show/clocks.c ring0/door.c ring0/enter.S ring0/a20.S show
 	show/last_words.c show/report.c show/screen.c ring0/sleep.S ring0/stop.S show/text.c \
 	ring0/watchdog.c show/window.c show/words.c
 WORDS  = show/frame_words.c show/tss_words.c
-FRAMES = $(addprefix procs/, fault.S fault.c panel.c procs.c watch.c watched_gate.S) $(WORDS)
+FRAMES = $(addprefix procs/, fault.S fault.c panel.c procs.c ask.c watch.c watched_gate.S) $(WORDS)
 
 p_proc = p_proc.S switch.c $(FRAMES) $(COMMON)
 kstack = $(addprefix programs/kstack/, kstack.S schedule.c check.c stacks.c threads.c watch.c) $(WORDS) $(COMMON)
@@ -64,6 +64,9 @@ userctx = $(addprefix programs/userctx/, userctx.S run.S main.c check.c contexts
 	show/tss_words.c $(COMMON)
 timer  = programs/timer/timer.S programs/timer/clock.c switch.c $(FRAMES) \
 	$(filter-out ring0/watchdog.c, $(COMMON))
+# A call gate's frame has another way out, other words, and an alarm that may come in ring 0.
+callgate = $(addprefix programs/callgate/, callgate.S fault.c gap.c frame_words.c) switch.c \
+	procs/panel.c procs/procs.c procs/watch.c show/tss_words.c $(filter-out ring0/watchdog.c, $(COMMON))
 HWTASK = $(addprefix programs/hwtask/, tasks.S tasks.c watch.c panel.c) $(COMMON)
 hwtask = programs/hwtask/hwtask.S $(filter-out ring0/door.c, $(HWTASK))
 hwjump = programs/hwtask/hwjump.S $(HWTASK)
@@ -74,7 +77,7 @@ paged  = $(addprefix programs/paged/, paged.S hide.S ring3.S schedule.c spaces.c
 
 menu = programs/menu/menu.S ring0/stop.S
 
-PROGRAMS = p_proc kstack userctx timer hwtask hwjump paged menu
+PROGRAMS = p_proc kstack userctx timer callgate hwtask hwjump paged menu
 
 # How a program lies in memory: as program.ld says, or with pages.
 LAYOUT       = ring0/program.ld

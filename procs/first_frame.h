@@ -13,20 +13,20 @@
  * else zero.  Interrupts are let in (watchdog.c), and nothing that ring 3 may do
  * shuts them out.
  */
-	.macro	first_frame code, data, screen
+	.macro	first_frame code, data, screen, eflags, esp
 	.long	\screen, 0, \data, \data		# gs fs es ds
 	.long	0, 0, 0, 0, 0, 0, 0, 0			# edi esi ebp - ebx edx ecx eax
-	.long	0, \code, EFLAGS_ALWAYS | EFLAGS_IF	# eip cs eflags
-	.long	PROC_DATA_BYTES, \data			# esp ss
+	.long	0, \code, \eflags			# eip cs eflags
+	.long	\esp, \data				# esp ss
 	.endm
 
 /* A proc: its frame, and behind that struct proc (switch.h); and a second copy of its
    first frame, to start it again. */
-	.macro	proc letter, name, code, data, screen, ldt, next, place
+	.macro	proc letter, name, code, data, screen, ldt, next, place, eflags=EFLAGS_ALWAYS|EFLAGS_IF, esp=PROC_DATA_BYTES
 	.space	HEADROOM_BYTES
 	.global	proc_\letter, proc_\letter\()_end
 proc_\letter:
-	first_frame \code, \data, \screen
+	first_frame \code, \data, \screen, \eflags, \esp
 proc_\letter\()_end:
 	.if	. - proc_\letter != FRAME_BYTES
 	.error	"frame.h: FRAME_BYTES is not the frame's size"
@@ -40,7 +40,7 @@ proc_\letter\()_end:
 	.pushsection .rodata
 	.balign	4
 proc_\letter\()_first:
-	first_frame \code, \data, \screen
+	first_frame \code, \data, \screen, \eflags, \esp
 	.popsection
 	.endm
 

@@ -74,13 +74,3 @@ struct proc *procs_wait(void)
 		look_while_halted("No proc is left.");
 	return proc_running();
 }
-
-/* Asks proc A for a mistake, after restarting it if it has ended.  In: 0 to MISTAKES - 1. */
-void proc_ask_mistake(unsigned number)
-{
-	if (number >= MISTAKES)
-		return;
-	if (proc_a_end.ended)
-		procs_restart();
-	*proc_a_end.ask = ASK_MISTAKE + number;
-}

@@ -10,6 +10,7 @@
 
 /* EFLAGS, section 2.3.  Bit 1 is always set. */
 #define EFLAGS_ALWAYS		0x00000002
+#define EFLAGS_TF		0x00000100	/* single step: #DB behind each instruction */
 #define EFLAGS_IF		0x00000200	/* interrupts are let in */
 #define EFLAGS_IOPL		0x00003000	/* rings up to this may use ports, cli, sti */
 #define EFLAGS_IOPL_1		0x00001000
@@ -64,6 +65,7 @@
 #define ACCESS_BUSY		0x02		/* ... or busy: its task runs, or waits for iret */
 #define ACCESS_INTERRUPT_GATE	0x0e		/* 32-bit, clears IF on the way in */
 #define ACCESS_TASK_GATE	0x05
+#define ACCESS_CALL_GATE	0x0c		/* 32-bit: copies parameters of 32 bits */
 
 /* The other half-byte of attributes: D/B, 32-bit operands and stack. */
 #define SEGMENT_32BIT		0x40
@@ -78,6 +80,7 @@
  * Vectors, section 6.3, table 6-1.  Those of the hardware interrupts are ours to
  * choose (machine.c): the first that Intel has not reserved.
  */
+#define VECTOR_DB		1		/* behind an instruction, if TF was set before it */
 #define VECTOR_NMI		2
 #define VECTOR_BP		3		/* int3 */
 #define VECTOR_OF		4		/* into */

@@ -18,7 +18,7 @@ from ringside.emulators.debuggers import BASE, BOTH, NAMES
 from fat12 import Floppy
 from ringside.emulators.machines import BUILD
 
-PROGRAMS = "p_proc", "kstack", "userctx", "timer", "hwtask", "hwjump"
+PROGRAMS = "p_proc", "kstack", "userctx", "timer", "callgate", "hwtask", "hwjump"
 ENTRY = BASE + 0x100
 SEG = BASE >> 4
 DOS_SEG = 0x3000

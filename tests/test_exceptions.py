@@ -193,7 +193,7 @@ def test_without_a_stack_for_ring_0_there_is_a_report_and_no_reboot(emulator, of
 
 # ---- virtual-8086 mode, where cs has no RPL
 
-PROGRAMS = ("p_proc", "kstack", "userctx", "timer", "hwtask", "hwjump")
+PROGRAMS = ("p_proc", "kstack", "userctx", "timer", "callgate", "hwtask", "hwjump")
 VM = 0x20000
 UNUSED = 0xffe0     # in the program's 64 KiB
 PIC_1_DATA = 0x21

@@ -14,6 +14,7 @@ MAY_USE = {
     "switch": {"ring0"},
     "procs": {"ring0", "ring3", "show", "switch"},
     "p_proc, boot": {"procs", "ring0", "ring3", "show", "switch"},
+    "programs/callgate": {"procs", "ring0", "ring3", "show", "switch"},
     "programs/kstack": {"ring0", "ring3", "show"},
     "programs/paged": {"ring0", "ring3", "show"},
     "programs/userctx": {"ring0", "ring3", "show"},

@@ -9,8 +9,8 @@ from ringside.emulators import machines
 import pytest
 from ringside.emulators.debuggers import BASE, NAMES, knowing, patched
 
-PROGRAMS = ("p_proc", "kstack", "userctx", "timer", "hwtask", "hwjump")
-BY_CONSENT = tuple(program for program in PROGRAMS if program != "timer")  # by int 0x30
+PROGRAMS = ("p_proc", "kstack", "userctx", "timer", "callgate", "hwtask", "hwjump")
+BY_CONSENT = tuple(program for program in PROGRAMS if program not in ("timer", "callgate"))  # by int 0x30
 IF = 0x200
 RING_0 = 0x08
 HLT, CLI = 0xf4, 0xfa

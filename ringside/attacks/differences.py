@@ -1,6 +1,6 @@
 """Where the attacks on a program are not those on P_PROC, and why.
 
-    table(program)     the attacks of table.py as they are in a program
+    table(program)     the attacks of table.py as they are in a program, and its own (calls.py)
 
 Where a clock ends each turn, no proc yields: A waits for the clock instead (WAIT), and a proc
 that never yields plays on.
@@ -12,8 +12,10 @@ import re
 from typing import Any, NamedTuple
 
 from ringside.attacks.assembler import layout
-from ringside.attacks.attack import ALARM, Attack, BEGIN, END, Expected, GP, GP_VECTOR, HERE, NP, ON, SS, TS, gp
-from ringside.attacks.table import TABLE, WAIT, YIELDS
+from ringside.attacks.attack import (ALARM, Attack, BEGIN, END, Expected, GP, GP_VECTOR, HERE, NP, ON, SS, STACK, TS, gp,
+                                     refused)
+from ringside.attacks.calls import CALLS
+from ringside.attacks.table import LIMITS, TABLE, WAIT, YIELDS, at_the_end, popf
 from ringside.emulators import versions
 
 Changes = dict[str, Any]
@@ -28,6 +30,10 @@ TASK_OF_RING_0 = "a cs of ring 0 in a TSS is ring 0's own mistake: a panic"
 ENTERED = "the task switch refuses it, in A's task already"
 BEFORE = ENTERED + "; TCG shows the eip of the task before"
 BETWEEN = ENTERED + "; TCG pushes by an ss that is not loaded yet: not run there"
+LCALL = "lcall $CALL_GATE, $0"
+CALL = f"push $0; {LCALL}"
+STEPS = "a call gate leaves TF set: #DB in ring 0, in front of its first instruction"
+COPIES = "the parameter cannot be copied from there; " + LIMITS
 AT_THE_JUMP = "the task switch refuses it; TCG shows the jump, ring 0's own mistake: not run there"
 
 
@@ -79,6 +85,19 @@ DIFFERENT = {   # by program, and by a pattern of names
         "TF, .*int 0x30": Difference(lambda attack: {"code": attack.code.rpartition("; nop;")[0], "expected": NO_GATE}, NO_DOOR),
         "frame: TF": Difference({"code": "1: jmp 1b"}, TICK),
     },
+    "callgate": {
+        "lock int 0x30|1[56] bytes of int 0x30": Difference({}, "there is no gate 0x30, and lcall takes no such prefixes"),
+        "int 0x30 as the last instruction": Difference({"code": at_the_end(CALL, 9)}, "by lcall; " + LIMITS),
+        "TF, then int 0x30": Difference({"code": f"push $0; {popf(0x302)}; {LCALL}; 9: nop"}, STEPS),
+        "TF, mov ss, int 0x30": Difference(
+            {"code": f"mov %ss, %eax; push $0; {popf(0x302)}; mov %eax, %ss; {LCALL}; 9: nop"}, STEPS),
+        "TF, pop ss, int 0x30": Difference({"code": f"push $0; push %ss; {popf(0x302)}; pop %ss; {LCALL}; 9: nop"}, STEPS),
+        "esp inside ring 0 at int 0x30": Difference(
+            {"code": f"mov $0x5000, %esp; 9: {LCALL}; nop", "expected": STACK, "qemu": ON}, COPIES),
+        "esp .* at int 0x30": Difference({"code": f"mov $-1, %esp; 9: {LCALL}; nop", "expected": STACK, "qemu": ON}, COPIES),
+        "frame: TF": Difference({"code": f"1: {CALL}; 9: jmp 1b", "expected": refused(1, 0)},
+                                "popf would step through ring 0's own way out"),
+    },
     "hwtask": {
         "frame: cs (null|an LDT)": Difference({}, TASK_OF_RING_0),
         "frame: [defg]s ring 0's data": Difference(
@@ -99,16 +118,22 @@ DIFFERENT = {   # by program, and by a pattern of names
 
 
 def table(program):
-    """The attacks as they are in a program."""
-    return [resolved(program, different(program, attack)) for attack in TABLE]
+    """The attacks as they are in a program, and those on doors that it alone has."""
+    own = CALLS if program.gates else []
+    return [resolved(program, attack) for attack in (*(different(program, attack) for attack in TABLE), *own)]
 
 
 def different(program, attack):
     for pattern, (changes, reason) in DIFFERENT[program.name].items():
         if re.fullmatch(pattern, attack.name):
+            attack = by_another_door(program, attack)
             fields = changes(attack) if callable(changes) else changes
             return dataclasses.replace(attack, **fields or {"left_out": reason}, why=reason)
-    return without_yielding(attack) if program.ticks else attack
+    return without_yielding(attack) if program.ticks else by_another_door(program, attack)
+
+
+def by_another_door(program, attack):
+    return dataclasses.replace(attack, code=attack.code.replace("int $0x30", program.yields))
 
 
 def without_yielding(attack):

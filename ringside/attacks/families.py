@@ -4,7 +4,8 @@
     family(program, name)  the attacks of one, in a program
 """
 
-from ringside.attacks.attack import Attack, ON, gp
+from ringside.attacks.attack import Attack, ON, STACK, gp
+from ringside.attacks.table import LIMITS
 
 
 def index(selector):
@@ -13,7 +14,7 @@ def index(selector):
 
 def doors(program):
     """The vectors that ring 3 may ask for."""
-    return (3, 4) if program.ticks else (3, 4, 0x30)
+    return (3, 4) if program.ticks or program.gates else (3, 4, 0x30)
 
 
 def vector(program, number):
@@ -35,6 +36,10 @@ def stack_load(program, selector):
 
 def far(way):
     def one(program, selector):
+        if index(selector) in gates(program):
+            # No jump leads to another ring; a call finds no parameter on its empty stack.
+            return (f"{way} {selector:04x}", f"{way} ${selector:#x}, $0",
+                    *([STACK, ON, LIMITS] if way == "lcall" else [gp(index(program.symbols["RING0_CODE"]))]))
         return (f"{way} {selector:04x}", f"{way} ${selector:#x}, $8f - 7b",
                 ON if index(selector) == own_segments(program)[0] else gp(index(selector)))
     return one
@@ -51,7 +56,8 @@ def back(way, flags):
 def question(instruction, first):
     """Of A's own segments, from which one on the answer is yes."""
     def one(program, selector):
-        right = "z" if index(selector) in own_segments(program)[first:] else "nz"
+        known = own_segments(program)[first:] + (gates(program) if instruction.startswith("lar") else [])
+        right = "z" if index(selector) in known else "nz"
         return (f"{instruction.split()[0]} {selector:04x}",
                 f"mov ${selector:#x}, %eax; {instruction}; j{right} 1f; hlt; 1: nop", ON)
     return one
@@ -61,6 +67,11 @@ def own_segments(program):
     """What A may load: its code, and then what it may write to."""
     selectors = program.selectors()
     return [index(selectors[name]) for name in (program.code, *program.writable)]
+
+
+def gates(program):
+    selectors = program.selectors()
+    return [index(selectors[name]) for name in program.gates]
 
 
 FAMILIES = {

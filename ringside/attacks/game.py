@@ -420,7 +420,7 @@ class Game:
             found.append("B does not go on")
         has = {name: self._number(value) for name, value in self.program.b_has.items()}
         found += [f"B's {name} is {b[name]:x}" for name, value in has.items() if b[name] != value]
-        if b["eflags"] & ~ARITHMETIC & ~self.machine.stray_flags != 0x202:
+        if b["eflags"] & ~ARITHMETIC & ~self.machine.stray_flags != self.program.b_flags:
             found.append(f"B's eflags are {b['eflags']:x}")
         return found + self._judge_memory(whole, shared)
 

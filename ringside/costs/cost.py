@@ -60,6 +60,11 @@ def proc_state(structure):
     return lambda machine, elf: struct_bytes(elf, structure)
 
 
+def frame_and_flags(machine, elf):
+    """CALLGATE: the flags lie in a word of their own, below the frame."""
+    return struct_bytes(elf, "frame") + 4
+
+
 def kept_on_the_stack(machine, elf):
     """KSTACK, while A runs: from B's esp to the end of B's kernel stack (thread.h)."""
     return machine.word("thread_b", 0) - machine.word("thread_b", 4)
@@ -104,6 +109,9 @@ DESIGNS = (
            ("p_proc.S", "switch.c", "ring0/frame.h", "procs/first_frame.h")),
     Design("TIMER", "timer", None, by_esp0, proc_state("frame"),
            ("programs/timer/timer.S", "programs/timer/clock.c", "switch.c", "ring0/frame.h", "procs/first_frame.h")),
+    Design("CALLGATE", "callgate", {"A": "proc_a_call", "B": "proc_b_call"}, None, frame_and_flags,
+           ("programs/callgate/callgate.S", "programs/callgate/fault.c", "programs/callgate/call_frame.h", "switch.c",
+            "ring0/frame.h", "procs/first_frame.h")),
     Design("HWTASK", "hwtask", INTS, None, proc_state("tss"),
            ("programs/hwtask/hwtask.S", "programs/hwtask/tasks.S", "programs/hwtask/tasks.c", "programs/hwtask/task.h")),
     Design("HWJUMP", "hwjump", INTS, None, tss_and_stack,

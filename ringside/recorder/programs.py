@@ -20,6 +20,9 @@ from ringside.emulators.registers import FRAME_WORDS, TSS_WORDS
 
 Span = tuple[str, str]  # two places: from the one up to the other
 
+# programs/callgate/call_frame.h: the flags lie below the frame, and where they would lie is a parameter.
+CALL_WORDS = ("eflags", *("param" if word == "eflags" else word for word in FRAME_WORDS))
+
 # context.h, from the lowest address up: a frame, with two more words inside it and two behind it.
 CONTEXT_WORDS = (*FRAME_WORDS[:12], "trap_num", "error_code", *FRAME_WORDS[12:], "fsbase", "gsbase")
 
@@ -45,6 +48,7 @@ class Program:
     ldt: str = ""           # A's
     code_bytes: str = ""    # of A's code segment, while it attacks
     front: str = ""         # what B needs of that segment, if it is B's, too: code of this name
+    yields: str = "int $0x30"   # how A gives its turn away
     prelude: str = ""       # A's first instructions: they make its registers those of P_PROC's A
     data_bytes: int = 256
     asked: int = 0          # where A is asked for things, in its data
@@ -55,6 +59,8 @@ class Program:
     b_count: str = ""       # of B's turns: 64 bits; edi:esi unless given
     # What B has in its registers at int 0x30; in its loop, where a clock ends each turn.
     b_has: dict[str, str] = dataclasses.field(default_factory=dict)
+    b_flags: int = 0x202    # and in its saved flags, besides those of arithmetic
+    gates: tuple[str, ...] = ()     # call gates that ring 3 may use, by their segment names
     untouched: dict[str, Span] = dataclasses.field(default_factory=dict)   # while they play: from, to
     late: tuple[str, ...] = ()        # descriptors that TCG only marks as accessed when an exception comes
     shared: tuple[str, ...] = ()      # of these, what A may touch after all, and by it end B
@@ -227,6 +233,19 @@ PROGRAMS = {program.name: program for program in (
         scenery_functions=("watch_start", "ask_count"),
         clock="clock_set",
         full_speed=("ckpt_switched", 512),
+    ),
+    Program(
+        "callgate",
+        **{**PROCS, "segments": (*SEGMENTS, "CALL_GATE"), "b_has": {**B_HAS, "esp": "252"},
+           "untouched": {**PROCS["untouched"], "GDT": ("gdt", "idt_gate"), "gate 0x30": ("idt_gate + 2", "gdt_end"),
+                         "IDT": ("idt", "idtr")}},
+        saved={"A": "proc_a - 4", "B": "proc_b - 4"},
+        words=CALL_WORDS,
+        scenery=("panel.c", "gap.c"),
+        scenery_functions=("watch_start", "ask_count"),
+        yields="push $0; lcall $CALL_GATE, $0",
+        b_flags=0x002,      # they are saved behind cli
+        gates=("CALL_GATE",),
     ),
     Program(
         "hwtask", **HWTASK,
