@@ -96,6 +96,26 @@ def test_lcall_leaves_a_frame_and_lret_gives_all_of_it_back(machine):
     assert after == {**before, "esp": DATA, "eip": before["eip"] + 7}
 
 
+def test_c_never_sees_a_procs_direction_flag(floppy):
+    with QEMU(floppy) as machine:
+        machine.run_to("proc_a_call")
+        machine.set(eflags=machine.values()["eflags"] | DF)
+        machine.run_to("watched_switch")
+        assert not machine.values()["eflags"] & (DF | IF)
+
+
+def test_a_proc_that_starts_again_has_none_of_its_old_flags(floppy):
+    odd = NT | AC | ID | DF
+    with QEMU(floppy) as machine:
+        machine.run_to("proc_a_call")
+        machine.set(eflags=machine.values()["eflags"] | odd)
+        machine.press("4")
+        machine.run_to("report_end")
+        machine.press("r")
+        machine.run_to("proc_a_code")
+        assert not machine.values()["eflags"] & odd
+
+
 # ---- the gap
 
 def test_an_interrupt_that_comes_just_in_the_gap_harms_nobody(floppy):

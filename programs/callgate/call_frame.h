@@ -51,6 +51,7 @@ void gap_count(const struct proc *proc, const struct frame *frame);
 void gap_start(void);
 struct proc *gap_show(struct proc *to);
 
+extern struct frame *fault_found;
 struct proc *fault(struct frame *frame, uint32_t vector, uint32_t error);
 
 #endif

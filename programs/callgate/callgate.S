@@ -20,10 +20,9 @@
 #include "procs/first_frame.h"
 #include "procs/proc_segments.h"
 #include "ring3/ask.h"
+#include "ring0/fault_entry.h"
 #include "ring0/tables.h"
 #include "show/program.h"
-
-#define FAULT_STACK_BYTES	2048
 
 
 /* ---- start ------------------------------------------------------------- */
@@ -63,23 +62,17 @@ ckpt_tss:
  * many parameters the CPU copies, and that ring 3 may use it (DPL 3).  The offset in the
  * lcall is ignored.  door.c knows the gate by the name that P_PROC has for its own.
  */
-	.balign	8
-	.global	gdt, idt_gate
-#define TABLE gdt
-gdt:
-	table_register gdt
-	.word	0
+	gdt_begins
 	RING0_SEGMENTS(DESCRIPTOR)
 	LDT_SEGMENTS(DESCRIPTOR)
 idt_gate:
-	.if	. - gdt != CALL_GATE_PLACE
+	.if	. - table != CALL_GATE_PLACE
 	.error	"the call gate is not at its place"
 	.endif
 	.word	gate_with_stop, RING0_CODE
 	.byte	PARAMETERS, ACCESS_PRESENT | ACCESS_DPL(3) | ACCESS_CALL_GATE
 	.word	0
-gdt_end:
-#undef TABLE
+	gdt_ends
 	.pushsection .segment_names, "a"
 	.word	CALL_GATE_PLACE
 	.asciz	"CALL_GATE"
@@ -89,23 +82,11 @@ gdt_end:
 	proc_ldts			# procs/proc_segments.h
 
 /* The IDT: exceptions and hardware interrupts, and nothing behind them. */
-	.balign	8
-	.global	idt, idtr
-idt:
+	idt_begins
 	fault_gates
-idt_end:
-idtr:
-	table_register idt
+	idt_ends
 
-	.balign	4
-	.global	tss
-tss:
-	.long	0			# backlink
-	.long	proc_a_end, RING0_DATA	# esp0, ss0: read for lcall as for int
-	.rept	TSS_BYTES / 4 - 4	# all that belongs to a task switch
-	.long	0
-	.endr
-	.word	0, TSS_BYTES		# debug trap; I/O bitmap
+	tss_begins proc_a_end		# ss0:esp0 is read for lcall as for int
 	.set	tss_bytes, . - tss
 
 	double_fault_task
@@ -202,51 +183,22 @@ tss_pointer:
  * fault_entry - saves the frame of frame.h, calls C, and leaves again
  *
  * From:	the IDT, out of any ring, by way of fault_vectors.
- * In:		ss:esp: vector, error code, the CPU's words.  ss is RING0_DATA, whichever
- *		ring was interrupted; ds, es, fs, gs may be anything.
- * Stack:	as found, then fault_stack: the one in use may be what is broken.
+ * In:		as for fault_enters (ring0/fault_entry.h).
+ * Stack:	as found, then fault_stack, then what is left.
  * To:		where it came from, by iret, if fault (fault.c) gives 0: ring 3, or the
  *		gate's first instruction; else the proc that fault gives, by lret.
  * Interrupts:	off.  NT is clear: the CPU has saved it with eflags.
  */
 fault_entry:
-	popl	%ss:fault_vector
-	popl	%ss:fault_error
-	save_registers
-	mov	%esp, %ss:fault_frame
-	mov	%esp, %eax		# fault's 1st argument: the frame
-	lss	%cs:fault_stack_pointer, %esp	# ss may be what is broken
-	mov	%ss, %edx
-	mov	%edx, %ds
-	mov	%edx, %es
-	mov	$RING0_SCREEN, %edx
-	mov	%edx, %gs
-	cld
-	mov	fault_vector, %edx	# 2nd
-	mov	fault_error, %ecx	# 3rd
-	call	fault
+	fault_enters			# eax: the proc to go on with; 0: the one that runs
 	test	%eax, %eax
 	jnz	leave
-	mov	fault_frame, %esp
+	mov	fault_found, %esp
 1:	restore_registers
 	iret
 	restored_since 1b
 
-	.balign	4
-fault_stack_pointer:
-	.long	fault_stack_end
-	.word	RING0_DATA
-
-	.bss
-	.balign	4
-fault_vector:
-	.space	4
-fault_error:
-	.space	4
-fault_frame:
-	.space	4
-	.space	FAULT_STACK_BYTES
-fault_stack_end:
+	fault_stack
 
 
 /* ---- the procs, and what the program is called ------------------------- */

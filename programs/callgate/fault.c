@@ -17,6 +17,8 @@
 #include "ring0/watchdog.h"
 #include "show/report.h"
 
+struct frame *fault_found;	/* for the way back to where it was */
+
 /*
  * Whether ring 0 was interrupted with nothing but the proc's own in its registers: at the
  * gate's first instruction; or at lret, if an NMI has ended the grace behind sti.
@@ -45,6 +47,7 @@ struct proc *fault(struct frame *frame, uint32_t vector, uint32_t error)
 	struct frame *own = proc_frame(proc), whole = *frame;
 	struct cause cause = { .vector = vector, .error = error };
 
+	fault_found = frame;
 	if (vector == IRQ_VECTORS + ALARM_IRQ)
 		gap_count(proc, frame);
 	if (finds_the_proc(frame, vector)) {
