@@ -149,6 +149,13 @@ TASKS: dict[str, Any] = {
     },
     "late": ("proc_a_ldt + 8", "proc_a_ldt + 16", "proc_b_ldt + 24", "proc_b_ldt + 32", "proc_b_ldt + 40"),
 }
+CALLGATE: dict[str, Any] = {
+    **PROCS,
+    "segments": (*SEGMENTS, "CALL_GATE"),
+    "b_has": {**B_HAS, "esp": "252"},
+    "untouched": {**PROCS["untouched"], "GDT": ("gdt", "idt_gate"), "gate 0x30": ("idt_gate + 2", "gdt_end"),
+                  "IDT": ("idt", "idtr")},
+}
 HWTASK: dict[str, Any] = {**TASKS, "spoilt": ("eip", "code_bytes + 8")}
 
 PROGRAMS = {program.name: program for program in (
@@ -236,9 +243,7 @@ PROGRAMS = {program.name: program for program in (
     ),
     Program(
         "callgate",
-        **{**PROCS, "segments": (*SEGMENTS, "CALL_GATE"), "b_has": {**B_HAS, "esp": "252"},
-           "untouched": {**PROCS["untouched"], "GDT": ("gdt", "idt_gate"), "gate 0x30": ("idt_gate + 2", "gdt_end"),
-                         "IDT": ("idt", "idtr")}},
+        **CALLGATE,
         saved={"A": "proc_a - 4", "B": "proc_b - 4"},
         words=CALL_WORDS,
         scenery=("panel.c", "gap.c"),
