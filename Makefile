@@ -227,9 +227,9 @@ fncall:
 		"Linux on x86-64, not for $$(uname -sm): build it there" >&2; exit 1 ;; esac
 	@sh scripts/need $(firstword $(FNCALL_CC))
 	@mkdir -p $B/fncall
-	$(FNCALL_CC) -std=gnu11 -O2 -g -fcf-protection=none -Wall -Wextra -Werror \
+	$(FNCALL_CC) -std=gnu11 -O2 -g -pthread -fcf-protection=none -fno-stack-protector -Wall -Wextra -Werror \
 		$(SAME_NAMES) -o $B/fncall/fncall.$$$$ \
-		programs/fncall/run_fncall.S programs/fncall/proc.S programs/fncall/main.c && \
+		$(addprefix programs/fncall/, run_fncall.S proc.S main.c options.c players.c rewrite.c decode.c) && \
 		mv -f $B/fncall/fncall.$$$$ $B/fncall/fncall
 
 # ---- testing and measuring ------------------------------------------------

@@ -16,14 +16,11 @@
 
 /* arch_prctl(2).  The headers that have these are for C alone. */
 #define SYS_arch_prctl	158
+#define ARCH_SET_GS	0x1001
 #define ARCH_SET_FS	0x1002
-
-/* On run_fncall's stack while the user runs. */
-#define SAVED_CONTEXT	0
-#define SAVED_FSBASE	8
-#define SAVED_MXCSR	16
-#define SAVED_X87_CW	20
-#define SAVED_RFLAGS	24		/* above: r15 r14 r13 r12 rbp rbx, rip */
+#define SYS_mprotect	10
+#define PROT_NONE	0
+#define PROT_READ_WRITE	3
 
 	.text
 
@@ -60,7 +57,7 @@ run_fncall:
 	mov	%rdi, %rbx
 	mov	FSBASE(%rbx), %rsi
 	mov	%rsp, TLS_STACK(%rsi)	# where fncall_trap will look for all this
-	call	set_fs_base
+	call	*base_to_user(%rip)
 
 	push	RFLAGS(%rbx)
 	popf				# nothing below changes a flag
@@ -100,6 +97,8 @@ run_fncall:
 	.global	fncall_trap
 fncall_trap:
 	xchg	%rsp, %fs:TLS_STACK	# no register is free, so swap the two
+	.global	fncall_trap_end		# the only access by the user's fs; it may become gs
+fncall_trap_end:
 	push	%rbx
 	mov	8 + SAVED_CONTEXT(%rsp), %rbx
 	pop	RBX(%rbx)
@@ -119,7 +118,8 @@ fncall_trap:
 	mov	%r13, R13(%rbx)
 	mov	%r14, R14(%rbx)
 	mov	%r15, R15(%rbx)
-	mov	%fs:TLS_STACK, %rax
+	mov	FSBASE(%rbx), %rax
+	mov	TLS_STACK(%rax), %rax	# the user's rsp
 	mov	(%rax), %rcx		# what call has pushed
 	add	$8, %rax
 	mov	%rcx, RIP(%rbx)
@@ -127,8 +127,9 @@ fncall_trap:
 	movq	$TRAP_CALL, TRAP_NUM(%rbx)
 	movq	$0, ERROR_CODE(%rbx)
 
-	mov	SAVED_FSBASE(%rsp), %rsi
-	call	set_fs_base
+
+leave:	mov	SAVED_FSBASE(%rsp), %rsi
+	call	*base_to_c(%rip)
 	ldmxcsr	SAVED_MXCSR(%rsp)
 	fldcw	SAVED_X87_CW(%rsp)
 	add	$SAVED_RFLAGS, %rsp
@@ -142,29 +143,95 @@ fncall_trap:
 	ret				# to run_fncall's caller
 
 /*
- * set_fs_base - the fs base changes hands
+ * fncall_faulted - another way back, for what is no call
  *
- * From:	run_fncall, fncall_trap.
+ * From:	rewrite.c's signal handler, as the place where sigreturn goes on.  The
+ *		context has been stored, trap_num among it.
+ * Out:		as fncall_trap.  The x87 stack is empty, as C expects it, though the
+ *		user was interrupted at any instruction.
+ * Stack:	run_fncall's.
+ */
+	.global	fncall_faulted
+fncall_faulted:
+	fninit
+	jmp	leave
+
+/*
+ * fs_by_arch_prctl, fs_by_wrfsbase - the fs base changes hands
+ *
+ * From:	run_fncall, fncall_trap: base_to_user and base_to_c point here.
  * In:		rsi: the base.
  * Out:		rax, rcx, rdi, r11: anything.
  * Stack:	run_fncall's.
  * Errors:	none, see run_fncall.
  * Linux:	arch_prctl(2); or wrfsbase, where the kernel lets us (main.c).
  */
-set_fs_base:
-	cmpb	$0, use_wrfsbase(%rip)
-	jne	1f
+	.global	fs_by_arch_prctl, fs_by_wrfsbase
+fs_by_arch_prctl:
 	mov	$SYS_arch_prctl, %eax
 	mov	$ARCH_SET_FS, %edi
 	syscall				# puts rip into rcx, rflags into r11
 	ret
 
-1:	wrfsbase %rsi
+fs_by_wrfsbase:
+	wrfsbase %rsi
 	ret
 
-	.bss
-	.global	use_wrfsbase
-use_wrfsbase:
-	.byte	0
+/*
+ * gs_by_arch_prctl, gs_by_wrgsbase - the user gets gs instead, and fs stays libc's
+ *
+ * From:	run_fncall: base_to_user points here.
+ * In:		rsi: the user's TLS.
+ * Out:		rax, rcx, rdx, rsi, rdi, r11: anything.  libc's thread-local storage is
+ *		closed: each access by fs faults, the kernel's own among them.
+ * Stack:	run_fncall's, which must not lie within GUARD_REACH and a page of the fs base.
+ * Errors:	none: rewrite.c has tried it once.
+ */
+	.global	gs_by_arch_prctl, gs_by_wrgsbase
+gs_by_arch_prctl:
+	lea	8(%rsp), %rax
+	mov	%rax, TLS_RUNNING(%rsi)
+	mov	$SYS_arch_prctl, %eax
+	mov	$ARCH_SET_GS, %edi
+	syscall
+	jmp	close
+
+gs_by_wrgsbase:
+	lea	8(%rsp), %rax
+	mov	%rax, TLS_RUNNING(%rsi)
+	wrgsbase %rsi
+
+close:	mov	8 + SAVED_FSBASE(%rsp), %rsi
+	mov	$PROT_NONE, %edx
+	jmp	guard
+
+/*
+ * gs_left - C gets libc's thread-local storage back; gs stays, C has no use for it
+ *
+ * From:	fncall_trap, fncall_faulted: base_to_c points here.
+ * In:		rsi: C's fs base; gs: the user's.
+ * Out, Stack, Errors: as gs_by_arch_prctl, but libc's storage is open.
+ */
+	.global	gs_left
+gs_left:
+	movq	$0, %gs:TLS_RUNNING
+	mov	$PROT_READ_WRITE, %edx
+
+guard:	lea	-GUARD_REACH(%rsi), %rdi
+	add	$GUARD_REACH + PAGE - 1, %rsi
+	and	$-PAGE, %rdi
+	and	$-PAGE, %rsi
+	sub	%rdi, %rsi
+	mov	$SYS_mprotect, %eax
+	syscall
+	ret
+
+	.data
+	.balign	8
+	.global	base_to_user, base_to_c
+base_to_user:
+	.quad	fs_by_arch_prctl
+base_to_c:
+	.quad	fs_by_arch_prctl
 
 	.section .note.GNU-stack, "", @progbits

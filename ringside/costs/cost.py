@@ -122,7 +122,8 @@ DESIGNS = (
     Design("USERCTX", "userctx", INTS, None, proc_state("user_context"),
            ("programs/userctx/userctx.S", "programs/userctx/run.S", "programs/userctx/main.c", "programs/userctx/context.h")),
     Design("FNCALL", "fncall", None, None, proc_state("user_context"),
-           ("programs/fncall/run_fncall.S", "programs/fncall/main.c", "programs/fncall/fncall.h")),
+           ("programs/fncall/run_fncall.S", "programs/fncall/main.c", "programs/fncall/players.h",
+            "programs/fncall/fncall.h")),
 )
 BY_NAME = {design.name: design for design in DESIGNS}
 P_PROC, FNCALL = BY_NAME["P_PROC"], BY_NAME["FNCALL"]

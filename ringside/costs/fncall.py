@@ -10,7 +10,9 @@ divided. Nanoseconds are this machine's, today's, and not promised.
 
 import collections
 import pathlib
+import re
 import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -20,11 +22,14 @@ from ringside.emulators import machines
 from ringside.costs import tracee
 
 PROGRAM = machines.BUILD / "fncall/fncall"
-WAYS = {"arch_prctl": (), "wrfsbase": ("--wrfsbase",)}
+WAYS = {"arch_prctl": (), "wrfsbase": ("--wrfsbase",),
+        "gs, by arch_prctl": ("--fs-is-not-mine",), "gs, by wrgsbase": ("--fs-is-not-mine", "--wrfsbase")}
+BY_INSTRUCTION = [way for way in WAYS if "--wrfsbase" in WAYS[way]]
 YARDSTICK = machines.ROOT / "ringside/costs/system_calls.c"
 QUIET_SWITCH = 5  # the first one that no one looks at
-ROUNDS, SWITCHES = 7, 1_000_000
-OURS = ("proc_call", "fncall_trap", "set_fs_base", "run_fncall")  # all else is C
+ROUNDS, SWITCHES = 7, 200_000
+OURS = ("proc_call", "fncall_trap", "fncall_trap_end", "leave", "run_fncall", "fs_by_arch_prctl", "fs_by_wrfsbase",
+        "gs_by_arch_prctl", "gs_by_wrgsbase", "gs_left", "close", "guard")  # all else is C
 
 
 def steps(program, *options, quiet=QUIET_SWITCH):
@@ -32,7 +37,7 @@ def steps(program, *options, quiet=QUIET_SWITCH):
 
     The next switch after QUIET_SWITCH is one from B to A.
     """
-    with tracee.Tracee(program, *options) as run:
+    with tracee.Tracee(program, *options, delivers={signal.SIGSEGV}) as run:
         by_place = sorted((run.base + place, name) for name, place in run.names.items())
         first_of_b = run.place("proc_call") + 5
         for _ in range(quiet):
@@ -80,6 +85,19 @@ def in_system_calls(program, rounds=ROUNDS):
     return [calls for _, calls in rounds_of(program, {"": ()}, rounds)[""]]
 
 
+def first_time(program):
+    """What the first execution of an instruction by fs takes, in switches that no instruction of is rewritten any more."""
+    ratios = []
+    for _ in range(ROUNDS):
+        said = subprocess.run([program, "--fs-is-not-mine", "--user=many", "--switches=4096"], check=True,
+                              capture_output=True, text=True).stdout
+        told = dict(re.findall(r"(\w+)=([\d.]+)", said.splitlines()[-1]))
+        first, rewritten, turns = float(told["first"]), int(told["rewritten"]), int(told["n"])
+        later = (float(told["clocks"]) * turns - first) / (turns - 1)
+        ratios.append((first - later) / rewritten / later)
+    return statistics.median(ratios)
+
+
 def main(arguments):
     if arguments:
         print(__doc__, file=sys.stdout if {"-h", "--help"} & set(arguments) else sys.stderr)
@@ -90,18 +108,20 @@ def main(arguments):
     ways = dict(WAYS)
     if subprocess.run([PROGRAM, *WAYS["wrfsbase"]], capture_output=True).returncode:
         print("No wrfsbase here: left out.")
-        del ways["wrfsbase"]
+        for way in BY_INSTRUCTION:
+            del ways[way]
     found = rounds_of(PROGRAM, ways)
     for way, options in ways.items():
         walked = steps(PROGRAM, *options)
         times, calls = zip(*found[way])
-        print(f"fs base by {way}: {len(walked)} instructions from A's call to B's first, in the time of "
+        print(f"{way}: {len(walked)} instructions from A's call to B's first, in the time of "
               f"{statistics.median(calls):.1f} system calls ({min(calls):.1f} to {max(calls):.1f}); "
               f"{statistics.median(times):.0f} ns ({min(times):.0f} to {max(times):.0f})")
         for name, instructions in collections.Counter(walked).items():
             print(f"  {instructions:3}  {name}")
-    if len(ways) == 2:
-        median = {way: statistics.median(calls for _, calls in of) for way, of in found.items()}
+    median = {way: statistics.median(calls for _, calls in of) for way, of in found.items()}
+    if "wrfsbase" in ways:
         print(f"arch_prctl(2), of which a switch needs two: some "
               f"{(median['arch_prctl'] - median['wrfsbase']) / 2:.1f} system calls each")
+    print(f"an instruction by fs, when it is executed first and rewritten: the time of {first_time(PROGRAM):.1f} switches by gs")
     return 0

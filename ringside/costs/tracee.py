@@ -10,30 +10,40 @@ import signal
 import struct
 import subprocess
 import tempfile
+import time
 
 from ringside.emulators import machines
 
 # ptrace(2), and the order of struct user_regs_struct (sys/user.h).
 TRACEME, CONT, STEP, GETREGS, SETREGS, GETFPREGS, SETFPREGS = 0, 7, 9, 12, 13, 14, 15
+GETREGSET, SETREGSET, X86_XSTATE, XSTATE_BYTES = 0x4204, 0x4205, 0x202, 16384
 REGISTERS = ("r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss "
              "fs_base gs_base ds es fs gs").split()
 FLOATING_BYTES, X87_CW_AT, MXCSR_AT = 512, 0, 24  # struct user_fpregs_struct is FXSAVE's layout
-INT3 = b"\xcc"
+INT3, SYSCALL = b"\xcc", b"\x0f\x05"
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
 LIBC.ptrace.restype = ctypes.c_long
 
 
-def ptrace(request, pid=0, data=None):
-    if LIBC.ptrace(request, pid, None, data) == -1:
+class Iovec(ctypes.Structure):
+    _fields_ = ("base", ctypes.c_void_p), ("length", ctypes.c_size_t)
+
+
+def ptrace(request, pid=0, data=None, address=None):
+    if LIBC.ptrace(request, pid, address, data) == -1:
         raise OSError(ctypes.get_errno(), "ptrace")
 
 
 class Tracee:
-    """Stands before its first instruction at first. All from one thread, as ptrace wants it."""
+    """Stands before its first instruction at first. All from one thread, as ptrace wants it.
 
-    def __init__(self, program, *arguments):
+    delivers  signals that are the program's own affair: handed on to it when they come
+    """
+
+    def __init__(self, program, *arguments, delivers=()):
+        self.delivers = set(delivers)
         self.names = machines.symbols(program)
         self.out = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen([program, *arguments], stdin=subprocess.DEVNULL, stdout=self.out,
@@ -62,6 +72,9 @@ class Tracee:
         if not os.WIFSTOPPED(status):
             self.process.returncode = os.waitstatus_to_exitcode(status)
             raise machines.Missing(f"the program has ended with {self.process.returncode}: {self.said()}")
+        if os.WSTOPSIG(status) in self.delivers:
+            ptrace(CONT, self.pid, os.WSTOPSIG(status))
+            return self._wait()
         if os.WSTOPSIG(status) != signal.SIGTRAP:
             name = signal.Signals(os.WSTOPSIG(status)).name
             raise machines.Missing(f"{name} at {self.registers()['rip'] - self.base:x}")
@@ -105,6 +118,30 @@ class Tracee:
         struct.pack_into("<H", raw, X87_CW_AT, x87_cw)
         ptrace(SETFPREGS, self.pid, raw)
 
+    def extended(self):
+        """All of x87, SSE and what the CPU has beyond, as xsave lays it out."""
+        raw = ctypes.create_string_buffer(XSTATE_BYTES)
+        where = Iovec(ctypes.addressof(raw), len(raw))
+        ptrace(GETREGSET, self.pid, ctypes.addressof(where), X86_XSTATE)
+        return raw.raw[:where.length]
+
+    def set_extended(self, state):
+        raw = ctypes.create_string_buffer(bytes(state), len(state))
+        where = Iovec(ctypes.addressof(raw), len(state))
+        ptrace(SETREGSET, self.pid, ctypes.addressof(where), X86_XSTATE)
+
+    def system_call(self, number, *arguments):
+        """Lets the program make a system call where it stands; its answer."""
+        really = self.registers()
+        kept = self.read(really["rip"], len(SYSCALL))
+        self.write(really["rip"], SYSCALL)
+        self.set(rax=number, orig_rax=(1 << 64) - 1, **dict(zip(("rdi", "rsi", "rdx", "r10", "r8", "r9"), arguments)))
+        self.step()
+        answer = self.registers()["rax"]
+        self.write(really["rip"], kept)
+        self.set(**really)
+        return answer - (answer >> 63 << 64)
+
     def step(self):
         ptrace(STEP, self.pid)
         self._wait()
@@ -131,6 +168,29 @@ class Tracee:
             raise machines.Missing(f"a breakpoint at {here - self.base:x}, where none was set")
         self.set(rip=here)
         return places[here]
+
+    def resume(self, with_signal=0):
+        """On, and to the next stop."""
+        ptrace(CONT, self.pid, with_signal)
+        self._wait()
+
+    def run_for(self, seconds):
+        """On for that long, wherever it is then."""
+        ptrace(CONT, self.pid)
+        end, stopped = time.monotonic() + seconds, False
+        while not (stopped and time.monotonic() > end):
+            if time.monotonic() > end and not stopped:
+                self.process.send_signal(signal.SIGSTOP)
+                stopped = True
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if not pid:
+                time.sleep(0.001)
+            elif os.WIFSTOPPED(status) and os.WSTOPSIG(status) == signal.SIGSTOP:
+                return
+            elif os.WIFSTOPPED(status) and os.WSTOPSIG(status) in self.delivers:
+                ptrace(CONT, self.pid, os.WSTOPSIG(status))
+            else:
+                raise machines.Missing(f"it has stopped by itself: {status:#x}")
 
     def go(self):
         """To its end; what it has printed."""

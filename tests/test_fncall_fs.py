@@ -1,0 +1,602 @@
+"""FNCALL with fs left to libc: user code that was compiled for fs comes to use gs, by a fault handler.
+
+The program that ships is judged from outside, by a debugger (ptrace) that plays a user of it: it writes
+instructions into a user's code, lets them run, and looks at all of the CPU's state.
+"""
+
+import collections
+import itertools
+import pathlib
+import random
+import re
+import signal
+import struct
+
+import pytest
+
+import fs_encodings
+from fs_encodings import MASK, OPERAND, REGISTERS, ROWS, SLOT, WITHOUT_MEANING, State
+from ringside.costs.tracee import INT3, Tracee
+from ringside.emulators.machines import ROOT, Missing
+from test_fncall import README, context_at, flags, play, program, pytestmark, words  # noqa: F401 (fixtures)
+
+FNCALL = "--fs-is-not-mine"
+FS, GS = 0x64, 0x65
+PREFIXES = {FS, GS, 0x2e, 0x36, 0x3e, 0x26, 0x66, 0x67, 0xf0, 0xf2, 0xf3}
+CF, TRAP_REFUSED = 1, 0x101
+TLS_BYTES, STACK_BYTES = 64, 512    # of struct player: its TLS and what is behind it
+STACK = TLS_BYTES                   # from the TLS on
+OTHER = STACK + 0x100               # what rdi points at
+TOP = STACK + STACK_BYTES - 64
+RETURN_ADDRESS = 24 + 7 * 8         # SAVED_RFLAGS, the flags and six registers
+CODE_OFFSET = 96                    # in proc_many's 256 instructions
+PLACES = [STACK, STACK + 0x40, STACK + 0x80]
+SYS_MMAP, SYS_MUNMAP, SYS_SIGACTION, SYS_KILL = 9, 11, 13, 62
+PAGE = 4096
+XMM_AT, YMM_AT, ST_AT, MXCSR_AT = 160, 576, 32, 24   # in xsave's standard layout
+COMPONENTS_AT, X87, SSE, AVX = 512, 1, 2, 4
+CPU_FLAGS = set(re.search(r"^flags\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text(), re.M)[1].split()) \
+    if pathlib.Path("/proc/cpuinfo").exists() else set()
+HERE = [row for row in ROWS if not row.needs or row.needs in CPU_FLAGS]
+
+Counts = collections.namedtuple("Counts", "faults rewritten late")
+
+
+class User(Tracee):
+    """The program, stopped where its first user begins, which the debugger plays."""
+
+    def __init__(self, program, *arguments):
+        super().__init__(program, "--user=many", *arguments, delivers={signal.SIGSEGV, signal.SIGILL, signal.SIGFPE})
+        self.run_to("proc_many")
+        self.tls = self.registers()["gs_base" if FNCALL in arguments else "fs_base"]
+        self.code = self.place("proc_many") + CODE_OFFSET
+        self.really = self.registers()
+        self.extended_really = self.extended()
+        stack, = self.words(self.tls + 8, 1)            # TLS_STACK: run_fncall's
+        self.c, = self.words(stack + RETURN_ADDRESS, 1)
+
+    def counts(self):
+        return Counts(*self.words("rewritten", 3))
+
+    def code_in_file(self):
+        """Where proc_many stands in the program's file: as far as in memory, since its parts are laid out so."""
+        return self.place("proc_many") - self.base
+
+    def declare(self, start, end, fixed=0):
+        """As declare_code, one more."""
+        number = struct.unpack("<I", self.read("declared", 4))[0]
+        self.write(self.place("codes") + 24 * number, struct.pack("<QQQ", start, end, fixed))
+        self.write("declared", struct.pack("<I", number + 1))
+
+    def play(self, code, registers, at=None, end=None):
+        """Runs these bytes to the byte behind them."""
+        at = at or self.code
+        self.write(at, code + INT3 * (SLOT - len(code)) + INT3)
+        self.set(**{**self.really, **registers, "rip": at, "orig_rax": MASK})
+        self.run_to(end or at + len(code))
+
+    def until_it_traps(self, code, registers):
+        """Runs bytes that end in a trap; the context that C gets."""
+        self.write(self.code, code)
+        self.set(**{**self.really, **registers, "rip": self.code, "orig_rax": MASK})
+        self.run_to(self.c)
+        return context_at(self, self.place("game"))
+
+
+@pytest.fixture(scope="module")
+def plain(program):  # noqa: F811
+    with User(program) as user:
+        yield user
+
+
+@pytest.fixture(scope="module")
+def moved(program):  # noqa: F811
+    with User(program, FNCALL) as user:
+        yield user
+
+
+@pytest.fixture
+def fresh(program):  # noqa: F811
+    with User(program, FNCALL) as user:
+        yield user
+
+
+@pytest.fixture(scope="module")
+def codes(tmp_path_factory):
+    rows = HERE + WITHOUT_MEANING
+    return dict(zip(map(id, rows), fs_encodings.assembled(rows, tmp_path_factory.mktemp("rows"))))
+
+
+# ---- one instruction, in both worlds
+
+def drawn(row, source):
+    """What an instruction finds: registers at random, but for those that lead to its operand."""
+    displacement, base, index, scale, narrow = row.address
+    kept = {**{name: source.getrandbits(64) for name in REGISTERS}, "rcx": source.getrandbits(64), "rsp": TOP, **row.setup}
+    kept.pop("mem", None)
+    place = displacement if not base and not index else source.choice(PLACES)
+    if index and not base:
+        kept[index] = (place - displacement) // scale % (1 << 64)
+    elif index:
+        kept[base] = place - displacement - kept[index] * scale & MASK
+    elif base:
+        kept[base] = place - displacement & MASK
+    if narrow and index:    # the address has 32 bits, whatever the registers' upper halves are
+        kept[base] = kept[base] & ~0xffffffff | place - displacement - kept[index] * scale & 0xffffffff
+    return kept, place
+
+
+def laid_out(user, row, source_seed):
+    """Puts all that into the program; the State for the model."""
+    source = random.Random(source_seed)
+    registers, place = drawn(row, source)
+    memory, other = source.randbytes(OPERAND), source.randbytes(OPERAND)
+    if "mem" in row.setup:
+        number = user.code + SLOT if row.setup["mem"] == -1 else row.setup["mem"]
+        memory = number.to_bytes(8, "little") + memory[8:]
+    top = source.getrandbits(64)
+    extended = bytearray(user.extended_really)
+    extended[COMPONENTS_AT] |= X87 | SSE | (AVX if "avx" in CPU_FLAGS else 0)
+    extended[XMM_AT:XMM_AT + 256] = source.randbytes(256)
+    if "avx" in CPU_FLAGS:
+        extended[YMM_AT:YMM_AT + 256] = source.randbytes(256)
+    if "addps" in row.text:             # numbers, lest an exception pend
+        extended[XMM_AT:XMM_AT + 256] = struct.pack("<64f", *(source.uniform(-9, 9) for _ in range(64)))
+    if "vaddps" in row.text or "addps" in row.text or "fldl" in row.text:
+        memory = struct.pack("<16f", *(source.uniform(-9, 9) for _ in range(16)))
+    for at in range(8):                 # x87: eight numbers of 80 bits, none of them special
+        extended[ST_AT + 16 * at:ST_AT + 16 * at + 10] = source.randbytes(7) + b"\x80" + b"\x3f\x3f"
+    user.write(user.tls + STACK, bytes(STACK_BYTES))
+    user.write(user.tls + OTHER, other)
+    user.write(user.tls + place, memory)
+    user.write(user.tls + TOP, top.to_bytes(8, "little"))
+    user.set_extended(extended)
+    xmm = [int.from_bytes(extended[XMM_AT + 16 * n:XMM_AT + 16 * n + 16], "little") for n in range(16)]
+    ymm = [xmm[n] | int.from_bytes(extended[YMM_AT + 16 * n:YMM_AT + 16 * n + 16], "little") << 128 for n in range(16)]
+    registers["rsp"] = registers["rsp"] if "%rsp" in row.asm and row.operand != "%fs:(%rbx)" or "(%rsp)" in row.asm \
+        else user.tls + TOP
+    if "rdi" not in (row.address[1], row.address[2]):
+        registers["rdi"] = user.tls + OTHER
+    loaded = flags(source) & ~0x40400   # neither DF nor AC
+    state = State({**registers, "top": top}, place, memory, other, xmm, ymm, loaded, user.code)
+    return state, {**registers, "eflags": loaded | 0x202}, bytes(extended)
+
+
+def seen(user, state):
+    """All that there is afterwards."""
+    registers, extended = user.registers(), user.extended()
+    return {"registers": {name: registers[name] for name in REGISTERS}, "eflags": registers["eflags"],
+            "mem": user.read(user.tls + state.ea, OPERAND), "other": user.read(user.tls + OTHER, OPERAND), "extended": extended,
+            "rip": registers["rip"] - user.code}
+
+
+def foretold(row, state, code, extended):
+    """What the model says that there is."""
+    changes = row.model(state)
+    wanted = {"registers": {name: changes.get(name, state.r[name]) & MASK for name in REGISTERS},
+              "mem": changes.get("mem", b"") + state.memory[len(changes.get("mem", b"")):],
+              "other": changes.get("other", b"") + state.other[len(changes.get("other", b"")):],
+              "rip": changes.get("rip", len(code))}
+    vectors = list(state.ymm)
+    for name, value in changes.items():
+        if name.startswith("xmm"):
+            vectors[int(name[3:])] = vectors[int(name[3:])] >> 128 << 128 | value
+        elif name.startswith("ymm"):
+            vectors[int(name[3:])] = value
+    low = b"".join((one & (1 << 128) - 1).to_bytes(16, "little") for one in vectors)
+    high = b"".join((one >> 128).to_bytes(16, "little") for one in vectors)
+    return wanted, None if "float" in changes else (low, high)
+
+
+def vectors_of(extended):
+    return extended[XMM_AT:XMM_AT + 256], extended[YMM_AT:YMM_AT + 256] if "avx" in CPU_FLAGS else None
+
+
+def only_numbers(extended):
+    """Without the addresses of x87's last instruction, which a CPU may keep or not."""
+    return extended[:8] + extended[24:28] + extended[ST_AT:ST_AT + 128] + b"".join(part or b"" for part in vectors_of(extended))
+
+
+def run_row(user, row, code, seed, write=True):
+    state, registers, extended = laid_out(user, row, seed)
+    if not write:
+        code = user.read(user.code, len(code))
+    end = user.code + row.model(state).get("rip", len(code))
+    user.play(code, registers, end=end)
+    return state, seen(user, state), extended
+
+
+def agree(row, state, after, code, extended):
+    wanted, vectors = foretold(row, state, code, extended)
+    assert {key: after[key] for key in wanted} == wanted
+    if vectors:
+        low, high = vectors_of(after["extended"])
+        assert low == vectors[0] and (high is None or high == vectors[1])
+
+
+def override_of(code):
+    """Where the prefix stands: the last fs or gs among the prefixes."""
+    prefixes = itertools.takewhile(lambda pair: pair[1] in PREFIXES or 0x40 <= pair[1] < 0x50, enumerate(code))
+    return [at for at, byte in prefixes if byte in (FS, GS)][-1]
+
+
+@pytest.mark.parametrize("number", range(len(HERE)), ids=lambda number: HERE[number].text)
+def test_an_encoding_does_by_gs_what_it_did_by_fs(plain, moved, codes, number):
+    """Before and after: both against the model, and against each other in what it leaves out."""
+    row = HERE[number]
+    code = codes[id(row)]
+    for turn in range(3):
+        seed = f"{row.text} {turn}"
+        state, before, extended = run_row(plain, row, code, seed)
+        agree(row, state, before, code, extended)
+        counts = moved.counts()
+        state, after, extended = run_row(moved, row, code, seed, write=turn == 0)
+        agree(row, state, after, code, extended)
+        assert after["eflags"] == before["eflags"]
+        assert only_numbers(after["extended"]) == only_numbers(before["extended"])
+        spent = Counts(*(now - then for now, then in zip(moved.counts(), counts)))
+        assert spent == (Counts(1, 1, 0) if turn == 0 else Counts(0, 0, 0)), "once, and never again"
+        found = moved.read(moved.code, len(code))
+        changed = [at for at in range(len(code)) if found[at] != code[at]]
+        assert changed == [override_of(code)] and found[changed[0]] == GS
+        assert plain.read(plain.code, len(code)) == code
+
+
+def test_the_table_is_long_enough():
+    assert len(HERE) >= 60 and len({row.asm for row in ROWS}) >= len(ROWS) - 1
+
+
+@pytest.mark.parametrize("number", range(len(WITHOUT_MEANING)), ids=lambda number: WITHOUT_MEANING[number].text)
+def test_a_prefix_that_means_nothing_stays(moved, codes, number):
+    row = WITHOUT_MEANING[number]
+    code, counts = codes[id(row)], moved.counts()
+    state, after, extended = run_row(moved, row, code, row.text)
+    agree(row, state, after, code, extended)
+    assert moved.counts() == counts and moved.read(moved.code, len(code)) == code
+
+
+def test_the_handler_keeps_every_register_and_all_of_x87_sse_and_avx(moved):
+    """A cmp by fs changes flags alone: all else is as before."""
+    code = b"\x64\x48\x39\x03"  # cmp %rax, %fs:(%rbx)
+    row = fs_encodings.Row("cmp %rax, @", lambda m: {})
+    for seed in range(20):
+        counts = moved.counts()
+        state, registers, extended = laid_out(moved, row, seed)
+        before = moved.extended()
+        moved.play(code, registers)
+        assert moved.counts().rewritten == counts.rewritten + 1
+        after = moved.registers()
+        assert {name: after[name] for name in REGISTERS} == {name: registers[name] & MASK for name in REGISTERS}
+        assert only_numbers(moved.extended()) == only_numbers(before)
+        assert all(after[name] == moved.really[name] for name in ("fs_base", "gs_base", "cs", "ss", "ds", "es", "fs", "gs"))
+
+
+# ---- what would happen without it
+
+def test_libc_s_data_is_read_and_written_by_fs_and_a_null_base_faults(program):  # noqa: F811
+    """docs: a small offset hits libc's own words; nothing is mapped at page 0 (the page's table)."""
+    with User(program) as user:
+        libc_s = 0
+        with Tracee(program) as other:
+            other.run_to("run_fncall")
+            assert other.registers()["fs_base"] != 0
+        user_fs = user.registers()["fs_base"]
+        stack = user.words(user_fs + 8, 1)[0]
+        libc_s = user.words(stack + 8, 1)[0]  # SAVED_FSBASE
+        assert user.words(libc_s, 1) == [libc_s], "libc's word at fs:0 is its own address"
+        kept = user.words(libc_s, 6)
+        for offset in (0, 8, 16, 0x28):
+            user.play(b"\x64\x48\x8b\x04\x25" + struct.pack("<I", offset), {"fs_base": libc_s})
+            assert user.registers()["rax"] == kept[offset // 8]
+        user.play(b"\x64\x48\xff\x04\x25\x10\x00\x00\x00", {"fs_base": libc_s})  # proc's incq %fs:TLS_TURNS
+        assert user.words(libc_s + 16, 1) == [kept[2] + 1], "libc's pointer to itself is ruined"
+        user.write(libc_s + 16, struct.pack("<Q", kept[2]))
+        user.delivers.clear()
+        for base in (0, 0x800):
+            with pytest.raises(Missing, match="SIGSEGV"):
+                user.play(b"\x64\x48\xff\x04\x25\x10\x00\x00\x00", {"fs_base": base})
+
+
+def test_fs_is_libc_s_all_the_time(fresh):
+    libc_s = fresh.registers()["fs_base"]
+    for place in ("fncall_trap", fresh.c, "run_fncall", "fncall_trap"):
+        fresh.run_to(place)
+        assert fresh.registers()["fs_base"] == libc_s
+
+
+def test_libc_s_storage_is_closed_while_a_user_runs_and_open_while_c_does(fresh):
+    def access():
+        base = fresh.registers()["fs_base"]
+        for line in pathlib.Path(f"/proc/{fresh.pid}/maps").read_text().splitlines():
+            span, rights = line.split()[:2]
+            start, end = (int(part, 16) for part in span.split("-"))
+            if start <= base < end:
+                return rights
+    assert access() == "---p"
+    fresh.run_to(fresh.c)
+    assert access() == "rw-p"
+
+
+def test_each_user_has_its_own_base_in_gs(fresh):
+    bases = [fresh.registers()["gs_base"]]
+    fresh.run_to("run_fncall")      # the door's own access by fs is gs by then
+    for _ in range(3):
+        fresh.run_to("fncall_trap")
+        bases.append(fresh.registers()["gs_base"])
+    assert len(set(bases)) == 2
+
+
+# ---- the page of the code
+
+def rights_of(user, place):
+    for line in pathlib.Path(f"/proc/{user.pid}/maps").read_text().splitlines():
+        span, rights = line.split()[:2]
+        start, end = (int(part, 16) for part in span.split("-"))
+        if start <= place < end:
+            return rights
+
+
+def test_a_page_is_writable_only_while_it_is_written(fresh):
+    assert rights_of(fresh, fresh.code) == "r-xp"
+    fresh.play(b"\x64\x8b\x03", {"rbx": STACK})
+    assert fresh.counts().rewritten == 1 and rights_of(fresh, fresh.code) == "r-xp"
+
+
+@pytest.mark.parametrize("number", range(len(HERE)), ids=lambda number: HERE[number].text)
+def test_the_handler_finds_what_another_thread_has_rewritten_meanwhile(moved, codes, number):
+    """The fault of the old byte arrives when the new one is there already: as if another thread had been faster."""
+    row = HERE[number]
+    code, counts = codes[id(row)], moved.counts()
+    state, registers, extended = laid_out(moved, row, f"late {row.text}")
+    usual, moved.delivers = moved.delivers, set()
+    with pytest.raises(Missing, match="SIGSEGV"):
+        moved.play(code, registers)
+    moved.write(moved.code + override_of(code), bytes([GS]))
+    moved.resume(signal.SIGSEGV)
+    moved.delivers = usual
+    moved.set(rip=moved.registers()["rip"] - len(INT3))
+    agree(row, state, seen(moved, state), code, extended)
+    assert Counts(*(now - then for now, then in zip(moved.counts(), counts))) == Counts(1, 0, 1)
+
+
+def test_a_thread_waits_until_no_other_one_has_the_page_open(fresh):
+    fresh.write("page_is_open", struct.pack("<I", 1))
+    code = b"\x64\x8b\x03"
+    fresh.write(fresh.code, code + INT3)
+    fresh.set(**{**fresh.really, "rbx": STACK, "rip": fresh.code})
+    fresh.run_for(0.05)
+    assert fresh.counts() == Counts(1, 0, 0) and fresh.read(fresh.code, 1) == code[:1]
+    fresh.write("page_is_open", struct.pack("<I", 0))
+    fresh.resume()
+    assert fresh.registers()["rip"] == fresh.code + len(code) + 1
+    assert fresh.counts() == Counts(1, 1, 0)
+
+
+@pytest.mark.parametrize("threads", [2, 4])
+def test_threads_that_execute_the_same_code_meanwhile_lose_nothing(program, threads):  # noqa: F811
+    for _ in range(3):
+        said = play(program, FNCALL, "--user=many", f"--threads={threads}", "--switches=100")
+        assert (said.returncode, said.stderr) == (0, "")
+        *_, end = said.stdout.splitlines()
+        turns = re.findall(r"^thread n=\d+ switches=100 a_turns=(\d+) b_turns=(\d+)$", said.stdout, re.M)
+        assert turns == [(str(256 * 50), str(256 * 50))] * threads
+        found = dict(re.findall(r"(\w+)=(\d+)", end))
+        assert found["rewritten"] == "259" and found["n"] == str(100 * threads)
+        assert int(found["faults"]) == 259 + int(found["late"])
+
+
+def test_a_signal_s_handler_that_wants_fs_itself_interrupts_and_faults_as_well(fresh):
+    """Re-entrant: a fault within what has interrupted a user, on the same stack for signals."""
+    handler, restorer, main = fresh.code, fresh.code + 64, fresh.code + 128
+    user_1, sa_onstack, sa_restorer = 10, 0x08000000, 0x04000000
+    fresh.write(handler, b"\x64\x48\xff\x04\x25" + struct.pack("<I", STACK + 8) + b"\xc3")    # incq %fs:...; ret
+    fresh.write(restorer, b"\xb8\x0f\x00\x00\x00\x0f\x05")                                    # rt_sigreturn(2)
+    # Signals itself, in the middle of what wants fs: incq, kill(2), incq.
+    fresh.write(main, b"\x64\x48\xff\x04\x25" + struct.pack("<I", STACK) + b"\x0f\x05"
+                + b"\x64\x48\xff\x04\x25" + struct.pack("<I", STACK) + INT3)
+    fresh.write(fresh.tls + STACK, bytes(16))
+    action = fresh.tls + STACK + 0x80
+    for flags_of, rounds in ((sa_onstack | sa_restorer, 2),):
+        fresh.write(action, struct.pack("<QQQQ", handler, flags_of, restorer, 0))
+        assert fresh.system_call(SYS_SIGACTION, user_1, action, 0, 8) == 0
+        fresh.delivers.add(user_1)
+        for done in range(1, rounds + 1):
+            fresh.set(**{**fresh.really, "rip": main, "rax": SYS_KILL, "rdi": fresh.pid, "rsi": user_1, "orig_rax": MASK,
+                         "rbx": 0x1111})
+            fresh.run_to(main + 20)
+            assert fresh.words(fresh.tls + STACK, 2) == [2 * done, done]
+            assert fresh.registers()["rbx"] == 0x1111
+    assert fresh.counts() == Counts(3, 3, 0)
+
+
+# ---- what is refused, and what is the user's own
+
+def refused(fresh, code, registers, at=None):
+    if at is None:
+        return fresh.until_it_traps(code, registers)
+    fresh.write(at, code)
+    fresh.set(**{**fresh.really, **registers, "rip": at, "orig_rax": MASK})
+    fresh.run_to(fresh.c)
+    return context_at(fresh, fresh.place("game"))
+
+
+def said_at_the_end(fresh):
+    return next(line for line in fresh.go().splitlines() if line.startswith(("refused", "fault")))
+
+
+def test_an_instruction_that_goes_on_in_a_page_that_is_not_there_is_refused(fresh):
+    page = fresh.system_call(SYS_MMAP, 0, 2 * PAGE, 7, 0x22, MASK, 0)
+    assert fresh.system_call(SYS_MUNMAP, page + PAGE, PAGE) == 0
+    code = b"\x64\x48\x8b\x04\x25\x10\x00\x00\x00"
+    fresh.declare(page, page + PAGE)
+    found = refused(fresh, code[:5], {}, page + PAGE - 5)
+    assert (found["trap_num"], found["rip"]) == (TRAP_REFUSED, page + PAGE - 5)
+    assert 'why="the instruction goes on in a page that is not there"' in said_at_the_end(fresh)
+
+
+def test_an_instruction_at_the_very_end_of_what_is_mapped_is_rewritten(fresh):
+    """Nothing behind its last byte is read."""
+    page = fresh.system_call(SYS_MMAP, 0, 2 * PAGE, 7, 0x22, MASK, 0)
+    assert fresh.system_call(SYS_MUNMAP, page + PAGE, PAGE) == 0
+    fresh.declare(page, page + PAGE)
+    code = b"\x64\xff\x23"  # jmp *%fs:(%rbx)
+    fresh.write(page + PAGE - len(code), code)
+    fresh.write(fresh.code, INT3)
+    fresh.write(fresh.tls + STACK, struct.pack("<Q", fresh.code))
+    fresh.set(**{**fresh.really, "rbx": STACK, "rip": page + PAGE - len(code)})
+    fresh.run_to(fresh.code)
+    assert fresh.read(page + PAGE - len(code), 3) == b"\x65\xff\x23"
+
+
+def test_one_that_straddles_two_pages_that_are_there_is_rewritten(fresh):
+    page = fresh.system_call(SYS_MMAP, 0, 2 * PAGE, 7, 0x22, MASK, 0)
+    fresh.declare(page, page + 2 * PAGE)
+    code = b"\x64\x8b\x83" + struct.pack("<i", STACK)
+    for split in range(1, len(code)):
+        place = page + PAGE - split
+        fresh.play(code, {"rbx": 0}, at=place)
+        assert fresh.read(place, len(code)) == b"\x65" + code[1:]
+        assert rights_of(fresh, page) == "r-xp"
+        fresh.write(place, bytes(len(code)))
+
+
+def test_code_that_was_not_declared_is_refused(fresh):
+    page = fresh.system_call(SYS_MMAP, 0, PAGE, 7, 0x22, MASK, 0)
+    found = refused(fresh, b"\x64\x8b\x03", {"rbx": STACK}, page)
+    assert found["trap_num"] == TRAP_REFUSED and fresh.read(page, 1) == b"\x64"
+    assert 'why="no declared code of a user: libc\'s own fs must stay"' in said_at_the_end(fresh)
+
+
+def test_an_instruction_that_the_decoder_does_not_know_is_refused(fresh):
+    if "avx512_fp16" not in CPU_FLAGS:
+        pytest.skip("no CPU here executes what the decoder does not know")
+    found = refused(fresh, b"\x64\x62\xf5\x7c\x08\x58\x03", {"rbx": STACK})  # vaddph %fs:(%rbx), %xmm0, %xmm0
+    assert found["trap_num"] == TRAP_REFUSED
+    assert 'why="no instruction that the decoder knows"' in said_at_the_end(fresh)
+
+
+def test_a_page_that_the_host_keeps_shut_is_refused(fresh):
+    """A file that was opened to be read, mapped and shared: Linux lets nothing write there."""
+    path = fresh.tls + STACK + 0x80
+    fresh.write(path, b"/proc/self/exe\0")
+    file = fresh.system_call(2, path, 0, 0)
+    page = fresh.system_call(SYS_MMAP, 0, PAGE, 5, 1, file, fresh.code_in_file() & -PAGE)
+    assert page > 0
+    fresh.declare(page, page + PAGE)
+    place = page + fresh.code_in_file() % PAGE
+    fresh.set(**{**fresh.really, "rip": place, "orig_rax": MASK})
+    fresh.run_to(fresh.c)
+    assert 'why="the host lets nothing write to that page"' in said_at_the_end(fresh)
+
+
+@pytest.mark.parametrize("user, why", [
+    ("summed", "its code sums itself up: a changed byte would be noticed"),
+    ("rdfsbase", "rdfsbase and its like read or write the base itself, which is the host's")])
+def test_a_user_that_cannot_be_moved_is_refused_in_words(program, user, why):  # noqa: F811
+    tried = play(program, FNCALL, f"--user={user}")
+    assert tried.returncode == 1 and tried.stderr == ""
+    assert f'why="{why}" offset=0x' in tried.stdout
+    assert " rewritten=0 " in tried.stdout and "switch " not in tried.stdout
+
+
+@pytest.mark.parametrize("user", ["summed", "many"])
+def test_with_fs_of_its_own_that_user_plays(program, user):  # noqa: F811
+    assert play(program, f"--user={user}", "--switches=1000").stdout.splitlines()[-1].startswith("quit n=1000 ")
+
+
+def test_rdfsbase_would_not_fault_but_tell_the_host_s_base(fresh):
+    if "fsgsbase" not in CPU_FLAGS:
+        pytest.skip("this CPU has no rdfsbase")
+    fresh.play(b"\xf3\x48\x0f\xae\xc0", {})
+    assert fresh.registers()["rax"] == fresh.registers()["fs_base"] != fresh.tls
+    assert fresh.counts().faults == 0
+
+
+def test_a_real_fault_is_trap_14_with_its_address_and_all_registers(fresh):
+    registers = {**dict(zip(REGISTERS, words(16, random.Random(1)))), "rbx": 0x123450, "rsp": fresh.tls + TOP}
+    found = fresh.until_it_traps(b"\x48\x89\x43\x08", {**registers, "eflags": 0x203})  # mov %rax, 8(%rbx)
+    assert (found["trap_num"], found["error_code"], found["rip"]) == (14, 6, fresh.code)
+    assert fresh.words(fresh.place("game") + 168, 1) == [0x123458]
+    assert {name: found[name] for name in REGISTERS} == registers
+    assert found["rflags"] & CF
+    assert fresh.registers()["fs_base"] == fresh.really["fs_base"]
+    assert said_at_the_end(fresh) == "fault user=A vector=0e error=0006 address=0000000000123458 offset=0x60"
+
+
+@pytest.mark.parametrize("code, registers, trap", [
+    (b"\x65\x8b\x03", {"rbx": 1 << 33}, 14),               # by gs, to nowhere
+    (b"\x64\x8b\x03", {"rbx": 1 << 33}, 14),               # by fs, and then by gs
+    (b"\x65\x8b\x03", {"rbx": 1 << 62}, 13),               # no such address
+    (b"\x64\x8b\x03", {"rbx": 1 << 62}, 13),
+    (b"\x48\x8b\x03", {"rbx": 1 << 62}, 13),
+    (b"\x65\x0f\x28\x03", {"rbx": STACK + 8}, 13),         # movaps, not aligned
+    (b"\x0f\x0b", {}, 6), (b"\x31\xc9\xf7\xf1", {}, 0),    # ud2, div by 0
+    (b"\x64\x0f\x0b", {}, 6),
+    (b"\x64\xaa", {"rdi": 0x1234}, 14),                   # stos: fs does not move its operand
+    (b"\xff\xe3", {"rbx": 0x5000}, 14),                    # a jump to nowhere
+    (b"\xf4", {}, 13)], ids=lambda value: value.hex() if isinstance(value, bytes) else "")
+def test_what_is_not_fs_s_fault_arrives_with_its_vector(fresh, code, registers, trap):
+    assert fresh.until_it_traps(code, registers)["trap_num"] == trap
+    by_fs = code[:1] == b"\x64" and code[1:] == b"\x8b\x03"
+    assert fresh.counts().rewritten == by_fs and fresh.read(fresh.code, len(code)) == (b"\x65" if by_fs else code[:1]) + code[1:]
+
+
+def test_c_s_control_words_and_an_empty_x87_stack_come_back_after_a_fault(fresh):
+    before = fresh.floating()
+    fresh.set_floating(0x9fc0, 0x27f)
+    fresh.until_it_traps(b"\xd9\xe8\xd9\xe8\xc6\x04\x25\x00\x10\x00\x00\x01", {})  # fld1; fld1; movb to 0x1000
+    assert fresh.floating() == before == (0x1f80, 0x37f)
+    assert fresh.extended()[4] == 0, "x87's tags: all empty"
+
+
+def test_a_fault_of_c_s_own_ends_the_program(fresh):
+    fresh.run_to(fresh.c)
+    fresh.set(rip=0x10)
+    fresh.go()
+    assert fresh.process.returncode == -signal.SIGSEGV
+
+
+# ---- the program
+
+@pytest.mark.parametrize("way", ["arch_prctl", "wrgsbase"])
+def test_the_game_is_the_same(program, way):  # noqa: F811
+    options = [FNCALL] + (["--wrfsbase"] if way == "wrgsbase" else [])
+    if way == "wrgsbase" and "fsgsbase" not in CPU_FLAGS:
+        pytest.skip("this CPU has no wrgsbase")
+    played = play(program, *options, "--switches=4096")
+    boot, *switches, end = played.stdout.splitlines()
+    assert (played.returncode, played.stderr) == (0, "")
+    assert boot == f"boot prog=fncall gsbase_by={way} fs=libc"
+    assert len(switches) == 13
+    assert re.fullmatch(r"quit n=4096 clocks=\d+\.\d first=\d+ faults=4 rewritten=4 late=0", end)
+
+
+def test_the_first_turn_costs_more_than_later_ones(program):  # noqa: F811
+    said = play(program, FNCALL, "--user=many", "--switches=4000").stdout
+    first, later = int(re.search(r"first=(\d+)", said)[1]), float(re.search(r"clocks=(\S+)", said)[1])
+    assert first > 3 * later
+
+
+def test_a_user_that_follows_a_bad_pointer_ends_the_game_with_a_report(program):  # noqa: F811
+    tried = play(program, FNCALL, "--user=wild")
+    assert tried.returncode == 1
+    assert "fault user=A vector=0e error=0006 address=0000000000001234 offset=0x20\n" in tried.stdout
+    assert "quit n=2 " in tried.stdout
+    assert play(program, "--user=wild").returncode == -signal.SIGSEGV
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--threads=2"], 'it needs --fs-is-not-mine: "--threads"'), ([FNCALL, "--threads=0"], "from 1 to 64"),
+    ([FNCALL, "--threads=65"], "from 1 to 64"), (["--user=me"], 'rdfsbase, not "me"')])
+def test_a_wrong_argument_is_told(program, arguments, message):  # noqa: F811
+    tried = play(program, *arguments)
+    assert (tried.returncode, tried.stdout) == (2, "") and message in tried.stderr
+
+
+# ---- what programs/fncall/README.md says
+
+def test_the_page_has_every_refusal_in_the_program_s_words():
+    words_of = re.findall(r'X\((\w+),\s*"(.*)"\)', (ROOT / "programs/fncall/rewrite.h").read_text())
+    assert len(words_of) == 6
+    for _, why in words_of:
+        assert f'| "{why}" |' in README
