@@ -45,7 +45,7 @@ Counts = collections.namedtuple("Counts", "faults rewritten late")
 class User(Tracee):
     """The program, stopped where its first user begins, which the debugger plays."""
 
-    def __init__(self, program, *arguments):
+    def __init__(self, program, *arguments):  # noqa: F811
         super().__init__(program, "--user=many", *arguments, delivers={signal.SIGSEGV, signal.SIGILL, signal.SIGFPE})
         self.run_to("proc_many")
         self.tls = self.registers()["gs_base" if FNCALL in arguments else "fs_base"]
