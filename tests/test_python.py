@@ -23,7 +23,7 @@ BELOW = {
     "pictures": ("emulators", "recorder", "judge"),
     "soak": ("emulators", "recorder", "judge"),
     "pages": ("emulators", "recorder", "judge", "costs"),
-    "why": ("emulators", "recorder", "judge"),
+    "why": ("emulators", "recorder", "judge", "pictures"),
 }
 NEVER = {
     "the path is bent": r"sys\.path\.(insert|append)",

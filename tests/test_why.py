@@ -6,12 +6,15 @@ with ALL_MISTAKES=1 all of those that break a rule of the CPU do.
 
 import datetime
 import fcntl
+import html
 import json
 import os
+import pathlib
 import re
 import shutil
 import struct
 import subprocess
+from xml.etree import ElementTree
 
 import pytest
 
@@ -284,7 +287,8 @@ def elf(machine, bits=1, header=b""):
 
 @pytest.mark.parametrize("content, complaint", [
     (b"nothing that boots" * 100, "does not boot"), (elf(62, 2), "64-bit"), (elf(40), "another machine"), (elf(3), "without a multiboot header"),
-], ids=["no image", "64 bits", "ARM", "no multiboot"])
+    (b"", "is empty: build the image first"), (bytes(0x8001) + b"CD001" + bytes(4096), "a CD without a boot record"),
+], ids=["no image", "64 bits", "ARM", "no multiboot", "empty", "a CD of data"])
 def test_what_cannot_be_looked_at_is_refused_with_the_reason(content, complaint, tmp_path, capsys):
     path = tmp_path / "image"
     path.write_bytes(content)
@@ -293,7 +297,7 @@ def test_what_cannot_be_looked_at_is_refused_with_the_reason(content, complaint,
     assert path.read_bytes() == content
 
 
-@pytest.mark.parametrize("arguments", [[], ["a", "--log", "b"], ["--log", "/none"], ["/none"], ["/none", "--seconds", "0"], ["--nonsense"]])
+@pytest.mark.parametrize("arguments", [[], ["a", "--log", "b"], ["--log", "/none"], ["/none"], ["/none", "--seconds", "0"], ["--nonsense"], ["/"]])
 def test_wrong_usage_has_status_3(arguments, capsys):
     try:
         status = why.main(arguments)
@@ -301,6 +305,60 @@ def test_wrong_usage_has_status_3(arguments, capsys):
         status = ends.code
     assert status == 3
     assert "why: " in capsys.readouterr().err
+
+
+def test_what_may_not_be_read_is_a_sentence(tmp_path, capsys, monkeypatch):
+    def refused(*_, **__):
+        raise PermissionError(13, "Permission denied", "kernel.elf")
+    (tmp_path / "kernel.elf").write_bytes(elf(3))
+    monkeypatch.setattr(pathlib.Path, "open", refused)
+    assert why.main([str(tmp_path / "kernel.elf")]) == 3
+    assert "kernel.elf: permission denied; give yourself the right" in capsys.readouterr().err
+
+
+def test_without_qemu_it_is_said_how_to_get_it(tmp_path, capsys, monkeypatch):
+    (tmp_path / "floppy.img").write_bytes(BOOT_SECTOR)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert why.main([str(tmp_path / "floppy.img")]) == 3
+    assert "there is no qemu-system-i386: install QEMU (sh scripts/setup)" in capsys.readouterr().err
+
+
+def test_a_run_without_end_is_stopped_and_a_disk_of_gigabytes_is_not_copied(tmp_path, capsys):
+    path, size = tmp_path / "disk.img", 12 << 30
+    with path.open("wb") as file:
+        file.write(b"\xeb\xfe" + bytes(508) + b"\x55\xaa")     # jmp to itself
+        file.truncate(size)
+    before = path.stat()
+    status, told = look(capsys, path, "--seconds", 1)
+    assert status == 0 and told["happened"] == "still runs after 1 s, when it was stopped; 0 crossings seen, none refused"
+    after = path.stat()
+    assert (after.st_mtime_ns, after.st_blocks) == (before.st_mtime_ns, before.st_blocks) and after.st_blocks < 100
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_elf_that_is_linked_elsewhere_is_found_and_a_foreign_one_is_left_out(built, tmp_path, capsys):
+    status, told = look(capsys, built / "disk.img", "--elf", built / "disk.elf", "--crossings", 20, "--no-witness")
+    assert "the code of disk.elf lies 0x10000 from where it is linked, so its names are taken from there (--base 0x10000)" in told["notes"]
+    status, told = look(capsys, built / "disk.img", "--elf", built / "flat.elf", "--crossings", 20, "--no-witness")
+    assert any("the code of flat.elf lies nowhere in memory" in note for note in told["notes"])
+    (tmp_path / "cut.elf").write_bytes((built / "flat.elf").read_bytes()[:60])
+    status, told = look(capsys, built / "disk.img", "--elf", tmp_path / "cut.elf", "--crossings", 20, "--no-witness")
+    assert any("cut.elf is cut off" in note for note in told["notes"])
+
+
+# ---- for a report
+
+def test_the_page_and_the_picture_say_the_same_as_the_screen(tmp_path, capsys):
+    log, page, picture = tmp_path / "log", tmp_path / "a.html", tmp_path / "a.svg"
+    log.write_text(EXCEPTION.format(vector=13, error=0x402))
+    status = why.main(["--log", str(log), "--html", str(page), "--svg", str(picture)])
+    said = capsys.readouterr().out
+    shown, drawn = html.unescape(page.read_text()), "".join(ElementTree.parse(picture).getroot().itertext())
+    for line in said.splitlines():
+        assert line[13:] in drawn
+    told = [line[13:] for line in said.splitlines() if line.startswith(("what", "chain", "not known"))]
+    assert status == 2 and told and all(line in " ".join(shown.split()) for line in told)
+    assert "<script" not in shown and "http" not in shown and "prefers-color-scheme: dark" in shown and "<!-- ring-view" in shown
 
 
 # ---- what a PC refuses and QEMU does not

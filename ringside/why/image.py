@@ -6,7 +6,8 @@ import struct
 
 MULTIBOOT, MULTIBOOT2 = struct.pack("<I", 0x1BADB002), struct.pack("<I", 0xE85250D6)
 FLOPPIES = {160 << 10, 180 << 10, 320 << 10, 360 << 10, 720 << 10, 1200 << 10, 1440 << 10, 2880 << 10}
-ISO_AT, ELF_CLASS, ELF_MACHINE = 0x8001, 4, 18
+ISO_AT, BOOT_RECORD_AT, BOOT_RECORD = 0x8001, 0x8800, b"\x00CD001\x01EL TORITO SPECIFICATION"
+ELF_CLASS, ELF_MACHINE = 4, 18
 HEADER_WITHIN = 0x8000
 
 
@@ -45,7 +46,11 @@ def recognise(path: pathlib.Path) -> Image:
         head = file.read(HEADER_WITHIN)
         file.seek(ISO_AT)
         iso = file.read(5) == b"CD001"
+        file.seek(BOOT_RECORD_AT)
+        boots = file.read(len(BOOT_RECORD)) == BOOT_RECORD
     size = path.stat().st_size
+    if not head:
+        raise Unusable(f"{path} is empty: build the image first")
     where = str(path).replace(",", ",,")
     if head[:4] == b"\x7fELF":
         check_elf(path)
@@ -53,6 +58,8 @@ def recognise(path: pathlib.Path) -> Image:
             tip = "it is for multiboot 2: put it on a CD with grub-mkrescue" if MULTIBOOT2 in head else "QEMU's -kernel wants that; or give the boot image and this with --elf"
             raise Unusable(f"{path} is an ELF without a multiboot header; {tip}")
         return Image(path, "multiboot ELF", ["-kernel", str(path)])
+    if iso and not boots:
+        raise Unusable(f"{path} is a CD without a boot record (El Torito): no PC starts from it; make one with grub-mkrescue")
     if iso:
         return Image(path, "CD", ["-drive", f"file={where},format=raw,if=ide,media=cdrom,readonly=on", "-boot", "d"])
     if head[510:512] != b"\x55\xaa":

@@ -22,6 +22,7 @@ from ringside.why.settings import Options
 
 START_SECONDS, LOOK_SECONDS = 10, 0.05
 QUIET_SECONDS = 2           # no word in the log after an exception: nothing more will come
+SCREEN, SCREEN_BYTES, NOTHING = 0xB8000, 4000, b"No bootable device"
 LOG_BYTES = 100 << 20
 KEYS = {" ": "spc", "\n": "ret", ".": "dot", ",": "comma", "-": "minus", "/": "slash", "=": "equal"}
 
@@ -38,6 +39,16 @@ class Run:
 
     def __enter__(self) -> "Run":
         """Starts QEMU. Raises Unusable if it does not."""
+        try:
+            self.start()
+            self.connect()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def start(self) -> None:
+        """The process."""
         options = self.options
         # Time goes by instructions, so that each run is the same. Nothing of the guest reaches the host.
         command = ["qemu-system-i386", "-accel", "tcg", "-icount", "shift=6,sleep=off", "-M", options.machine, "-m", str(options.memory),
@@ -50,8 +61,6 @@ class Run:
                                             stderr=(self.folder / "errors").open("wb"), start_new_session=True)
         except FileNotFoundError:
             raise Unusable("there is no qemu-system-i386: install QEMU (sh scripts/setup), or give a log with --log") from None
-        self.connect()
-        return self
 
     def __exit__(self, *_: object) -> None:
         """Ends QEMU, and removes what it has written."""
@@ -163,6 +172,10 @@ class Run:
             return False
         return bool(state["hlt"]) and not state["efl"] & 0x200
 
+    def gave_up(self) -> bool:
+        """Has the BIOS found nothing to start? Then it says so on the screen."""
+        return not self.over() and NOTHING in self.physical(SCREEN, SCREEN_BYTES)[::2]
+
     # ---- the machine that stands still
 
     def read_log(self) -> log.Log:
@@ -177,6 +190,8 @@ class Run:
 
     def physical(self, address: int, size: int) -> bytes:
         """Memory of the machine, by pages that are fetched once. What is no memory reads as 0xff, as on a PC."""
+        if size > PAGE:
+            return self.saved(address, size)
         found = b""
         while len(found) < size:
             page, place = divmod(address + len(found), PAGE)
@@ -186,12 +201,16 @@ class Run:
     def page(self, number: int) -> bytes:
         """A page of physical memory, fetched once."""
         if number not in self.pages:
-            if self.over():
-                raise Unknown("memory: QEMU has ended")
-            path = self.folder / "page"
-            try:
-                self.command("pmemsave", val=number * PAGE, size=PAGE, filename=str(path))
-                self.pages[number] = path.read_bytes()
-            except Unknown:
-                self.pages[number] = b"\xff" * PAGE
+            self.pages[number] = self.saved(number * PAGE, PAGE)
         return self.pages[number]
+
+    def saved(self, address: int, size: int) -> bytes:
+        """As QEMU writes it into a file."""
+        if self.over():
+            raise Unknown("memory: QEMU has ended")
+        path = self.folder / "page"
+        try:
+            self.command("pmemsave", val=address, size=size, filename=str(path))
+            return path.read_bytes()
+        except Unknown:
+            return b"\xff" * size

@@ -46,6 +46,7 @@ class Scene:
     symbols: Symbols
     ended: str = ""
     last: State | None = None   # the CPU at the end of a run
+    seconds: float = 0          # how long it was let run
     strict: bool = False        # the log is of Bochs, which checks all, so that nothing is hidden
 
     def machine(self, state: State) -> Machine:
@@ -126,6 +127,8 @@ def happened(scene: Scene, found: death.Death) -> str:
         return f"halted with interrupts off; {count:,} crossings seen, none refused"
     if scene.ended == "still":
         return f"stands still: no interrupt or exception comes any more, without a refusal; {count:,} crossings seen"
+    if scene.ended == "time" and scene.seconds:
+        return f"still runs after {scene.seconds:g} s, when it was stopped; {count:,} crossings seen, none refused"
     return f"runs; {count:,} crossings seen, none refused"
 
 

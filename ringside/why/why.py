@@ -16,8 +16,9 @@ import sys
 import textwrap
 import typing
 
-from ringside.why import image, log, run, settings, source, story, witness
+from ringside.why import elf, image, log, page, run, settings, source, story, witness
 from ringside.why.log import name
+from ringside.why.machine import Machine
 
 WIDTH = 118
 CANNOT_TELL, USAGE = 2, 3
@@ -51,6 +52,8 @@ def parser() -> Parser:
     made.add_argument("--no-witness", action="store_true", help="QEMU alone, whatever it cannot tell")
     made.add_argument("--who", action="store_true", help="who wrote the deciding word last: Bochs once more, with a watchpoint")
     made.add_argument("--json", action="store_true", help="the same as JSON")
+    made.add_argument("--html", type=pathlib.Path, help="a page with the same, to be written there besides")
+    made.add_argument("--svg", type=pathlib.Path, help="a picture of the same, to be written there besides")
     return made
 
 
@@ -64,14 +67,28 @@ def main(arguments: list[str]) -> int:
         if options.seconds <= 0 or options.memory <= 0 or options.crossings <= 0:
             made.error("--seconds, --memory and --crossings are above 0")
         told = from_log(options) if options.log else from_image(options)
+        write(told, options)
     except image.Unusable as reason:
         print(f"why: {reason}", file=sys.stderr)
+        return USAGE
+    except PermissionError as reason:
+        print(f"why: {reason.filename}: permission denied; give yourself the right to it (chmod, or another place for what is written)",
+              file=sys.stderr)
         return USAGE
     except (OSError, UnicodeDecodeError) as reason:
         print(f"why: {reason}", file=sys.stderr)
         return USAGE
     print(json.dumps(dataclasses.asdict(told), indent=1) if options.json else text(told))
     return told.status
+
+
+def write(told: story.Story, options: argparse.Namespace) -> None:
+    """The page and the picture, where they are asked for."""
+    of = (options.log or options.image).name
+    if options.html:
+        options.html.write_text(page.html(told, of), encoding="utf-8")
+    if options.svg:
+        options.svg.write_text(page.svg(told, of, text(told).splitlines()), encoding="utf-8")
 
 
 def from_log(options: argparse.Namespace) -> story.Story:
@@ -102,22 +119,38 @@ def from_image(options: argparse.Namespace) -> story.Story:
                               shlex.split(options.qemu))
     with run.Run(found, wanted) as machine:
         machine.until_clear()
-        physical = None if machine.ended == "QEMU ended" else machine.physical
-        told = story.tell(story.Scene(machine.read_log(), physical, options.memory << 20, symbols(options), machine.ended,
-                                      None if machine.ended == "QEMU ended" else machine.state()))
-        if machine.ended == "QEMU ended" and not machine.read_log().fatal:
+        seen, alive = machine.read_log(), machine.ended != "QEMU ended"
+        if not alive and not seen.fatal:
             raise image.Unusable(f"QEMU ends: {machine.errors.strip()[-300:]}")
-        seen = machine.read_log()
-    return with_witness(told, seen, found, wanted, options)
+        physical, state = (machine.physical, machine.state()) if alive else (None, None)
+        if machine.gave_up():
+            raise image.Unusable(f"{found.path} does not boot: the BIOS finds nothing on it to start")
+        known, note = symbols(options), ""
+        if options.elf and state:
+            known, note = fitting(options, known, Machine(state, physical, options.memory << 20))
+        told = story.tell(story.Scene(seen, physical, options.memory << 20, known, machine.ended, state, options.seconds))
+    told = with_witness(told, seen, found, wanted, options, known)
+    told.notes += [note] if note else []
+    return told
 
 
-def with_witness(told: story.Story, seen: log.Log, found: image.Image, wanted: settings.Options, options: argparse.Namespace) -> story.Story:
+def fitting(options: argparse.Namespace, known: source.Symbols, machine: Machine) -> tuple[source.Symbols, str]:
+    """The ELF's symbols for where its code lies; none if it lies nowhere. And what is to be said about that."""
+    try:
+        base, note = elf.base(options.elf, options.base, machine)
+    except elf.Unfit as reason:
+        return source.Symbols(None), str(reason)
+    return known if base == options.base else source.Symbols(options.elf, base), note
+
+
+def with_witness(told: story.Story, seen: log.Log, found: image.Image, wanted: settings.Options, options: argparse.Namespace,
+                 known: source.Symbols) -> story.Story:
     """The same story, or a better one, if Bochs is asked for or needed. Where it cannot be had, that is said."""
     asked = options.witness or options.who
     if options.no_witness or not asked and not witness.needed(seen, told):
         return told
     try:
-        return witness.join(told, witness.call(found, wanted, symbols(options), options.who))
+        return witness.join(told, witness.call(found, wanted, known, options.who))
     except (image.Unusable, TimeoutError) as reason:
         told.witness = [f"none: {reason}"]
         return told

@@ -40,9 +40,11 @@ class Testimony:
 
 def needed(log: Log, told: story.Story) -> bool:
     """QEMU cannot tell; or it has let something pass; or this kernel has segments that QEMU does not check."""
-    if told.status == 2 or told.hidden:
-        return not told.unmodelled
-    return told.status == 0 and any(unchecked(event.state) for event in log.events[-LOOKED_AT:])
+    if told.unmodelled:
+        return False
+    if told.hidden or told.status == 2 and (told.cause or told.chain):
+        return True
+    return told.cause is None and any(unchecked(event.state) for event in log.events[-LOOKED_AT:])
 
 
 def unchecked(state: State) -> bool:
