@@ -1,0 +1,405 @@
+"""Procs of our own in somebody's ring 0: what it owes them, tried from ring 3.
+
+    entry = first_of_ring_3(image)              where ring 3 begins, found by CPU state alone
+    findings = Probe(emulator, image, entry, seed).run()
+
+The code of every segment for ring 3 is replaced by a loop that asks for a switch, again and again.
+Before each way in the registers and flags are filled with random values, a different set each time;
+who comes back must find every one of them. In between the kernel's tables are read as the CPU reads
+them (reach.py). Nothing is asked of the kernel: no symbol, no log, no screen.
+"""
+
+import random
+import re
+import time
+from typing import NamedTuple
+
+from ringside.emulators import debuggers, machines
+from ringside.emulators.registers import GENERAL, Registers
+from ringside.laws import reach
+
+PROGRAM_START = 0x10100     # where the boot sector enters a program
+STEPS_TO_RING_3 = 200_000
+CHUNK = 500                 # instructions between two looks
+RESET_LIMIT = 0xffff        # of TR, until ltr
+SLOW, FAST = 24, 40         # switches tried while each is shown, and at full speed
+BETWEEN = 0.3               # seconds of full speed in QEMU
+BETWEEN_STEPS = 3_000_000   # the same in Bochs, in instructions
+LIMIT = 20                  # seconds until a switch that does not end counts as one that never does
+IN_RING_0 = 40              # instructions of a way in that are looked at one by one
+CODE_BYTES = 0x4000         # a segment larger than this is not a proc's own
+
+NOP = b"\x90"
+LOADS = b"\x0f\xa9\x0f\xa1\x07\x1f\x61\x9d"     # pop gs, fs, es, ds; popa; popf
+WAITS = b"\xeb\xfe"                             # jmp .
+LOADED_WORDS = 13
+IF, DF, NT, IOPL = 0x200, 0x400, 0x4000, 0x3000
+FLAGS = 0x244cd5            # those that ring 3 may set as it likes: ID AC NT OF DF SF ZF AF PF CF
+CR0_EM_TS = 0xc
+SAVED_BYTES = 128           # at most, below where the way in begins to push
+PUSHED_WORDS = 5            # by the CPU itself
+CALLS = (0xe8, 0xff)
+EFLAGS_COMPARED = 0x247fd5  # without TF, RF, VM
+
+
+class Finding(NamedTuple):
+    """A law that was broken, in a sentence with both values, and after how many switches."""
+    law: str
+    said: str
+    switch: int
+
+    def __str__(self) -> str:
+        return f"{self.law}: {self.said} (switch {self.switch})"
+
+
+class Promised(NamedTuple):
+    """What a kernel grants ring 3 on purpose."""
+    registers: tuple[str, ...] = ()     # of a first start, beside esp: arguments
+    ports: tuple[int, ...] = ()
+
+
+class _Bochs(debuggers.DebuggedBochs):
+    symbols: dict[str, int] = {}
+
+
+class _Qemu(debuggers.DebuggedQemu):
+    symbols: dict[str, int] = {}
+
+
+EMULATORS = {"bochs": _Bochs, "qemu": _Qemu}
+
+
+class NoRing3(Exception):
+    """The kernel never gets there; the message says what it does instead."""
+
+
+# A line of Bochs' trace: the linear address, and cs.
+_TRACED = re.compile(r"^\(0\)\.\[\d+\] \[(?:0x)?([0-9a-f]+)\] ([0-9a-f]{4}):", re.M)
+
+
+def first_of_ring_3(image: machines.Path) -> int:
+    """The linear address of ring 3's first instruction."""
+    with _Bochs(image) as machine:
+        try:
+            machine.run_to(PROGRAM_START, timeout=LIMIT)
+        except machines.Missing:
+            raise NoRing3("the boot sector does not start the program") from None
+        chunks = 0
+        # No way in without a TSS: up to ltr, nothing need be looked at.
+        while machine.sreg()["tr"].limit == RESET_LIMIT:
+            _steps(machine)
+            chunks += 1
+            if chunks > STEPS_TO_RING_3 // CHUNK:
+                raise NoRing3(f"{STEPS_TO_RING_3} instructions after its start it has executed no ltr")
+    with _Bochs(image) as machine:
+        machine.run_to(PROGRAM_START)
+        for _ in range(chunks - 1):
+            _steps(machine)
+        machine.cmd("trace on")
+        for _ in range(STEPS_TO_RING_3 // CHUNK):
+            for linear, selector in _TRACED.findall(_steps(machine)):
+                if int(selector, 16) & 3 == 3:
+                    return int(linear, 16)
+    raise NoRing3(f"{STEPS_TO_RING_3} instructions after ltr it is still in ring 0")
+
+
+def _steps(machine: _Bochs) -> str:
+    """A chunk of instructions; what Bochs says of them."""
+    try:
+        out = machine.cmd(f"s {CHUNK}", LIMIT)
+    except machines.Missing:
+        raise NoRing3("it halts in ring 0 before ring 3 is reached") from None
+    if "shutdown" in out.lower():
+        raise NoRing3("a fault in a fault in a fault: the CPU shuts down before ring 3 is reached")
+    return out
+
+
+class _Site(NamedTuple):
+    """Our loop at the end of a code segment: linear addresses."""
+    loads: int      # takes all registers from its stack
+    asks: int       # int; equal to waits if ring 3 cannot ask
+    waits: int      # where who comes back is seen
+
+
+class _Proc:
+    """Someone in ring 3, known by its segments and its stack."""
+
+    def __init__(self, site: _Site, registers: Registers) -> None:
+        self.site, self.left = site, registers
+        self.top = 0                        # linear: where its way in begins to push
+        self.saved: dict[int, int] = {}     # linear address and value of its words while it waits
+
+    def is_it(self, site: _Site, registers: Registers) -> bool:
+        return (site is self.site and registers["ss"].base == self.left["ss"].base
+                and registers["esp"] == self.left["esp"])
+
+
+def _word(raw: bytes) -> int:
+    return int.from_bytes(raw, "little")
+
+
+class Probe:
+    """One run in one emulator."""
+
+    def __init__(self, emulator: str, image: machines.Path, entry: int, seed: int,
+                 promised: Promised = Promised()) -> None:
+        self.promised = promised
+        self.emulator, self.image, self.entry = emulator, image, entry
+        self.dice = random.Random(seed)
+        self.findings: list[Finding] = []
+        self.procs: list[_Proc] = []
+        self.turns: list[_Proc] = []
+        self.sites: list[_Site] = []
+        self.switch = 0
+        self.stacks: set[tuple[int, int]] = set()
+
+    def found(self, law: str, said: str) -> None:
+        if not any(finding.law == law and finding.said.split(" = ")[0] == said.split(" = ")[0] for finding in self.findings):
+            self.findings.append(Finding(law, said, self.switch))
+
+    def run(self) -> list[Finding]:
+        with EMULATORS[self.emulator](self.image) as self.machine:
+            try:
+                self._start()
+                for _ in range(SLOW):
+                    self._switch()
+                self._full_speed()
+                for _ in range(FAST):
+                    self._switch()
+                self._turns()
+            except machines.Missing as missing:
+                self.found("H1", self._end(str(missing)))
+        return self.findings
+
+    # ---- the start
+
+    def _start(self) -> None:
+        machine = self.machine
+        machine.run_to(PROGRAM_START, timeout=LIMIT)
+        machine.set(eflags=machine.values()["eflags"] | NT)     # as some BIOS or DOS leaves it
+        machine.run_to(self.entry, timeout=LIMIT)
+        registers = machine.registers()
+        tables = reach.Tables(machine.read, registers)
+        self.door = reach.door(tables)
+        for law, says in (("G1", reach.doors(tables)), ("P6", reach.ports_open(tables, self.promised.ports)),
+                          ("D1", reach.double_fault(tables))):
+            for said in says:
+                self.found(law, said)
+        self.by_task = self.door is not None and tables.idt[self.door].type == reach.TASK_GATE
+        self._replace(tables)
+        self._arrived(self._site_of(registers), registers)
+
+    def _replace(self, tables: reach.Tables) -> None:
+        """Our loop in place of all code that is for ring 3: nops lead there from everywhere."""
+        ask = b"\xcd" + bytes([self.door]) if self.door is not None else b""
+        back = b"\xeb" + bytes([256 - 2 - len(ask)]) if ask else WAITS
+        loop = LOADS + ask + back
+        spans = {entry.span for table in (tables.gdt[1:], *tables.ldts()) for entry in table
+                 if entry.present and entry.code and entry.dpl == 3}
+        for start, end in sorted(spans):
+            if len(loop) <= end - start <= CODE_BYTES:
+                self.machine.write(start, NOP * (end - start - len(loop)) + loop)
+                loads = end - len(loop)
+                asks = loads + len(LOADS)
+                self.sites.append(_Site(loads, asks, asks + len(ask)))
+        if not self.sites:
+            raise machines.Missing("ring 3 has no code segment of its own")
+
+    def _site_of(self, registers: Registers) -> _Site:
+        place = registers["cs"].base + registers["eip"]
+        return next((site for site in self.sites if site.waits >= place > site.waits - CODE_BYTES), self.sites[0])
+
+    # ---- a switch
+
+    def _switch(self) -> None:
+        """From the one who has just been filled to the next who arrives."""
+        machine, mine = self.machine, self.turns[-1]
+        others = [proc for proc in self.procs if proc is not mine]
+        if self.door is not None:
+            before = {proc: self._changed(proc) for proc in others}
+            machine.step()
+            self._way_in(mine)
+            for proc in others:
+                if changed := self._changed(proc) - before[proc]:
+                    self._lost("F1", proc, changed, "the way in of another proc has overwritten it")
+                elif before[proc]:
+                    self._lost("F2", proc, before[proc], "something has overwritten it while it waits")
+        self.switch += 1
+        places = {place: site for site in self.sites for place in (site.loads, site.waits)
+                  if self.door is not None or site is not mine.site}
+        registers = machine.registers()
+        place: str | int = registers["cs"].base + registers["eip"]
+        if place not in places:     # else it has been followed there, step by step
+            place = machine.run_to(*places, timeout=LIMIT)
+            registers = machine.registers()
+        assert isinstance(place, int)
+        self._save(mine)
+        self._arrived(places[place], registers)
+
+    def _way_in(self, proc: _Proc) -> None:
+        """Behind the int, at ring 0's first instruction."""
+        registers = self.machine.registers()
+        if registers["cs"].selector & 3 == 3:
+            self.found("H1", f"int {self.door:#04x} leads nowhere: it stays in ring 3")
+            return
+        if registers["eflags"] & IF and not self.by_task:
+            self.found("I1", "the first instruction of ring 0 has IF = 1; an interrupt may come in there, IF must be 0")
+        if proc.left["eflags"] & DF and self.dice.random() < 0.2:
+            self._direction()
+
+    def _direction(self) -> None:
+        for _ in range(IN_RING_0):
+            values = self.machine.values()
+            code = self.machine.registers()["cs"]
+            if code.selector & 3 == 3:
+                return
+            opcode = self.machine.read(code.base + values["eip"], 2)
+            if opcode[0] == 0xe8 or opcode[0] == 0xff and opcode[1] >> 3 & 7 == 2:
+                if values["eflags"] & DF:
+                    self.found("D0", "ring 0 calls C with DF = 1, which is the proc's; it must be 0")
+                return
+            self.machine.step()
+
+    # ---- who comes back
+
+    def _arrived(self, site: _Site, registers: Registers) -> None:
+        proc = next((proc for proc in self.procs if proc.is_it(site, registers)), None)
+        if proc is None:
+            proc = _Proc(site, registers)
+            self._first(registers)
+            self.procs.append(proc)
+        else:
+            self._compare(proc.left, registers)
+        self._while_it_runs(registers)
+        self.turns.append(proc)
+        self._fill(proc, registers)
+
+    def _first(self, registers: Registers) -> None:
+        """S1: all that it was not given is zero, DF and NT among it."""
+        for name in GENERAL:
+            if name != "esp" and registers[name] and name not in self.promised.registers:
+                self.found("S1", f"a proc starts with {name} = {registers[name]:08x}; it must be 0")
+        for flag, what in ((DF, "DF"), (NT, "NT")):
+            if registers["eflags"] & flag:
+                self.found("S1", f"a proc starts with {what} = 1; it must be 0")
+
+    def _compare(self, left: Registers, now: Registers) -> None:
+        """R1: everything is as it was left, but eip, which is behind the int."""
+        for name in GENERAL:
+            if left[name] != now[name]:
+                self.found("R1", f"{name} = {now[name]:08x} when it comes back; it left with {left[name]:08x}")
+        if (left["eflags"] ^ now["eflags"]) & EFLAGS_COMPARED:
+            self.found("R1", f"eflags = {now['eflags']:08x} when it comes back; it left with {left['eflags']:08x}")
+        for name in ("cs", "ss", "ds", "es", "fs", "gs"):
+            was, is_ = left[name], now[name]
+            if was.selector != is_.selector:
+                self.found("R1", f"{name} = {is_.selector:04x} when it comes back; it left with {was.selector:04x}")
+            elif was.selector & ~3 and (was.base, was.limit) != (is_.base, is_.limit):
+                self.found("R1", f"{name} = {is_.selector:04x} as before, but its base and limit are {is_.base:x}, "
+                                 f"{is_.limit:x}; they were {was.base:x}, {was.limit:x}")
+
+    def _while_it_runs(self, registers: Registers) -> None:
+        if registers["eflags"] & IOPL:
+            self.found("P2", f"IOPL = {(registers['eflags'] & IOPL) >> 12} in ring 3; it must be 0")
+        if not registers["eflags"] & IF:
+            self.found("P3", "IF = 0 in ring 3; no interrupt can end its turn")
+        if not registers["cr0"] & CR0_EM_TS:
+            self.found("P4", "CR0 has EM = 0 and TS = 0 in ring 3; the FPU carries state from proc to proc")
+        tables = reach.Tables(self.machine.read, registers)
+        for said in reach.kernel_in_reach(tables):
+            self.found("P1", said)
+        self._others_in_reach(tables, registers)
+
+    def _others_in_reach(self, tables: reach.Tables, registers: Registers) -> None:
+        """P5, where each has an LDT of its own: else nothing says what is whose."""
+        if not tables.ldt:
+            return
+        mine = {entry.span for entry in tables.loadable()}
+        for ldt in tables.ldts():
+            if ldt == tables.ldt:
+                continue
+            for entry in ldt:
+                span = entry.span
+                if entry.present and entry.memory and entry.dpl == 3:
+                    for own in mine:
+                        if reach.overlap(own, span):
+                            self.found("P5", f"a segment = {own[0]:x} to {own[1] - 1:x} is within reach; "
+                                             f"{span[0]:x} to {span[1] - 1:x} belongs to another proc")
+
+    def _fill(self, proc: _Proc, registers: Registers) -> None:
+        """New values in all registers; then to the int."""
+        machine, dice = self.machine, self.dice
+        tables = reach.Tables(machine.read, registers)
+        selectors = [0] + [entry.selector + 3 for entry in tables.loadable()
+                           if not entry.code or entry.type & 2]     # what may be read
+        selectors.append(registers["ss"].selector)
+        flags = dice.getrandbits(32) & FLAGS | 2
+        words = [dice.choice(selectors) for _ in range(4)] + [dice.getrandbits(32) for _ in range(8)] + [flags]
+        room = 4 * LOADED_WORDS
+        machine.write(registers["ss"].base + registers["esp"] - room, b"".join(word.to_bytes(4, "little") for word in words))
+        machine.set(esp=registers["esp"] - room, eip=proc.site.loads - registers["cs"].base)
+        machine.run_to(proc.site.asks, timeout=LIMIT)
+        proc.left = machine.registers()
+        proc.saved, proc.top = {}, tables.esp0()
+
+    # ---- where it waits
+
+    def _save(self, proc: _Proc) -> None:
+        """Where its words lie now that another runs: found by their values, which are like no others."""
+        if self.door is None or self.by_task:
+            return
+        raw = self.machine.read(proc.top - SAVED_BYTES, SAVED_BYTES)
+        words = [_word(raw[at:at + 4]) for at in range(0, SAVED_BYTES, 4)]
+        values = {proc.left[name] for name in GENERAL if name != "esp"}
+        lowest = next((place for place, word in enumerate(words) if word in values), len(words) - PUSHED_WORDS)
+        start = proc.top - SAVED_BYTES
+        proc.saved = {start + 4 * place: words[place] for place in range(lowest, len(words))}
+
+    def _changed(self, proc: _Proc) -> frozenset[int]:
+        return frozenset(place for place, value in proc.saved.items() if _word(self.machine.read(place, 4)) != value)
+
+    def _lost(self, law: str, proc: _Proc, places: frozenset[int], why: str) -> None:
+        place = min(places)
+        self.found(law, f"the word at {place:x} = {_word(self.machine.read(place, 4)):08x} now; a waiting proc had "
+                        f"{proc.saved[place]:08x} there, and {why}")
+
+    # ---- the rest
+
+    def _full_speed(self) -> None:
+        """Many switches without a look: after them the kernel shows none, and takes its fast path."""
+        if isinstance(self.machine, _Bochs):
+            self.machine._set_breakpoints(set())
+            self.machine.cmd(f"s {BETWEEN_STEPS}", 20)
+        else:
+            self.machine.go()
+            time.sleep(BETWEEN)
+            self.machine.halt()
+        places = {site.asks: site for site in self.sites}
+        place = self.machine.run_to(*places, timeout=LIMIT)
+        assert isinstance(place, int)
+        registers = self.machine.registers()
+        proc = next((proc for proc in self.procs if proc.is_it(places[place], registers)), None)
+        if proc is None:
+            self.found("R1", f"esp = {registers['esp']:08x} at full speed; no proc has left with that")
+            return
+        self._compare(proc.left, registers)
+        self.turns = [proc]
+        for other in self.procs:
+            other.saved = {}        # they have come and gone since
+
+    def _turns(self) -> None:
+        """T1: those who play take turns."""
+        if len(self.procs) < 2:
+            self.found("T1", f"of all who play only {len(self.procs)} had a turn; they must alternate")
+            return
+        for number, (one, other) in enumerate(zip(self.turns, self.turns[1:])):
+            if one is other:
+                self.found("T1", "the same proc came twice in a row; they must alternate")
+                return
+
+    def _end(self, missing: str) -> str:
+        """What it does instead of coming back to ring 3."""
+        what = missing.partition("\n")[0]
+        if "shutdown" in missing.lower():
+            return "a fault in a fault in a fault: the CPU shuts down"
+        return f"no proc comes back to ring 3 within {LIMIT} seconds: {what}"

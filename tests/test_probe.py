@@ -1,0 +1,45 @@
+"""Probe procs: what ring 0 owes ring 3, tried from there, in images of which nothing else is known."""
+
+import pytest
+
+from ringside.emulators import machines
+from ringside.emulators.debuggers import FRAME, NAMES, patched
+from ringside.laws import probe
+
+SYMBOLS = machines.symbols()
+OPENED = 0x21
+PROMISED = {"kstack": probe.Promised(("ecx", "edx"), (0x70, 0x71))}
+SEEDS = {"p_proc": 1, "kstack": 2}
+
+
+def findings(image, emulator, seed=1, promised=probe.Promised()):
+    return probe.Probe(emulator, image, probe.first_of_ring_3(image), seed, promised).run()
+
+
+@pytest.mark.parametrize("program, seed", SEEDS.items(), ids=SEEDS)
+def test_a_healthy_ring_0_keeps_every_law(program, seed, tmp_path):
+    image = machines.floppy_that_starts(program, tmp_path / "floppy.img")
+    assert not findings(image, NAMES[seed % 2], seed, PROMISED.get(program, probe.Promised()))
+
+
+def in_file(name, offset):
+    """.data lies in the file behind the code, and is moved at the start."""
+    return SYMBOLS[name] + offset - SYMBOLS["data_start"] + SYMBOLS["data_in_file"]
+
+
+@pytest.mark.parametrize("place, value, law, words, emulator", [
+    (in_file("idt", 8 * OPENED + 5), b"\xee", "G1", f"vector {OPENED:#04x}", "bochs"),
+    (in_file("proc_a", FRAME.index("eflags") * 4), b"\x02\x32", "P2", "IOPL = 3 in ring 3; it must be 0", "qemu"),
+    (in_file("proc_a", FRAME.index("ebx") * 4), SYMBOLS["tss"].to_bytes(2, "little"), "S1",
+     f"ebx = {SYMBOLS['tss']:08x}; it must be 0", "bochs"),
+], ids="gate ports address".split())
+def test_a_broken_law_is_named_with_its_values(place, value, law, words, emulator, tmp_path):
+    found = findings(patched(tmp_path / "floppy.img", {place: value}), emulator)
+    assert [finding.law for finding in found] == [law]
+    assert words in found[0].said
+
+
+def test_a_program_that_never_gets_to_ring_3_is_said_to_do_so(tmp_path):
+    image = patched(tmp_path / "floppy.img", {SYMBOLS["start"]: b"\xeb\xfe"})
+    with pytest.raises(probe.NoRing3, match="has executed no ltr"):
+        probe.first_of_ring_3(image)
