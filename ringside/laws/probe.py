@@ -27,7 +27,6 @@ BETWEEN = 0.3               # seconds of full speed in QEMU
 BETWEEN_STEPS = 3_000_000   # the same in Bochs, in instructions
 LIMIT = 20                  # seconds until a switch that does not end counts as one that never does
 IN_RING_0 = 40              # instructions of a way in that are looked at one by one
-CODE_BYTES = 0x4000         # a segment larger than this is not a proc's own
 
 NOP = b"\x90"
 LOADS = b"\x0f\xa9\x0f\xa1\x07\x1f\x61\x9d"     # pop gs, fs, es, ds; popa; popf
@@ -191,13 +190,13 @@ class Probe:
 
     def _replace(self, tables: reach.Tables) -> None:
         """Our loop in place of all code that is for ring 3: nops lead there from everywhere."""
-        ask = b"\xcd" + bytes([self.door]) if self.door is not None else b""
+        ask = bytes([reach.INT, self.door]) if self.door is not None else b""
         back = b"\xeb" + bytes([256 - 2 - len(ask)]) if ask else WAITS
         loop = LOADS + ask + back
         spans = {entry.span for table in (tables.gdt[1:], *tables.ldts()) for entry in table
                  if entry.present and entry.code and entry.dpl == 3}
         for start, end in sorted(spans):
-            if len(loop) <= end - start <= CODE_BYTES:
+            if len(loop) <= end - start <= reach.CODE_BYTES:
                 self.machine.write(start, NOP * (end - start - len(loop)) + loop)
                 loads = end - len(loop)
                 asks = loads + len(LOADS)
@@ -207,7 +206,7 @@ class Probe:
 
     def _site_of(self, registers: Registers) -> _Site:
         place = registers["cs"].base + registers["eip"]
-        return next((site for site in self.sites if site.waits >= place > site.waits - CODE_BYTES), self.sites[0])
+        return next((site for site in self.sites if site.waits >= place > site.waits - reach.CODE_BYTES), self.sites[0])
 
     # ---- a switch
 
@@ -333,7 +332,7 @@ class Probe:
         selectors = [0] + [entry.selector + 3 for entry in tables.loadable()
                            if not entry.code or entry.type & 2]     # what may be read
         selectors.append(registers["ss"].selector)
-        flags = dice.getrandbits(32) & FLAGS | 2
+        flags = dice.getrandbits(32) & FLAGS | IF | 2  # with IOPL 3, popf would clear IF
         words = [dice.choice(selectors) for _ in range(4)] + [dice.getrandbits(32) for _ in range(8)] + [flags]
         room = 4 * LOADED_WORDS
         machine.write(registers["ss"].base + registers["esp"] - room, b"".join(word.to_bytes(4, "little") for word in words))

@@ -23,6 +23,8 @@ IOMAP_PLACE, ESP0_PLACE, SS0_PLACE = 0x66, 4, 8
 BREAKPOINT, OVERFLOW, DOUBLE_FAULT = 3, 4, 8
 PORTS = 0x10000
 WHOLE = 1 << 32
+CODE_BYTES = 0x4000     # a segment larger than this is not a proc's own
+INT = 0xcd              # the opcode of int n
 
 
 class Descriptor(NamedTuple):
@@ -150,20 +152,29 @@ def kernel_in_reach(tables: Tables) -> Iterator[str]:
                 break
 
 
+def asked_for(tables: Tables) -> list[int]:
+    """The vectors that ring 3 may ask for, beside int3 and into (SDM vol. 3A, 6.12.1.1: the gate's DPL)."""
+    return [number for number, gate in enumerate(tables.idt) if gate.present and not gate.memory
+            and gate.dpl == 3 and number not in (BREAKPOINT, OVERFLOW)]
+
+
+def door(tables: Tables) -> int | None:
+    """The vector by which ring 3 asks, None if there is none: of several the last that its code names."""
+    vectors = asked_for(tables)
+    code = b"".join(tables.read(start, end - start) for start, end in {
+        entry.span for entry in tables.loadable() if entry.code} if end - start <= CODE_BYTES)
+    named = [vector for vector in vectors if bytes([INT, vector]) in code]
+    return max(named or vectors, default=None)
+
+
 def doors(tables: Tables) -> Iterator[str]:
     """G1: ring 3 may ask for int3, into, and one vector more; no call gate, task or LDT is for it."""
-    open_ = [number for number, gate in enumerate(tables.idt) if gate.present and not gate.memory and gate.dpl == 3]
-    if others := [number for number in open_ if number not in (BREAKPOINT, OVERFLOW)][1:]:
+    mine = door(tables)
+    if others := [number for number in asked_for(tables) if number != mine]:
         yield "ring 3 may also ask for vector " + ", ".join(f"{number:#04x}" for number in others)
     for entry in (*tables.gdt[1:], *tables.ldt):
         if entry.present and not entry.memory and entry.dpl == 3:
             yield f"selector {entry.selector + 3:04x} is a system descriptor of type {entry.type:x} with DPL 3"
-
-
-def door(tables: Tables) -> int | None:
-    """The vector by which ring 3 asks, None if there is none."""
-    return next((number for number, gate in enumerate(tables.idt) if gate.present and not gate.memory
-                 and gate.dpl == 3 and number not in (BREAKPOINT, OVERFLOW)), None)
 
 
 def ports_open(tables: Tables, promised: tuple[int, ...] = ()) -> Iterator[str]:
