@@ -1,4 +1,4 @@
-"""Procs of our own in somebody's ring 0: what it owes them, tried from ring 3.
+"""Procs of our own in any ring 0: what it owes them, tried from ring 3.
 
     entry = first_of_ring_3(image)              where ring 3 begins, found by CPU state alone
     findings = Probe(emulator, image, entry, seed).run()
@@ -117,11 +117,11 @@ class _Site(NamedTuple):
     """Our loop at the end of a code segment: linear addresses."""
     loads: int      # takes all registers from its stack
     asks: int       # int; equal to waits if ring 3 cannot ask
-    waits: int      # where who comes back is seen
+    waits: int      # where those who come back are seen
 
 
 class _Proc:
-    """Someone in ring 3, known by its segments and its stack."""
+    """A program in ring 3, known by its segments and its stack."""
 
     def __init__(self, site: _Site, registers: Registers) -> None:
         self.site, self.left = site, registers
