@@ -1,6 +1,7 @@
 """Floppies whose program does whatever crosses a ring or switches a task, one case after the other.
 
-Everything that crossings.S has is done by P_PROC's proc A, with paging what paging.S has; and
+Everything that crossings.S has is done by P_PROC's proc A, with paging what paging.S has, by call
+gates and sysenter what gates.S has; and
 what switches.S has, by HWTASK's ring 0:
 
     cases = Cases(directory)                or Cases(directory, *SWITCHES)
@@ -25,12 +26,15 @@ Saved = dict[str, tuple[str, Iterable[str]]]    # name: a place of the program, 
 SWITCHES = "switches.S", "hwtask"
 PAGING: tuple[Any, ...] = "paging.S", "p_proc", {"copies": (str(0xBF00), map(str, range(64))), "ring 0": ("tss", TSS_WORDS),
                                                  "#DF": ("double_fault_tss", TSS_WORDS)}
-SETS: dict[str, tuple[Any, ...]] = {"crossings": (), "switches": SWITCHES, "paging": PAGING}
+GATES: tuple[Any, ...] = "gates.S", "p_proc", {"TSS": ("tss", TSS_WORDS)}, "p3_katmai"    # the older ones have no sysenter
+SETS: dict[str, tuple[Any, ...]] = {"crossings": (), "switches": SWITCHES, "paging": PAGING, "gates": GATES}
 
 
 class Cases(Graft):
-    def __init__(self, directory: Path, source: str = "crossings.S", program: str = "p_proc", saved: Saved | None = None) -> None:
-        """saved: what else of memory is recorded."""
+    def __init__(self, directory: Path, source: str = "crossings.S", program: str = "p_proc", saved: Saved | None = None,
+                 model: str = "") -> None:
+        """saved: what else of memory is recorded; model: of Bochs' CPU, if it is another."""
+        self.model = model
         self.saved = {name: {"offset": offset(machines.BUILD / f"{program}.elf", place), "words": list(words)}
                       for name, (place, words) in (saved or {}).items()}
         self.name = pathlib.Path(source).stem
@@ -53,8 +57,9 @@ class Cases(Graft):
 
     def record(self, emulator: str) -> Recording:
         """From ckpt_tss, where the program's own start ends, to the end of the cases."""
+        options: dict[str, Any] = {"options": machines.bochs_cpu(self.model)} if self.model and emulator == "bochs" else {}
         return record.record(emulator, self.program, start="ckpt_tss", steps=5000, until=("the_end",),
-                             elf=self.elf, image=self.image, saved=self.saved)
+                             elf=self.elf, image=self.image, saved=self.saved, **options)
 
     def expected(self, emulator: str) -> dict[str, str]:
         """Case by case, the kind of verdict on it in an emulator; "" if there is none to speak of."""

@@ -211,7 +211,11 @@ class Cpu(Paging):
 
     def stack_takes(self, rule: str, size: int, word: int, fault: Fault) -> None:
         """So many bytes can be pushed, likewise."""
-        self.need_within(rule, last_of(self.get("esp") - size, size, word, self.stack_mask()), "ss.limit", fault)
+        last = last_of(self.get("esp") - size, size, word, self.stack_mask())
+        if last > self.now("ss.limit"):
+            base = self.now("ss.base")
+            self.refused_words = range(base, base + (self.now("esp") & self.stack_mask()))
+        self.need_within(rule, last, "ss.limit", fault)
 
     def above(self, distance: int) -> int:
         """The linear address so many bytes above esp."""

@@ -64,7 +64,8 @@ def interrupt(cpu: Cpu, vector: int, back: int, software: bool = False, error: i
         stack, ss, esp = ring_stack(cpu, new, external)
         base, mask = stack.base(), stack.stack_mask()
         fits = last_of(esp - room, room, size, mask) <= stack.limit()
-        cpu.refused_words = range(0) if fits else range(base, base + esp)
+        if not fits:
+            cpu.refused_words = range(base, base + esp)
         cpu.need("stack-room", fits, Fault(SS, error_code(ss, external)), f"{room} bytes below {esp:#x}")
     else:
         cpu.stack_takes("stack-room", room, size, Fault(SS, external))

@@ -28,8 +28,11 @@ from ringside.judge.cpu import Cpu
 from ringside.judge.facts import ACCESSED, ALL, BIG, BUSY, Expected, Fact, Parts, PE, Stuck, TF, Write
 from ringside.judge.states import flat, gate_to, Layout, Region, Values
 from ringside.judge.decode import Instruction, decode
+from ringside.judge.fastcalls import MSRS
 from ringside.judge.paging import complete, field_of, MARKS
-from ringside.judge.rules import TRAP_LATE, exempt
+from ringside.judge.rules import RPL_OF_CONFORMING, TRAP_LATE, exempt
+
+CONFORMING = 0x1C   # of a segment's type: code, and conforming
 
 # No instruction that is not judged may change these.
 PRIVATE = frozenset((*registers.SELECTORS, "cpl", "cr0", "gdtr", "idtr"))
@@ -65,14 +68,24 @@ def verdicts(made: Recording) -> Iterator[tuple[int, Verdict]]:
     state: State | None = None
     values: Values = {}
     previous: Step | None = None
+    msrs: Values = {}
     for number, before, step, after in recording.walk(made):
         verdict = None
         if judged(step, before):
             old = values if before is state else flat(before)
             state, values = after, flat(after)
-            verdict = judge(layout, *whole(old, step, values), previous)
+            told = written_msr(step, before, after)
+            around = {**old, **told, **msrs}, {**values, **msrs, **told}
+            msrs |= told
+            verdict = judge(layout, *whole(around[0], step, around[1]), previous)
         previous = step
         yield number, verdict or untouched(step)
+
+
+def written_msr(step: Step, before: State, after: State) -> Values:
+    """What wrmsr has told of the registers of sysenter, which no state has."""
+    name = MSRS.get(before["ecx"]) if step["text"] == "wrmsr" else None
+    return {name: before["eax"]} if name and before["cpl"] == 0 and after["eip"] != before["eip"] else {}
 
 
 def whole(before: Values, step: Step, after: Values) -> tuple[Values, Step, Values]:
@@ -203,7 +216,8 @@ def compare(cpu: Cpu) -> None:
         compare_writes(cpu)
         compare_walks(cpu)
     for state, name in ((before, "before"), (after, "after")):
-        if state["cr0"] & PE:
+        conforming = state["cs.type"] & CONFORMING == CONFORMING
+        if state["cr0"] & PE and not (conforming and cpu.layout.emulator in RPL_OF_CONFORMING):
             cpu.check("cpl", f"CPL {name}", state["cs.selector"] & 3, state["cpl"])
 
 

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from ringside.judge.cpu import Cpu
 from ringside.judge.facts import Fault, PAGE_FAULT, RF, Stuck, TF
 from ringside.judge.decode import Instruction
+from ringside.judge.fastcalls import sysenter, sysexit, wrmsr
 from ringside.judge.interrupts import deliver, int3, int_n, into, single_step
 from ringside.judge.loads import load_far_pointer, mov_segment, pop_segment
 from ringside.judge.paging import somewhere
@@ -42,6 +43,7 @@ JUDGED: dict[str, Judged] = {
     "int": Judged(int_n, "int "), "int3": Judged(int3, "int3"), "into": Judged(into, "into"),
     "iret": Judged(iret, "iret"), "ret far": Judged(ret_far, "lret"),
     "jmp far": Judged(jmp_far, "ljmp"), "call far": Judged(call_far, "lcall"),
+    "sysenter": Judged(sysenter, "sysenter"), "sysexit": Judged(sysexit, "sysexit"), "wrmsr": Judged(wrmsr, "wrmsr"),
     "load segment": Judged(mov_segment, "mov[lw]? .*,%[cdefgs]s$"),
     "pop segment": Judged(pop_segment, "pop[lw]? %[cdefgs]s$"),
     "load far pointer": Judged(load_far_pointer, "l[defgs]s "),
@@ -50,7 +52,7 @@ JUDGED: dict[str, Judged] = {
     "write control": Judged(write_control, "mov .*,%cr"), "popf": Judged(popf, "popf"),
     "cli": Judged(interrupt_flag, "cli"), "sti": Judged(interrupt_flag, "sti"),
     "clts": Judged(clear_task_switched, "clts"),
-    "privileged": Judged(privileged, "hlt|lmsw|wrmsr|rdmsr|mov %(cr|db)|mov .*,%db"),
+    "privileged": Judged(privileged, "hlt|lmsw|rdmsr|mov %(cr|db)|mov .*,%db"),
     "in": Judged(port, "in "), "out": Judged(port, "out "),
     "ud2": Judged(ud2, "ud2"), "fpu": Judged(fpu, "f(?!wait)"),
     "wait": Judged(fpu, "fwait"), "div": Judged(divide, "divl |div %e"),

@@ -169,6 +169,11 @@ def large_or_not(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
             and step.step["accesses"] is None)
 
 
+def gate_of_16_bits(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
+    return (verdict.kind is not None and verdict.kind.startswith("ljmp") and change.bit == 1 << 43
+            and step.step["accesses"] is None)
+
+
 def rf_of_an_interrupt(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
     return change.field == "eflags" and change.bit == RF and verdict.kind.startswith("interrupt")
 
@@ -208,6 +213,8 @@ BENIGN = (
            "while all translations come from the TLB, and lead where they would without paging, it may be off"),
     Benign(("before",), large_or_not,
            "where no walks show the entry, a large page that allows the same is the same"),
+    Benign(("before",), gate_of_16_bits,
+           "where no accesses show the gate, a jmp by a 16-bit gate is the same"),
     Benign(("walk",), from_the_tlb,
            "an entry that is not read may come from the TLB"),
     Benign(("access",), saved_in_another_order,
@@ -278,7 +285,9 @@ class Step:
     def __init__(self, layout: Layout, number: int, before: State, step: recordings.Step, after: State,
                  verdict: judge.Verdict, report: Report, previous: recordings.Step | None) -> None:
         self.layout, self.number, self.report, self.previous = layout, number, report, previous
-        self.before, self.step, self.after = judge.whole(flat(before), step, flat(after))
+        self.before, self.step, self.after = flat(before), step, flat(after)
+        if verdict.cpu:
+            self.before, self.after = verdict.cpu.before, verdict.cpu.after     # with what the judge knows besides
         self.verdict = verdict
         self.place = f"{layout.emulator}, step {number}, {step['symbol']}: {step['text']} ({verdict.kind})"
         report.fields.update(self.before)

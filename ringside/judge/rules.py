@@ -174,6 +174,30 @@ vol. 2A, JMP and CALL, far, Operation: PROTECTED-MODE; vol. 3A, 5.8.1
     call-push           pushed: cs, then eip, of the next instruction
     call-esp            esp is below them
 
+vol. 2A, CALL and JMP, Operation: CALL-GATE; vol. 3A, 5.8.4
+    call-gate-ring      the call gate's DPL is at least CPL and RPL
+    call-gate-present   the call gate is present
+    call-target-not-null  the gate's selector is not null
+    call-target-in-table  it lies within the limit of its table
+    call-target-read    its descriptor is read at the table's base + 8 * index
+    call-target-code    the descriptor is a code segment's
+    call-target-ring    its DPL is at most CPL; by jmp, if it is not conforming, CPL
+    call-target-present  it is present
+    call-target-offset  the gate's offset is within its limit
+    call-target-cs      cs is the gate's, RPL = CPL, its hidden part what the descriptor says
+    call-target-eip     eip is the gate's offset
+    call-target-cpl     by call, CPL is the DPL of the new code segment, unless it is conforming; else as it was
+    call-parameters     to an inner ring: as many words as the gate says are read on the old stack, and pushed in that order
+
+vol. 2B, SYSENTER and SYSEXIT; vol. 3A, 5.8.7
+    sysenter-cs         PE is set, and the cs in its MSR is not null
+    sysenter-msr        wrmsr: the MSR is eax
+    sysenter-segments   cs, ss are the MSR's cs, and 8 above; by sysexit 16 and 24 above; they hold all of memory
+    sysenter-start      sysenter: esp and eip are those in their MSRs
+    sysenter-flags      sysenter: IF, RF and VM are clear
+    sysenter-cpl        CPL is 0; by sysexit 3
+    sysexit-registers   sysexit: esp is ecx, eip is edx
+
 vol. 2B, MOV; vol. 2B, POP; vol. 2A, LDS/LES/LFS/LGS/LSS
     load-operand        the selector, and the offset with it, is read where the operand lies
     load-not-cs         the register is not cs
@@ -333,6 +357,8 @@ EXEMPTIONS = (
     Exemption("qemu", "far-cs", r"cs\.(type|attributes)", 1, CODE),
     Exemption("qemu", "return-cs", r"cs\.(type|attributes)", 1, CODE),
     Exemption("qemu", "outer-ss", r"ss\.(type|attributes)", 1, CODE),
+    Exemption("qemu", "int-ss", r"ss\.(type|attributes)", 1, CODE),
+    Exemption("qemu", "call-target-cs", r"cs\.(type|attributes)", 1, CODE),
     Exemption("qemu", "push-rf", ".*", 1 << 16, "TCG left RF to the guest; since version 10 faults push it set, but not in "
               "task switches, and int n right behind an iret pushes it as that iret has set it"),
     Exemption("qemu", "push-eflags", ".*", 1 << 16, "TCG pushes RF set when the hardware interrupts", "qemu-pushes-rf"),
@@ -374,6 +400,8 @@ ABSENT = ("IRET's pseudo-code and interrupt 12 in vol. 3A, 6.15 say #SS, IRET's 
 OTHERWISE = (
     Otherwise("qemu", "handler-offset", "nothing", LIMITS),
     Otherwise("qemu", "return-offset", "nothing", LIMITS),
+    Otherwise("qemu", "call-target-offset", "nothing", LIMITS),
+    Otherwise("qemu", "call-room", "nothing", LIMITS),
     Otherwise("qemu", "stack-room", "nothing", LIMITS + ", nor whether esp0 has room"),
     Otherwise("qemu", "stack-present", 10, "TCG has #TS for that"),
     Otherwise("qemu", "task-global", 10, "TCG has #TS for that"),
@@ -393,6 +421,12 @@ def otherwise(emulator: str, rule: str) -> Otherwise | None:
 # task's: the eip of the instruction that led there, and, until ss is loaded, ring 0 and an ss
 # of base 0. There only the exception, the task and what was saved are judged.
 LOST = {"qemu"}
+
+# Where a call by a gate to a conforming segment leaves cs with that segment's DPL as its RPL, and CPL as it was.
+RPL_OF_CONFORMING = {"qemu"}
+
+# Where a call gate to a new stack without room gives #SS the error code 0: CALL's list of exceptions says #SS(selector).
+SS_WITHOUT_SELECTOR = {"bochs"}
 
 # Where ring 3's own stack, in crossings that stay there, is accessed as if ring 0 did.
 STACK_AS_RING_0 = {"qemu"} if versions.holds("qemu-ring3-stack-as-ring0") else set[str]()

@@ -1,8 +1,9 @@
 """Far jmp and call, as model.py has all else: Intel's manual (SDM), vol. 2A, JMP and CALL."""
 
+from ringside.judge import callgates
 from ringside.judge import tasks
 from ringside.judge.cpu import Cpu, Descriptor
-from ringside.judge.facts import ACCESSED, ALL, Fault, GP, NP, SS, Stuck
+from ringside.judge.facts import ACCESSED, ALL, Fault, GP, NP, SS
 from ringside.judge.decode import Instruction
 from ringside.judge.descriptors import CALL_GATES, TASK_GATE, TSS_TYPES, descriptor_of, error_code, is_null
 
@@ -27,8 +28,9 @@ def transfer_far(cpu: Cpu, code: Instruction, after: int, calls: bool) -> None:
     if kind in (TASK_GATE, *TSS_TYPES):
         tasks.transfer(cpu, selector, target, after, calls)
         return
-    if kind in CALL_GATES and target.dpl_at_least(max(cpu.cpl, selector & 3)):
-        raise Stuck("modelled", "a call gate")
+    if kind in CALL_GATES:
+        callgates.through_gate(cpu, selector, target, after, calls)
+        return
     far_code(cpu, selector, offset, target, pushes=2 * code.size if calls else 0)
     if calls:
         words = [(cpu.get("cs.selector"), [(ALL, "call-push")]), (after, [(ALL, "call-push")])]
