@@ -72,7 +72,7 @@ SPELLED = {word: number for number, word in enumerate(
 NOT_COUNTED = {"one"}  # in prose it is a pronoun as often as a number
 CHINESE = {"零": 0, "一": 1, "兩": 2, "二": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9, "十": 10}
 IDEOGRAPHS = re.compile(r"[\u3000-\u9fff\uff00-\uffef]+")
-COUNTED = re.compile(r"([兩二三四五六七八九十])(?=\s*(?:個|次|位元|條|道|筆|格|word|bit|byte))")  # 一個 is "a" as often
+COUNTED = re.compile(r"(?<!第)([兩二三四五六七八九十])(?=\s*(?:個|次|位元|條|道|筆|格|word|bit|byte))")  # 一個 is "a" as often
 
 HOLDS = re.compile(r"<!-- holds(?: (\w+))?: (.*?) -->(.*?)<!-- end -->", re.S)
 # Where a recording of each program begins: late enough to be short, before the first way out.

@@ -31,7 +31,9 @@ A block is what stands between <!-- run: WHAT --> and <!-- end -->; WHAT is one 
                               a page are one run, in their order
   try, then commands          a session of its own; {NAME} in a command is a symbol
   break FILE, then -+ lines   make bochs-headless after that change to a source;
-                              "break FILE on QEMU": the log in QEMU, too
+                              "break FILE on QEMU": the log in QEMU, too;
+                              "break FILE playing kstack": of another program
+  instructions                from A's int to B's first instruction, at full speed, one in a line
 
 A line "=> TEXT" among commands or changes is what the words of the page count on: the
 answer so far, from the command above it, must contain TEXT, else scripts/ringside docs refuses to go on.
@@ -234,7 +236,7 @@ def transcript(debugger, block, facts):
     lines, answer = [], ""
     for command in block.commands:
         if command.startswith(UNSEEN):
-            debugger.cmd(command.removeprefix(UNSEEN))
+            answer = debugger.cmd(command.removeprefix(UNSEEN))
             lines += [] if lines[-1:] == ["…\n"] else ["…\n"]
             continue
         if command.startswith(PROMISE):
@@ -278,7 +280,8 @@ def broken(block, facts):
         build = subprocess.run(["make", "-s", "-C", str(tree)], text=True, capture_output=True)
         if build.returncode:
             raise BadPage(f"{block.page}:{block.line}: the changed program does not build\n{build.stderr}")
-        run = subprocess.run([str(tree / "scripts" / "bochs"), "--headless"], text=True, timeout=150,
+        program = ["--program", where[1]] if where[:1] == ["playing"] else []
+        run = subprocess.run([str(tree / "scripts" / "bochs"), "--headless", *program], text=True, timeout=150,
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         text = fenced(f"--- {path}\n" + "\n".join(change), "diff") + shown(run.stdout)
         if where == ["on", "QEMU"]:
@@ -349,6 +352,19 @@ def measured(block, facts):
     return facts.speeds.when if facts.speeds else block.text
 
 
+def instructions(block, facts):
+    """The way from A to B, as cost.py steps it: each instruction with its accesses to memory."""
+    listed = dict(re.findall(r"^ +([0-9a-f]+):\t[0-9a-f ]+\t(.*)$", (machines.BUILD / "p_proc.lst").read_text(), re.M))
+    names = {value: name for name, value in facts.run.symbols.items() if not name.isupper()}
+    lines = [" n  instruction                           accesses"]
+    for number, step in enumerate(facts.switch, 1):
+        text = listed[f"{machines.sym('proc_a_code') + step.eip if step.cs & 3 else step.eip:x}"]
+        text = re.sub(r"\w+ <([\w+]+)>", r"\1", text.partition("#")[0])
+        text = re.sub(r"(?<![$-])\b0x([0-9a-f]+)\b(?!\()", lambda at: names.get(int(at[1], 16), at[0]), text)
+        lines.append(f"{number:2}  {' '.join(text.split()):38} {step.accesses or '–':>4}")
+    return fenced("\n".join(lines))
+
+
 def count(block, facts):
     rows = [[cell.strip() for cell in line.split("|")[1:]] for line in facts.designs[0].splitlines()]
     found = {row[0]: row[1] for row in rows}
@@ -357,7 +373,7 @@ def count(block, facts):
     return found[block.words[0]]
 
 
-MAKERS = {"contents": contents, "costs": costs, "measured": measured, "count": count, "choose": choose,
+MAKERS = {"contents": contents, "instructions": instructions, "costs": costs, "measured": measured, "count": count, "choose": choose,
           "mistake": mistake, "answers": answers, "made": made, "value": value, "source": source,
           "gdt": gdt, "ldt": ldt, "descriptor": descriptor,
           "tour": tour_section, "break": broken, "bochs": None, "try": None}
@@ -386,6 +402,10 @@ class Facts:
     @functools.cached_property
     def reports(self):
         return mistakes.in_bochs()
+
+    @functools.cached_property
+    def switch(self):
+        return cost.counted(cost.P_PROC).steps["A"]
 
     @functools.cached_property
     def designs(self):

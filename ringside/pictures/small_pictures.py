@@ -169,4 +169,80 @@ class Gate(Small):
         return svg
 
 
-PICTURES = [ThreeOrFive, MemoryMap, HiddenPart, Gate]
+class StaleEsp0(Small):
+    NAME, HEIGHT = "stale-esp0", 452
+    TITLE = "esp0, forgotten", "忘了更新的 esp0"
+    TOLD = ("Left, as it should be: esp0 is the end of B's frame, and B's int pushes there. Right, esp0 is still the end of "
+            "A's frame: B's words lie over A's, and A is gone.",
+            "左邊是應該的樣子：esp0 是 B 的 frame 尾端，B 的 int 壓在那裡。右邊的 esp0 還是 A 的 frame 尾端："
+            "B 的 word 蓋在 A 的上面，A 就沒了。")
+
+    def frame(self, x, y, letter, whose, esp0):
+        svg, say = self.svg, self.say
+        svg.text(x, y - 8, say(f"{letter}'s frame", f"{letter} 的 frame"), "bold")
+        end = self.facts.end(letter)
+        svg.text(x + 150, y - 8, f"esp0 {end:04x}" if esp0 else f"{end:04x}",
+                 "mono bold t-esp0" if esp0 else "mono faint", "end", data_end=letter)
+        for row, name in enumerate(CPU_NAMES):
+            self.word(x, y + ROW * row, 150, name, whose, "cpu" if whose == "B" else "none")
+        svg.words(x, y + ROW * 5, 150, 34, "gate" if whose == "B" else "none")
+        svg.text(x + 8, y + ROW * 5 + 21, "eax … gs", "mono")
+        svg.text(x + 142, y + ROW * 5 + 21, whose, "mono", "end")
+
+    def draw(self):
+        svg, say = self.svg, self.say
+        svg.text(12, 24, say("as it should be", "應該的樣子"), "head")
+        svg.text(196, 24, say("esp0 is stale", "esp0 沒更新"), "head")
+        for x, of_a, of_b, pushed in ((12, "A", "B", "B"), (196, "B", say("start", "開頭"), "A")):
+            self.frame(x, 68, "A", of_a, pushed == "A")
+            self.frame(x, 258, "B", of_b, pushed == "B")
+            y = 258 if pushed == "B" else 68
+            svg.line([(x - 8, y), (x + 158, y)], "esp0")
+        self.lines(196, 424, (say("A is overwritten,", "A 被蓋掉，"), say("B starts over for ever", "B 永遠從頭開始")), "t-cpu")
+        self.lines(12, 424, (say("A waits, B has come in", "A 在等，B 進來了"),), "faint")
+        return svg
+
+
+class ThirdFault(Small):
+    NAME, HEIGHT = "third-fault", 400
+    TITLE = "A fault in a fault in a fault", "錯誤中的錯誤中的錯誤"
+    TOLD = ("int finds a bad ss0: #TS. On the way to its handler the same ss0 is bad again: #DF. Through an interrupt gate a "
+            "third failure follows, and the PC resets. Through a task gate the CPU takes ss and esp from another TSS.",
+            "int 發現壞掉的 ss0：#TS。走向它的處理常式時，同一個 ss0 又是壞的：#DF。如果走 interrupt gate，就有第三次失敗，"
+            "PC 重開機。如果走 task gate，CPU 從另一個 TSS 取得 ss 和 esp。")
+
+    def box(self, x, y, width, head, text, look="paper"):
+        self.svg.rect(x, y, width, 46, look if look != "paper" else "box")
+        self.svg.text(x + 10, y + 19, head, "mono bold")
+        self.svg.text(x + 10, y + 37, text)
+
+    def draw(self):
+        svg, say = self.svg, self.say
+        gate = int(self.facts.start["idt"][8], 16)
+        task = self.facts.symbols["DOUBLE_FAULT"]
+        assert gate >> 16 & 0xffff == task and gate >> 40 & 0x1f == 5
+        down = say("needs ss0:esp0", "需要 ss0:esp0")
+        self.box(12, 14, 336, "1  int 0x30", say("ss0 is not ring 0's: #TS", "ss0 不屬於 ring 0：#TS"))
+        svg.line([(60, 62), (60, 92)], "cpu", 12)
+        svg.text(76, 82, down, "t-cpu")
+        self.box(12, 94, 336, "2  #TS", say("the same ss0 is bad again: #DF", "同一個 ss0 還是壞的：#DF"))
+        svg.line([(60, 142), (60, 204)], "cpu", 12)
+        svg.line([(204, 142), (204, 204)], "gate", 11)
+        svg.text(76, 164, say("interrupt gate:", "interrupt gate："), "t-cpu")
+        svg.text(76, 186, down, "t-cpu small")
+        svg.text(218, 164, say("task gate:", "task gate："), "t-gate")
+        svg.text(218, 186, f"TSS {task:04x}", "mono t-gate", data_gate="DOUBLE_FAULT")
+        self.box(12, 206, 158, "3  #DF", say("fails as well", "又失敗"))
+        self.box(190, 206, 158, "#DF", say("ss:esp of its own", "有自己的 ss:esp"), "words-gate")
+        svg.line([(60, 254), (60, 292)], "cpu", 12)
+        svg.line([(204, 254), (204, 292)], "gate", 11)
+        svg.text(16, 314, say("triple fault:", "triple fault："), "bold")
+        svg.text(16, 334, say("the PC resets,", "PC 重開機，"))
+        svg.text(16, 352, say("and says nothing", "什麼都不說"))
+        svg.text(194, 314, "panic vector=08", "mono bold")
+        svg.text(194, 334, say("a report, with all", "一份報告，連同"))
+        svg.text(194, 352, say("registers of the int", "int 當時的所有暫存器"))
+        return svg
+
+
+PICTURES = [ThreeOrFive, MemoryMap, HiddenPart, Gate, StaleEsp0, ThirdFault]
