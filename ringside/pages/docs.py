@@ -373,7 +373,8 @@ def count(block, facts):
     return found[block.words[0]]
 
 
-MAKERS = {"contents": contents, "instructions": instructions, "costs": costs, "measured": measured, "count": count, "choose": choose,
+MAKERS = {"contents": contents, "instructions": instructions,
+          "costs": costs, "measured": measured, "count": count, "choose": choose,
           "mistake": mistake, "answers": answers, "made": made, "value": value, "source": source,
           "gdt": gdt, "ldt": ldt, "descriptor": descriptor,
           "tour": tour_section, "break": broken, "bochs": None, "try": None}
