@@ -10,11 +10,13 @@ import pytest
 from ringside.emulators import registers
 from ringside.emulators.machines import ROOT, by_name
 
+from ringside.pictures import designs
 from ringside.recorder import recording
 
 RINGSIDE = ROOT / "scripts/ringside"
 CROSSINGS = ("1-iret-to-a.svg", "2-int-from-a.svg", "3-iret-to-b.svg", "4-int-from-b.svg", "5-iret-to-a.svg")
-ALL = (*CROSSINGS, "round-trip.svg")
+DESIGNS = tuple(map(designs.file_of, designs.SKETCHES))
+ALL = (*CROSSINGS, "round-trip.svg", *DESIGNS)
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -249,13 +251,18 @@ def test_without_colour_pattern_and_outline_still_tell_who_moved_a_word(picture)
     assert widths["cpu"] >= 2 * widths["gate"]
 
 
-def sizes(picture):
-    """Text, and the least box that is sure to hold it, in fonts as wide as they come."""
+def size_of(picture, element):
     style = picture.find(SVG + "style").text
     of_class = dict(re.findall(r"^\.?([\w-]+) \{.*font-size: ([\d.]+)px", style, re.M))
+    names = (element.get("class") or "").split()
+    return float(next((of_class[name] for name in names if name in of_class), of_class["text"]))
+
+
+def sizes(picture):
+    """Text, and the least box that is sure to hold it, in fonts as wide as they come."""
     for element in picture.iter(SVG + "text"):
         names = (element.get("class") or "").split()
-        size = float(next((of_class[name] for name in names if name in of_class), of_class["text"]))
+        size = size_of(picture, element)
         wide = 0.61 if "mono" in names else 0.68 if {"bold", "head", "title", "t-cpu"} & set(names) else 0.56
         width = wide * size * len(element.text)
         left = float(element.get("x")) - {"end": width, "middle": width / 2}.get(element.get("text-anchor"), 0)
@@ -270,6 +277,40 @@ def test_no_text_is_cut_off_or_lies_on_another(picture):
     for place, (text, left, top, right, bottom) in enumerate(placed):
         for other, left2, top2, right2, bottom2 in placed[:place]:
             assert right <= left2 or right2 <= left or bottom <= top2 or bottom2 <= top, f"{other} | {text}"
+
+
+# ---- one picture for each design
+
+COSTS = (ROOT / "docs/costs.md").read_text()
+
+
+@pytest.mark.parametrize("sketch", designs.SKETCHES, ids=lambda sketch: sketch.name)
+def test_a_design_s_picture_has_the_numbers_of_the_costs(sketch, drawn):
+    row = [cell.strip() for cell in re.search(rf"^\| {sketch.name} .*", COSTS, re.M)[0].split("|")[2:]]
+    picture = ElementTree.parse(drawn / designs.file_of(sketch)).getroot()
+    kept = 4 * sum(part.words for part in sketch.parts)
+    assert (row[0], row[2], row[3]) == (*sketch.numbers, str(kept))
+    told = next(element.text for element in picture.iter() if element.get("data-numbers"))
+    assert re.findall(r"\d+", told) == [number for number in (*sketch.numbers, str(kept)) if number.isdigit()]
+
+
+def test_every_design_has_a_picture_that_the_page_shows():
+    rows = re.findall(r"^\| \*\*(\w+)\*\* ", COSTS, re.M)
+    assert set(rows) == {sketch.name for sketch in designs.SKETCHES}, "ringside/pictures/designs.py has one for each"
+    for sketch in designs.SKETCHES:
+        alt = re.search(rf"!\[([^\]]+)\]\(pictures/{designs.file_of(sketch)}\)", COSTS)[1]
+        assert alt.startswith(f"{sketch.name}: ")
+
+
+def test_designs_are_drawn_to_one_scale_and_fit_a_telephone(drawn):
+    pictures = [ElementTree.parse(drawn / name).getroot() for name in DESIGNS]
+    assert len({picture.get("viewBox") for picture in pictures}) == 1
+    for picture, sketch in zip(pictures, designs.SKETCHES):
+        assert picture.get("width") == "390"
+        heights = [float(element.get("height")) for element in picture.iter(SVG + "rect")
+                   if (element.get("class") or "").startswith("words-")][:-3]  # without the legend's
+        assert sorted(heights) == sorted(5.0 * part.words for part in sketch.parts for _ in "AB")
+        assert min(size_of(picture, element) for element in picture.iter(SVG + "text")) >= 13
 
 
 # ---- docs/pictures
@@ -289,7 +330,7 @@ def test_docs_have_the_picture_that_is_drawn_now(name, drawn):
 
 
 def test_docs_have_no_other_pictures():
-    assert sorted(path.name for path in (ROOT / "docs" / "pictures").iterdir()) == sorted((*ALL, "rooms.svg"))
+    assert sorted(path.name for path in (ROOT / "docs" / "pictures").glob("*.svg")) == sorted((*ALL, "rooms.svg"))
 
 
 def test_without_a_recording_it_makes_its_own(drawn, tmp_path):

@@ -19,7 +19,9 @@ import sys
 
 from ringside.emulators.machines import ROOT
 from ringside.pictures.crossing_picture import Picture
+from ringside.pictures import designs
 from ringside.pictures.crossings import NoRoundTrip, crossings
+from ringside.pictures.design_picture import DesignPicture
 from ringside.pictures.overview import Overview
 from ringside.pictures.small import LANGUAGES, Facts
 from ringside.pictures.small_pictures import PICTURES
@@ -77,6 +79,8 @@ def main(arguments):
     Overview(recorded, found).draw().save(options.output / OVERVIEW)
     for number, name in enumerate(FILES, 1):
         Picture(recorded, found, number).draw().save(options.output / name)
+    for sketch in designs.SKETCHES:
+        DesignPicture(sketch).draw().save(options.output / designs.file_of(sketch))
     if not options.recording:
         draw_for_the_book(options.output)
     return 0
