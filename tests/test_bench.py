@@ -93,7 +93,7 @@ def test_every_design_of_a_program_can_be_chosen_and_says_all_of_itself():
     head, rows = table_of("choose")
     assert tuple(head) == choose.HEAD
     assert [row[0].strip("*") for row in rows] == [design.name for design in cost.DESIGNS if design.program != "floors"]
-    assert all(cell and cell != cost.UNKNOWN for row in rows for cell in row)
+    assert all(cell and cell != cost.UNKNOWN for row in rows for cell in row) and rows == choose.rows()
 
 
 def test_the_table_of_clocks_has_a_figure_wherever_the_page_counts_on_one():
