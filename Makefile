@@ -217,6 +217,17 @@ docs: $(IMAGE)
 words:
 	@$(PYTHON) scripts/ringside words
 
+# ---- the page ---------------------------------------------------------------
+#: make web             the page: build/web/, and build/web/ringpong.html in one file
+#: make engine          its processor: Bochs as WebAssembly (15 minutes; sh scripts/setup --web)
+
+.PHONY: web engine
+web: $(IMAGE)
+	@sh scripts/need bochs
+	$(PYTHON) scripts/ringside web
+engine:
+	$(PYTHON) scripts/ringside engine
+
 # ---- without rings --------------------------------------------------------
 #: make fncall          build/fncall/fncall: ping-pong by ret and call, in Linux
 

@@ -22,6 +22,8 @@ COMMANDS = {
     "words": ("pages.chapters", "the book's chapters: words, sentences, minutes, and what is wrong with them"),
     "pictures": ("pictures.command", "draw the crossings of a round trip"),
     "rooms": ("pictures.rooms", "draw how the rooms of the project hang together"),
+    "web": ("web.site", "make the page: recordings to step through, and the floppy live"),
+    "engine": ("web.engine", "build the page's processor: Bochs as WebAssembly"),
     "screenshot": ("pages.screenshot", "a picture of the screen"),
 }
 

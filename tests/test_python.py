@@ -25,6 +25,7 @@ BELOW = {
     "pages": ("emulators", "recorder", "judge", "costs"),
     "laws": ("emulators",),
     "why": ("emulators", "recorder", "judge", "pictures"),
+    "web": ("emulators", "recorder"),
 }
 NEVER = {
     "the path is bent": r"sys\.path\.(insert|append)",

@@ -1,7 +1,7 @@
 """Records what the CPU does while the floppy plays.
 
 usage: scripts/ringside record [--emulator bochs|qemu] [--program NAME] [--from SYMBOL] [--after N]
-                  [--switches K | --steps K] [--all] [--output FILE] [--image FILE]
+                  [--switches K | --steps K] [--key N] [--all] [--output FILE] [--image FILE]
 
   --emulator  bochs (with the accesses inside each instruction) or qemu
   --program   a program on the floppy: p_proc unless given
@@ -9,6 +9,7 @@ usage: scripts/ringside record [--emulator bochs|qemu] [--program NAME] [--from 
   --after     begin there after N switches have been made, a power of two
   --switches  end at the K-th switch, in the other proc (8 unless given)
   --steps     or end after K steps
+  --key       1 to 6: proc A makes that mistake at its next turn, as if the key had been pressed
   --all       record also what is otherwise one step: calls that have to do with
               screen, log and pace alone
   --output    build/recording-EMULATOR.json unless given
@@ -36,6 +37,7 @@ import sys
 import tempfile
 from typing import Any, NamedTuple
 
+from ringside.emulators import debuggers
 from ringside.emulators import machines
 from ringside.emulators import registers
 from ringside.recorder import pages
@@ -224,13 +226,14 @@ class Ended(machines.Missing):
 
 def record(emulator: str, program: str = "p_proc", start: str = "start", after: int = 0, switches: int | None = None,
            steps: int | None = None, everything: bool = False, until: Sequence[str] = (), elf: pathlib.Path | None = None,
-           turns: Iterable[int] = (), saved: dict[str, Any] | None = None, **options: Any) -> Recording:
+           turns: Iterable[int] = (), saved: dict[str, Any] | None = None, key: int = 0,
+           **options: Any) -> Recording:
     """A recording; ends after so many switches, so many steps, or in front of a symbol of `until`.
 
     `elf` has names and code of the program, if they are not build/'s; `turns`, where a clock ends
     them: how many instructions in ring 3 the first ones are to have in QEMU; `saved`, more of the head's
-    `frames`; `options` are for the emulator: image=PATH is another floppy. If the guest ends before
-    that: Ended, with what there is.
+    `frames`; with `key`, A makes that mistake at its next turn. `options` are for the emulator: image=PATH is
+    another floppy. If the guest ends before that: Ended, with what there is.
     """
     told = programs.named(program)
     code = Code(told, elf, everything)
@@ -248,6 +251,9 @@ def record(emulator: str, program: str = "p_proc", start: str = "start", after: 
         if after:
             machine.skip_switches(after)
         machine.pass_to(machines.BASE + first)
+        if key:
+            asked = code.offset("user_data" if "user_data" in code.symbols else "proc_a_data") + told.asked
+            machine.write(machines.BASE + asked, (debuggers.ASK_MISTAKE + key - 1).to_bytes(4, "little"))
         recorder = Recorder(machine, code, frames)
         state = begin = recorder.state()
         entries: list[Step] = []
@@ -296,6 +302,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--after", type=int, default=0)
     parser.add_argument("--switches", type=int, default=8)
     parser.add_argument("--steps", type=int)
+    parser.add_argument("--key", type=int, choices=range(1, 7), default=0)
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--output")
     parser.add_argument("--image")
@@ -314,7 +321,7 @@ def main(arguments: list[str]) -> int:
     ended = None
     try:
         made = record(options.emulator, programs.named(options.program).name, options.start, options.after,
-                      options.switches, options.steps, options.all, **image)
+                      options.switches, options.steps, options.all, key=options.key, **image)
     except Ended as early:
         made, ended = early.recorded, early
     except (machines.Missing, RuntimeError, OSError) as missing:

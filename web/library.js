@@ -1,0 +1,51 @@
+// The recordings and files that belong to the page: beside it in its folder, or inside the single file.
+
+import { expand } from "./expand.js";
+import { Run } from "./run.js";
+
+const bytesOf = (text) => Uint8Array.from(atob(text.replace(/\s/g, "")), (c) => c.charCodeAt(0));
+
+async function inflate(bytes) {
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+/** The bytes of a file that belongs to the page; null if it has none of that name. */
+export async function file(name) {
+  const inside = document.querySelector(`script[data-file="${name}"]`);
+  if (inside) return inflate(bytesOf(inside.textContent));
+  if (document.querySelector("script[data-file]")) return null;
+  const answer = await fetch(new URL(name, root()));
+  return answer.ok ? new Uint8Array(await answer.arrayBuffer()) : null;
+}
+
+/** Where the page's files lie: pages of the book are elsewhere. */
+const root = () => document.documentElement.dataset.root ? new URL(document.documentElement.dataset.root, document.baseURI) : new URL(".", document.baseURI);
+
+let data;
+
+/** {runs: [{name, title, about, kind, packed}], sources: {file: text}} */
+export function library() {
+  if (!data) data = file("data.json").then((bytes) => {
+    if (!bytes) throw new Error("this page has lost its recordings: data.json is missing");
+    return JSON.parse(new TextDecoder().decode(bytes));
+  });
+  return data;
+}
+
+const runs = new Map();
+
+/** A Run by its name; null if there is none. */
+export async function runNamed(name) {
+  if (!runs.has(name)) {
+    const { runs: all, sources } = await library();
+    const found = all.find((run) => run.name === name);
+    runs.set(name, found ? new Run(expand(found.packed), { ...found, sources: { ...sources, ...found.sources } }) : null);
+  }
+  return runs.get(name);
+}
+
+/** A recording of the user's own joins them. */
+export function keep(run) {
+  runs.set(run.name, run);
+}

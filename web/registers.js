@@ -1,0 +1,111 @@
+// Registers, with the hidden parts of segment registers, and the CPU's tables.
+
+import { escape } from "./icons.js";
+import { selectorName } from "./places.js";
+import { descriptor, flags, hex, offset, selector, typeName } from "./words.js";
+
+const SEGMENTS = ["cs", "ss", "ds", "es", "fs", "gs", "tr", "ldtr"];
+const GENERAL = ["eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "esp", "eip"];
+
+/** The state before the last step, and now: inside an instruction, what it will change is not yet so. */
+function around(run, at) {
+  const now = run.states[at.step];
+  return { now, old: at.step && !at.access ? run.states[at.step - 1] : now, next: at.access ? run.states[at.step + 1] : null };
+}
+
+const changed = (text, old) => old === text || old === undefined ? escape(text) : `<s>${escape(old)}</s> <ins>${escape(text)}</ins>`;
+
+export function drawRegisters(run, at) {
+  const { now, old, next } = around(run, at);
+  const rows = SEGMENTS.map((name) => {
+    const show = (state) => {
+      const value = state[name];
+      const real = !(state.cr0 & 1);
+      const none = !real && !(value.selector & ~3);
+      return [hex(value.selector, 4), none ? "–" : hex(value.base), none ? "–" : offset(value.limit), none ? "–" : String(value.dpl),
+        none ? "null" : typeName(value.type)];
+    };
+    const cells = show(now);
+    const was = show(old);
+    const coming = next && JSON.stringify(next[name]) !== JSON.stringify(now[name]) ? show(next) : null;
+    const news = cells.join() !== was.join();
+    const label = run.recording.state && now.cr0 & 1 ? selectorName(run, now[name].selector, now) : "";
+    const line = `<tr class="${news ? "rv-new" : ""}"><th scope="row">${name.toUpperCase() === "TR" || name === "ldtr" ? name.toUpperCase() : name}</th>` +
+      cells.map((cell, i) => `<td${i === 4 ? ' class="rv-type"' : ""}>${changed(cell, was[i])}</td>`).join("") + "</tr>";
+    const second = coming ? `<tr class="rv-coming"><th scope="row">→</th>${coming.map((cell, i) => `<td>${cell === cells[i] ? "" : escape(cell)}</td>`).join("")}</tr>` : "";
+    const named = label && !coming ? `<tr class="rv-named"><td></td><td colspan="5">${escape(label)}: ${escape(selector(now[name].selector))}</td></tr>` : "";
+    return line + second + named;
+  });
+  const general = GENERAL.map((name) => `<div class="${old[name] !== now[name] ? "rv-new" : ""}"><dt>${name}</dt><dd>${changed(hex(now[name]), hex(old[name]))}</dd></div>`);
+  const more = [["eflags", changed(hex(now.eflags), hex(old.eflags)) + ` <span class="rv-dim">${flags(now.eflags)}</span>`],
+    ["cr0", `${changed(hex(now.cr0), hex(old.cr0))} <span class="rv-dim">${now.cr0 & 1 ? "protected mode" : "real mode"}</span>`],
+    ["GDTR", `${hex(now.gdtr.base)} <span class="rv-dim">limit</span> ${offset(now.gdtr.limit)}`],
+    ["IDTR", `${hex(now.idtr.base)} <span class="rv-dim">limit</span> ${offset(now.idtr.limit)}`]];
+  return `<table class="rv-segments"><caption>Segment registers, and what the CPU keeps of each descriptor</caption><thead><tr><th scope="col">` +
+    `<span class="rv-hidden">register</span></th><th scope="col">selector</th><th scope="col">base</th><th scope="col">limit</th><th scope="col">DPL</th><th scope="col">type</th></tr></thead>` +
+    `<tbody>${rows.join("")}</tbody></table><dl class="rv-general">${general.join("")}</dl>` +
+    `<dl class="rv-more">${more.map(([name, text]) => `<div><dt>${name}</dt><dd>${text}</dd></div>`).join("")}</dl>`;
+}
+
+/** Which entries the last access has touched: {"gdt 3": "read" | "write"}. */
+function touched(run, at, access) {
+  if (!at.access || !access) return {};
+  const { place, write } = access;
+  const how = write ? "rv-new" : "rv-read";
+  if (place.index !== undefined) return { [`${place.kind} ${place.index}`]: how };
+  return place.kind === "tss" && place.tss === run.states[at.step].tr.base ? { [`tss ${place.word}`]: how } : {};
+}
+
+export function drawTables(run, at, access) {
+  const state = run.states[at.step];
+  if (!(state.cr0 & 1)) {
+    return `<p class="rv-dim">In real mode the CPU reads no descriptors: a segment's base is 16 times what its register holds.</p>`;
+  }
+  const lit = touched(run, at, access);
+  const entry = (base, index) => {
+    const [low, high] = [run.number(base + 8 * index, at), run.number(base + 8 * index + 4, at)];
+    return low === undefined || high === undefined ? null : descriptor(hex(high) + hex(low));
+  };
+  const line = (kind, base, index, name) => {
+    const found = entry(base, index);
+    if (!found) return "";
+    const none = !found.present && found.type === 0;
+    const what = none ? "empty" : found.gate ? `${hex(found.selector, 4)}:${offset(found.offset)}` : `${hex(found.base)} +${offset(found.limit)}`;
+    return `<tr class="${lit[`${kind} ${index}`] || ""}"><th scope="row">${kind === "idt" ? hex(index, 2) : hex(8 * index + (kind === "ldt" ? 4 : 0), 2)}</th>` +
+      `<td>${escape(name || "")}</td><td>${what}</td><td>${none ? "" : found.dpl}</td><td class="rv-type">${none ? "" : escape(typeName(found.type))}</td></tr>`;
+  };
+  const head = (what, where) => `<thead><tr><th scope="col">${where}</th><th scope="col">name</th><th scope="col">${what}</th><th scope="col">DPL</th><th scope="col">type</th></tr></thead>`;
+  const list = (kind, register, count) => Array.from({ length: count }, (_, i) => i)
+    .filter((i) => kind !== "gdt" || i > 0)
+    .map((i) => line(kind, register.base, i, kind === "idt" ? "" : selectorName(run, i * 8 + (kind === "ldt" ? 4 : 0), state))).join("");
+  const gdt = `<table><caption>GDT</caption>${head("base +limit", "sel")}<tbody>${list("gdt", state.gdtr, state.gdtr.limit + 1 >> 3)}</tbody></table>`;
+  const ldt = state.ldtr.selector & ~3
+    ? `<table><caption>LDT ${escape(selectorName(run, state.ldtr.selector, state))}</caption>${head("base +limit", "sel")}<tbody>${list("ldt", state.ldtr, Math.min(state.ldtr.limit + 1 >> 3, 12))}</tbody></table>` : "";
+  return gdt + ldt + idt(run, at, state, lit, line, head) + tss(run, at, state, lit);
+}
+
+/** Of the IDT the entries that a run uses, and some that are always of interest. */
+function idt(run, at, state, lit, line, head) {
+  if (!run.usedVectors) {
+    run.usedVectors = new Set([8, 13]);
+    for (const step of run.steps) for (const { vector } of step.kind.deliveries) run.usedVectors.add(vector);
+  }
+  const count = state.idtr.limit + 1 >> 3;
+  const shown = [...run.usedVectors].filter((vector) => vector < count).sort((a, b) => a - b);
+  const rows = shown.map((vector) => line("idt", state.idtr.base, vector, "")).join("");
+  return rows ? `<table><caption>IDT, ${shown.length} of ${count}</caption>${head("leads to", "vec")}<tbody>${rows}</tbody></table>` : "";
+}
+
+const TSS = [["esp0", 4], ["ss0", 8]];
+
+function tss(run, at, state, lit) {
+  if (!(state.tr.selector & ~3)) return "";
+  const rows = TSS.map(([name, place]) => {
+    const address = state.tr.base + place;
+    const value = run.number(address, at);
+    const { old } = run.word(address & ~3, at);
+    return `<tr class="${lit[`tss ${name}`] || ""}"><th scope="row">${name}</th><td>${value === undefined ? "·" : hex(value)}</td>` +
+      `<td>${old === undefined || address & 3 ? "" : `<s>${hex(old)}</s>`}</td></tr>`;
+  });
+  return `<table class="rv-tss"><caption>TSS ${escape(selectorName(run, state.tr.selector, state))}</caption><thead class="rv-hidden"><tr><th scope="col">word</th><th scope="col">is</th><th scope="col">was</th></tr></thead><tbody>${rows.join("")}</tbody></table>`;
+}

@@ -1,0 +1,117 @@
+// Frames and stacks: what lies in them, what lay there before, and what points there.
+
+import { key } from "./run.js";
+import { escape, icon } from "./icons.js";
+import { explain } from "./explain.js";
+import { hex, offset } from "./words.js";
+
+const RING0_ROWS = 8;   // of a stack: words below esp and from there on
+const RING3_ROWS = 4;
+
+/** Where esp is while the CPU is inside an instruction: it pushes and pops before it tells. */
+export function pointer(run, at) {
+  const state = run.states[at.step];
+  const wide = state.ss.attributes & 0x4000;
+  const linear = state.ss.base + (wide ? state.esp : state.esp & 0xffff);
+  const step = run.steps[at.step];
+  if (!step || !at.access) return linear;
+  let place = linear;
+  for (let i = 0; i < at.access; i++) {
+    const [, address, size] = step.accesses[i];
+    const { text } = explain(run, step, i);
+    if (/^pushes/.test(text)) place = address;
+    else if (/^pops/.test(text) && step.kind.name !== "iret") place = address + size;
+  }
+  return place;
+}
+
+/** One word as a row of a table. */
+function row(run, at, address, name, notes, extra = "") {
+  const { value, mask, old, since, written } = run.word(address, at);
+  const known = mask === 0xffffffff;
+  const fresh = written || (known && since === key(at) && at.step + at.access > 0 && old !== undefined);
+  const read = isRead(run, at, address);
+  const pointed = notes.get(address) || [];
+  return `<tr class="${fresh ? "rv-new" : ""}${read ? " rv-read" : ""}${extra}"><th scope="row">${escape(name)}</th>` +
+    `<td class="rv-word">${known ? hex(value) : mask ? hex(value).slice(4).padStart(8, "·") : "·"}</td>` +
+    `<td class="rv-old">${old === undefined ? "" : `<s>${hex(old)}</s>`}</td>` +
+    `<td class="rv-note">${pointed.map((note) => `${icon("point")}${escape(note)}`).join(" ")}</td></tr>`;
+}
+
+function isRead(run, at, address) {
+  if (!at.access) return false;
+  const [, start, size] = run.steps[at.step].accesses[at.access - 1];
+  return start < address + 4 && address < start + size;
+}
+
+const stackTable = (title, place, rows, current) => `<table class="rv-stack${current ? " rv-current" : ""}"><caption>${escape(title)} ` +
+  `<span class="rv-dim">${offset(place)}</span></caption><thead class="rv-hidden"><tr><th scope="col">word</th><th scope="col">is</th>` +
+  `<th scope="col">was</th><th scope="col">who points there</th></tr></thead><tbody>${rows.join("")}</tbody></table>`;
+
+/** All that points into memory: {address: [names]}. */
+function pointers(run, at) {
+  const state = run.states[at.step];
+  const notes = new Map();
+  const add = (address, note) => notes.set(address, [...(notes.get(address) || []), note]);
+  add(pointer(run, at), "esp");
+  if (state.cr0 & 1 && state.tr.selector & ~3) {
+    const esp0 = run.number(state.tr.base + 4, at);
+    if (esp0) add(run.base + esp0, "esp0");
+  }
+  return notes;
+}
+
+/** The panel: frames side by side, then the ring-0 stack and the proc's. */
+export function drawStacks(run, at) {
+  const state = run.states[at.step];
+  const notes = pointers(run, at);
+  const esp = pointer(run, at);
+  const inside = (start, length) => start <= esp && esp <= start + length;
+  const frames = Object.entries(run.frames).filter(([letter]) => letter.length === 1);
+  const boxes = frames.map(([letter, { offset: place, words }]) => {
+    const start = run.base + place;
+    const length = 4 * words.length;
+    const rows = words.map((name, i) => row(run, at, start + 4 * i, name === "pusha_esp" ? "(esp)" : name, notes)).reverse();
+    const end = notes.get(start + length) || [];
+    rows.unshift(`<tr class="rv-end"><th scope="row">end</th><td></td><td></td><td class="rv-note">${end.map((note) => icon("point") + escape(note)).join(" ")}</td></tr>`);
+    return stackTable(words[0] === "backlink" ? `${letter}'s TSS` : `${letter}'s frame`, place, rows, inside(start, length));
+  });
+  return `<div class="rv-pair">${boxes.join("")}</div><div class="rv-pair">${ring0(run, at, notes, esp, frames)}${ring3(run, at, notes, esp, state)}</div>`;
+}
+
+/** A stack of ring 0 that is no frame: where esp is, or was when it was last there. */
+function ring0(run, at, notes, esp, frames) {
+  const isFrame = (address) => frames.some(([, { offset: place, words }]) =>
+    run.base + place <= address && address <= run.base + place + 4 * words.length);
+  let address = esp;
+  let step = at.step;
+  let now = true;
+  while (step >= 0 && (run.states[step].cpl !== 0 || isFrame(address))) {
+    step--;
+    if (step < 0) break;
+    const before = run.states[step];
+    address = before.ss.base + before.esp;
+    now = false;
+  }
+  if (step < 0) return "";
+  const top = (address & ~3) + 4 * RING0_ROWS;
+  const rows = [];
+  for (let word = top; word >= (address & ~3) - 4 * RING0_ROWS / 2; word -= 4) rows.push(row(run, at, word, offset(word - run.base), notes));
+  return stackTable(now ? "ring 0's stack" : "ring 0's stack, as left", address - run.base, rows, now);
+}
+
+/** The stack of the proc that runs, or ran last. */
+function ring3(run, at, notes, esp, state) {
+  let step = at.step;
+  while (step >= 0 && run.states[step].cpl !== 3) step--;
+  if (step < 0) return "";
+  const of = run.states[step];
+  const address = state.cpl === 3 && !at.access ? esp : of.ss.base + of.esp;
+  const rows = [];
+  for (let word = (address & ~3) + 4 * RING3_ROWS - 4; word >= (address & ~3) - 4 * RING3_ROWS; word -= 4) {
+    const place = word - of.ss.base;
+    const outside = place < 0 || place > of.ss.limit;
+    rows.push(row(run, at, word, place < 0 ? `−${offset(-place)}` : offset(place), notes, outside ? " rv-outside" : ""));
+  }
+  return stackTable(`${run.lane(step)}'s stack`, of.esp, rows, state.cpl === 3);
+}
