@@ -219,14 +219,18 @@ words:
 
 # ---- the page ---------------------------------------------------------------
 #: make web             the page: build/web/, and build/web/ringpong.html in one file
-#: make engine          its processor: Bochs as WebAssembly (15 minutes; sh scripts/setup --web)
+#: make engine          its processor: Bochs as WebAssembly (sh scripts/setup --web; 15 minutes)
+#: make test-web        the page in Chromium (sh scripts/setup --web; 3 minutes)
 
-.PHONY: web engine
+.PHONY: web engine test-web
 web: $(IMAGE)
 	@sh scripts/need bochs
 	$(PYTHON) scripts/ringside web
 engine:
 	$(PYTHON) scripts/ringside engine
+test-web: web
+	@sh scripts/need chromium chromedriver npm
+	$(PYTEST) web/tests
 
 # ---- without rings --------------------------------------------------------
 #: make fncall          build/fncall/fncall: ping-pong by ret and call, in Linux

@@ -103,6 +103,7 @@ async function fillSelect() {
 async function pair(run) {
   $("#step .views").classList.toggle("pair", Boolean(run));
   $("#second-box").hidden = !run;
+  $("#second-label").hidden = !run;
   $("[data-beside]").setAttribute("aria-pressed", String(Boolean(run)));
   if (!run) return;
   if ($("#second").run !== run) $("#second").show(run);

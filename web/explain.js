@@ -103,7 +103,7 @@ function deliver(run, step, index, told, delivery, state) {
       const room = 4 * words.length;
       const top = address + size - (wayOut ? after.ss.base : before.ss.base);
       const limit = (wayOut ? after : before).ss.limit;
-      told.checks.push(check(`${offset(top)} − ${room} = ${offset(top - room)}: inside ss, limit ${offset(limit)}`,
+      told.checks.push(check(`${offset(top)} − ${hex(room, 2)} = ${offset(top - room)}: inside ss, limit ${offset(limit)}`,
         top - room >= 0 && top - 1 <= limit));
     }
     if (word === "an error code") return `pushes an error code: ${errorCode(Number(value))}`;

@@ -24,7 +24,7 @@ const root = () => document.documentElement.dataset.root ? new URL(document.docu
 
 let data;
 
-/** {runs: [{name, title, about, kind, packed}], sources: {file: text}} */
+/** {runs: [{name, title, about, kind, packed}], code, symbols, sources: {file: text}}: see ringside/web/runs.py. */
 export function library() {
   if (!data) data = file("data.json").then((bytes) => {
     if (!bytes) throw new Error("this page has lost its recordings: data.json is missing");
@@ -38,9 +38,9 @@ const runs = new Map();
 /** A Run by its name; null if there is none. */
 export async function runNamed(name) {
   if (!runs.has(name)) {
-    const { runs: all, sources } = await library();
+    const { runs: all, code, symbols, sources } = await library();
     const found = all.find((run) => run.name === name);
-    runs.set(name, found ? new Run(expand(found.packed), { ...found, sources: { ...sources, ...found.sources } }) : null);
+    runs.set(name, found ? new Run(expand({ ...found.packed, code, symbols: symbols[found.packed.symbols] }), { ...found, sources }) : null);
   }
   return runs.get(name);
 }

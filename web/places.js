@@ -56,13 +56,22 @@ export function entryName(run, kind, index, state) {
 
 /** A selector's name in the program: a proc's own if several have the same place in their LDTs. */
 export function selectorName(run, selector, state) {
-  const names = Object.entries(run.symbols)
-    .filter(([name, value]) => /^[A-Z][A-Z0-9_]*$/.test(name) && value > 3 && value < 0x400 && (value & ~3) === (selector & ~3) &&
-      /_(CODE|DATA|SCREEN|LDT|TSS|FS|GS|STACK)$|^TSS$|^DOUBLE_FAULT$|^TLS_/.test(name))
-    .map(([name]) => name);
+  if (!run.selectorNames) {
+    run.selectorNames = new Map();
+    for (const [name, value] of Object.entries(run.symbols)) {
+      if (value > 3 && value < 0x400 && SELECTOR_NAME.test(name)) {
+        run.selectorNames.set(value & ~3, [...(run.selectorNames.get(value & ~3) || []), name]);
+      }
+    }
+  }
+  const names = run.selectorNames.get(selector & ~3);
+  if (!names) return "";
+  if (names.length === 1) return names[0];
   const letter = state && run.proc(state);
-  return names.find((name) => name.startsWith(`${letter}_`)) || names[0] || "";
+  return names.find((name) => name.startsWith(`${letter}_`)) || names[0];
 }
+
+const SELECTOR_NAME = /^[A-Z][A-Z0-9_]*(CODE|DATA|SCREEN|LDT|TSS|FS|GS|STACK)$|^TSS$|^DOUBLE_FAULT$|^TLS_/;
 
 /** "gate+3": the nearest name below an address of the program. */
 export function symbolAt(run, address) {

@@ -20,29 +20,31 @@ export function drawRegisters(run, at) {
   const rows = SEGMENTS.map((name) => {
     const show = (state) => {
       const value = state[name];
-      const real = !(state.cr0 & 1);
-      const none = !real && !(value.selector & ~3);
-      return [hex(value.selector, 4), none ? "–" : hex(value.base), none ? "–" : offset(value.limit), none ? "–" : String(value.dpl),
-        none ? "null" : typeName(value.type)];
+      const none = state.cr0 & 1 && !(value.selector & ~3);
+      return [hex(value.selector, 4), none ? "–" : hex(value.base), none ? "–" : offset(value.limit), none ? "–" : String(value.dpl)];
     };
-    const cells = show(now);
-    const was = show(old);
+    const kind = (state) => {
+      const value = state[name];
+      if (!(state.cr0 & 1)) return "16 times the selector";
+      const named = selectorName(run, value.selector, state);
+      return value.selector & ~3 ? `${named ? `${named}: ` : ""}${selector(value.selector)}; ${typeName(value.type)}` : "null: no access through it";
+    };
+    const [cells, was] = [show(now), show(old)];
     const coming = next && JSON.stringify(next[name]) !== JSON.stringify(now[name]) ? show(next) : null;
     const news = cells.join() !== was.join();
-    const label = run.recording.state && now.cr0 & 1 ? selectorName(run, now[name].selector, now) : "";
-    const line = `<tr class="${news ? "rv-new" : ""}"><th scope="row">${name.toUpperCase() === "TR" || name === "ldtr" ? name.toUpperCase() : name}</th>` +
-      cells.map((cell, i) => `<td${i === 4 ? ' class="rv-type"' : ""}>${changed(cell, was[i])}</td>`).join("") + "</tr>";
-    const second = coming ? `<tr class="rv-coming"><th scope="row">→</th>${coming.map((cell, i) => `<td>${cell === cells[i] ? "" : escape(cell)}</td>`).join("")}</tr>` : "";
-    const named = label && !coming ? `<tr class="rv-named"><td></td><td colspan="5">${escape(label)}: ${escape(selector(now[name].selector))}</td></tr>` : "";
-    return line + second + named;
+    const label = name === "tr" || name === "ldtr" ? name.toUpperCase() : name;
+    return `<tr class="${news ? "rv-new" : ""}"><th scope="row">${label}</th>${cells.map((cell, i) => `<td>${changed(cell, was[i])}</td>`).join("")}</tr>` +
+      `<tr class="rv-named"><td></td><td colspan="4">${changed(kind(now), news ? kind(old) : undefined)}</td></tr>` +
+      (coming ? `<tr class="rv-coming"><th scope="row">→</th>${coming.map((cell, i) => `<td>${cell === cells[i] ? "" : escape(cell)}</td>`).join("")}</tr>` +
+        `<tr class="rv-named rv-coming"><td></td><td colspan="4">${escape(kind(next))}</td></tr>` : "");
   });
   const general = GENERAL.map((name) => `<div class="${old[name] !== now[name] ? "rv-new" : ""}"><dt>${name}</dt><dd>${changed(hex(now[name]), hex(old[name]))}</dd></div>`);
   const more = [["eflags", changed(hex(now.eflags), hex(old.eflags)) + ` <span class="rv-dim">${flags(now.eflags)}</span>`],
     ["cr0", `${changed(hex(now.cr0), hex(old.cr0))} <span class="rv-dim">${now.cr0 & 1 ? "protected mode" : "real mode"}</span>`],
     ["GDTR", `${hex(now.gdtr.base)} <span class="rv-dim">limit</span> ${offset(now.gdtr.limit)}`],
     ["IDTR", `${hex(now.idtr.base)} <span class="rv-dim">limit</span> ${offset(now.idtr.limit)}`]];
-  return `<table class="rv-segments"><caption>Segment registers, and what the CPU keeps of each descriptor</caption><thead><tr><th scope="col">` +
-    `<span class="rv-hidden">register</span></th><th scope="col">selector</th><th scope="col">base</th><th scope="col">limit</th><th scope="col">DPL</th><th scope="col">type</th></tr></thead>` +
+  return `<table class="rv-segments"><caption>Segment registers, hidden parts</caption><colgroup><col class="rv-s1"><col class="rv-s2"><col class="rv-s3"><col><col class="rv-s5"></colgroup><thead><tr><th scope="col">` +
+    `<span class="rv-hidden">register</span></th><th scope="col">selector</th><th scope="col">base</th><th scope="col">limit</th><th scope="col">DPL</th></tr></thead>` +
     `<tbody>${rows.join("")}</tbody></table><dl class="rv-general">${general.join("")}</dl>` +
     `<dl class="rv-more">${more.map(([name, text]) => `<div><dt>${name}</dt><dd>${text}</dd></div>`).join("")}</dl>`;
 }
@@ -55,6 +57,10 @@ function touched(run, at, access) {
   if (place.index !== undefined) return { [`${place.kind} ${place.index}`]: how };
   return place.kind === "tss" && place.tss === run.states[at.step].tr.base ? { [`tss ${place.word}`]: how } : {};
 }
+
+/** A type in a word or two, where there is little room. */
+const SHORT = (type) => type & 16 ? (type & 8 ? "code" : "data")
+  : { 2: "LDT", 5: "task", 9: "TSS", 11: "busy", 12: "call", 14: "int", 15: "trap" }[type & 15] || hex(type & 15, 1);
 
 export function drawTables(run, at, access) {
   const state = run.states[at.step];
@@ -70,11 +76,11 @@ export function drawTables(run, at, access) {
     const found = entry(base, index);
     if (!found) return "";
     const none = !found.present && found.type === 0;
-    const what = none ? "empty" : found.gate ? `${hex(found.selector, 4)}:${offset(found.offset)}` : `${hex(found.base)} +${offset(found.limit)}`;
+    const what = none ? "empty" : found.gate ? `${hex(found.selector, 4)}:${offset(found.offset)}` : `${hex(found.base, 6)}+${offset(found.limit)}`;
     return `<tr class="${lit[`${kind} ${index}`] || ""}"><th scope="row">${kind === "idt" ? hex(index, 2) : hex(8 * index + (kind === "ldt" ? 4 : 0), 2)}</th>` +
-      `<td>${escape(name || "")}</td><td>${what}</td><td>${none ? "" : found.dpl}</td><td class="rv-type">${none ? "" : escape(typeName(found.type))}</td></tr>`;
+      `${kind === "idt" ? "" : `<td>${escape(name || "")}</td>`}<td>${what}</td><td>${none ? "" : found.dpl}</td><td class="rv-type" title="${none ? "" : escape(typeName(found.type))}">${none ? "" : SHORT(found.type)}</td></tr>`;
   };
-  const head = (what, where) => `<thead><tr><th scope="col">${where}</th><th scope="col">name</th><th scope="col">${what}</th><th scope="col">DPL</th><th scope="col">type</th></tr></thead>`;
+  const head = (what, where) => `<thead><tr><th scope="col">${where}</th>${where === "vec" ? "" : '<th scope="col">name</th>'}<th scope="col">${what}</th><th scope="col">DPL</th><th scope="col">type</th></tr></thead>`;
   const list = (kind, register, count) => Array.from({ length: count }, (_, i) => i)
     .filter((i) => kind !== "gdt" || i > 0)
     .map((i) => line(kind, register.base, i, kind === "idt" ? "" : selectorName(run, i * 8 + (kind === "ldt" ? 4 : 0), state))).join("");
@@ -107,5 +113,5 @@ function tss(run, at, state, lit) {
     return `<tr class="${lit[`tss ${name}`] || ""}"><th scope="row">${name}</th><td>${value === undefined ? "·" : hex(value)}</td>` +
       `<td>${old === undefined || address & 3 ? "" : `<s>${hex(old)}</s>`}</td></tr>`;
   });
-  return `<table class="rv-tss"><caption>TSS ${escape(selectorName(run, state.tr.selector, state))}</caption><thead class="rv-hidden"><tr><th scope="col">word</th><th scope="col">is</th><th scope="col">was</th></tr></thead><tbody>${rows.join("")}</tbody></table>`;
+  return `<table class="rv-tss"><caption>${escape(selectorName(run, state.tr.selector, state) || "TSS")}</caption><thead class="rv-hidden"><tr><th scope="col">word</th><th scope="col">is</th><th scope="col">was</th></tr></thead><tbody>${rows.join("")}</tbody></table>`;
 }

@@ -36,6 +36,7 @@ export class RingView extends HTMLElement {
     if (this.ready) return;
     this.ready = true;
     this.opened = new Set();
+    this.drawn = new Map(); // what each part shows, so that only what has changed is drawn again
     this.predicting = false;
     this.classList.add("rv");
     this.tabIndex = 0;
@@ -52,10 +53,10 @@ export class RingView extends HTMLElement {
       <div class="rv-ask" hidden></div>
       <div class="rv-tabs" role="tablist">${TABS.map(([name, title], i) =>
         `<button type="button" role="tab" data-tab="${name}" aria-selected="${i === 0}">${title}</button>`).join("")}</div>
-      <div class="rv-grid" data-shown="what"><section data-panel="what"><h3 class="rv-hidden">Instruction</h3><div data-part="head"></div><div data-part="accesses" tabindex="0" role="region" aria-label="accesses of the instruction"></div><div data-part="code"></div></section>
-      <section data-panel="stacks"><h3 class="rv-hidden">Stacks</h3><div data-part="stacks" tabindex="0" role="region" aria-label="frames and stacks"></div></section>
-      <section data-panel="registers"><h3 class="rv-hidden">Registers</h3><div data-part="registers" tabindex="0" role="region" aria-label="registers"></div></section>
-      <section data-panel="tables"><h3 class="rv-hidden">Tables</h3><div data-part="tables" tabindex="0" role="region" aria-label="the CPU's tables"></div></section></div>
+      <div class="rv-grid" data-shown="what"><section data-panel="what"><h2 class="rv-hidden">Instruction</h2><div data-part="head"></div><div data-part="accesses" tabindex="0" role="group" aria-label="accesses of the instruction"></div><div data-part="code"></div></section>
+      <section data-panel="stacks"><h2 class="rv-hidden">Stacks</h2><div data-part="stacks" tabindex="0" role="group" aria-label="frames and stacks"></div></section>
+      <section data-panel="registers"><h2 class="rv-hidden">Registers</h2><div data-part="registers" tabindex="0" role="group" aria-label="registers"></div></section>
+      <section data-panel="tables"><h2 class="rv-hidden">Tables</h2><div data-part="tables" tabindex="0" role="group" aria-label="the CPU's tables"></div></section></div>
       <p class="rv-say rv-hidden" aria-live="polite"></p>`;
     this.addEventListener("click", (event) => this._click(event));
     this.addEventListener("keydown", (event) => this.key(event));
@@ -77,6 +78,7 @@ export class RingView extends HTMLElement {
     this.opened = new Set();
     this.at = at || { step: run.crossings[1] || run.crossings[0] || 0, access: 0 };
     if (!this.ready) return;
+    this.setAttribute("aria-label", `${run.title}, step by step${this.id === "second" ? ", beside the other" : ""}`);
     this.querySelector(".rv-stripbox").innerHTML = drawStrip(run);
     this.querySelector(".rv-stripbox").setAttribute("aria-valuemax", run.length);
     this.querySelector(".rv-of").textContent = `of ${run.length}`;
@@ -255,22 +257,24 @@ export class RingView extends HTMLElement {
 
   draw() {
     const { run, at } = this;
-    const part = (name, html) => {
-      const element = this.querySelector(`[data-part="${name}"]`);
-      const { scrollTop } = element;
-      element.innerHTML = html;
-      element.scrollTop = scrollTop;
-      return element;
-    };
     const step = run.steps[at.step];
     const access = step && at.access ? explain(run, step, at.access - 1) : null;
     const focused = document.activeElement && this.contains(document.activeElement) && document.activeElement.dataset;
+    // All is read of the page before anything is written to it: so it is laid out once.
+    const scrolled = new Map([...this.querySelectorAll("[data-part]")].map((part) => [part.dataset.part, part.scrollTop]));
+    const part = (name, html) => {
+      const element = this.querySelector(`[data-part="${name}"]`);
+      if (this.drawn.get(name) !== html) element.innerHTML = html;
+      this.drawn.set(name, html);
+      return element;
+    };
     part("head", drawHead(run, at));
     const list = part("accesses", drawAccesses(run, at, this.opened));
     part("code", drawCode(run, at));
     part("stacks", drawStacks(run, at));
     part("registers", drawRegisters(run, at));
     part("tables", drawTables(run, at, access));
+    for (const [name, top] of scrolled) if (top) this.querySelector(`[data-part="${name}"]`).scrollTop = top;
     const current = list.querySelector(".rv-at:last-of-type, ol .rv-at") || list.querySelector(".rv-at");
     if (current && list.scrollHeight > list.clientHeight) list.scrollTop += current.getBoundingClientRect().top - list.getBoundingClientRect().top - list.clientHeight / 3;
     if (focused && (focused.access || focused.group)) {

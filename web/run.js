@@ -7,7 +7,7 @@
 // A place `at` is {step, access}: in front of step n, with so many of its accesses made. Access 0 is
 // the place between two instructions. {step: length, access: 0} is the end.
 
-import { kindOf } from "./places.js";
+import { kindOf, selectorName } from "./places.js";
 
 const WIDE = 1024; // more than a step has accesses
 export const key = (at) => at.step * WIDE + at.access;
@@ -22,10 +22,6 @@ export class Run {
     this.base = recording.base || 0;
     this.symbols = recording.symbols || {};
     this.frames = recording.frames || {};
-    this.selectors = new Map();
-    for (const [name, value] of Object.entries(this.symbols)) {
-      if (/^[A-Z][A-Z0-9_]*$/.test(name) && value > 0 && value < 0x400) this.selectors.set(value & ~3, name);
-    }
     this.names = Object.entries(this.symbols).filter(([name]) => !/^[A-Z]/.test(name)).sort((a, b) => a[1] - b[1]);
     this._history = new Map();
     this._build();
@@ -193,7 +189,7 @@ export class Run {
       if (letter.length === 1 && (state.tr.base === start || (start < end && end <= start + 4 * words.length))) return letter;
     }
     for (const segment of [state.ss, state.cs, state.ldtr]) {
-      const named = /^([AB])_/.exec(this.selectors.get(segment.selector & ~3) || "");
+      const named = /^([AB])_/.exec(selectorName(this, segment.selector) || "");
       if (named) return named[1];
     }
     return "3";

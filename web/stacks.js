@@ -7,6 +7,7 @@ import { hex, offset } from "./words.js";
 
 const RING0_ROWS = 8;   // of a stack: words below esp and from there on
 const RING3_ROWS = 4;
+const UNUSED = new Set(["esp1", "ss1", "esp2", "ss2", "cr3"]);  // of a TSS: there are no rings 1 and 2 here, and no pages
 
 /** Where esp is while the CPU is inside an instruction: it pushes and pops before it tells. */
 export function pointer(run, at) {
@@ -25,9 +26,13 @@ export function pointer(run, at) {
   return place;
 }
 
+const first = (run) => (run.crossings[0] || 0) * 1024;
+
 /** One word as a row of a table. */
 function row(run, at, address, name, notes, extra = "") {
-  const { value, mask, old, since, written } = run.word(address, at);
+  const { value, mask, old: before, since, written } = run.word(address, at);
+  // While memory is being filled for the first time, what was there before is of no interest.
+  const old = since >= first(run) || written ? before : undefined;
   const known = mask === 0xffffffff;
   const fresh = written || (known && since === key(at) && at.step + at.access > 0 && old !== undefined);
   const read = isRead(run, at, address);
@@ -40,12 +45,12 @@ function row(run, at, address, name, notes, extra = "") {
 
 function isRead(run, at, address) {
   if (!at.access) return false;
-  const [, start, size] = run.steps[at.step].accesses[at.access - 1];
-  return start < address + 4 && address < start + size;
+  const [kind, start, size] = run.steps[at.step].accesses[at.access - 1];
+  return kind === "read" && start < address + 4 && address < start + size;
 }
 
 const stackTable = (title, place, rows, current) => `<table class="rv-stack${current ? " rv-current" : ""}"><caption>${escape(title)} ` +
-  `<span class="rv-dim">${offset(place)}</span></caption><thead class="rv-hidden"><tr><th scope="col">word</th><th scope="col">is</th>` +
+  `<span class="rv-dim">${offset(place)}</span></caption><colgroup><col class="rv-c1"><col class="rv-c2"><col class="rv-c3"><col></colgroup><thead class="rv-hidden"><tr><th scope="col">word</th><th scope="col">is</th>` +
   `<th scope="col">was</th><th scope="col">who points there</th></tr></thead><tbody>${rows.join("")}</tbody></table>`;
 
 /** All that points into memory: {address: [names]}. */
@@ -71,7 +76,7 @@ export function drawStacks(run, at) {
   const boxes = frames.map(([letter, { offset: place, words }]) => {
     const start = run.base + place;
     const length = 4 * words.length;
-    const rows = words.map((name, i) => row(run, at, start + 4 * i, name === "pusha_esp" ? "(esp)" : name, notes)).reverse();
+    const rows = words.map((name, i) => UNUSED.has(name) ? "" : row(run, at, start + 4 * i, name === "pusha_esp" ? "(esp)" : name, notes)).reverse();
     const end = notes.get(start + length) || [];
     rows.unshift(`<tr class="rv-end"><th scope="row">end</th><td></td><td></td><td class="rv-note">${end.map((note) => icon("point") + escape(note)).join(" ")}</td></tr>`);
     return stackTable(words[0] === "backlink" ? `${letter}'s TSS` : `${letter}'s frame`, place, rows, inside(start, length));

@@ -8,7 +8,6 @@ only when what it depends on has changed.
 """
 
 import dataclasses
-import gzip
 import hashlib
 import json
 import pathlib
@@ -174,11 +173,19 @@ def make(names: list[str] | None = None) -> list[dict[str, Any]]:
     return found
 
 
-def sources(of: list[dict[str, Any]]) -> dict[str, str]:
-    """The files that steps stand in, whole."""
-    names = {code[5].rpartition(":")[0] for run in of for code in run["packed"]["code"]}
-    return {name: (ROOT / name).read_text() for name in sorted(names) if name and (ROOT / name).is_file()}
-
-
-def size(data: dict[str, Any]) -> int:
-    return len(gzip.compress(json.dumps(data, separators=(",", ":")).encode(), 9, mtime=0))
+def library(of: list[dict[str, Any]]) -> dict[str, Any]:
+    """What web/library.js reads. Instructions and names stand there once for all runs, and so do the
+    source files in which steps stand."""
+    code: dict[str, int] = {}
+    symbols: list[dict[str, int]] = []
+    for run in of:
+        packed = run["packed"]
+        index = [code.setdefault(json.dumps(entry), len(code)) for entry in packed.pop("code")]
+        packed["steps"] = [[index[step[0]], *step[1:]] for step in packed["steps"]]
+        if packed["symbols"] not in symbols:
+            symbols.append(packed["symbols"])
+        packed["symbols"] = symbols.index(packed["symbols"])
+    entries = [json.loads(entry) for entry in code]
+    names = {entry[5].rpartition(":")[0] for entry in entries}
+    sources = {name: (ROOT / name).read_text() for name in sorted(names) if name and (ROOT / name).is_file()}
+    return {"runs": of, "code": entries, "symbols": symbols, "sources": sources}

@@ -137,7 +137,7 @@ def _allowed(text: str) -> str:
 def build() -> dict[str, int]:
     """Fills build/web/; what it weighs."""
     made = runs.make()
-    data = {"runs": made, "sources": runs.sources(made)}
+    data = runs.library(made)
     packed = json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode()
     live = _engine_files()
     if not live:

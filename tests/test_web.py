@@ -1,0 +1,76 @@
+"""The page, as far as it can be told without a browser; web/tests has the rest (make test-web)."""
+
+import gzip
+import json
+import re
+
+import pytest
+
+from ringside.emulators.machines import ROOT
+from ringside.recorder import record
+from ringside.web import compact, engine, runs, site
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    return record.record("bochs", start="ckpt_iret", switches=1)
+
+
+def test_a_packed_recording_is_small_and_names_each_step(recorded):
+    packed = json.loads(json.dumps(compact.pack(recorded)))
+    assert [packed["code"][step[0]][3] for step in packed["steps"]] == [step["text"] for step in recorded["steps"]]
+    small = len(gzip.compress(json.dumps(packed, separators=(",", ":")).encode()))
+    assert small < 9000
+
+
+def test_what_memory_does_not_have_stands_in_a_packed_step(recorded):
+    """A value that a read can take from memory is left out, and one that it cannot is not."""
+    packed = compact.pack(recorded)
+    told = [access for step in packed["steps"] for access in (step[2] if len(step) > 2 and step[2] else ())]
+    assert all(len(access) == 4 for access in told if access[0] == 1)
+    assert any(len(access) == 3 for access in told)
+
+
+def test_every_what_if_is_a_breakage_that_fits():
+    for made in runs.RUNS:
+        if made.breakage:
+            assert (ROOT / "tests/breakages" / f"{made.breakage}.patch").exists()
+    assert len({made.name for made in runs.RUNS}) == len(runs.RUNS)
+
+
+def test_all_modules_are_in_the_single_file_and_no_name_is_there_twice():
+    assert sorted(site.MODULES) == sorted(path.stem for path in (ROOT / "web").glob("*.js"))
+    bundle = site._bundle()
+    assert not re.search(r"^(import|export) ", bundle, re.M)
+    for module in site.MODULES:
+        for name in re.findall(r'from "\./([\w-]+)\.js"', (ROOT / "web" / f"{module}.js").read_text()):
+            assert site.MODULES.index(name) < site.MODULES.index(module), f"{module} needs {name}, which comes later"
+
+
+def test_an_edit_of_another_source_fails_loudly(tmp_path):
+    for name in {name for name, *_ in engine.EDITS}:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("another source\n")
+    with pytest.raises(engine.CannotBuild, match="this is another source, adapt EDITS"):
+        engine.edit(tmp_path)
+
+
+def test_the_mirror_is_the_machines_own(monkeypatch):
+    monkeypatch.setenv("MIRROR", "http://mirror.example/debian")
+    assert engine.mirror() == "http://mirror.example/debian"
+
+
+def test_a_source_with_another_checksum_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "ENGINE", tmp_path)
+    monkeypatch.setattr(engine.subprocess, "run", lambda *words, **options: None)
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / engine.TARBALL).write_bytes(b"something else")
+    with pytest.raises(engine.CannotBuild, match="another source than the one that EDITS"):
+        engine.fetch()
+
+
+def test_recordings_of_mistakes(recorded):
+    mistake = record.record("bochs", start="ckpt_iret", steps=170, key=3)
+    texts = [step["text"] for step in mistake["steps"]]
+    assert "int $0x21" in texts and "int $0x21" not in [step["text"] for step in recorded["steps"]]

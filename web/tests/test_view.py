@@ -1,0 +1,302 @@
+"""The view of recordings: it shows what was recorded, wherever one comes from, and however one moves."""
+
+import json
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+VIEW = "const view = document.querySelector('#first');"
+
+# A state as the view would show it: memory word by word, out of the run's history.
+READ_OUT = """
+const readOut = (run, n) => {
+  const at = {step: n, access: 0}, s = run.states[n], base = run.base;
+  const word = (address) => run.number(address, at);
+  const table = (start, length) => Array.from({length}, (_, i) =>
+    (word(start + 8 * i + 4).toString(16).padStart(8, "0") + word(start + 8 * i).toString(16).padStart(8, "0")));
+  const out = {...s};
+  out.gdt = table(base + run.symbols.gdt, s.gdt.length);
+  out.idt = table(base + run.symbols.idt, s.idt.length);
+  out.ldt = table(s.ldtr.base, s.ldt.length);
+  out.tss = {ss0: word(base + run.symbols.tss + 8), esp0: word(base + run.symbols.tss + 4)};
+  out.frames = Object.fromEntries(Object.entries(run.frames).map(([l, f]) => [l, f.words.map((_, i) => word(base + f.offset + 4 * i))]));
+  out.stack = {linear: s.stack.linear, words: s.stack.words.map((_, i) => word(s.stack.linear + 4 * i))};
+  return out;
+};
+const plain = (value) => JSON.stringify(value, (k, v) => typeof v === "bigint" ? String(v)
+  : v && typeof v === "object" && !Array.isArray(v) ? Object.fromEntries(Object.entries(v).sort()) : v);
+"""
+
+
+def names(runs, kind=None):
+    return [run["name"] for run in runs if kind in (None, run["kind"])]
+
+
+def test_all_runs_are_there(runs):
+    assert len(names(runs, "program")) >= 6 and len(names(runs, "mistake")) == 6
+    assert {"what-if-esp0", "what-if-lldt", "what-if-ebp", "what-if-trap", "what-if-iopl", "what-if-dpl"} <= set(names(runs, "what-if"))
+
+
+def test_every_recording_comes_back_as_it_was_made_and_plays_both_ways_to_the_same_states(page, runs):
+    page.open(page.site)
+    for name in names(runs):
+        found = page.run(READ_OUT + """
+            const [name] = given;
+            const { parse } = await import("./expand.js");
+            const raw = parse(await (await fetch(`/raw/${name}.json`)).text());
+            const run = await ringpong.runNamed(name);
+            if (run.length !== raw.steps.length) return "another number of steps";
+            const rest = (recording) => { const { sources, ...head } = recording; return head; };
+            if (plain(rest(run.recording)) !== plain(rest(raw))) return "not the recording that was made";
+            const states = [raw.state];
+            for (const step of raw.steps) states.push({ ...states[states.length - 1], ...step.changes });
+            const bad = [];
+            for (let n = 0; n <= run.length; n++) if (plain(readOut(run, n)) !== plain(states[n])) bad.push(n);
+            for (let n = run.length; n >= 0; n--) if (plain(readOut(run, n)) !== plain(states[n])) bad.push(n);
+            return bad.slice(0, 5).join(" ");""", name)
+        assert found == "", f"{name}: {found}"
+
+
+def test_what_is_shown_depends_on_the_place_alone(page):
+    """Forwards, backwards and by jumps the same."""
+    page.open(page.site + "#run=p_proc&step=330")
+    page.wait("return document.querySelector('#first').run")
+    differences = page.run(VIEW + """
+        const shown = () => view.querySelector(".rv-grid").innerHTML;
+        const forwards = new Map();
+        for (; view.at.step < 412; view.move("access")) forwards.set(`${view.at.step}.${view.at.access}`, shown());
+        const bad = [];
+        while (view.at.step > 330 || view.at.access) {
+          view.move("accessBack");
+          const place = `${view.at.step}.${view.at.access}`;
+          if (shown() !== forwards.get(place)) bad.push(place);
+        }
+        view.go({step: 0, access: 0});
+        view.go({step: 337, access: 6});
+        if (shown() !== forwards.get("337.6")) bad.push("by a jump");
+        return [forwards.size, bad.slice(0, 5)];""")
+    assert differences[0] > 100 and differences[1] == []
+
+
+def test_the_five_words_go_into_the_frame_one_by_one_inside_one_int(page):
+    page.open(page.site + "#run=p_proc")
+    page.wait("return document.querySelector('#first').run")
+    told = page.run(VIEW + """
+        view.go({step: view.run.crossings[1], access: 0});
+        const found = [];
+        for (let i = 1; i <= 10; i++) {
+          view.move("access");
+          const current = view.querySelector(".rv-at .rv-go").innerText;
+          const written = [...view.querySelectorAll(".rv-stack tr.rv-new th")].map((e) => e.textContent);
+          found.push([current.trim(), written]);
+        }
+        return found;""")
+    assert [written for _, written in told[:5]] == [[]] * 5
+    assert [written for _, written in told[5:]] == [["ss"], ["esp"], ["eflags"], ["cs"], ["eip"]]
+    assert "reads ss0 in the TSS" in told[2][0] and "pushes cs into A's frame" in told[8][0]
+
+
+def test_every_check_that_is_drawn_holds_but_the_one_that_fails(page, runs):
+    """In healthy runs no check fails; where something is refused, the check that refuses it does."""
+    page.open(page.site)
+    found = page.run("""
+        const { explain } = await import("./explain.js");
+        const found = {};
+        for (const name of given[0]) {
+          const run = await ringpong.runNamed(name);
+          found[name] = [];
+          for (const step of run.steps) step.accesses.forEach((_, i) => {
+            for (const { text, ok } of explain(run, step, i).checks) if (!ok) found[name].push(text);
+          });
+        }
+        return found;""", names(runs))
+    for name in names(runs, "program"):
+        assert found[name] == [], name
+    assert found["mistake-3"] == ["CPL 3 ≤ gate DPL 0"]
+    assert found["what-if-dpl"][0] == "CPL 3 ≤ gate DPL 0"
+
+
+def test_deep_links_open_every_run(page, runs):
+    for run in runs:
+        last = len(run["packed"]["steps"]) - 1
+        for place in (str(run["open"]), str(last)):
+            page.open(f"{page.site}#run={run['name']}&step={place}")
+            page.wait("return document.querySelector('#first').run")
+            assert page.execute_script("return document.querySelector('[data-jump]').value") == place
+            assert page.execute_script("return document.querySelector('.step-message').hidden")
+    page.open(f"{page.site}#run=p_proc&step=337.9&lang=en")
+    page.wait("return document.querySelector('#first').run")
+    assert page.execute_script("return document.querySelector('[data-jump]').value") == "337.9"
+    assert page.execute_script("return location.hash") == "#run=p_proc&step=337.9&lang=en"
+
+
+@pytest.mark.parametrize("address, sentence", [
+    ("run=none&step=3", 'There is no run "none" on this page'),
+    ("run=p_proc&step=99999", '"99999" is no step of'),
+    ("run=p_proc&step=x", '"x" is no step of'),
+])
+def test_a_wrong_address_gets_a_sentence(page, address, sentence):
+    page.open(f"{page.site}#{address}")
+    page.wait("return !document.querySelector('.step-message').hidden")
+    assert sentence in page.execute_script("return document.querySelector('.step-message').textContent")
+
+
+def test_keys_and_buttons_do_the_same(page):
+    page.open(page.site + "#run=p_proc&step=337.4")
+    page.wait("return document.querySelector('#first').run")
+    found = page.run(VIEW + """
+        const keys = {Home: "first", "[": "crossingBack", ArrowLeft: "back", ",": "accessBack", ".": "access", ArrowRight: "forward", "]": "crossing", End: "last"};
+        const found = [];
+        for (const [key, name] of Object.entries(keys)) {
+          view.go({step: 337, access: 4});
+          const event = new KeyboardEvent("keydown", {key, bubbles: true, cancelable: true});
+          document.body.dispatchEvent(event);
+          const byKey = JSON.stringify(view.at);
+          view.go({step: 337, access: 4});
+          view.querySelector(`[data-move="${name}"]`).click();
+          found.push([key, byKey, JSON.stringify(view.at), event.defaultPrevented]);
+        }
+        return found;""")
+    places = {key: json.loads(by_key) for key, by_key, _, _ in found}
+    assert all(by_key == by_button and prevented for _, by_key, by_button, prevented in found)
+    assert places["."] == {"step": 337, "access": 5} and places[","] == {"step": 337, "access": 3}
+    assert places["ArrowRight"]["step"] == 338 and places["]"]["step"] == 409 and places["["] == {"step": 337, "access": 0}
+
+
+def test_it_plays_at_three_speeds_and_stops(page):
+    page.open(page.site + "#run=p_proc&step=300")
+    page.wait("return document.querySelector('#first').run")
+    page.execute_script(VIEW + "view.querySelector('[data-speed]').value = 'fast'; view.querySelector('[data-move=play]').click()")
+    page.wait("return document.querySelector('#first').at.step > 303")
+    page.execute_script(VIEW + "view.querySelector('[data-move=play]').click()")
+    stopped = page.execute_script(VIEW + "return view.at.step")
+    page.run("await new Promise((next) => setTimeout(next, 400))")
+    assert page.execute_script(VIEW + "return view.at.step") == stopped
+    assert page.execute_script(VIEW + "return [...view.querySelector('[data-speed]').options].length") == 3
+
+
+def test_a_task_switch_is_grouped_and_opens(page):
+    page.open(page.site + "#run=hwtask")
+    page.wait("return document.querySelector('#first').run")
+    folded, opened = page.run(VIEW + """
+        view.go({step: view.run.crossings[1], access: 0});
+        const count = () => view.querySelectorAll('[data-part="accesses"] .rv-go').length;
+        const folded = count();
+        view.querySelectorAll(".rv-group").forEach(() => 0);
+        for (let i = 0; i < view.querySelectorAll(".rv-group").length; i++) {
+          const group = view.querySelectorAll(".rv-group")[i];
+          if (group.getAttribute("aria-expanded") === "false") group.click();
+        }
+        return [folded, count()];""")
+    assert folded < 10 and opened == 44
+
+
+def test_predict_mode_asks_and_then_shows(page):
+    page.open(page.site + "#run=p_proc&step=337.5")
+    page.wait("return document.querySelector('#first').run")
+    page.execute_script(VIEW + "view.querySelector('[data-predict]').click(); view.querySelector('[data-move=access]').click()")
+    choices = page.execute_script(VIEW + "return [...view.querySelectorAll('[data-answer]')].map((b) => b.textContent)")
+    assert len(choices) == 4 and choices.count("pushes ss into A's frame") == 1
+    assert page.execute_script(VIEW + "return view.at.access") == 5
+    wrong = next(i for i, choice in enumerate(choices) if "pushes ss" not in choice)
+    page.execute_script(VIEW + f"view.querySelectorAll('[data-answer]')[{wrong}].click()")
+    assert page.execute_script(VIEW + "return [view.at.access, view.querySelector('.rv-ask').textContent]") == \
+        [6, "Not quite: pushes ss into A's frame. 0 of 1 so far."]
+
+
+def test_two_runs_go_side_by_side_crossing_by_crossing(page):
+    page.open(page.site + "#run=p_proc&step=337&beside=kstack")
+    page.wait("return document.querySelector('#second').run")
+    found = page.run(VIEW + """
+        const other = document.querySelector("#second");
+        const found = [];
+        for (let i = 0; i < 4; i++) {
+          found.push([view.run.crossings.indexOf(view.at.step), other.run.crossings.indexOf(other.at.step)]);
+          view.move("crossing");
+        }
+        view.go({step: view.run.crossings[1], access: 6});
+        found.push([view.at.access, other.at.access]);
+        return found;""")
+    assert found == [[1, 1], [2, 2], [3, 3], [4, 4], [6, 6]]
+
+
+def test_the_view_is_copied_as_an_svg_that_stands_alone(page):
+    page.open(page.site + "#run=p_proc&step=337.9")
+    page.wait("return document.querySelector('#first').run")
+    svg = page.run("const { toSvg } = await import('./picture.js'); return toSvg(document.querySelector('#first .rv-grid'))")
+    root = ElementTree.fromstring(svg)
+    text = " ".join(element.text or "" for element in root.iter("{http://www.w3.org/2000/svg}text"))
+    for expected in ("int $0x30", "A's frame", "00000297", "RING0_CODE", "esp0"):
+        assert expected in text
+    assert "href" not in svg and "<script" not in svg
+
+
+def drop(page, name, content):
+    page.run("const [name, content] = given; await ringpong.take(new File([content], name)); await new Promise((next) => setTimeout(next, 200))",
+             name, content)
+    return page.execute_script("return document.querySelector('.step-message').textContent")
+
+
+def test_a_recording_can_be_dropped(page, runs):
+    page.open(page.site + "#run=timer")
+    page.wait("return document.querySelector('#first').run")
+    raw = page.run("return await (await fetch('/raw/p_proc.json')).text()")
+    assert drop(page, "mine.json", raw) == ""
+    assert page.execute_script(VIEW + "return [view.run.name, view.run.length]") == ["own-mine.json", 628]
+
+
+@pytest.mark.parametrize("name, content, sentence", [
+    ("a.json", '{"format": "ringpong recording", ', "it is not JSON"),
+    ("a.json", '{"format": "else"}', 'its "format" says something else'),
+    ("a.json", '{"format": "ringpong recording", "version": 1}', "version 1, which this page does not know"),
+    ("a.json", '{"format": "ringpong recording", "version": 3, "state": {}, "steps": []}', "has no steps"),
+    ("a.json", '{"format": "ringpong recording", "version": 3, "state": {"eax": 1}, "steps": [{}]}', "first state"),
+    ("a.txt", "hello", "is no recording"),
+])
+def test_what_is_no_recording_is_refused_with_a_sentence(page, name, content, sentence):
+    page.open(page.site + "#run=timer")
+    page.wait("return document.querySelector('#first').run")
+    assert sentence in drop(page, name, content)
+    assert page.execute_script(VIEW + "return view.run.name") == "timer"
+
+
+def test_a_redraw_takes_less_than_16_ms(page):
+    """Of the processor's time, whatever else the machine does: for script, style and layout."""
+    page.open(page.site + "#run=hwtask&step=380")
+    page.wait("return document.querySelector('#first').run")
+    page.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
+    used = []
+    for move in range(2):
+        metrics = {one["name"]: one["value"] for one in page.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]}
+        used.append(sum(metrics[name] for name in ("ScriptDuration", "LayoutDuration", "RecalcStyleDuration")))
+        if not move:
+            page.run(VIEW + """
+                for (let i = 0; i < 100; i++) {
+                  view.move("access");
+                  await new Promise((next) => requestAnimationFrame(() => setTimeout(next)));
+                }""")
+    page.execute_cdp_cmd("Performance.disable", {})
+    assert 0 < 1000 * (used[1] - used[0]) / 100 < 16
+
+
+def test_nothing_is_asked_of_the_network_once_all_is_there(page):
+    page.open(page.site + "#run=p_proc&step=337")
+    page.wait("return document.querySelector('#first').run")
+    asked = page.run(VIEW + """
+        const before = performance.getEntriesByType("resource").length;
+        for (let i = 0; i < 30; i++) view.move("access");
+        await ringpong.take(new File(["x"], "a.txt"));
+        location.hash = "run=kstack&step=3";
+        await new Promise((next) => setTimeout(next, 500));
+        let refused = false;
+        try { await fetch("https://example.org/"); } catch (error) { refused = true; }
+        return [performance.getEntriesByType("resource").slice(before).map((e) => e.name).filter((name) => !name.includes("example.org")), refused];""")
+    assert asked == [[], True]
+    page.get_log("browser")     # of the refusal
+
+
+def test_each_step_is_said_in_a_sentence(page):
+    page.open(page.site + "#run=p_proc&step=337.2")
+    page.wait("return document.querySelector('#first').run")
+    said = page.execute_script(VIEW + "return view.querySelector('.rv-say').textContent")
+    assert said.startswith("Step 337, ring 3, proc A, proc_a_int: int $0x30; access 2 of 10: reads the descriptor of the handler's cs")
