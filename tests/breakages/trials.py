@@ -45,6 +45,8 @@ import sys
 import time
 import xml.etree.ElementTree as ElementTree
 
+from ringside.labs import patches
+
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 WORK = ROOT / "build/breakages"
@@ -82,25 +84,15 @@ def read(name):
     ways = (header.group(3) or "").replace(",", " ").split()
     if unknown := set(ways) - set(WAYS):
         raise Wrong(f"{name}.patch may end in {', '.join(sorted(unknown))}, but there are only: {', '.join(WAYS)}")
-    changes = []
-    for part in re.split(r"^--- a/", text, flags=re.M)[1:]:
-        file = re.search(r"^\+\+\+ b/(.+)$", part, re.M).group(1)
-        for hunk in re.split(r"^@@.*\n", part, flags=re.M)[1:]:
-            lines = hunk.splitlines(keepends=True)
-            changes.append((file, "".join(line[1:] for line in lines if line[0] in " -"),
-                            "".join(line[1:] for line in lines if line[0] in " +")))
-    return Breakage(header.group(1), header.group(2).split(), ways, changes)
+    return Breakage(header.group(1), header.group(2).split(), ways, patches.read(text))
 
 
 def broken(name):
     """{file: text} with the changes made. Their place in the file does not matter."""
-    texts = {}
-    for file, before, after in read(name).changes:
-        text = texts.get(file) or (ROOT / file).read_text()
-        if text.count(before) != 1:
-            raise Wrong(f"{name}.patch: {file} has {text.count(before)} places like this, not one:\n{before}")
-        texts[file] = text.replace(before, after)
-    return texts
+    try:
+        return patches.applied(read(name).changes, lambda file: (ROOT / file).read_text())
+    except (patches.Misfit, FileNotFoundError) as reason:
+        raise Wrong(f"{name}.patch: {reason}") from None
 
 
 def exists(test):
