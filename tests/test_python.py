@@ -24,6 +24,7 @@ BELOW = {
     "soak": ("emulators", "recorder", "judge"),
     "pages": ("emulators", "recorder", "judge", "costs"),
     "laws": ("emulators",),
+    "labs": ("emulators", "recorder", "laws"),
     "why": ("emulators", "recorder", "judge", "pictures"),
     "web": ("emulators", "recorder"),
 }
@@ -77,7 +78,7 @@ def room(module):
 def test_the_types_of_emulators_recorder_and_judge_fit():
     checked = run("/usr/bin/python3", "-m", "mypy", "--config-file", "setup.cfg", "--cache-dir", BUILD / "mypy")
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    files = len([path for name in ("emulators", "recorder", "judge", "laws") for path in (PACKAGE / name).rglob("*.py")])
+    files = len([path for name in ("emulators", "recorder", "judge", "laws", "labs") for path in (PACKAGE / name).rglob("*.py")])
     assert checked.stdout.startswith(f"Success: no issues found in {files} source files")
 
 
