@@ -121,8 +121,8 @@ def drawn(row, source):
         kept[base] = place - displacement - kept[index] * scale & MASK
     elif base:
         kept[base] = place - displacement & MASK
-    if narrow and index:    # the address has 32 bits, whatever the registers' upper halves are
-        kept[base] = kept[base] & ~0xffffffff | place - displacement - kept[index] * scale & 0xffffffff
+    if narrow and base:     # the address has 32 bits, whatever the registers' upper halves are
+        kept[base] = kept[base] & 0xffffffff | source.getrandbits(31) + 1 << 32
     return kept, place
 
 

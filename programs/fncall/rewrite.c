@@ -79,7 +79,7 @@ const char *why_refused(enum refusal refusal)
 /*
  * From:	main, before any user runs.
  * In:		code of a user, which a handler may change; fixed: it may not, since that
- *		code sums itself up (no one can see that of a code).
+ *		code sums itself up (nothing in its bytes tells that).
  * Out:		a refusal, with the place: code that asks for the base itself would not
  *		fault, but would read or write the host's.
  */

@@ -180,7 +180,7 @@ class Tracee:
         end, stopped = time.monotonic() + seconds, False
         while not (stopped and time.monotonic() > end):
             if time.monotonic() > end and not stopped:
-                self.process.send_signal(signal.SIGSTOP)
+                os.kill(self.pid, signal.SIGSTOP)  # Popen would wait for it by itself
                 stopped = True
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if not pid:
