@@ -25,6 +25,7 @@ knowing("timer") are both classes for one.
 
 from collections.abc import Iterable
 import pathlib
+import re
 import socket
 import struct
 from typing import Any
@@ -57,7 +58,7 @@ COM_START = 0x100
 ROOT_DIRECTORY = 20 * 512
 ENTRY_SUM = 20  # see boot.S
 RF = 1 << 16  # of eflags
-WRAP = 0xFFFFFFFF  # linear addresses go on at 0 behind it, and QEMU wants to be told none beyond
+WRAP = machines.LINEAR  # QEMU wants to be told no address beyond
 
 
 def linear(place: str | int) -> int:
@@ -94,6 +95,7 @@ class Handles(machines.Machine):
     """What follows from read, write, set and step, whatever the emulator."""
 
     symbols = SYMBOLS
+    base = BASE         # linear address of offset 0
     stray_flags = 0     # bits of eflags that an interrupt may set in a proc, which has not
     ENDS = ("halt", "look_while_halted")    # where no proc plays any more
 
@@ -127,7 +129,7 @@ class Handles(machines.Machine):
 
     def linear(self, place: str | int) -> int:
         """A name's linear address; a number is one already."""
-        return BASE + self.symbols[place] if isinstance(place, str) else place
+        return (self.base + self.symbols[place]) & WRAP if isinstance(place, str) else place
 
     def run_to(self, *places: str | int, timeout: float = 20) -> str | int:
         addresses = {self.linear(place): place for place in places}
@@ -142,7 +144,11 @@ class Handles(machines.Machine):
 
     def press(self, key: str) -> None:
         for name in ("key_pressed", None):  # a halted game hears keys, too
-            place = self.linear(name) if name else BASE + self.word(BASE + self.values()["esp"])  # its caller
+            if name:
+                place = self.linear(name)
+            else:  # its caller
+                stack = self.registers()["ss"].base
+                place = stack + self.word(stack + self.values()["esp"])
             if self._run_to({place, self.linear("halt")}, 20) != place:
                 raise machines.Missing(f"the guest halted before it asked for a key\n{self._evidence()}")
         self.set(eax=KEYS[key])
@@ -284,11 +290,20 @@ class DebuggedBochs(Handles, machines.Bochs):  # type: ignore[misc]
         return path.read_bytes()
 
     def write(self, address: int, data: bytes) -> None:
+        if self.base != BASE:
+            address = self.physical(address)
         whole = len(data) // 4 * 4
         for offset in (*range(0, whole, 4), *range(whole, len(data))):
             size = 4 if offset < whole else 1
             value = int.from_bytes(data[offset:offset + size], "little")
             self.cmd(f"setpmem {address + offset:#x} {size} {value:#x}")
+
+    def physical(self, address: int) -> int:
+        """Where a linear address leads, in the space that is loaded; what is written there lies in one page."""
+        found = re.search(r"maps to physical page 0x(\w+)", self.cmd(f"page {address:#x}"))
+        if not found:
+            raise machines.Missing(f"{address:#x} leads to no page")
+        return int(found[1], 16) | address & 0xfff
 
     def step(self) -> None:
         self.cmd("s")
@@ -321,7 +336,8 @@ class DebuggedBochs(Handles, machines.Bochs):  # type: ignore[misc]
 
 def knowing(program: str) -> tuple[type[Handles], ...]:
     """Both emulators, with the names of another program on the floppy (machines.floppy_that_starts)."""
-    names = {"symbols": machines.symbols(machines.BUILD / f"{program}.elf")}
+    elf = machines.BUILD / f"{program}.elf"
+    names = {"symbols": machines.symbols(elf), "base": machines.linear_base(elf)}
     return tuple(type(emulator.__name__, (emulator,), names) for emulator in BOTH)
 
 

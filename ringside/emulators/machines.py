@@ -33,6 +33,7 @@ PROGRAM = BUILD / "p_proc.elf"
 VERSION = re.findall(r'VERSION\t"(.*)"', (ROOT / "show/version.h").read_text())[0]
 FLOPPY_BYTES = 1440 * 1024
 BASE = 0x10000  # linear address of a program's offset 0 when the floppy booted it
+LINEAR = 0xFFFFFFFF  # of linear addresses: they go on at 0 behind it
 
 # For files that come and go, unless the user has a place for them: a folder that costs no disk, where
 # there is one.
@@ -62,11 +63,23 @@ def log_lines(text: str) -> list[str]:
     return re.findall(pattern, complete, re.M)
 
 
-def symbols(elf: Path = PROGRAM) -> dict[str, int]:
-    """Every name of a program and its offset."""
+def linked(elf: Path) -> dict[str, int]:
+    """Every name of a program, and its value."""
     listing = subprocess.run(["nm", str(elf)], check=True, capture_output=True, text=True)
     entries = (line.split() for line in listing.stdout.splitlines())
     return {entry[2]: int(entry[0], 16) for entry in entries if len(entry) == 3}
+
+
+def symbols(elf: Path = PROGRAM) -> dict[str, int]:
+    """Every name of a program and its offset: from where the program begins, whatever linear address that has."""
+    names = linked(elf)
+    begin = names.get("program_segment", 0)
+    return {name: (value - begin) & LINEAR for name, value in names.items()}
+
+
+def linear_base(elf: Path = PROGRAM) -> int:
+    """The linear address of a program's offset 0 while it plays: BASE, or what it is linked for if it has pages."""
+    return linked(elf).get("program_segment", 0) or BASE
 
 
 def sym(name: str, elf: Path = PROGRAM) -> int:
