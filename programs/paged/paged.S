@@ -227,6 +227,7 @@ fault_error:
  * Out:		comes back in thread to, at its own call of this, with to in eax.
  * Stack:	from's kernel stack, then to's.
  * Interrupts:	off.
+ * Intel:	volume 3, section 4.10 (what CR3 makes the CPU forget).
  *
  * The space changes in between: from's stack is not written to any more, to's not read
  * so far.  Both orders would do, since ring 0 and with it both stacks are the same in each
@@ -266,12 +267,14 @@ first_schedule:
 	jmp	leave_ring0
 
 /*
- * leave_kernel_stack - no thread is left, and each may be made new on its old stack
+ * leave_kernel_stack - no thread is left, and each may be made new, with its stack and its space
  *
  * From:	fault (threads.c).  To: threads_wait.  Stack: ring0_stack, from its end.
  */
 	.global	leave_kernel_stack
 leave_kernel_stack:
+	mov	double_fault_tss + TSS_CR3, %eax
+	mov	%eax, %cr3		# ring 0's own directory
 	mov	$ring0_stack_end, %esp
 	jmp	threads_wait
 
