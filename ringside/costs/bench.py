@@ -25,7 +25,7 @@ import subprocess
 import sys
 import time
 
-from ringside.costs import clocks as real_clocks, cost
+from ringside.costs import clocks as real_clocks, cost, spaces
 from ringside.emulators import debuggers, machines
 
 WORK = machines.BUILD / "bench"
@@ -36,10 +36,11 @@ TRACE = re.compile(r"^\(0\)\.\[\d+\] \[\w+\] (\w+):(\w+) \(.*?\): (.*?) *;", re.
 
 
 def table():
-    """All designs side by side, and P_PROC with more procs."""
-    speeds = cost.measured()
+    """All designs side by side, P_PROC with more procs, PAGED with other spaces and with more."""
+    speeds = spaces.all_measured()
     print(f"Measured on {speeds.when}; ratios to P_PROC: median, and from which to which\n")
-    for made, missing in (cost.table(speeds), cost.ring_table(speeds)):
+    for made, missing in (cost.table(speeds), cost.ring_table(speeds), spaces.pages_table(speeds.pages),
+                          spaces.spaces_table(speeds.spaces)):
         print(made)
         for line in missing:
             print(f"  missing: {line}")

@@ -475,7 +475,7 @@ def ring_race(emulator):
         return against(alternate(there), RINGS[0])
 
 
-Speeds = collections.namedtuple("Speeds", "designs rings linux cycles when")
+Speeds = collections.namedtuple("Speeds", "designs rings linux cycles when pages spaces", defaults=(None, None))
 
 
 def measured():

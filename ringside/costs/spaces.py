@@ -211,6 +211,12 @@ def ring_race(emulator):
         return cost.against(cost.alternate(there), RINGS[0])
 
 
+def all_measured():
+    """cost.measured, and what is measured here."""
+    here, _ = cost.tools()
+    return cost.measured()._replace(pages={name: race(name) for name in here}, spaces={name: ring_race(name) for name in here})
+
+
 # ---- in Markdown
 
 HEAD = "from one thread to the next", "instructions", "accesses", "page walks", *cost.EMULATORS

@@ -22,6 +22,8 @@ A block is what stands between <!-- run: WHAT --> and <!-- end -->; WHAT is one 
   answers                     what ring 3 may ask the CPU, and is told (scripts/ringside mistakes)
   costs designs               what each design costs, a table (ringside/costs/cost.py)
   costs rings                 the same switch in rings of more procs
+  costs pages                 what a change of the memory space costs (ringside/costs/spaces.py)
+  costs spaces                the same among more spaces
   costs clocks                what a count hides: clocks of the manuals, cycles measured (ringside/costs/clocks.py)
   choose                      how to choose a design, a table (ringside/costs/choose.py)
   measured                    when and with what its last two columns were measured; like
@@ -60,7 +62,7 @@ import shutil
 import subprocess
 import tempfile
 
-from ringside.costs import cost
+from ringside.costs import cost, spaces
 from ringside.emulators import machines
 from ringside.emulators.machines import ROOT
 from ringside.pages import chapters, claims, mistakes, tour
@@ -335,7 +337,7 @@ def answers(block, facts):
 # ---- what a switch costs
 
 def costs(block, facts):
-    tables = ("designs", "rings", "clocks")
+    tables = ("designs", "rings", "pages", "spaces", "clocks")
     if block.words[0] not in tables:
         raise BadPage(f"{block.page}:{block.line}: costs of what? There are: {', '.join(tables)}")
     table, missing = getattr(facts, block.words[0])
@@ -415,6 +417,14 @@ class Facts:
     @functools.cached_property
     def rings(self):
         return cost.ring_table(self.speeds)
+
+    @functools.cached_property
+    def pages(self):
+        return spaces.pages_table(self.speeds and self.speeds.pages)
+
+    @functools.cached_property
+    def spaces(self):
+        return spaces.spaces_table(self.speeds and self.speeds.spaces)
 
     @functools.cached_property
     def clocks(self):
@@ -553,7 +563,7 @@ def main(arguments):
         try:
             blocks = list(blocks_of(page, text))
             if not options.check and any(block.kind == "measured" for block in blocks):
-                facts.speeds = cost.measured()  # before anything else runs
+                facts.speeds = spaces.all_measured()  # before anything else runs
             untrue = false_claims(page, text, facts)
             texts = produce(blocks, facts)
         except (BadPage, claims.Untrue, machines.Missing) as error:
