@@ -39,12 +39,12 @@ def machine(request, floppy):
 
 
 def thread(machine, letter):
-    words = struct.unpack("<4I", machine.memory(BASE + SYMBOLS[f"thread_{letter}"], 16))
+    words = struct.unpack("<4I", machine.physical_memory(BASE + SYMBOLS[f"thread_{letter}"], 16))
     return dict(zip(("stack_end", "esp", "space", "esp0"), words))
 
 
 def running(machine):
-    current, = struct.unpack("<I", machine.memory(BASE + SYMBOLS["current"], 4))
+    current, = struct.unpack("<I", machine.physical_memory(BASE + SYMBOLS["current"], 4))
     return {machine.linear("thread_a"): "a", machine.linear("thread_b"): "b"}[current]
 
 
@@ -57,7 +57,7 @@ def turn_of(machine, letter, place="thread_int"):
 
 
 def entries(machine, physical):
-    return struct.unpack("<1024I", machine.memory(physical, PAGE))
+    return struct.unpack("<1024I", machine.physical_memory(physical, PAGE))
 
 
 def space(machine, directory):
@@ -102,7 +102,7 @@ def test_the_same_address_has_other_content_and_the_screen_shows_where_both_lie(
     screen = {}
     for letter, column in (("a", 2), ("b", 42)):
         physical = space(machine, thread(machine, letter)["space"])[DATA][0]
-        assert machine.memory(physical, 64)[16:].startswith(SECRETS[letter])
+        assert machine.physical_memory(physical, 64)[16:].startswith(SECRETS[letter])
         screen[letter] = physical + 16
     for letter in "abab":
         turn_of(machine, letter)
@@ -125,7 +125,7 @@ def rows_of(machine):
 def test_a_window_is_a_page_in_which_nothing_else_lies(machine):
     machine.run_to("look_end")
     for letter, row in (("a", 1), ("b", 19)):
-        page = machine.memory(space(machine, thread(machine, letter)["space"])[WINDOW][0], PAGE)
+        page = machine.physical_memory(space(machine, thread(machine, letter)["space"])[WINDOW][0], PAGE)
         assert not any(page[640:]), "beyond the window's four rows"
         assert page[160 * 1 + 6:160 * 1 + 16:2].decode() == "count"
 

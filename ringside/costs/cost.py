@@ -83,14 +83,14 @@ def by_pointer(name, pointed):
 
 def on_the_stack_of_b(machine, elf):
     """PAGED: the same."""
-    end, esp = (int.from_bytes(machine.memory(machines.BASE + machine.symbols["thread_b"] + place, 4), "little")
+    end, esp = (int.from_bytes(machine.physical_memory(machines.BASE + machine.symbols["thread_b"] + place, 4), "little")
                 for place in (0, 4))
     return end - esp
 
 
 def by_space(machine):
     """PAGED: A, if the directory in CR3 is its, with ring 0 or without."""
-    space = machine.memory(machines.BASE + machine.symbols["thread_a"] + 8, 4)
+    space = machine.physical_memory(machines.BASE + machine.symbols["thread_a"] + 8, 4)
     return "A" if machine.registers()["cr3"] & ~0x1000 == int.from_bytes(space, "little") else "B"
 
 
@@ -418,7 +418,7 @@ def progress(machine):
     if "floor_a" in machine.symbols:
         return sum(machine.word(frame, 4 * debuggers.FRAME.index("esi")) for frame in ("floor_a", "floor_b"))
     if machine.base != machines.BASE:  # ring 0 may be hidden
-        return -int.from_bytes(machine.memory(machines.BASE + machine.symbols["switches_left"], 4), "little")
+        return -int.from_bytes(machine.physical_memory(machines.BASE + machine.symbols["switches_left"], 4), "little")
     return -machine.word("switches_left")
 
 

@@ -105,7 +105,7 @@ class More:
         self.struct = machine.read(b, 24)
         stack_end, esp = struct.unpack("<2I", self.struct[:8])
         self.stack, self.shift = machine.read(esp, stack_end - esp), stack_end
-        self.pool = int.from_bytes(machine.memory(machines.BASE + machine.symbols["thread_a"] + 8, 4), "little") \
+        self.pool = int.from_bytes(machine.physical_memory(machines.BASE + machine.symbols["thread_a"] + 8, 4), "little") \
             - POOL_PAGE_OF_A * PAGE
         self.ring_0 = self.pool + POOL_PAGE_OF_RING_0_TABLE * PAGE
         for page in range(-(-threads * STACK // PAGE)):
@@ -159,7 +159,7 @@ class More:
     def turns(self):
         found = []
         for number in range(len(self.places) - 2):
-            found.append(int.from_bytes(self.machine.memory(LOW + (3 * number + 2) * PAGE + 4, 4), "little"))
+            found.append(int.from_bytes(self.machine.physical_memory(LOW + (3 * number + 2) * PAGE + 4, 4), "little"))
         return found
 
 

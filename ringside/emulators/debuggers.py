@@ -114,6 +114,10 @@ class Handles(machines.Machine):
     def write(self, address: int, data: bytes) -> None:
         raise NotImplementedError
 
+    def physical_memory(self, address: int, size: int) -> bytes:
+        """Bytes of physical memory, whatever pages say."""
+        raise NotImplementedError
+
     def step(self) -> None:
         raise NotImplementedError
 
@@ -233,6 +237,9 @@ class DebuggedQemu(Handles, machines.Qemu):
             piece = data[start:start + 1024]
             self._ask(f"M{address + start & WRAP:x},{len(piece):x}:{piece.hex()}")
 
+    def physical_memory(self, address: int, size: int) -> bytes:
+        return self.memory(address, size)
+
     def step(self) -> None:
         self._ask("s")
 
@@ -298,8 +305,7 @@ class DebuggedBochs(Handles, machines.Bochs):  # type: ignore[misc]
             value = int.from_bytes(data[offset:offset + size], "little")
             self.cmd(f"setpmem {address + offset:#x} {size} {value:#x}")
 
-    def memory(self, address: int, size: int) -> bytes:
-        """Bytes of physical memory, whatever pages say; slower than read."""
+    def physical_memory(self, address: int, size: int) -> bytes:
         words = -(-size // 4)
         lines = re.findall(r">:(.*)", self.cmd(f"xp /{words}wx {address:#x}"))
         numbers = [int(word, 16) for line in lines for word in line.split()]
