@@ -12,13 +12,13 @@ from ringside.why.machine import Machine, Unknown, Unmapped
 from ringside.why.refusal import Refusal, refuse
 
 Walk = collections.abc.Callable[[], object]
-EXT = 1
+EXT, WORD = 1, 4
 STACK_FAULTS = (10, 12)     # which of the two, emulators do not agree on
 
 
-def agrees(refusal: Refusal, event: Event) -> bool:
-    """Is it the exception that was seen? EXT aside, which QEMU does not set."""
-    same = refusal.vector == event.vector or {refusal.vector, event.vector} <= set(STACK_FAULTS)
+def agrees(refusal: Refusal, event: Event, strict: bool = False) -> bool:
+    """Is it the exception that was seen? EXT aside, which QEMU does not set. strict: Bochs has seen it."""
+    same = refusal.vector == event.vector or not strict and {refusal.vector, event.vector} <= set(STACK_FAULTS)
     return same and (refusal.vector == 14 or refusal.error & ~EXT == event.error & ~EXT)
 
 
@@ -30,9 +30,19 @@ def fetch(machine: Machine) -> None:
         raise refuse("cs-limit", f"eip = {state['eip']:08x} is beyond the limit {cs.limit:#x} of cs = {cs.selector:04x}", 13, 0, "vol. 3A, 5.3", [])
 
 
+def stack(machine: Machine) -> None:
+    """A push or pop beyond ss' limit."""
+    ss, esp = machine.state.segments["ss"], machine.state["esp"]
+    for first in (esp - WORD, esp):
+        if first & (0xFFFFFFFF if ss.big else 0xFFFF) > ss.limit - WORD + 1:
+            raise refuse("stack-limit", f"the stack, ss:esp = {ss.selector:04x}:{esp:08x}, is beyond the limit {ss.limit:#x} of its segment", 12, 0,
+                         "vol. 3A, 5.3", [f"ss = {ss.selector:04x}, base {ss.base:08x}, limit {ss.limit:08x}"],
+                         "set the limit of the stack's segment, and G in its descriptor, so that it takes in the stack")
+
+
 def refine(context: Context, refusal: Refusal) -> Refusal:
     """Asks each clue in turn; the first that is found ends it."""
-    for clue in (tables.narrow, frames.real_mode, tables.lost_gdt, tables.lost_idt, tables.lost_tss, tables.gate, frames.clue, tables.gdt_order,
+    for clue in (tables.narrow, frames.real_mode, frames.stale_cs, tables.lost_gdt, tables.lost_idt, tables.lost_tss, tables.gate, frames.clue, tables.gdt_order,
                  tables.limit):
         try:
             if clue(context, refusal):

@@ -92,6 +92,21 @@ def real_mode(context: Context, refusal: Refusal) -> bool:
     return False
 
 
+def stale_cs(context: Context, refusal: Refusal) -> bool:
+    """The cs that iret refuses is the one in which ring 0 ran when the interrupt came: it was loaded under another GDT."""
+    came = context.before
+    if not refusal.key.startswith("iret-cs") or not came:
+        return False
+    cs = came.state.segments["cs"]
+    if not came.state.protected or came.state.v86 or came.state.cpl or cs.selector & ~3 != refusal.error & ~3 or not cs.selector & ~3:
+        return False
+    refusal.key = "cs-not-reloaded"
+    refusal.says = (f"cs = {cs.selector:04x} was loaded under another GDT, the boot loader's, and not again after lgdt: ring 0 still ran with it when "
+                    f"{came} came; so {refusal.says}")
+    refusal.fix = "a far jmp after lgdt loads cs"
+    return True
+
+
 def order(refusal: Refusal, says: str) -> bool:
     """Two words in the other order."""
     refusal.key, refusal.says = "iret-frame-order", f"{refusal.says}; {says}"

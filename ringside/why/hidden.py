@@ -4,6 +4,7 @@ look(log, machine, first, end)  (event, Refusal, how it is known), or None
 """
 
 import collections.abc
+import itertools
 import re
 
 from ringside.why import source, ways_in, words
@@ -23,11 +24,11 @@ OPERAND = re.compile(r"(?:^|[ ,*])(?:0x[0-9a-f]+)?\((%e\w\w)?(?:,%e\w\w,\d)?\)|[
 def look(log: Log, machine: collections.abc.Callable[[State], Machine], first: int, end: State | None) -> tuple[int, Refusal, str] | None:
     """Memory is that of the end: an event counts only if its GDT and its page tables are those in use then."""
     events = log.events if first < 0 else log.events[:first]
-    numbers = [number for number, event in enumerate(events) if event.state.protected]
+    numbers = ends(events)
     if not numbers:
         return None
     last = log.events[first].state if first >= 0 else end or events[-1].state
-    for number in dict.fromkeys(numbers[:SOME] + numbers[-SOME:]):
+    for number in numbers:
         event = events[number]
         here = machine(event.state)
         if any(event.state[name] != last[name] for name in ("gdt.base", "gdt.limit", "idt.base", "cr3")):
@@ -42,6 +43,14 @@ def look(log: Log, machine: collections.abc.Callable[[State], Machine], first: i
             except (Unknown, Unmapped):
                 continue
     return None
+
+
+def ends(events: list[Event]) -> list[int]:
+    """The first and the last events in protected mode. To read the state of each event would take seconds."""
+    protected = (number for number in range(len(events)) if events[number].state.protected)
+    first = list(itertools.islice(protected, SOME))
+    last = list(itertools.islice((number for number in reversed(range(len(events))) if events[number].state.protected), SOME))
+    return list(dict.fromkeys(first + last[::-1]))
 
 
 def limits(machine: Machine, event: Event) -> None:

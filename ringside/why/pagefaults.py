@@ -13,12 +13,12 @@ PLACE = "vol. 3A, 4.7"
 IN_EVERY = "map it in every address space"
 
 
-def explain(machine: Machine, event: Event) -> Refusal:
-    """The refusal, with the entry that refuses where memory can be read."""
+def explain(machine: Machine, event: Event, delivering: bool) -> Refusal:
+    """The refusal, with the entry that refuses where memory can be read. delivering: the CPU was on the way into a handler."""
     state, error = machine.state, event.error
     address = state["cr2"]
     said = Refusal("page-fault", f"{address:08x}: {words.error(14, error)}", 14, error, PLACE, [f"cr2 = {address:08x}, cr3 = {state['cr3']:08x}"])
-    key, what, fix = subject(machine, event)
+    key, what, fix = subject(machine, event, delivering)
     try:
         walk = machine.walk(address)
     except Unknown as why:
@@ -68,7 +68,7 @@ def tables(machine: Machine, address: int, entry: Entry | None) -> tuple[str, st
     return None
 
 
-def subject(machine: Machine, event: Event) -> tuple[str, str, str]:
+def subject(machine: Machine, event: Event, delivering: bool) -> tuple[str, str, str]:
     """What was accessed: (key, in words, fix); fix is "" where the rights decide."""
     state, address = machine.state, machine.state["cr2"]
     linear = state.segments["cs"].base + state["eip"] & 0xFFFFFFFF
@@ -76,7 +76,8 @@ def subject(machine: Machine, event: Event) -> tuple[str, str, str]:
     if not event.error & 4:
         for name, length in (("gdt", state["gdt.limit"]), ("idt", state["idt.limit"])):
             base = state[f"{name}.base"]
-            if base <= address <= base + length:
+            # The IDT is read on the way into a handler only: an address within it may be a null pointer's, too.
+            if base <= address <= base + length and (delivering or name != "idt"):
                 return table(name, base, address)
         if tr.selector and tr.base <= address <= tr.base + 0x67:
             return ("tss-unmapped", f"the TSS cannot be read: its base {tr.base:08x} is not mapped",

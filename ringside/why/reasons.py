@@ -9,10 +9,10 @@ REASONS = {0: "a division by 0, or a quotient too large", 3: "int3", 4: "into", 
            7: "a floating-point instruction while CR0.TS or CR0.EM is set", 16: "a floating-point error", 17: "an address that is not aligned"}
 
 
-def by_kind(machine: Machine, event: Event) -> Refusal | None:
+def by_kind(machine: Machine, event: Event, delivering: bool) -> Refusal | None:
     """None for all others: there, the instruction is asked."""
     if event.vector == 14:
-        return pagefaults.explain(machine, event)
+        return pagefaults.explain(machine, event, delivering)
     if event.vector == 1 and machine.state["efl"] & 0x100:
         return Refusal("tf-set", f"TF is set in eflags ({machine.state['efl']:08x}): the CPU raises #DB after each instruction", 1, 0, "vol. 3B, 17.3.1.4",
                        [], "clear TF (bit 8) in the frame's eflags")

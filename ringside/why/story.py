@@ -14,6 +14,7 @@ from ringside.why.refusal import Refusal, Refused
 from ringside.why.source import Symbols
 
 
+IF = 1 << 9
 BEFORE_IT = 256     # bytes of code in front of eip
 # mov $0xc0000080, %ecx; then bit 8 is set, in one of three ways; then wrmsr.
 SETS_LME = re.compile(rb"\xb9\x80\x00\x00\xc0.{0,32}(?:\x0d\x00.\x00\x00|\x0f\xba\xe8\x08|\x80\xcc.).{0,16}\x0f\x30", re.S)
@@ -152,8 +153,12 @@ def quiet(scene: Scene, story: Story, found: death.Death) -> None:
         return
     story.status = 0
     if scene.ended == "still" and scene.last:
-        story.status = 2
         place(scene, story, scene.last)
+        if re.fullmatch(rf"jmp 0x{scene.last['eip']:x}", story.instruction):
+            masked = "on" if scene.last["efl"] & IF else "off"
+            story.happened = f"waits for ever in a jmp to itself, with interrupts {masked}; {len(scene.log.events):,} crossings seen, none refused"
+            return
+        story.status = 2
         story.unknown.append(wild.why(scene.log, scene.machine(scene.last), scene.symbols) or "why: the CPU executes on, and has refused nothing")
     handled: dict[str, int] = {}
     for event in scene.log.events:
@@ -202,6 +207,7 @@ def first_cause(scene: Scene, found: death.Death, state: State) -> tuple[Refusal
     event = events[number]
     before = events[number - 1] if number else None
     machine = scene.machine(state)
+    delivering = before is not None and not before.exception and before.state.place() == state.place()
     others: list[Refusal] = []
     notes: list[str] = []
 
@@ -210,7 +216,7 @@ def first_cause(scene: Scene, found: death.Death, state: State) -> tuple[Refusal
         try:
             walk()
         except Refused as refused:
-            if found.kind == "emulator" or clues.agrees(refused.refusal, event):
+            if found.kind == "emulator" or clues.agrees(refused.refusal, event, scene.strict):
                 return refused.refusal
             if refused.refusal.vector == event.vector and refused.refusal.error & 4 and not state.segments["ldtr"].selector & ~3:
                 notes.append(f"QEMU has {event}: it reads an LDT though there is none")
@@ -228,13 +234,14 @@ def first_cause(scene: Scene, found: death.Death, state: State) -> tuple[Refusal
         refusal = attempt(lambda: ways_in.new_stack(machine, 0, 20, 0))
     elif found.kind == "emulator":
         refusal = attempt(lambda: ways_in.interrupt(machine, event.vector, event.software, event.exception))
-    elif before and not before.exception and before.state.place() == state.place():
+    elif before and delivering:
         vector, software = before.vector, before.software
         refusal = attempt(lambda: ways_in.interrupt(machine, vector, software))
     if not refusal and event.exception:
-        refusal = reasons.by_kind(machine, event)
+        refusal = reasons.by_kind(machine, event, delivering)
         refusal = refusal or attempt(lambda: instructions.check(machine, instructions.Code(machine)))
         refusal = refusal or attempt(lambda: tasks.here(machine)) or attempt(lambda: clues.fetch(machine))
+        refusal = refusal or (attempt(lambda: clues.stack(machine)) if scene.strict else None)
         if not refusal and scene.physical is None:
             refusal = loglore.narrow(machine, event, before)
             if refusal:

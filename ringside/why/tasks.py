@@ -90,6 +90,9 @@ def here(machine: Machine) -> None:
     tss = machine.descriptor(tr.selector)
     if not tr.selector & ~3 or not tss or tss.type not in (3, 11):
         return
+    has = OF_32 if tss.type & 8 else OF_16
+    if machine.read(tss.base + has.eip, has.size) != machine.state["eip"]:
+        return  # it has not begun: this is no switch
     try:
         new_task(machine, tss, 0, [described(tr.selector, tss)])
     except Refused as refused:

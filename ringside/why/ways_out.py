@@ -28,7 +28,9 @@ def spell(machine: Machine, size: int, with_flags: bool, skip: int) -> str:
     """The frame with a name for each word."""
     names = IRET_WORDS if with_flags else RET_WORDS
     inner = 3 if with_flags else 2
-    found = frame(machine, size, inner) + frame(machine, size, 2, inner * size + skip)
+    found = frame(machine, size, inner)
+    if len(found) < 2 or found[1] > 0xFFFF or found[1] & 3 != machine.state.cpl:    # else esp and ss are not popped
+        found += frame(machine, size, 2, inner * size + skip)
     return f"frame at esp {machine.state['esp']:08x}: " + ", ".join(
         f"{name} {value:0{2 * size}x}" + (f" ({words.flags(value)})" if name == "eflags" else "") for name, value in zip(names, found))
 

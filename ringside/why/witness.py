@@ -9,7 +9,7 @@ import dataclasses
 import re
 
 from ringside.why import deciding, death, instructions, source, story, who
-from ringside.why.bochs import PAGE_WALK, Access, Bench, Listing, Seen, Session
+from ringside.why.bochs import BOOT_SECONDS, PAGE_WALK, Access, Bench, Listing, Seen, Session
 from ringside.why.image import Image
 from ringside.why.log import Event, Log, State, name
 from ringside.why.machine import Machine
@@ -63,7 +63,8 @@ def call(image: Image, options: Options, symbols: Symbols, asked: bool) -> Testi
         if not any(event.exception for event in chosen):
             ended = {"loop": "enough", "Bochs ended": "quiet"}.get(listing.ended, listing.ended)
             counted = Log([event for event in listing.events if event.protected], listing.third, "", None, False)
-            return Testimony(story.tell_of_bochs(story.Scene(counted, None, options.memory << 20, symbols, ended)), listing)
+            scene = story.Scene(counted, None, options.memory << 20, symbols, ended, seconds=options.seconds + BOOT_SECONDS)
+            return Testimony(story.tell_of_bochs(scene), listing)
         with bochs.session() as session:
             states = look(session, ticks(chosen, listing))
         events = [dataclasses.replace(event, at=with_cr2(states[event.tick], event)) for event in chosen if event.tick in states]
