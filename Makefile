@@ -75,13 +75,17 @@ PAGES  = ring0/paging.S ring0/paging.c show/walk.c
 paged  = $(addprefix programs/paged/, paged.S hide.S ring3.S schedule.c spaces.c say.c threads.c panel.c) \
 	$(PAGES) $(WORDS) $(COMMON)
 
+sysenter = $(addprefix programs/sysenter/, sysenter.S ring3.S spaces.c procs.c panel.c) $(PAGES) \
+	show/tss_words.c $(filter-out ring0/door.c, $(COMMON))
+
 menu = programs/menu/menu.S ring0/stop.S
 
-PROGRAMS = p_proc kstack userctx timer callgate hwtask hwjump paged menu
+PROGRAMS = p_proc kstack userctx timer callgate hwtask hwjump paged sysenter menu
 
 # How a program lies in memory: as program.ld says, or with pages.
 LAYOUT       = ring0/program.ld
 LAYOUT_paged = ring0/flat.ld
+LAYOUT_sysenter = ring0/flat.ld
 
 .PHONY: all
 all: $(IMAGE)

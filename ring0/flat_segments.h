@@ -25,9 +25,12 @@ SEG(0x18,  TSS,          high, tss,                tss_bytes,         ACCESS_TSS
 SEG(0x20,  DOUBLE_FAULT, high, double_fault_tss,   TSS_BYTES,         ACCESS_TSS,  0, "the task for when nothing else works") \
 SEG(0x28,  RING0_SCREEN, high, SCREEN_HIGH,        SCREEN_BYTES,      ACCESS_DATA, 0, "the whole text screen")
 
+/* A program may want others (SYSENTER). */
+#ifndef FLAT_RING3_SEGMENTS
 #define FLAT_RING3_SEGMENTS(SEG) \
 SEG(0x30,  USER_CODE,    flat, 0,                  ALL,               ACCESS_CODE, 3, "everything, as ring 3 may run it") \
 SEG(0x38,  USER_DATA,    flat, 0,                  ALL,               ACCESS_DATA, 3, "everything, as ring 3 may see it")
+#endif
 
 SELECTORS(FLAT_RING3_SEGMENTS)
 

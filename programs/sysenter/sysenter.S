@@ -1,0 +1,353 @@
+/*
+ * SYSENTER: the way in that has no descriptor, no frame, and no stack.
+ *
+ * boot.S (or DOS) loads this file at SEG:0100 and jumps to its first byte in real
+ * mode, with cs = ds = es = ss = SEG and sp = 0xfffe.  Read on in this order:
+ *
+ *	proc.h		a proc, its frame, its address space
+ *	start		whether the CPU has sysenter; protected mode, pages, the MSRs
+ *	the tables	GDT, IDT, and the TSS that sysenter does not know
+ *	the gate	the way from one proc to the other
+ *	exceptions	they come through the IDT, and leave by iret
+ *	ring3.S		what runs in ring 3
+ *
+ * and then procs.c and spaces.c.  Offsets are linear addresses here (flat_segments.h).  At each
+ * xchg %bx,%bx Bochs stops, if it is told to; the label after it names the place.
+ */
+#include "proc.h"
+#include "ring0/fault_entry.h"
+#include "ring0/ports.h"
+#include "ring0/stop.h"
+#include "show/program.h"
+
+/* Younger than the 386 that we assemble for, so written as bytes. */
+#define CPUID	.byte 0x0f, 0xa2
+#define WRMSR	.byte 0x0f, 0x30
+#define SYSEXIT	.byte 0x0f, 0x35
+
+/* ---- start ------------------------------------------------------------- */
+
+#define DOS_MEMORY_END		2	/* a segment, in what DOS puts in front of a program */
+#define BIOS_MEMORY_KIB		0x413
+/* Paragraphs: the program, 8 KiB up to where pages may begin, its copy there, its pool. */
+#define PARAGRAPHS		(0x1000 + 0x200 + 0x1000 + 0xe00)
+
+/* What cpuid says under 1: edx; and in eax the signature.  The Pentium Pro, family 6, model 1,
+   says that it has sysenter, and does not up to stepping 2 (Intel, volume 2, SYSENTER). */
+#define CPUID_SEP		0x00000800
+#define SIGNATURE_FAMILY	0x0ff00f00
+#define SIGNATURE_MODEL		0x000f00f0
+#define SIGNATURE_STEPPING	0x0000000f
+
+	.section .start, "ax"
+
+/*
+ * start - the program's first byte
+ *
+ * From:	the loader, by a far jump.  Real mode; never comes back.
+ * Stack:	the loader's, then ring0_stack, then proc A's.
+ * Interrupts:	off from enter_protected_mode on, except in ring 3.
+ * Errors:	the CPU has no sysenter, or there is too little memory: says so, on the screen
+ *		and in the log, and ends.
+ */
+	.code16
+	.global	start
+start:
+	cld
+	call	signature
+	mov	$no_sysenter, %si
+	mov	$no_sysenter_log, %di
+	jc	stay_out
+	xor	%ax, %ax
+	mov	%ax, %fs
+	mov	%fs:BIOS_MEMORY_KIB, %ax
+	shl	$6, %ax			# in paragraphs
+	cmpw	$INT_20, 0		# below that all is ours, unless DOS says not
+	jne	1f
+	mov	DOS_MEMORY_END, %ax
+1:	mov	%cs, %bx
+	sub	%bx, %ax
+	cmp	$PARAGRAPHS, %ax
+	mov	$memory_too_small, %si
+	mov	$memory_too_small_log, %di
+	jb	stay_out
+	call	enter_protected_mode	# ring0/enter.S; if it can't, it says why
+	.code32
+	call	paging_on		# ring0/paging.S
+	call	procs_start		# procs.c: spaces and frames; eax: the first proc
+
+	mov	%eax, %ebx
+	mov	$TSS, %eax
+	ltr	%ax			# for exceptions and interrupts alone
+	mov	$msrs, %esi
+1:	mov	(%esi), %ecx
+	mov	4(%esi), %eax
+	xor	%edx, %edx
+	.global	ckpt_wrmsr
+ckpt_wrmsr:				# ecx: which; eax: its value
+	WRMSR
+	add	$8, %esi
+	cmp	$msrs_end, %esi
+	jb	1b
+	xchg	%bx, %bx
+	.global	ckpt_msrs
+ckpt_msrs:				# sysenter works from here on
+	mov	%ebx, %eax
+	jmp	leave
+
+/*
+ * signature - what cpuid says of this CPU
+ *
+ * Out:		cpu: the signature, 0 without cpuid; carry: no sysenter.
+ * Clobbers:	eax, ebx, ecx, edx.
+ */
+	.code16
+signature:
+	pushfl
+	pop	%eax
+	mov	%eax, %ecx
+	xor	$EFLAGS_ID, %eax	# can be changed where there is cpuid
+	push	%eax
+	popfl
+	pushfl
+	pop	%eax
+	push	%ecx
+	popfl
+	xor	%ecx, %eax
+	test	$EFLAGS_ID, %eax
+	jz	2f
+	mov	$1, %eax
+	CPUID
+	mov	%eax, cpu
+	test	$CPUID_SEP, %edx
+	jz	2f
+	mov	%eax, %ecx
+	and	$SIGNATURE_FAMILY, %eax
+	cmp	$0x600, %eax
+	jne	1f
+	mov	%ecx, %eax
+	and	$SIGNATURE_MODEL, %eax
+	cmp	$0x30, %eax
+	jae	1f
+	and	$SIGNATURE_STEPPING, %ecx
+	cmp	$3, %ecx
+	ret				# carry: below
+1:	clc
+	ret
+2:	stc
+	ret
+
+/*
+ * stay_out - a line for the log, a text for the screen, and the end
+ *
+ * In:		di: the line, and si: the text, ending in 0.
+ */
+stay_out:
+	mov	(%di), %al
+	test	%al, %al
+	jz	1f
+	out	%al, $DEBUG_PORT
+	inc	%di
+	jmp	stay_out
+1:	mov	cpu, %ebx
+	mov	$8, %cx
+2:	rol	$4, %ebx
+	mov	%bl, %al
+	and	$0x0f, %al
+	add	$'0', %al
+	cmp	$'9', %al
+	jbe	3f
+	add	$'a' - '0' - 10, %al
+3:	out	%al, $DEBUG_PORT
+	loop	2b
+	mov	$'\n', %al
+	out	%al, $DEBUG_PORT
+	jmp	stop_in_real_mode	# ring0/stop.S
+
+	.code32
+	.section .rodata
+no_sysenter:
+	.ascii	"\r\nSYSENTER wants a CPU that has sysenter: a Pentium II or a younger one. This one has\r\n"
+	.asciz	"not. In QEMU: -cpu pentium2. In Bochs: cpu: model=p2_klamath. Try another program.\r\n"
+no_sysenter_log:
+	.asciz	"stays-out prog=sysenter why=\"the CPU has no sysenter\" signature="
+memory_too_small:
+	.asciz	"\r\nSYSENTER wants 192 KiB of memory below 640 KiB, for its pages. Free some and start it again.\r\n"
+memory_too_small_log:
+	.asciz	"stays-out prog=sysenter why=\"less than 192 KiB of memory\" signature="
+
+	.data
+	.balign	4
+cpu:
+	.long	0
+
+/*
+ * What sysenter reads, and all that it reads.  The stack is not a stack: the first
+ * instruction finds esp0 there, of the proc that runs.
+ */
+	.global	msrs
+msrs:
+	.long	MSR_SYSENTER_CS, SYSENTER_CODE
+	.long	MSR_SYSENTER_ESP, tss + 4
+	.long	MSR_SYSENTER_EIP, gate
+msrs_end:
+
+
+/* ---- the tables -------------------------------------------------------- */
+
+	.section .entry_data, "aw"
+	gdt_begins start_gdt		# for lgdt, before there are pages
+	FLAT_RING0_SEGMENTS(DESCRIPTOR)
+	FLAT_RING3_SEGMENTS(DESCRIPTOR)
+	gdt_ends
+
+/* The IDT: exceptions and hardware interrupts.  The door does not stand in any table. */
+	idt_begins
+	fault_gates
+	idt_ends
+
+/* In front of the first instruction esp is at esp0.  A #DB or NMI that comes just there pushes
+   below: into the backlink, which nothing reads here, and this. */
+	.space	HEADROOM_BYTES
+	tss_begins proc_a
+	.set	tss_bytes, TSS_BYTES
+
+	.balign	4
+	double_fault_task
+	start_gdt_and_registers
+
+	program sysenter, " ring 0, sysenter ", \
+		"int n through a gate that ring 3 may not use, or that does not exist. The only door is sysenter."
+
+
+/* ---- the frames -------------------------------------------------------- */
+
+/* In struct proc's order.  C fills in the frames. */
+	.macro	proc letter, name, place
+	.space	HEADROOM_BYTES + FRAME_BYTES
+	.global	proc_\letter
+proc_\letter:
+	.long	0, 0			# next, space
+	.byte	0, 1			# first_page; ended: it has not started so far
+	.ascii	"\name"
+	.byte	\place
+	.endm
+
+	.data
+	.balign	4
+	proc	a, A, 0
+	proc	b, B, 1
+
+
+/* ---- the gate ---------------------------------------------------------- */
+
+	.text
+
+/*
+ * gate - sysenter of the running proc: save it, choose the next, run that
+ *
+ * From:	ring 3.  The CPU has read three MSRs and nothing else: cs is SYSENTER_CODE, ss
+ *		SYSENTER_DATA, both flat; eip is this; esp is at tss.esp0.  It has cleared
+ *		IF.  TF, NT, DF and all else are the proc's, and where it was nobody has
+ *		kept but the proc: esp in ecx, eip in edx.
+ * To:		ring 3, the other proc, by sysexit with that one's ecx and edx.
+ * Stack:	the frame.  No C: ds and es would have to be loaded for it.
+ * Interrupts:	off, until the sti in front of sysexit lets them in behind it.
+ * Intel:	volume 2, SYSENTER, SYSEXIT, STI; volume 3, section 5.8.7.
+ */
+	.global	gate, leave
+gate:
+	mov	(%esp), %esp		# esp0, the frame's end: struct proc
+	pushf				# IF is clear already
+	save_registers
+
+	decl	%ss:switches_left	# until the next look
+	jz	gate_watched
+	mov	PROC_FRAME_BYTES(%esp), %eax	# the next proc, by ss
+	mov	%eax, %ss:tss + 4	# for sysenter as for int
+leave:
+	mov	%ss:PROC_SPACE(%eax), %ecx
+	mov	%ecx, %cr3		# its memory, and not the other's
+	lea	-PROC_FRAME_BYTES(%eax), %esp
+1:	restore_registers
+	popf
+	sti				# takes effect behind the next instruction
+	SYSEXIT				# cs:eip USER_CODE:edx, ss:esp USER_DATA:ecx
+	restored_since 1b
+
+/*
+ * gate_watched - the same with a look, and a place to stop
+ *
+ * From:	gate, when switches_left has come to 0.  Stack: the frame, then ring0_stack.
+ */
+	.global	gate_watched, ckpt_sysenter, ckpt_switched
+gate_watched:
+	lea	PROC_FRAME_BYTES(%esp), %eax	# C's 1st argument: the proc
+	mov	$RING0_DATA, %edx
+	mov	%edx, %ds
+	mov	%edx, %es
+	mov	%edx, %ss
+	mov	$ring0_stack_end, %esp
+	mov	$RING0_SCREEN, %edx
+	mov	%edx, %gs
+	cld
+	cmpb	$0, stops
+	je	1f
+	xchg	%bx, %bx
+ckpt_sysenter:				# the frame of the proc that came in is complete
+1:	call	watched_switch		# procs.c; eax: the proc whose turn it is
+	cmpb	$0, stops
+	je	leave
+	xchg	%bx, %bx
+ckpt_switched:				# the way out is next
+	jmp	leave
+
+/*
+ * door_stops - an MSR would have to be written to have a breakpoint in front of the gate, so
+ * there is a flag
+ *
+ *	void door_stops(bool stop)
+ *
+ * From:	look.c.
+ */
+	.global	door_stops
+door_stops:
+	mov	%al, stops
+	ret
+
+	.data
+	.balign	4
+	.global	switches_left
+switches_left:				# until the next look
+	.long	1
+stops:					# whether Bochs should stop at each switch
+	.byte	1
+	.text
+
+
+/* ---- exceptions and interrupts ----------------------------------------- */
+
+	fault_vectors_to fault_entry
+
+/*
+ * fault_entry - saves the frame of frame.h, calls C, and leaves again
+ *
+ * From:	the IDT, out of any ring, by way of fault_vectors.
+ * In:		as for fault_enters (ring0/fault_entry.h).
+ * Stack:	as found, then fault_stack, then what is left.
+ * To:		where it came from, by iret, if fault (procs.c) gives 0; else the proc that
+ *		fault gives, by sysexit.
+ * Interrupts:	off.  NT is clear: the CPU has saved it with eflags.
+ */
+fault_entry:
+	fault_enters
+	test	%eax, %eax
+	jnz	leave
+	mov	fault_found, %esp
+1:	restore_registers
+	iret
+	restored_since 1b
+
+	fault_stack
+
+	.section .note.GNU-stack, "", @progbits
