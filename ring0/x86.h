@@ -21,6 +21,7 @@
 
 /* What cpuid says under 1, in edx: volume 2, CPUID. */
 #define CPUID_TSC		0x00000010	/* a time-stamp counter, and rdtsc */
+#define CPUID_SEP		0x00000800	/* sysenter and sysexit */
 #define CPUID_PGE		0x00002000	/* global pages */
 
 /* DR7, section 17.2.4: no breakpoint is armed.  Bit 10 is always set. */

@@ -20,6 +20,7 @@ enum colour proc_colour(unsigned place);
 unsigned half_column(unsigned place);
 void window_start(unsigned place, const char *title);
 void window_end(unsigned place, const char *why);
+void window_page(unsigned place, uint32_t *page, bool to_the_screen);	/* window_page.c */
 void window_report(unsigned place, unsigned row, const char *text);
 
 #endif

@@ -50,7 +50,7 @@ void panel_start(struct proc *proc)
 	screen_put(WORDS_ROW + 6, column, LABEL, "linear");
 	screen_put(WORDS_ROW + 6, column + BY_PUSHA, LABEL, "lies at");
 	tss_name();
-	window_copy(proc, false);
+	window_page(proc->place, *pool_page(proc->first_page + WINDOW), false);
 }
 
 /* The arrow stands where esp0 points, not where we think it should. */
@@ -58,7 +58,7 @@ static void show(struct proc *proc, const char *what)
 {
 	unsigned column = half_column(proc->place);
 
-	window_copy(proc, true);
+	window_page(proc->place, *pool_page(proc->first_page + WINDOW), true);
 	screen_put(HALF_ROW, column + 26, BALL, what);
 	words_show(words, proc->place, frame_of(proc));
 	screen_put(WORDS_ROW + 5, column + 7, VALUE, hex(proc->space, 8));

@@ -38,7 +38,7 @@
 
 #define ASKED		(RING3_DATA + 0)	/* ring 0 asks here (ring3/ask.h) */
 
-#define SYSENTER_MISTAKES	9
+#define SYSENTER_MISTAKES	8
 
 #define PROC_FRAME_BYTES	52
 #define PROC_SPACE		4	/* in struct proc */
@@ -104,13 +104,13 @@ static inline struct proc_frame *frame_of(struct proc *proc)
 
 /* sysenter.S */
 extern struct proc proc_a, proc_b;
-extern const char gate[];
+extern const char gate[], way_out[];	/* here a proc has all of its registers, in ring 0 */
+extern const char leave[];		/* from here to way_out it gets them back */
 
 /* spaces.c */
 void spaces_start(void);
 void space_make(struct proc *proc);
 uint32_t *asked_of(const struct proc *proc);
-void window_copy(const struct proc *proc, bool to_the_screen);
 
 /* procs.c */
 struct proc *procs_start(void);

@@ -51,7 +51,7 @@ struct proc *procs_start(void)
 	look_start();
 	screen_box(RING0_ROW, RING0_ROWS, SINGLE, RING0, program.ring0_title);
 	screen_put(KEYS_ROW, 2, KEYS,
-	    "space hold, step  + - pace  f full speed  1-9 A's mistakes  r restart  q quit");
+	    "space hold, step  + - pace  f full speed  1-8 A's mistakes  r restart  q quit");
 	spaces_start();
 	proc_a.first_page = FIRST_OF_A;
 	proc_b.first_page = FIRST_OF_B;
@@ -94,6 +94,17 @@ static struct proc *end(struct proc *proc)
 	return next;
 }
 
+/* A frame, whole: from ring 0 the CPU does not push esp and ss. */
+static struct frame whole_of(const struct frame *frame)
+{
+	unsigned bytes = frame->cs & SELECTOR_RPL ? sizeof *frame : offsetof(struct frame, esp);
+	struct frame whole = { .esp = (uint32_t)&frame->esp, .ss = RING0_DATA };
+
+	for (unsigned i = 0; i < bytes / sizeof(uint32_t); i++)
+		((uint32_t *)&whole)[i] = ((const uint32_t *)frame)[i];
+	return whole;
+}
+
 /*
  * Whether ring 0 was interrupted with nothing but the proc's own in its registers: in front of
  * the gate's first instruction, by a single step; or at sysexit, if an NMI has ended the
@@ -103,8 +114,29 @@ static bool finds_the_proc(const struct frame *frame, uint32_t vector)
 {
 	if (frame->cs & SELECTOR_RPL)
 		return false;
-	return vector == VECTOR_DB ? frame->eip == (uint32_t)gate :
-	    vector >= IRQ_VECTORS && is_restoring(frame->eip);
+	return (vector == VECTOR_DB && frame->eip == (uint32_t)gate) ||
+	    (vector >= IRQ_VECTORS && frame->eip == (uint32_t)way_out);
+}
+
+/* The proc as ring 3 knows it, by what it has passed in edx and ecx. */
+static void back_in_ring_3(struct frame *whole, uint32_t eip, uint32_t esp)
+{
+	whole->eip = eip;
+	whole->cs = USER_CODE;
+	whole->esp = esp;
+	whole->ss = USER_DATA;
+}
+
+/* What the CPU has refused to give back to a proc: by sysexit, when its frame is already popped;
+   by a pop before; or by the iret of fault_entry. */
+static void restored(struct proc *proc, const struct frame *frame, struct frame *whole)
+{
+	if (frame->eip == (uint32_t)way_out)
+		back_in_ring_3(whole, frame->edx, frame->ecx);
+	else if (frame->eip >= (uint32_t)leave && frame->eip < (uint32_t)way_out)
+		back_in_ring_3(whole, frame_of(proc)->eip, frame_of(proc)->esp);
+	else
+		*whole = *((const struct frame *)proc - 1);
 }
 
 /*
@@ -117,28 +149,17 @@ struct proc *fault(struct frame *frame, uint32_t vector, uint32_t error)
 {
 	uint32_t address = fault_address();
 	struct proc *proc = running();
-	struct frame whole = *frame;
+	struct frame whole = whole_of(frame);
 	struct cause cause = { .vector = vector, .error = error };
 
 	fault_found = frame;
-	if (finds_the_proc(frame, vector)) {
-		whole.eip = frame->edx;
-		whole.cs = USER_CODE;
-		whole.esp = frame->ecx;
-		whole.ss = USER_DATA;
-	}
+	if (finds_the_proc(frame, vector))
+		back_in_ring_3(&whole, frame->edx, frame->ecx);
 	if (!fault_ends(proc->name, whole.cs & SELECTOR_RPL ? &whole : frame, &cause))
 		return 0;
 
-	if (cause.restoring) {
-		const struct proc_frame *own = frame_of(proc);
-
-		whole.eip = own->eip;
-		whole.cs = USER_CODE;
-		whole.eflags = own->eflags;
-		whole.esp = own->esp;
-		whole.ss = USER_DATA;
-	}
+	if (cause.restoring)
+		restored(proc, frame, &whole);
 	cause.unreadable = walk_unreadable(proc->space, whole.eip);
 	if (vector == VECTOR_PF)
 		cause.page = walk_words(proc->space, walk(proc->space, address), error);
@@ -152,19 +173,16 @@ struct proc *fault(struct frame *frame, uint32_t vector, uint32_t error)
 	return running();
 }
 
-static void restart(struct proc *proc)
-{
-	if (!proc->ended)
-		return;
-	start(proc);
-	report_start(proc->name);
-}
-
 /* From: pace.c, key r. */
 void procs_restart(void)
 {
-	restart(&proc_a);
-	restart(&proc_b);
+	struct proc *procs[] = { &proc_a, &proc_b };
+
+	for (unsigned i = 0; i < 2; i++)
+		if (procs[i]->ended) {
+			start(procs[i]);
+			report_start(procs[i]->name);
+		}
 }
 
 /* From: pace.c.  In: 0 to SYSENTER_MISTAKES - 1; beyond them there is none. */

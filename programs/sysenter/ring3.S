@@ -51,7 +51,7 @@ proc_asked:
 #undef WINDOW
 
 /*
- * Nine things that it should not do, for the keys 1 to 9; the labels name the instruction.
+ * Eight things that it should not do, for the keys 1 to 8; the labels name the instruction.
  * None comes back.
  */
 proc_mistake:
@@ -61,7 +61,7 @@ proc_mistake:
 	jmp	*proc_mistakes - ASK_MISTAKE * 4(, %eax, 4)
 
 proc_mistakes:
-	.long	1f, 2f, 3f, 4f, 5f, 6f, 7f, 8f, 9f
+	.long	1f, 2f, 3f, 4f, 5f, 6f, 7f, 8f
 
 1:
 proc_fault_1:				# 1: reads ring 0: #PF, those pages are not ring 3's
@@ -96,11 +96,7 @@ proc_fault_6:				# 6: never enters: the alarm
 	SYSENTER			# #PF at that address
 
 8:
-proc_fault_8:				# 8: writes its code: #PF, that page is read-only
-	movb	$0x90, proc_code
-
-9:
-proc_fault_9:				# 9: uses the door of others: #GP, there is no gate 0x30
+proc_fault_8:				# 8: uses the door of others: #GP, there is no gate 0x30
 	int	$0x30
 
 	.section .note.GNU-stack, "", @progbits

@@ -4,7 +4,6 @@
  * All functions: ring 0, any stack, interrupts off, no errors.
  */
 #include "proc.h"
-#include "show/layout.h"
 
 const unsigned pool_pages = POOL_PAGES;
 
@@ -44,17 +43,4 @@ void space_make(struct proc *proc)
 uint32_t *asked_of(const struct proc *proc)
 {
 	return &(*pool_page(proc->first_page + DATA))[(ASKED - RING3_DATA) / sizeof(uint32_t)];
-}
-
-/* A proc's window: its page to the screen, or back. */
-void window_copy(const struct proc *proc, bool to_the_screen)
-{
-	volatile uint32_t *screen = (void *)(SCREEN_HIGH + CELL(proc->place ? B_ROW : A_ROW, 0));
-	uint32_t *page = *pool_page(proc->first_page + WINDOW);
-
-	for (unsigned i = 0; i < WINDOW_BYTES / sizeof *page; i++)
-		if (to_the_screen)
-			screen[i] = page[i];
-		else
-			page[i] = screen[i];
 }

@@ -16,28 +16,16 @@
  */
 #include "proc.h"
 #include "ring0/fault_entry.h"
-#include "ring0/ports.h"
-#include "ring0/stop.h"
 #include "show/program.h"
 
 /* Younger than the 386 that we assemble for, so written as bytes. */
-#define CPUID	.byte 0x0f, 0xa2
 #define WRMSR	.byte 0x0f, 0x30
 #define SYSEXIT	.byte 0x0f, 0x35
 
 /* ---- start ------------------------------------------------------------- */
 
-#define DOS_MEMORY_END		2	/* a segment, in what DOS puts in front of a program */
-#define BIOS_MEMORY_KIB		0x413
 /* Paragraphs: the program, 8 KiB up to where pages may begin, its copy there, its pool. */
 #define PARAGRAPHS		(0x1000 + 0x200 + 0x1000 + 0xe00)
-
-/* What cpuid says under 1: edx; and in eax the signature.  The Pentium Pro, family 6, model 1,
-   says that it has sysenter, and does not up to stepping 2 (Intel, volume 2, SYSENTER). */
-#define CPUID_SEP		0x00000800
-#define SIGNATURE_FAMILY	0x0ff00f00
-#define SIGNATURE_MODEL		0x000f00f0
-#define SIGNATURE_STEPPING	0x0000000f
 
 	.section .start, "ax"
 
@@ -47,30 +35,14 @@
  * From:	the loader, by a far jump.  Real mode; never comes back.
  * Stack:	the loader's, then ring0_stack, then proc A's.
  * Interrupts:	off from enter_protected_mode on, except in ring 3.
- * Errors:	the CPU has no sysenter, or there is too little memory: says so, on the screen
- *		and in the log, and ends.
+ * Errors:	no sysenter, or too little memory: says so, and ends.
  */
 	.code16
 	.global	start
 start:
-	cld
-	call	signature
-	mov	$no_sysenter, %si
-	mov	$no_sysenter_log, %di
-	jc	stay_out
-	xor	%ax, %ax
-	mov	%ax, %fs
-	mov	%fs:BIOS_MEMORY_KIB, %ax
-	shl	$6, %ax			# in paragraphs
-	cmpw	$INT_20, 0		# below that all is ours, unless DOS says not
-	jne	1f
-	mov	DOS_MEMORY_END, %ax
-1:	mov	%cs, %bx
-	sub	%bx, %ax
-	cmp	$PARAGRAPHS, %ax
-	mov	$memory_too_small, %si
-	mov	$memory_too_small_log, %di
-	jb	stay_out
+	call	want_sysenter		# ring0/wants.S; they come back if all is well
+	mov	$PARAGRAPHS, %cx
+	call	want_memory
 	call	enter_protected_mode	# ring0/enter.S; if it can't, it says why
 	.code32
 	call	paging_on		# ring0/paging.S
@@ -95,92 +67,8 @@ ckpt_msrs:				# sysenter works from here on
 	mov	%ebx, %eax
 	jmp	leave
 
-/*
- * signature - what cpuid says of this CPU
- *
- * Out:		cpu: the signature, 0 without cpuid; carry: no sysenter.
- * Clobbers:	eax, ebx, ecx, edx.
- */
-	.code16
-signature:
-	pushfl
-	pop	%eax
-	mov	%eax, %ecx
-	xor	$EFLAGS_ID, %eax	# can be changed where there is cpuid
-	push	%eax
-	popfl
-	pushfl
-	pop	%eax
-	push	%ecx
-	popfl
-	xor	%ecx, %eax
-	test	$EFLAGS_ID, %eax
-	jz	2f
-	mov	$1, %eax
-	CPUID
-	mov	%eax, cpu
-	test	$CPUID_SEP, %edx
-	jz	2f
-	mov	%eax, %ecx
-	and	$SIGNATURE_FAMILY, %eax
-	cmp	$0x600, %eax
-	jne	1f
-	mov	%ecx, %eax
-	and	$SIGNATURE_MODEL, %eax
-	cmp	$0x30, %eax
-	jae	1f
-	and	$SIGNATURE_STEPPING, %ecx
-	cmp	$3, %ecx
-	ret				# carry: below
-1:	clc
-	ret
-2:	stc
-	ret
-
-/*
- * stay_out - a line for the log, a text for the screen, and the end
- *
- * In:		di: the line, and si: the text, ending in 0.
- */
-stay_out:
-	mov	(%di), %al
-	test	%al, %al
-	jz	1f
-	out	%al, $DEBUG_PORT
-	inc	%di
-	jmp	stay_out
-1:	mov	cpu, %ebx
-	mov	$8, %cx
-2:	rol	$4, %ebx
-	mov	%bl, %al
-	and	$0x0f, %al
-	add	$'0', %al
-	cmp	$'9', %al
-	jbe	3f
-	add	$'a' - '0' - 10, %al
-3:	out	%al, $DEBUG_PORT
-	loop	2b
-	mov	$'\n', %al
-	out	%al, $DEBUG_PORT
-	jmp	stop_in_real_mode	# ring0/stop.S
-
-	.code32
-	.section .rodata
-no_sysenter:
-	.ascii	"\r\nSYSENTER wants a CPU that has sysenter: a Pentium II or a younger one. This one has\r\n"
-	.asciz	"not. In QEMU: -cpu pentium2. In Bochs: cpu: model=p2_klamath. Try another program.\r\n"
-no_sysenter_log:
-	.asciz	"stays-out prog=sysenter why=\"the CPU has no sysenter\" signature="
-memory_too_small:
-	.asciz	"\r\nSYSENTER wants 192 KiB of memory below 640 KiB, for its pages. Free some and start it again.\r\n"
-memory_too_small_log:
-	.asciz	"stays-out prog=sysenter why=\"less than 192 KiB of memory\" signature="
-
 	.data
 	.balign	4
-cpu:
-	.long	0
-
 /*
  * What sysenter reads, and all that it reads.  The stack is not a stack: the first
  * instruction finds esp0 there, of the proc that runs.
@@ -272,6 +160,8 @@ leave:
 1:	restore_registers
 	popf
 	sti				# takes effect behind the next instruction
+	.global	way_out
+way_out:
 	SYSEXIT				# cs:eip USER_CODE:edx, ss:esp USER_DATA:ecx
 	restored_since 1b
 

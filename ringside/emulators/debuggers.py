@@ -276,8 +276,10 @@ class DebuggedQemu(Handles, machines.Qemu):
 class DebuggedBochs(Handles, machines.Bochs):  # type: ignore[misc]
     """Stands still at the first instruction of the BIOS until run_to or go."""
 
-    def __init__(self, image: machines.Path = machines.FLOPPY, magic: bool = False, **options: Any) -> None:
-        super().__init__(image, magic=magic, **options)
+    model = ""      # of the CPU; else the usual one
+
+    def __init__(self, image: machines.Path = machines.FLOPPY, magic: bool = False, options: Iterable[str] = ()) -> None:
+        super().__init__(image, magic=magic, options=[*(machines.bochs_cpu(self.model) if self.model else ()), *options])
         self._breakpoints: set[int] = set()
         self._numbers: list[str] = []
 
@@ -350,7 +352,7 @@ class DebuggedBochs(Handles, machines.Bochs):  # type: ignore[misc]
 def knowing(program: str) -> tuple[type[Handles], ...]:
     """Both emulators, with the names of another program on the floppy (machines.floppy_that_starts)."""
     elf = machines.BUILD / f"{program}.elf"
-    names = {"symbols": machines.symbols(elf), "base": machines.linear_base(elf)}
+    names = {"symbols": machines.symbols(elf), "base": machines.linear_base(elf), "model": machines.BOCHS_MODELS.get(program, "")}
     return tuple(type(emulator.__name__, (emulator,), names) for emulator in BOTH)
 
 

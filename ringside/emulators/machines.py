@@ -33,6 +33,7 @@ PROGRAM = BUILD / "p_proc.elf"
 VERSION = re.findall(r'VERSION\t"(.*)"', (ROOT / "show/version.h").read_text())[0]
 FLOPPY_BYTES = 1440 * 1024
 BASE = 0x10000  # linear address of a program's offset 0 when the floppy booted it
+BOCHS_MODELS = {"sysenter": "p3_katmai"}    # for programs that want a younger CPU than bochsrc has; scripts/bochs knows them too
 LINEAR = 0xFFFFFFFF  # of linear addresses: they go on at 0 behind it
 
 # For files that come and go, unless the user has a place for them: a folder that costs no disk, where
