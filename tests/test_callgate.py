@@ -118,7 +118,7 @@ def test_a_proc_that_starts_again_has_none_of_its_old_flags(floppy):
 
 # ---- the gap
 
-def test_an_interrupt_that_comes_just_in_the_gap_harms_nobody(floppy):
+def test_an_interrupt_that_comes_just_in_the_gap_does_no_harm(floppy):
     """The timer chip is set from outside, so that it interrupts behind lcall: three words below the parameter."""
     with QEMU(floppy) as machine:
         machine.run_to("proc_a_call")

@@ -11,7 +11,6 @@ import pytest
 from ringside.recorder import record, recording
 
 ONE_OF = 11  # changes of a recording
-NOT_JUDGED = {"callgate": "the judge has no rules for call gates so far"}
 
 
 @pytest.fixture(scope="module", params=[name for name in programs.on_the_floppy() if name != "p_proc"])
@@ -20,13 +19,9 @@ def pair(request):
     return list(record.record_both(request.param, switches=1))
 
 
-def knows_or_skips(pair):
-    if reason := NOT_JUDGED.get(pair[0]["program"]):
-        pytest.skip(reason)
-
-
 def test_what_is_on_the_floppy_is_recorded_and_judged_and_attacked():
-    there = {path.stem for path in machines.BUILD.glob("*.com")} - {"menu", "paged"}  # not yet: the recorder knows no pages
+    not_yet = {"paged", "sysenter"}     # the recorder knows no pages
+    there = {path.stem for path in machines.BUILD.glob("*.com")} - {"menu", *not_yet}
     assert set(programs.on_the_floppy()) == there
     assert set(differences.DIFFERENT) == there
 
@@ -60,7 +55,6 @@ def test_whoever_starts_nobody_anew_costs_nobody_a_turn(program, tmp_path):
 
 
 def test_every_crossing_is_as_intel_says(pair):
-    knows_or_skips(pair)
     for made in pair:
         verdicts = [verdict for _, verdict in judge.verdicts(made)]
         assert [(verdict.kind, str(fact)) for verdict in verdicts for fact in verdict.findings] == []
@@ -75,7 +69,6 @@ def test_the_emulators_agree(pair):
 
 
 def test_a_sample_of_changes_is_noticed_or_benign(pair):
-    knows_or_skips(pair)
     report = mutate.Report(ONE_OF)
     for made in pair:
         mutate.recording(made, report)

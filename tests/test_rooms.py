@@ -17,6 +17,7 @@ MAY_USE = {
     "programs/callgate": {"procs", "ring0", "ring3", "show", "switch"},
     "programs/kstack": {"ring0", "ring3", "show"},
     "programs/paged": {"ring0", "ring3", "show"},
+    "programs/sysenter": {"ring0", "ring3", "show"},
     "programs/userctx": {"ring0", "ring3", "show"},
     "programs/timer": {"procs", "ring0", "ring3", "show", "switch"},
     "programs/hwtask": {"procs", "ring0", "ring3", "show"},

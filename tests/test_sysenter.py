@@ -82,6 +82,7 @@ def test_sysenter_keeps_nothing_and_sysexit_gives_back_what_the_gate_has_kept(ma
     machine.run_to(ring3("proc_code"))
     b = machine.values()
     assert not b["eflags"] & ODD and b["eflags"] & IF
+    assert machine.registers()["cr3"] == int(news(machine, "msr")[0]["b"], 16)
     assert {b[name] for name in own} == {0} and (b["ecx"], b["edx"]) == (STACK_END, CODE)
     assert (b["cs"], b["ss"], b["ds"], b["es"], b["fs"], b["gs"]) == (0x43, 0x4b, 0x4b, 0x4b, 0, 0)
     frame = saved(machine, "a")
@@ -90,7 +91,7 @@ def test_sysenter_keeps_nothing_and_sysexit_gives_back_what_the_gate_has_kept(ma
     assert machine.values() == {**before, "esp": STACK_END, "eip": ring3("proc_back")}
 
 
-def test_an_nmi_in_front_of_the_first_instruction_harms_nobody(floppy):
+def test_an_nmi_in_front_of_the_first_instruction_does_no_harm(floppy):
     """esp is at esp0 there: what is pushed goes below it."""
     with QEMU(floppy) as machine:
         machine.run_to("gate")

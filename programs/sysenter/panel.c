@@ -9,12 +9,7 @@
 #include "show/window.h"
 #include "show/words.h"
 
-/* The columns of a half. */
-enum {
-	BY_HAND = 0,
-	BY_PUSHA = 16,
-	BY_PUSH = 29,
-};
+enum { BY_HAND = 0, BY_PUSHA = 16, BY_PUSH = 29 };	/* columns of a half */
 
 static const struct word words[] = {
 	WORD("esp    ", struct proc_frame, esp, 8, 0, BY_HAND, BALL),

@@ -44,9 +44,8 @@
 #define PROC_SPACE		4	/* in struct proc */
 
 /*
- * Four segments in the order on which sysenter and sysexit insist: only the first has a name
- * in an MSR.  They do not read these descriptors, but whatever reads them later must find the
- * same flat 4 GiB.
+ * Four segments in the order on which sysenter and sysexit insist.  They do not read these
+ * descriptors, but whatever reads them later must find the same flat 4 GiB.
  *
  *  place  selector          base               size               type         DPL  purpose */
 #define FLAT_RING3_SEGMENTS(SEG) \

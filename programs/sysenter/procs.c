@@ -127,8 +127,7 @@ static void back_in_ring_3(struct frame *whole, uint32_t eip, uint32_t esp)
 	whole->ss = USER_DATA;
 }
 
-/* What the CPU has refused to give back to a proc: by sysexit, when its frame is already popped;
-   by a pop before; or by the iret of fault_entry. */
+/* What was refused to a proc: by sysexit, when its frame is popped; by a pop; by fault_entry's iret. */
 static void restored(struct proc *proc, const struct frame *frame, struct frame *whole)
 {
 	if (frame->eip == (uint32_t)way_out)
@@ -148,7 +147,7 @@ static void restored(struct proc *proc, const struct frame *frame, struct frame 
 struct proc *fault(struct frame *frame, uint32_t vector, uint32_t error)
 {
 	uint32_t address = fault_address();
-	struct proc *proc = running();
+	struct proc *next, *proc = running();
 	struct frame whole = whole_of(frame);
 	struct cause cause = { .vector = vector, .error = error };
 
@@ -163,9 +162,7 @@ struct proc *fault(struct frame *frame, uint32_t vector, uint32_t error)
 	cause.unreadable = walk_unreadable(proc->space, whole.eip);
 	if (vector == VECTOR_PF)
 		cause.page = walk_words(proc->space, walk(proc->space, address), error);
-
-	struct proc *next = end(proc);
-
+	next = end(proc);
 	report_end(proc->name, proc->place, &whole, &cause, next ? next->name : 0);
 	while (running()->ended)
 		look_while_halted("No proc is left.");

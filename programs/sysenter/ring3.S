@@ -14,7 +14,8 @@
 #include "ring3/ask.h"
 #include "show/layout.h"
 
-#define SYSENTER	.byte 0x0f, 0x34	/* younger than a 386 */
+/* Younger than a 386. */
+#define SYSENTER	.byte 0x0f, 0x34
 #define SYSEXIT		.byte 0x0f, 0x35
 #define WRMSR		.byte 0x0f, 0x30
 
@@ -28,7 +29,7 @@ proc_code:
 	cmpl	$ASK_NOTHING, ASKED
 	jne	proc_asked
 proc_turn:
-	mov	%esp, %ecx		# nobody else keeps it
+	mov	%esp, %ecx		# nothing else keeps it
 	mov	$proc_back, %edx
 proc_sysenter:
 	SYSENTER			# the other proc's turn

@@ -1,8 +1,7 @@
 /*
  * SYSENTER: the way in that has no descriptor, no frame, and no stack.
  *
- * boot.S (or DOS) loads this file at SEG:0100 and jumps to its first byte in real
- * mode, with cs = ds = es = ss = SEG and sp = 0xfffe.  Read on in this order:
+ * Read P_PROC (p_proc.S) first, and then in this order:
  *
  *	proc.h		a proc, its frame, its address space
  *	start		whether the CPU has sysenter; protected mode, pages, the MSRs
@@ -11,8 +10,7 @@
  *	exceptions	they come through the IDT, and leave by iret
  *	ring3.S		what runs in ring 3
  *
- * and then procs.c and spaces.c.  Offsets are linear addresses here (flat_segments.h).  At each
- * xchg %bx,%bx Bochs stops, if it is told to; the label after it names the place.
+ * and then procs.c and spaces.c.  Offsets are linear addresses here (flat_segments.h).
  */
 #include "proc.h"
 #include "ring0/fault_entry.h"
@@ -23,7 +21,6 @@
 #define SYSEXIT	.byte 0x0f, 0x35
 
 /* ---- start ------------------------------------------------------------- */
-
 /* Paragraphs: the program, 8 KiB up to where pages may begin, its copy there, its pool. */
 #define PARAGRAPHS		(0x1000 + 0x200 + 0x1000 + 0xe00)
 
@@ -48,6 +45,9 @@ start:
 	call	paging_on		# ring0/paging.S
 	call	procs_start		# procs.c: spaces and frames; eax: the first proc
 
+	xchg	%bx, %bx
+	.global	ckpt_spaces
+ckpt_spaces:				# info tab; page 0x08049000 in each space
 	mov	%eax, %ebx
 	mov	$TSS, %eax
 	ltr	%ax			# for exceptions and interrupts alone
@@ -136,8 +136,8 @@ proc_\letter:
  *
  * From:	ring 3.  The CPU has read three MSRs and nothing else: cs is SYSENTER_CODE, ss
  *		SYSENTER_DATA, both flat; eip is this; esp is at tss.esp0.  It has cleared
- *		IF.  TF, NT, DF and all else are the proc's, and where it was nobody has
- *		kept but the proc: esp in ecx, eip in edx.
+ *		IF.  TF, NT, DF and all else are the proc's, and where it was, only the
+ *		proc has kept: esp in ecx, eip in edx.
  * To:		ring 3, the other proc, by sysexit with that one's ecx and edx.
  * Stack:	the frame.  No C: ds and es would have to be loaded for it.
  * Interrupts:	off, until the sti in front of sysexit lets them in behind it.

@@ -94,6 +94,11 @@ def by_space(machine):
     return "A" if machine.registers()["cr3"] & ~0x1000 == int.from_bytes(space, "little") else "B"
 
 
+def by_the_end(machine):
+    """SYSENTER: esp0 is the end of the frame of the one that runs."""
+    return "A" if machine.word("tss", 4) == machine.linear("proc_a") else "B"
+
+
 def by_esp0(machine):
     return "A" if machine.word("tss", 4) == machine.symbols["proc_a_end"] else "B"
 
@@ -125,6 +130,9 @@ DESIGNS = (
     Design("CALLGATE", "callgate", {"A": "proc_a_call", "B": "proc_b_call"}, None, frame_and_flags,
            ("programs/callgate/callgate.S", "programs/callgate/fault.c", "programs/callgate/call_frame.h", "switch.c",
             "ring0/frame.h", "procs/first_frame.h")),
+    Design("SYSENTER", "sysenter", dict.fromkeys("AB", "proc_sysenter"), by_the_end, proc_state("proc_frame"),
+           ("programs/sysenter/sysenter.S", "programs/sysenter/spaces.c", "programs/sysenter/proc.h",
+            "ring0/paging.c", "ring0/paging.h", "ring0/paging.S")),
     Design("HWTASK", "hwtask", INTS, None, proc_state("tss"),
            ("programs/hwtask/hwtask.S", "programs/hwtask/tasks.S", "programs/hwtask/tasks.c", "programs/hwtask/task.h")),
     Design("HWJUMP", "hwjump", INTS, None, tss_and_stack,
@@ -216,7 +224,9 @@ def playing(design, emulator, kinds=None, **options):
     elf = elf_of(design)
     if not elf.exists():
         raise Lacking(f"no build/{elf.name}")
-    kind = type(emulator, ((kinds or STEPPED)[emulator],), {"symbols": machines.symbols(elf), "base": machines.linear_base(elf)})
+    kind = type(emulator, ((kinds or STEPPED)[emulator],), {
+        "symbols": machines.symbols(elf), "base": machines.linear_base(elf),
+        "model": machines.BOCHS_MODELS.get(design.program, "")})
     with tempfile.TemporaryDirectory(prefix="rp-") as folder:
         image = grafted().image if design.program == "floors" else \
             machines.floppy_that_starts(design.program, pathlib.Path(folder) / "floppy.img")
@@ -224,7 +234,7 @@ def playing(design, emulator, kinds=None, **options):
             if design.program == "floors":
                 machine.run_to("floors_ready")
             else:
-                # PAGED takes longer to begin than the alarm does to come: change what that calls before.
+                # Programs with pages take longer to begin than the alarm does to come: change what that calls before.
                 machine.run_to("ckpt_spaces" if "ckpt_spaces" in machine.symbols else "gate")
             settle(machine, design.gate)
             yield machine
@@ -235,7 +245,8 @@ def settle(machine, gate="gate"):
     machine.write(machine.linear("switches_left"), struct.pack("<I", NO_LOOK))
     if "watchdog_is_patient" in machine.symbols:  # the alarm wants a look, or an end
         machine.write(machine.linear("watchdog_is_patient"), YES)
-    machine.write(machine.linear("idt_gate"), struct.pack("<H", machine.symbols[gate]))
+    if "idt_gate" in machine.symbols:   # SYSENTER's door is in an MSR, and the breakpoint behind it
+        machine.write(machine.linear("idt_gate"), struct.pack("<H", machine.symbols[gate]))
 
 
 # ---- counting
