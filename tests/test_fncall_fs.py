@@ -364,7 +364,11 @@ def test_a_thread_waits_until_no_other_one_has_the_page_open(fresh):
     code = b"\x64\x8b\x03"
     fresh.write(fresh.code, code + INT3)
     fresh.set(**{**fresh.really, "rbx": STACK, "rip": fresh.code})
-    fresh.run_for(0.05)
+    for _ in range(500):
+        fresh.run_for(0.02)
+        if fresh.counts().faults:   # the handler waits
+            break
+    fresh.run_for(0.02)
     assert fresh.counts() == Counts(1, 0, 0) and fresh.read(fresh.code, 1) == code[:1]
     fresh.write("page_is_open", struct.pack("<I", 0))
     fresh.resume()

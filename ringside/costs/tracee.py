@@ -20,6 +20,7 @@ GETREGSET, SETREGSET, X86_XSTATE, XSTATE_BYTES = 0x4204, 0x4205, 0x202, 16384
 REGISTERS = ("r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss "
              "fs_base gs_base ds es fs gs").split()
 FLOATING_BYTES, X87_CW_AT, MXCSR_AT = 512, 0, 24  # struct user_fpregs_struct is FXSAVE's layout
+STOP_SECONDS = 20
 INT3, SYSCALL = b"\xcc", b"\x0f\x05"
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -178,7 +179,7 @@ class Tracee:
         """On for that long, wherever it is then."""
         ptrace(CONT, self.pid)
         end, stopped = time.monotonic() + seconds, False
-        while not (stopped and time.monotonic() > end):
+        while time.monotonic() < end + STOP_SECONDS:
             if time.monotonic() > end and not stopped:
                 os.kill(self.pid, signal.SIGSTOP)  # Popen would wait for it by itself
                 stopped = True
@@ -191,6 +192,7 @@ class Tracee:
                 ptrace(CONT, self.pid, os.WSTOPSIG(status))
             else:
                 raise machines.Missing(f"it has stopped by itself: {status:#x}")
+        raise machines.Missing("it does not stop")
 
     def go(self):
         """To its end; what it has printed."""
