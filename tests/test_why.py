@@ -129,7 +129,7 @@ def look(capsys, *arguments):
 
 
 def image(kernel, folder):
-    return (folder / "disk.img", "--elf", folder / "disk.elf") if kernel == "disk" else (folder / f"{kernel}.elf",)
+    return (folder / "disk.img", "--elf", folder / "disk.elf", "--base", "0x10000") if kernel == "disk" else (folder / f"{kernel}.elf",)
 
 
 def on_cd(kernel, folder):
@@ -191,7 +191,7 @@ def test_the_story_of_a_wrong_ss0_is_whole(capsys, tmp_path):
     said = " ".join(capsys.readouterr().out.split())
     for words in ("what triple fault", "thread_a+0x10: int $0x80", "flat/entry.S:",
                   "first cause TSS.ss0 = 0020: its descriptor, GDT entry 4, has DPL 3; a ring-0 stack needs DPL 0",
-                  "so Intel #TS(0020), SDM vol. 3A, 6.12.1", "ss0 (+0x8) = 0020", "0000ffff 00cff300: data, DPL 3",
+                  "so Intel #TS(0020: GDT 4), SDM vol. 3A, 6.12.1", "ss0 (+0x8) = 0020", "0000ffff 00cff300: data, DPL 3",
                   "chain #TS(0020)", "#DF(0000); its handler is not reached", "triple fault usual fix set ss0"):
         assert words in said, (words, said)
     log = tmp_path / "log"

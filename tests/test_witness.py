@@ -43,7 +43,7 @@ def look(capsys, made, elf, *arguments):
 
 @pytest.mark.parametrize("fate, status, happened, cause", [
     ("GOES_ON", 0, r"runs; [\d,]+ crossings seen, none refused", ""),
-    ("LOOPS", 1, r"loops in exceptions: #GP\(0080\) at the same instruction \d+ times and more", "fs = 0080 is entry 16"),
+    ("LOOPS", 1, r"loops in exceptions: #GP\(0080: GDT 16\) at the same instruction \d+ times and more", "fs = 0080 is entry 16"),
     ("OVERWRITTEN", 1, "triple fault: .*", "the IDT has been overwritten: vector 0x30 went through its gate before"),
     ("NO_IDT", 1, "triple fault before there was an IDT .*", "lidt was never executed"),
     ("NOT_COMPLETE", 1, "triple fault before protected mode was complete .*", "far jmp to 0080:.* beyond its limit"),
@@ -84,8 +84,8 @@ def test_what_qemu_hides_is_told_with_the_bytes_of_that_moment(tmp_path, capsys)
     status, told = look(capsys, folder / "disk.img", folder / "disk.elf", "--who")
     assert status == 1
     assert re.match(r"TSS.esp0 = 0001\w{4} is beyond the limit 0xffff", told["cause_line"])
-    assert any(re.match(r"QEMU does not check segment limits; on a PC this is #SS\(0011\)", note) for note in told["notes"])
-    assert told["witness"][0] == "Bochs refuses it: #SS(0011)"
+    assert any(re.match(r"QEMU does not check segment limits; on a PC this is #SS\(0011: GDT 2, EXT\)", note) for note in told["notes"])
+    assert told["witness"][0] == "Bochs refuses it: #SS(0011: GDT 2, EXT)"
     assert "segment limit violation" in told["witness"][1]
     assert re.search("reads gate 0x20, reads GDT entry 1, reads TSS.ss0 = 0010, reads TSS.esp0 = 0001", told["witness"][2])
     assert re.match("TSS.esp0 is as it was loaded: .* its value stands in the source", told["who"])

@@ -8,7 +8,7 @@ from html import escape
 import typing
 
 from ringside.pictures import svg as pictures
-from ringside.why.log import name
+from ringside.why import words
 from ringside.why.story import Story
 
 drawn: typing.Any = pictures    # its functions have no types
@@ -77,7 +77,7 @@ def html(told: Story, of: str, ring_view: str = "") -> str:
             section("Where", [told.where + (f": {told.instruction}" if told.instruction else "")] if told.where else [])]
     if cause:
         body += [f'<h2>The first cause</h2>\n<p class="cause">{escape(told.cause_line)}</p>',
-                 section("Intel's manual", [f"{name(cause.vector, cause.error)}, SDM {cause.place}"]),
+                 section("Intel's manual", [f"{words.named(cause.vector, cause.error)}, SDM {cause.place}"]),
                  section("The bytes that decide", cause.bytes)]
     body += [RING_VIEW.format(ring_view) if ring_view else NO_RING_VIEW,
              section("From there to the end", told.chain, ordered=True), section("Seen in Bochs", told.witness),

@@ -120,10 +120,11 @@ def happened(scene: Scene, found: death.Death) -> str:
     if found.kind == "emulator":
         return f"QEMU itself gave up: {log.fatal}"
     if found.kind == "loop":
-        return f"loops in exceptions: {log.events[found.first]} at the same instruction {found.count} times and more"
+        event = log.events[found.first]
+        return f"loops in exceptions: {words.named(event.vector, event.error)} at the same instruction {found.count} times and more"
     if found.kind == "exception":
         event = log.events[found.first]
-        return f"an exception in ring {event.state.cpl}, {event}{when(scene, found)}, from which the kernel never came back"
+        return f"an exception in ring {event.state.cpl}, {words.named(event.vector, event.error)}{when(scene, found)}, from which the kernel never came back"
     if scene.ended == "halted":
         return f"halted with interrupts off; {count:,} crossings seen, none refused"
     if scene.ended == "still":
@@ -284,8 +285,8 @@ def obstacle(scene: Scene, event: Event, cause: str) -> str:
         ways_in.interrupt(scene.machine(event.state), event.vector, False, exception=True)
     except Refused as refused:
         if refused.refusal.says in cause:
-            return f", for the same reason: {name(refused.refusal.vector, refused.refusal.error)}"
-        return f": {refused.refusal}"
+            return ", for the same reason"
+        return f": {words.named(refused.refusal.vector, refused.refusal.error)}: {refused.refusal.says}"
     except Unmapped as hole:
         return f": {hole}"
     except Unknown:

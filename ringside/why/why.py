@@ -16,8 +16,7 @@ import sys
 import textwrap
 import typing
 
-from ringside.why import elf, image, log, page, run, settings, source, story, witness
-from ringside.why.log import name
+from ringside.why import elf, image, log, page, run, settings, source, story, witness, words
 from ringside.why.machine import Machine
 
 WIDTH = 118
@@ -150,7 +149,9 @@ def with_witness(told: story.Story, seen: log.Log, found: image.Image, wanted: s
     if options.no_witness or not asked and not witness.needed(seen, told):
         return told
     try:
-        return witness.join(told, witness.call(found, wanted, known, options.who))
+        joined = witness.join(told, witness.call(found, wanted, known, options.who))
+        joined.witness += ["Bochs knows nothing of --keys, --machine and --qemu"] if options.keys or options.qemu else []
+        return joined
     except (image.Unusable, TimeoutError) as reason:
         told.witness = [f"none: {reason}"]
         return told
@@ -170,7 +171,7 @@ def text(told: story.Story) -> str:
         lines.append(wrapped("where", told.where + (f": {told.instruction}" if told.instruction else "")))
     if told.cause:
         lines.append(wrapped("first cause", told.cause_line))
-        lines.append(wrapped("  so Intel", f"{name(told.cause.vector, told.cause.error)}, SDM {told.cause.place}"))
+        lines.append(wrapped("  so Intel", f"{words.named(told.cause.vector, told.cause.error)}, SDM {told.cause.place}"))
         lines += [wrapped("  bytes" if not number else "", line) for number, line in enumerate(told.cause.bytes[:5])]
     lines += [wrapped("chain" if not number else "", line) for number, line in enumerate(told.chain)]
     lines += [wrapped("witness" if not number else "", line) for number, line in enumerate(told.witness)]

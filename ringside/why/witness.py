@@ -8,10 +8,10 @@ join(told, testimony)       one story from both
 import dataclasses
 import re
 
-from ringside.why import deciding, death, instructions, source, story, who
+from ringside.why import deciding, death, instructions, source, story, who, words
 from ringside.why.bochs import BOOT_SECONDS, PAGE_WALK, Access, Bench, Listing, Seen, Session
 from ringside.why.image import Image
-from ringside.why.log import Event, Log, State, name
+from ringside.why.log import Event, Log, State
 from ringside.why.machine import Machine
 from ringside.why.refusal import Refusal
 from ringside.why.settings import Options
@@ -193,17 +193,17 @@ def join(told: story.Story, seen: Testimony) -> story.Story:
             told.notes.append("Bochs has not come as far, or not to the same place: it refuses nothing")
         return told
     if told.cause and same(told.cause, cause) and not told.hidden:
-        told.witness = [f"Bochs refuses the same: {name(cause.vector, cause.error)}", *lines]
+        told.witness = [f"Bochs refuses the same: {words.named(cause.vector, cause.error)}", *lines]
         told.who = seen.who
         return told
     passed = unchecked_by_qemu(cause)
     if told.status == 0 or passed or told.hidden:
-        other.notes.append(f"{passed or 'QEMU lets this pass'}; on a PC this is {name(cause.vector, cause.error)}. In QEMU: {told.happened}")
+        other.notes.append(f"{passed or 'QEMU lets this pass'}; on a PC this is {words.named(cause.vector, cause.error)}. In QEMU: {told.happened}")
     elif told.cause:
         other.notes.append(f"in QEMU it is otherwise: {told.cause_line}")
     else:
         other.notes.append(f"in QEMU: {told.happened}")
-    other.witness, other.who = [f"Bochs refuses it: {name(cause.vector, cause.error)}", *lines], seen.who
+    other.witness, other.who = [f"Bochs refuses it: {words.named(cause.vector, cause.error)}", *lines], seen.who
     return other
 
 

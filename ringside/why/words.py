@@ -1,5 +1,6 @@
 """Numbers of the CPU in words: descriptors, gates, error codes, frames."""
 
+from ringside.why.log import name
 from ringside.why.machine import Descriptor
 
 SYSTEM = {0x01: "16-bit TSS", 0x02: "LDT", 0x03: "busy 16-bit TSS", 0x04: "16-bit call gate", 0x05: "task gate",
@@ -54,6 +55,15 @@ def error(vector: int, code: int) -> str:
     if code & 2:
         return f"IDT entry {code >> 3:#04x}{external}"
     return f"selector {code & ~3:04x}: {entry(code)}{external}"
+
+
+def named(vector: int, code: int | None = None) -> str:
+    """An exception with its error code, taken to pieces in few words: #GP(006b: IDT 0x0d, EXT)."""
+    said = name(vector, code)
+    if code is None or not code or vector == 14 or not said.endswith(")"):
+        return said
+    where = f"IDT {code >> 3:#04x}" if code & 2 else f"{'LDT' if code & 4 else 'GDT'} {code >> 3}"
+    return f"{said[:-1]}: {where}{', EXT' if code & 1 else ''})"
 
 
 def flags(value: int) -> str:
