@@ -49,7 +49,7 @@ def look(capsys, made, elf, *arguments):
     ("NOT_COMPLETE", 1, "triple fault before protected mode was complete .*", "far jmp to 0080:.* beyond its limit"),
     ("HALTS", 0, "halted with interrupts off; 1 crossings seen, none refused", ""),
     ("LONG", 2, "goes to 64-bit mode, which is not modelled: .*", ""),
-    ("PAE", 1, "triple fault: .*", "write to 00234567 by ring 0: page directory entry 0x1 = 00000000 .* is not present"),
+    ("PAE", 1, "triple fault: .*", "write to 00234567 by ring 0: page directory entry 0x1 = 00000000 .at physical 0000a008. is not present"),
     ("TSS_16", 1, "triple fault: .*", "TSS.ss0 = 0000 is null"),
 ])
 def test_each_end_of_a_kernel_has_its_own_sentence(fate, status, happened, cause, sector, capsys):

@@ -86,6 +86,7 @@ protected:
 	mov	$TSS_SELECTOR, %eax
 	ltr	%ax
 #if FATE == BAD_SS0
+	movl	$DATA_0, TSS_AT + 8	# as it should be
 	movl	$STACK, TSS_AT + 4
 	movl	$DATA_3 + 3, TSS_AT + 8
 #else
