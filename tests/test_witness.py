@@ -49,7 +49,8 @@ def look(capsys, made, elf, *arguments):
     ("NOT_COMPLETE", 1, "triple fault before protected mode was complete .*", "far jmp to 0080:.* beyond its limit"),
     ("HALTS", 0, "halted with interrupts off; 1 crossings seen, none refused", ""),
     ("LONG", 2, "goes to 64-bit mode, which is not modelled: .*", ""),
-    ("PAE", 1, "triple fault: .*", "write to 00234567 by ring 0: page directory entry 0x1 = 00000000 .at physical 0000a008. is not present"),
+    ("PAE", 1, "triple fault: .*",
+     "write to 00234567 by ring 0: page directory entry 0x1 = 00000000 .at physical 0000a008. is not present"),
     ("TSS_16", 1, "triple fault: .*", "TSS.ss0 = 0000 is null"),
 ])
 def test_each_end_of_a_kernel_has_its_own_sentence(fate, status, happened, cause, sector, capsys):
@@ -84,7 +85,8 @@ def test_what_qemu_hides_is_told_with_the_bytes_of_that_moment(tmp_path, capsys)
     status, told = look(capsys, folder / "disk.img", folder / "disk.elf", "--who")
     assert status == 1
     assert re.match(r"TSS.esp0 = 0001\w{4} is beyond the limit 0xffff", told["cause_line"])
-    assert any(re.match(r"QEMU does not check segment limits; on a PC this is #SS\(0011: GDT 2, EXT\)", note) for note in told["notes"])
+    wanted = r"QEMU does not check segment limits; on a PC this is #SS\(0011: GDT 2, EXT\)"
+    assert any(re.match(wanted, note) for note in told["notes"])
     assert told["witness"][0] == "Bochs refuses it: #SS(0011: GDT 2, EXT)"
     assert "segment limit violation" in told["witness"][1]
     assert re.search("reads gate 0x20, reads GDT entry 1, reads TSS.ss0 = 0010, reads TSS.esp0 = 0001", told["witness"][2])
