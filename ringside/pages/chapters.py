@@ -95,7 +95,7 @@ def paragraphs(text):
 
 
 def sentences(paragraph, language):
-    ends = r"(?<=[。!?])" if language == "zh-TW" else r"(?<=[.!?])[\"”)*_`]*\s+(?=[\"“(*_`]*[A-Z])"
+    ends = r"(?<=[。！？])" if language == "zh-TW" else r"(?<=[.!?])[\"”)*_`]*\s+(?=[\"“(*_`]*[A-Z])"
     return [sentence for sentence in re.split(ends, paragraph) if sentence and sentence.strip()]
 
 
@@ -219,7 +219,7 @@ def unexplained(language):
     """Terms that come before the chapter that explains them."""
     book = chapters(language)
     for term in glossary(language):
-        pattern = "|".join(rf"\b{word}(?:e?s)?\b" if word.isascii() else word for word in term.said(language))
+        pattern = "|".join(rf"(?<!\w){word}(?:e?s)?(?!\w)" if word.isascii() else word for word in term.said(language))
         first = next((number for number, chapter in enumerate(book)
                       if re.search(pattern, " ".join(paragraphs(chapter.text)))), None)
         if first is None:

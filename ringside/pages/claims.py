@@ -85,7 +85,7 @@ BLIND = re.compile(r"^[ >]*(?:[-*+] +|[0-9]+[.)] +)*(<!-- (?:holds\b[^\n]*|end -
 # What is said of a flag, a privilege level, esp0 or a TSS must not stand without a mark.
 BARE = re.compile(r"\b(?:IF|DF|NT|TF|IOPL|DPL|CPL|RPL)`? (?:(?:is|was|are) (?:set|clear|[0-3])|[0-3])\b"
                   r"|\besp0`? (?:is|was) the end|\b(?:is|was) \*?(?:busy|available)\b|\b(?:is|are) unchanged"
-                  r"|\b(?:IF|DF|NT|TF|IOPL|DPL|CPL|RPL)`? ?(?:是|為|等於) ?[0-3]")
+                  r"|\b(?:IF|DF|NT|TF|IOPL|DPL|CPL|RPL)`? ?(?:是|為|等於) ?[0-3](?!x)")
 NUMBER = re.compile(r"\b(?:0x[0-9a-fA-F]+|[0-9]+)\b")
 WORD = re.compile(r"STACK \S+ \[0x([0-9a-f]{8})\]")
 PAIR = re.compile(r"(\S+?)=(\"[^\"]*\"|\S+)")

@@ -19,6 +19,7 @@ A block is what stands between <!-- run: WHAT --> and <!-- end -->; WHAT is one 
   mistake N WHAT              of one of the mistakes behind keys: its source, log,
                               report on the screen, error code bit by bit, or where the
                               instruction is found (scripts/ringside mistakes)
+  change N INSTRUCTIONS       the log, if mistake N has these instructions in place of its own
   answers                     what ring 3 may ask the CPU, and is told (scripts/ringside mistakes)
   costs designs               what each design costs, a table (ringside/costs/cost.py)
   costs rings                 the same switch in rings of more procs
@@ -330,6 +331,16 @@ def mistake(block, facts):
     return fenced(text(), "gas" if what == "source" else "text")
 
 
+def change(block, facts):
+    """What ring 0 says if a mistake has other instructions."""
+    number, *code = block.words
+    text = " ".join(code)
+    said = fenced(text.replace("; ", "\n"), "gas") + fenced("\n".join(mistakes.changed(int(number), text)))
+    for line in block.commands:
+        demand(block, line.removeprefix(PROMISE), said)
+    return said
+
+
 def answers(block, facts):
     return facts.answers
 
@@ -375,7 +386,7 @@ def count(block, facts):
     return found[block.words[0]]
 
 
-MAKERS = {"contents": contents, "instructions": instructions,
+MAKERS = {"contents": contents, "change": change, "instructions": instructions,
           "costs": costs, "measured": measured, "count": count, "choose": choose,
           "mistake": mistake, "answers": answers, "made": made, "value": value, "source": source,
           "gdt": gdt, "ldt": ldt, "descriptor": descriptor,

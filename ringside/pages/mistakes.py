@@ -14,6 +14,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 
 from ringside.emulators import debuggers
 from ringside.emulators import machines
@@ -21,6 +22,10 @@ from ringside.emulators.machines import ROOT
 
 NUMBERS = range(1, 7)
 SOURCE = ROOT / "ring3/mistakes.h"
+MISTAKE_BYTES = int(re.search(r"#define MISTAKE_BYTES\s+(\d+)", (ROOT / "ring3/ask.h").read_text())[1])
+INT3 = b"\xcc"
+TURNS = 12  # after so many a proc that plays on is left alone
+NO_END = f"... and no end in {TURNS} turns"
 
 # Where things stand (show/layout.h, panel.c): the half of ring 0's panel that has a
 # proc's frame, or the report on its end; the rows of its window.
@@ -72,6 +77,38 @@ def in_qemu(numbers=NUMBERS):
             machine.wait_log("^end proc=A", since=lines)
             found[number] = settled(machine)
     return found
+
+
+def assembled(code):
+    """The bytes of a few instructions; selectors may go by their names."""
+    symbols = machines.symbols()
+    text = re.sub(r"\b[A-Z][A-Z0-9_]+\b", lambda name: str(symbols[name[0]]), code.replace(";", "\n")) + "\n"
+    with tempfile.TemporaryDirectory(prefix="rp-") as folder:
+        there = pathlib.Path(folder)
+        (there / "code.s").write_text(text)
+        subprocess.run(["as", "--32", "-o", there / "code.o", there / "code.s"], check=True, timeout=20)
+        subprocess.run(["objcopy", "-O", "binary", "-j", ".text", there / "code.o", there / "code"], check=True, timeout=20)
+        return (there / "code").read_bytes()
+
+
+def changed(number, code):
+    """The log of A, which makes this mistake with other instructions in place of its own, in Bochs."""
+    raw = assembled(code)
+    if len(raw) > MISTAKE_BYTES:
+        raise machines.Missing(f"{code}: {len(raw)} bytes, and a mistake has {MISTAKE_BYTES}")
+    with debuggers.DebuggedBochs() as machine:
+        machine.run_to("proc_b_int")
+        lines = len(machine.log())
+        machine.write(machine.linear("proc_a_mistakes") + (number - 1) * MISTAKE_BYTES, raw.ljust(MISTAKE_BYTES, INT3))
+        machine.press(str(number))
+        ended = False
+        for _ in range(TURNS):
+            if machine.run_to("proc_end", "gate") == "proc_end":
+                machine.run_to("gate")
+                ended = True
+                break
+        said = [line for line in machine.log()[lines:] if not line.startswith("switch ")]
+        return said if ended else [*said, NO_END]
 
 
 def settled(machine):

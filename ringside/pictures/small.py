@@ -9,11 +9,13 @@
 self.say(english, chinese) is the one that the page's language wants.
 """
 
+from ringside.emulators.machines import ROOT
 from ringside.pictures.svg import Svg
 from ringside.recorder import recording
 
 LANGUAGES = "en", "zh-TW"
 WIDTH = 360
+PROGRAMS = "P_PROC", "TIMER", "HWTASK", "HWJUMP", "KSTACK", "USERCTX"
 ROW = 22
 
 
@@ -28,6 +30,13 @@ class Facts:
         self.start = steps[0][0]
         self.outwards = [step for step in steps if step[0]["cpl"] < step[2]["cpl"]]
         self.into = next(step for step in steps if step[0]["cpl"] > step[2]["cpl"])
+
+    @property
+    def costs(self):
+        """{program: (instructions, accesses) from A to B}, as the page on costs has them from a run."""
+        rows = (line.split("|")[1:] for line in (ROOT / "docs/costs.md").read_text().splitlines() if line.startswith("|"))
+        found = {cells[0].strip(): cells for cells in rows}
+        return {name: (int(found[name][1]), int(found[name][3])) for name in PROGRAMS}
 
     def frame(self, state, letter):
         """{name: (offset, word)}"""
