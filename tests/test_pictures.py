@@ -310,6 +310,7 @@ def test_designs_are_drawn_to_one_scale_and_fit_a_telephone(drawn):
         heights = [float(element.get("height")) for element in picture.iter(SVG + "rect")
                    if (element.get("class") or "").startswith("words-")][:-3]  # without the legend's
         assert sorted(heights) == sorted(5.0 * part.words for part in sketch.parts for _ in "AB")
+        assert max(map(len, sketch.pointer)) <= 11, "it must not touch what is left and right of it"
         assert min(size_of(picture, element) for element in picture.iter(SVG + "text")) >= 13
 
 

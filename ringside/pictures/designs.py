@@ -24,7 +24,7 @@ class Sketch(typing.NamedTuple):
     way_out: str
     kept: str                       # what a waiting proc lies in; two of them, A's and B's
     parts: "tuple[Part, ...]"
-    pointer: "tuple[str, ...]"      # what moves from A to B, lines of at most 12 letters
+    pointer: "tuple[str, ...]"      # what moves from A to B, three lines of at most 11 letters
     chooser: "tuple[str, ...]"      # three lines of at most 46 letters: who chooses, and on which stack
     numbers: "tuple[str, str]"      # instructions from A to B, and accesses
 
@@ -46,7 +46,7 @@ SKETCHES = (
     Sketch("KSTACK", ("A kernel stack for each thread: ring 0 may stop", "anywhere, and go on there later."),
            "ring 3", "ring 0", "int 0x30", "iret", "kernel stack",
            (FIVE_WORDS, *PUSHED, Part(CODE, 4, "C: 4"), Part(CODE, 10, "the switch: 10")),
-           ("esp: to the", "other stack.", "And esp0"),
+           ("esp: to the", "other one.", "And esp0"),
            ("schedule.c is left in the middle on A's stack,", "and goes on in the middle on B's. Ports and",
             "thread-local storage change as well."),
            ("66", "102")),
@@ -70,7 +70,7 @@ SKETCHES = (
     Sketch("PAGED", ("KSTACK with an address space for each thread:", "pages protect, and ring 0 is in both."),
            "ring 3", "ring 0", "int 0x30", "iret", "kernel stack",
            (FIVE_WORDS, *PUSHED, Part(CODE, 4, "C: 4"), Part(CODE, 10, "the switch: 10")),
-           ("CR3, esp: to", "the other", "space, stack"),
+           ("CR3: other", "space. esp:", "other stack"),
            ("schedule.c is left in the middle on A's stack,", "and goes on in the middle on B's, where the same",
             "addresses of ring 3's lead elsewhere."),
            ("55", "91")),
