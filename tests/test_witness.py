@@ -12,7 +12,8 @@ import pytest
 
 import runs
 import try_mistakes as mistakes
-from ringside.why import bochs, image, why
+from ringside.emulators import anybochs, image
+from ringside.why import bochs, why
 
 ALL = "ALL_MISTAKES" in os.environ
 SECTOR = runs.HERE / "sector/sector.S"
@@ -102,7 +103,7 @@ def test_bochs_finds_nothing_in_a_kernel_whose_segments_qemu_does_not_check(tmp_
 
 @pytest.mark.parametrize("missing, says", [("available", "there is no bochs: install it"), ("has_grub", "grub-mkrescue")])
 def test_a_witness_that_cannot_be_had_is_a_sentence(missing, says, sector, capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(bochs, missing, lambda: False)
+    monkeypatch.setattr(bochs if missing == "available" else anybochs, missing, lambda: False)
     if missing == "available":
         status, told = look(capsys, *sector("BAD_SS0"), "--witness")
         assert status == 1 and told["cause"]["key"] == "tss-ss0-rpl"

@@ -22,7 +22,7 @@ import time
 from typing import Any, IO, NamedTuple, TypeVar
 
 from ringside.emulators import versions
-from ringside.emulators.registers import Registers, Segment, Table, of_qemu, segments_of_bochs
+from ringside.emulators.registers import Registers, Segment, Table, cpl_of, of_qemu, segments_of_bochs
 
 Path = str | os.PathLike[str]
 
@@ -540,7 +540,7 @@ class Bochs(_BochsMachine):
         controls = {name.lower(): int(value, 16)
                     for name, value in re.findall(r"^(CR\d)=.*?0x([0-9a-f]+)", self.cmd("creg"), re.M)}
         found: Registers = {**self.regs(), **self.sreg(), **controls}
-        found["cpl"] = found["cs"].selector & 3 if controls["cr0"] & 1 else 0
+        found["cpl"] = cpl_of(found)
         return found
 
 

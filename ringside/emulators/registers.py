@@ -22,6 +22,7 @@ FRAME_WORDS = ("gs", "fs", "es", "ds", "edi", "esi", "ebp", "pusha_esp", "ebx", 
 TSS_WORDS = ("backlink", "esp0", "ss0", "esp1", "ss1", "esp2", "ss2", "cr3", "eip", "eflags", *GENERAL,
              "es", "cs", "ss", "ds", "fs", "gs", "ldt", "iomap")
 
+VM = 1 << 17        # of eflags
 FLAGS = 0xf0ff00    # of the upper half of a descriptor: what is neither base nor limit
 
 
@@ -80,3 +81,10 @@ def segments_of_bochs(text: str) -> dict[str, Segment | Table]:
     for name, *pair in re.findall(r"^(gdtr|idtr):base=0x(\w+), limit=0x(\w+)", text, re.M):
         found[name] = Table(*(int(number, 16) for number in pair))
     return found
+
+
+def cpl_of(found: Registers) -> int:
+    """The CPL, where the emulator does not tell it: 3 in virtual-8086 mode, vol. 3A, 5.5 and 20.2."""
+    if not found["cr0"] & 1:
+        return 0
+    return 3 if found["eflags"] & VM else int(found["cs"].selector) & 3

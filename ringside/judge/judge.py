@@ -98,7 +98,7 @@ def whole(before: Values, step: Step, after: Values) -> tuple[Values, Step, Valu
 
 def judged(step: Step, before: State) -> bool:
     """Whether judge() may have something to say: cheaply, for steps are many."""
-    if "folded" in step or "repeats" in step:
+    if "folded" in step or "repeats" in step or "gap" in step:
         return False
     code = decode(step["bytes"], bool(before["cs"]["attributes"] & BIG))
     return ("interrupt" in step or code.name in model.JUDGED or name_of(step) is not None
@@ -108,6 +108,8 @@ def judged(step: Step, before: State) -> bool:
 
 def untouched(step: Step) -> Verdict:
     """The verdict on a step that has nothing to do with rings: so it must have been."""
+    if "gap" in step:
+        return Verdict("gap", [])
     changed = " ".join(sorted(PRIVATE & step["changes"].keys()))
     return Verdict("other", [Fact("kept", "segments, CPL, cr0, registers of tables", "", changed)])
 
@@ -176,7 +178,7 @@ def judge(layout: Layout, before: Values, step: Step, after: Values, previous: S
 
 def done(step: Step | None, wide: bool) -> Instruction | None:
     """The instruction of a step, if it has done something in the segment in which it stood."""
-    if step and "folded" not in step and "cs" not in step["changes"]:
+    if step and "folded" not in step and "gap" not in step and "cs" not in step["changes"]:
         code = decode(step["bytes"], wide)
         return code if code.name != "sti" or "eflags" in step["changes"] else None
     return None

@@ -51,7 +51,8 @@ class Layout:
         state = made["state"]
         self.emulator = made["emulator"]
         self.idt = [f"idt.{i}" for i in range(len(state["idt"]))]
-        self.fixed = (
+        self.of_any_kernel = "crossings" in made    # its tables are where the CPU's registers say
+        self.fixed = () if self.of_any_kernel else (
             Region(place("gdt"), 8, [f"gdt.{i}" for i in range(len(state["gdt"]))]),
             Region(place("idt"), 8, self.idt),
             Region(place("tss") + 4, 4, ["tss.esp0", "tss.ss0"]),
@@ -61,10 +62,19 @@ class Layout:
         self.stack_words = [f"stack.{i}" for i in range(len(state["stack"]["words"]))]
 
     def movable(self, values: Values) -> tuple[Region, ...]:
-        """The LDT that is in use, and the words around ss:esp."""
-        rows = itertools.takewhile(values.__contains__, map("ldt.{}".format, itertools.count()))
-        return (Region(values["ldtr.base"], 8, [*itertools.islice(rows, (values["ldtr.limit"] + 1) // 8)]),
-                Region(values["stack.linear"], 4, self.stack_words))
+        """The LDT that is in use, and the words around ss:esp; of any kernel, all tables."""
+        found = (Region(values["ldtr.base"], 8, self._rows(values, "ldt", values["ldtr.limit"])),
+                 Region(values["stack.linear"], 4, self.stack_words))
+        if not self.of_any_kernel:
+            return found
+        return (Region(values["gdtr.base"], 8, self._rows(values, "gdt", values["gdtr.limit"])),
+                Region(values["idtr.base"], 8, self._rows(values, "idt", values["idtr.limit"])),
+                Region(values["tr.base"] + 4, 4, ["tss.esp0", "tss.ss0"]), *found)
+
+    @staticmethod
+    def _rows(values: Values, table: str, limit: int) -> list[str]:
+        rows = itertools.takewhile(values.__contains__, map((table + ".{}").format, itertools.count()))
+        return [*itertools.islice(rows, (limit + 1) // 8)]
 
     def regions(self, values: Values) -> tuple[Region, ...]:
         return *self.fixed, *self.movable(values)

@@ -2,6 +2,8 @@
 
 usage: scripts/ringside record [--emulator bochs|qemu] [--program NAME] [--from SYMBOL] [--after N]
                   [--switches K | --steps K] [--key N] [--all] [--output FILE] [--image FILE]
+       scripts/ringside record IMAGE [--elf FILE] [--base N] [--first N] [--around TIME] [--every K]
+                  [--vector V] [--from SYMBOL|ADDRESS] [--seconds N] [--output FILE]
 
   --emulator  bochs (with the accesses inside each instruction) or qemu
   --program   a program on the floppy: p_proc unless given
@@ -22,6 +24,21 @@ of it is kept, where it ended is said, and the exit code is 1.
 Where a clock ends a proc's turn (TIMER), it does so after some tens of instructions instead of
 its usual 10 ms, which would fill the recording. Its interrupt is a step of its own. In Bochs no
 recording begins at the first instruction of its handler, because the debugger does not stop there.
+
+The second way is for any other kernel: a floppy, a disk, a CD, or a multiboot ELF. In Bochs its crossings
+are listed in one run, and recorded in another: interrupts, exceptions and iret, each with all accesses;
+what comes between them is left out.
+
+  IMAGE       it is only read
+  --elf       the kernel's ELF, for symbols and source lines; a multiboot ELF is its own
+  --base      what to add to the ELF's addresses, if it runs elsewhere
+  --first     so many crossings (1000)
+  --around    half of them before that second of the guest's time, half behind it
+  --every     of the ways in each K-th alone, with the ways out behind it
+  --vector    by that vector alone
+  --from      from there on: a symbol of --elf, or a linear address
+  --seconds   how long the first run may take (30)
+  --output    build/recording-IMAGE.json unless given
 
 ringside/recorder/recording.py says what a recording is, and ringside/recorder/programs.py what the
 recorder must know of each program.
@@ -294,6 +311,9 @@ def record_both(program: str, **options: Any) -> Iterator[Recording]:
 
 
 def main(arguments: list[str]) -> int:
+    if arguments and not arguments[0].startswith("-"):
+        from ringside.recorder import other_kernels    # which needs this file
+        return other_kernels.main(arguments)
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--help", "-h", action="store_true")
     parser.add_argument("--emulator", choices=EMULATORS, default="bochs")

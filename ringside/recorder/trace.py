@@ -13,7 +13,7 @@ import functools
 import re
 from typing import NamedTuple
 
-from ringside.emulators.registers import Registers, Segment, Table, segments_of_bochs
+from ringside.emulators.registers import Registers, Segment, Table, cpl_of, segments_of_bochs
 from ringside.recorder.recording import Access
 
 HARDWARE = range(0x20, 0x100)   # vectors that are no exception's
@@ -27,6 +27,7 @@ ACCESS = re.compile(r"^\[CPU0 (RD|WR|RW)\]: (?:LIN 0x(\w+) )?PHY 0x(\w+) \(len=(
 PRINTED = ("ax", "bx", "cx", "dx", "sp", "bp", "si", "di")     # in this order
 NUMBERS = re.compile(r"\s+".join(f"r{name}: *[0-9a-f]+_([0-9a-f]+)" for name in PRINTED)
                      + r"\s.*?rip: *[0-9a-f]+_([0-9a-f]+)\s+eflags:? 0x([0-9a-f]+)", re.S)
+TOLD = re.compile(r"^CPU 0: Interrupt 0x(\w\w) occurred", re.M)    # in front of the line of the instruction behind it
 CONTROL = re.compile(r"^(CR\d)=.*?0x([0-9a-f]+)", re.M)
 NUMBER_NAMES = (*("e" + name for name in PRINTED), "eip", "eflags")
 
@@ -56,8 +57,9 @@ def offset_of(gate: int) -> int:
     return gate & 0xFFFF | gate >> 48 << 16
 
 
-def moments(text: str, before: Registers) -> Iterator[Moment]:
-    """What is not complete, because Bochs ended meanwhile, is left out."""
+def moments(text: str, before: Registers, any_ring: bool = False) -> Iterator[Moment]:
+    """What is not complete, because Bochs ended meanwhile, is left out. any_ring: an interrupt of any
+    ring or mode is told apart, by any gate."""
     earlier, *pieces = text.split(STOPPED)
     for piece in pieces:
         segments = piece.find(SEGMENTS)
@@ -67,8 +69,8 @@ def moments(text: str, before: Registers) -> Iterator[Moment]:
             return
         after: Registers = {**_numbers(numbers), **_segments(piece[segments:controls])}
         after |= _controls(piece[controls:piece.find(END, controls)])
-        after["cpl"] = after["cs"].selector & 3 if after["cr0"] & 1 else 0
-        yield from _split(earlier, before, after)
+        after["cpl"] = cpl_of(after)
+        yield from _split(earlier, before, after, any_ring)
         earlier, before = piece[controls:], after
 
 
@@ -86,12 +88,14 @@ def _controls(text: str) -> dict[str, int]:
     return {name.lower(): int(value, 16) for name, value in CONTROL.findall(text)}
 
 
-def _split(text: str, before: Registers, after: Registers) -> Iterator[Moment]:
+def _split(text: str, before: Registers, after: Registers, any_ring: bool) -> Iterator[Moment]:
     """text: what came before the stop. If hardware has interrupted there first, that is a Moment."""
     accesses, walks, writes = _accesses(text)
     own = text.find("\nCPU0:") if accesses else -1      # the line of the instruction
     first, walked, pushed = _accesses(text[:own]) if own >= 0 else ([], [], [])
     vector = _interrupt(before, first)
+    if any_ring and (told := TOLD.search(text, 0, max(own, 0))):
+        vector = int(told[1], 16)
     if vector is not None:
         numbers = NUMBERS.search(text, own)
         assert numbers

@@ -21,8 +21,9 @@ import tempfile
 import time
 
 from ringside.emulators import versions
+from ringside.emulators.anybochs import drive
+from ringside.emulators.image import Image, Unusable
 from ringside.why import log
-from ringside.why.image import Image, Unusable
 from ringside.why.log import NONE, Event, Segment, State
 from ringside.why.machine import PAGE
 from ringside.why.settings import Options
@@ -47,11 +48,6 @@ ata0: enabled=1
 """
 MODELS = {"486": "pentium", "pentium": "pentium", "pentium2": "p2_klamath", "pentium3": "p3_katmai"}
 NEWEST = "corei7_sandy_bridge_2600k"
-GRUB = "set timeout=0\nmultiboot /boot/kernel.elf\nboot\n"
-# What a CD needs that has one menu and one kernel: a tenth of what GRUB's tools put there unasked.
-MODULES = "--install-modules=multiboot biosdisk iso9660 normal configfile"
-CYLINDER = 16 * 63 * 512
-FLOPPY_BYTES = {720 << 10: "720k", 1200 << 10: "1_2", 1440 << 10: "1_44", 2880 << 10: "2_88"}
 START_SECONDS, LOOK_SECONDS, QUIET_SECONDS, STOP_SECONDS = 10, 0.05, 1.5, 60
 BOOT_SECONDS = 10           # BIOS and GRUB, on a busy machine
 LOG_BYTES = 200 << 20
@@ -112,12 +108,6 @@ def available() -> bool:
     return shutil.which("bochs") is not None
 
 
-def has_grub() -> bool:
-    """Can a multiboot ELF be put on a CD? GRUB's tools are optional."""
-    return bool(shutil.which("grub-mkrescue") and shutil.which("xorriso") and shutil.which("mformat")
-                and pathlib.Path("/usr/lib/grub/i386-pc").exists())
-
-
 def events(text: str) -> tuple[list[Seen], int | None]:
     """Bochs' log as events, and the third exception of a triple fault.
 
@@ -166,7 +156,7 @@ class Bench:
             if not available():
                 raise Unusable("there is no bochs: install it (sh scripts/setup)")
             model = MODELS.get(self.options.cpu, NEWEST)
-            (self.folder / "rc").write_text(CONFIG.format(model=model, memory=self.options.memory, drive=self.drive()))
+            (self.folder / "rc").write_text(CONFIG.format(model=model, memory=self.options.memory, drive=drive(self.image, self.folder)))
             (self.folder / "go").write_text("c\n")
         except BaseException:
             self.__exit__()
@@ -176,39 +166,6 @@ class Bench:
     def __exit__(self, *_: object) -> None:
         """Removes the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def drive(self) -> str:
-        """Where it boots from, as the configuration says it. Nothing is written to the image; nor is a disk copied."""
-        path, kind = self.image.path.resolve(), self.image.kind
-        if kind == "multiboot ELF":
-            self.make_cd(path)
-            return "ata0-master: type=cdrom, path=cd.iso, status=inserted\nboot: cdrom"
-        link = self.folder / "image"
-        if kind == "floppy":
-            size = min((size for size in FLOPPY_BYTES if size >= path.stat().st_size), default=1440 << 10)
-            shutil.copyfile(path, link)
-            os.truncate(link, size)
-            return f"floppya: {FLOPPY_BYTES[size]}=image, status=inserted\nboot: floppy"
-        link.symlink_to(path)
-        if kind == "CD":
-            return "ata0-master: type=cdrom, path=image, status=inserted\nboot: cdrom"
-        cylinders = max(1, path.stat().st_size // CYLINDER)
-        return (f"ata0-master: type=disk, path=image, mode=volatile, journal=redo, cylinders={cylinders}, heads=16, spt=63\n"
-                "boot: disk")
-
-    def make_cd(self, path: pathlib.Path) -> None:
-        """As GRUB starts a kernel."""
-        if not has_grub():
-            raise Unusable("Bochs starts a multiboot ELF from a CD, which grub-mkrescue, xorriso, mformat and GRUB's "
-                           "files for a PC make: install them (sh scripts/setup)")
-        grub = self.folder / "cd/boot/grub"
-        grub.mkdir(parents=True)
-        (grub / "grub.cfg").write_text(GRUB)
-        shutil.copyfile(path, self.folder / "cd/boot/kernel.elf")
-        made = subprocess.run(["grub-mkrescue", MODULES, "--fonts=", "--locales=", "--themes=", "--compress=no", "-o", "cd.iso", "cd"],
-                              cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        if made.returncode:
-            raise Unusable(f"grub-mkrescue makes no CD of it: {made.stderr.strip()[-300:]}")
 
     def start(self, script: str | None, out: int) -> "subprocess.Popen[bytes]":
         """A Bochs; script: a file of debugger commands, or None for a prompt."""

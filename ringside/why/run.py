@@ -16,7 +16,7 @@ import time
 import typing
 
 from ringside.why import log
-from ringside.why.image import Image, Unusable
+from ringside.emulators.image import Image, Unusable
 from ringside.why.machine import PAGE, Unknown
 from ringside.why.settings import Options
 

@@ -16,7 +16,8 @@ import sys
 import textwrap
 import typing
 
-from ringside.why import elf, image, log, page, run, settings, source, story, witness, words
+from ringside.emulators import image
+from ringside.why import elf, log, page, run, settings, source, story, witness, words
 from ringside.why.machine import Machine
 
 WIDTH = 118

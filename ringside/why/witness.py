@@ -8,9 +8,9 @@ join(told, testimony)       one story from both
 import dataclasses
 import re
 
+from ringside.emulators.image import Image
 from ringside.why import deciding, death, instructions, source, story, who, words
 from ringside.why.bochs import BOOT_SECONDS, PAGE_WALK, Access, Bench, Listing, Seen, Session
-from ringside.why.image import Image
 from ringside.why.log import Event, Log, State
 from ringside.why.machine import Machine
 from ringside.why.refusal import Refusal

@@ -31,7 +31,7 @@ def check_elf(path: pathlib.Path) -> None:
         raise Unusable(f"{path} is no ELF: give the kernel's, with its symbols")
     machine = int.from_bytes(head[ELF_MACHINE:ELF_MACHINE + 2], "little")
     if head[ELF_CLASS] == 2 or machine == 62:
-        raise Unusable(f"{path} is 64-bit code: why looks at 32-bit kernels only, 64-bit mode is not modelled")
+        raise Unusable(f"{path} is 64-bit code: only 32-bit kernels can be looked at, 64-bit mode is not modelled")
     if machine != 3:
         raise Unusable(f"{path} is an ELF of another machine ({machine}); an 80386's (3) is needed")
 
@@ -55,7 +55,8 @@ def recognise(path: pathlib.Path) -> Image:
     if head[:4] == b"\x7fELF":
         check_elf(path)
         if MULTIBOOT not in head[:0x2000]:
-            tip = "it is for multiboot 2: put it on a CD with grub-mkrescue" if MULTIBOOT2 in head else "QEMU's -kernel wants that; or give the boot image and this with --elf"
+            tip = ("it is for multiboot 2: put it on a CD with grub-mkrescue" if MULTIBOOT2 in head else
+                   "QEMU's -kernel wants that; or give the boot image and this with --elf")
             raise Unusable(f"{path} is an ELF without a multiboot header; {tip}")
         return Image(path, "multiboot ELF", ["-kernel", str(path)])
     if iso and not boots:

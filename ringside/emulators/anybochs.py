@@ -1,0 +1,130 @@
+"""Bochs with any image: a floppy, a disk, a CD, or a multiboot ELF, which GRUB's tools put on a CD.
+
+    drive(image, folder)                            for another Bochs: what its configuration says of it
+    with AnyBochs(recognise(path)) as machine:      the debugger's prompt, see machines.Bochs
+        machine.to(tick)                            in front of the instruction with that number
+
+A tick is an instruction, and the machine hears nothing of the host: each run is the same. The image
+is only read; of a floppy alone there is a copy, since Bochs wants one of the right size.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+from ringside.emulators import machines
+from ringside.emulators import versions
+from ringside.emulators.image import Image, Unusable
+
+CONFIG = """display_library: term
+cpu: model={model}, count=1, ips={per_second}, reset_on_triple_fault=0
+memory: guest={memory}, host={memory}
+romimage: file=$BXSHARE/BIOS-bochs-latest, options=fastboot
+vgaromimage: file=$BXSHARE/VGABIOS-lgpl-latest
+clock: sync=none, time0=1000000000
+plugin_ctrl: speaker=0
+sound: driver=dummy
+port_e9_hack: enabled=1
+com1: enabled=1, mode=file, dev=serial
+log: log
+panic: action=fatal
+error: action=report
+info: action=ignore
+debug: action=ignore
+ata0: enabled=1
+{drive}
+"""
+PER_SECOND = 1_000_000      # instructions of the guest's seconds
+MODEL, MEMORY = "p3_katmai", 128
+GRUB = "set timeout=0\nmultiboot /boot/kernel.elf\nboot\n"
+# A CD with one menu and one kernel needs no more of what GRUB's tools put there.
+MODULES = ("--install-modules=multiboot biosdisk iso9660 normal configfile", "--fonts=", "--locales=", "--themes=",
+           "--compress=no")
+CYLINDER = 16 * 63 * 512
+FLOPPIES = {720 << 10: "720k", 1200 << 10: "1_2", 1440 << 10: "1_44", 2880 << 10: "2_88"}
+EARLY = 300                 # stops before the tick: from a task switch on, Bochs 2.7 makes one at each instruction
+SECONDS = 120               # of ours, until a tick is reached
+
+
+def has_grub() -> bool:
+    """Can a multiboot ELF be put on a CD? GRUB's tools are optional."""
+    return bool(shutil.which("grub-mkrescue") and shutil.which("xorriso") and shutil.which("mformat")
+                and pathlib.Path("/usr/lib/grub/i386-pc").exists())
+
+
+def drive(image: Image, folder: pathlib.Path) -> str:
+    """Where Bochs boots from, as its configuration says it. What it takes is put into the folder."""
+    path, link = image.path.resolve(), folder / "image"
+    if image.kind == "multiboot ELF":
+        make_cd(path, folder)
+        return "ata0-master: type=cdrom, path=cd.iso, status=inserted\nboot: cdrom"
+    if image.kind == "floppy":
+        size = min((size for size in FLOPPIES if size >= path.stat().st_size), default=1440 << 10)
+        shutil.copyfile(path, link)
+        os.truncate(link, size)
+        return f"floppya: {FLOPPIES[size]}=image, status=inserted\nboot: floppy"
+    link.symlink_to(path)
+    if image.kind == "CD":
+        return "ata0-master: type=cdrom, path=image, status=inserted\nboot: cdrom"
+    cylinders = max(1, path.stat().st_size // CYLINDER)
+    return (f"ata0-master: type=disk, path=image, mode=volatile, journal=redo, cylinders={cylinders}, heads=16, spt=63\n"
+            "boot: disk")
+
+
+def make_cd(path: pathlib.Path, folder: pathlib.Path) -> None:
+    """As GRUB starts a kernel."""
+    if not has_grub():
+        raise Unusable("Bochs starts a multiboot ELF from a CD, which grub-mkrescue, xorriso, mformat and GRUB's files for "
+                       "a PC make: install them (sh scripts/setup)")
+    grub = folder / "cd/boot/grub"
+    grub.mkdir(parents=True)
+    (grub / "grub.cfg").write_text(GRUB)
+    shutil.copyfile(path, folder / "cd/boot/kernel.elf")
+    made = subprocess.run(["grub-mkrescue", *MODULES, "-o", "cd.iso", "cd"], cwd=folder, stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True)
+    if made.returncode:
+        raise Unusable(f"grub-mkrescue makes no CD of it: {made.stderr.strip()[-300:]}")
+
+
+class AnyBochs(machines.Bochs):
+    """Raises Unusable if the image cannot be given to Bochs."""
+
+    def __init__(self, image: Image, memory: int = MEMORY, model: str = MODEL) -> None:
+        machines.Machine.__init__(self)
+        self.text, self.now = "", 0
+        try:
+            (self.dir / "rc").write_text(CONFIG.format(model=model, memory=memory, per_second=PER_SECOND,
+                                                       drive=drive(image, self.dir)))
+            # TERM must be one that ncurses knows, though it never gets to a terminal.
+            self._start(["bochs", "-q", *versions.bochs_debugger(), "-f", "rc"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                        cwd=self.dir, env={**os.environ, "TERM": "dumb"})
+            os.set_blocking(self._pipe.fileno(), False)
+            self._until_prompt(0, "the first", 10)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        machines.Machine.close(self)
+        if self._process and self._process.stdout:
+            self._process.stdout.close()
+
+    def to(self, tick: int) -> bool:
+        """Runs on until that tick; False if it is over already, or the machine stops elsewhere."""
+        self.text = ""
+        if tick > self.now:
+            self.cmd(f"sba {tick}")
+            self.stopped(self.cmd("c", SECONDS))
+        for _ in range(EARLY):
+            if tick <= self.now:
+                break
+            self.stopped(self.cmd(f"s {tick - self.now}", SECONDS))
+        return self.now == tick
+
+    def stopped(self, said: str) -> str:
+        """Takes the tick from what was said at a stop."""
+        if found := re.findall(r"Next at t=(\d+)", said):
+            self.now = int(found[-1])
+        return said

@@ -1,0 +1,245 @@
+"""Records the crossings of any kernel: of each, one step with all accesses, and the states around it.
+
+    made = record_crossings(recognise(path), Wanted(first=100), Names(elf, base))
+
+One run lists them (listing.py), a second stops in front of each. What comes between two is one step
+as well, a gap, of which only the states around it are known. Where hardware has interrupted, the first
+instruction of its handler follows as a step of its own, because Bochs' debugger makes both at once.
+
+Nothing of the kernel is asked but the CPU's own registers: GDTR, IDTR, LDTR, TR and CR3 lead to the tables.
+"""
+
+import bisect
+from collections.abc import Iterable, Iterator
+import functools
+import pathlib
+import re
+import subprocess
+import tempfile
+from typing import Any
+
+from ringside.emulators import machines
+from ringside.emulators import registers
+from ringside.emulators.anybochs import AnyBochs
+from ringside.emulators.image import Image
+from ringside.emulators.registers import Registers
+from ringside.recorder import listing
+from ringside.recorder import pages
+from ringside.recorder import recording
+from ringside.recorder import trace
+from ringside.recorder.record import NEAR_FAULT, STACK_WORDS, descriptors, hidden, numbers
+from ringside.recorder.recording import Access, Recording, State, Step
+
+WRAP = 0xFFFFFFFF
+TSS_HEAD = 12           # bytes: backlink, esp0, ss0
+AROUND_STACK = 0x100    # bytes below and above the top of a stack onto which an interrupt may push
+LONGEST = 16            # bytes of an instruction, and one more
+
+
+class Names:
+    """Symbols and sources of a kernel's ELF file, if there is one. base: what to add to its addresses."""
+
+    def __init__(self, elf: pathlib.Path | None = None, base: int = 0) -> None:
+        self.elf, self.base = elf, base
+        self.symbols = machines.symbols(elf) if elf else {}
+        self.sorted = sorted((place, name) for name, place in self.symbols.items())
+
+    def symbol(self, linear: int) -> str:
+        place = bisect.bisect(self.sorted, (linear - self.base, "\x7f")) - 1
+        if place < 0:
+            return f"{linear:08x}"
+        start, name = self.sorted[place]
+        return name if linear - self.base == start else f"{name}+{linear - self.base - start:#x}"
+
+    def sources(self, places: list[int]) -> list[str]:
+        if not self.elf:
+            return ["?:0"] * len(places)
+        asked = "\n".join(f"{place - self.base & WRAP:#x}" for place in places)
+        run = subprocess.run(["addr2line", "-e", str(self.elf)], input=asked, capture_output=True, text=True)
+        return [pathlib.PurePath(line.split(" ")[0]).name for line in run.stdout.splitlines()]
+
+
+class Kernel:
+    """A machine that stands somewhere in a kernel, and its states."""
+
+    def __init__(self, machine: AnyBochs) -> None:
+        self.machine = machine
+        (machine.dir / "step").write_text(trace.script(1, True, True))
+        self.undo: dict[int, int] = {}      # bytes by linear address that are not yet as they are now
+
+    def _physical(self, seen: dict[int, int]) -> pages.Read:
+        def read(address: int, size: int) -> int:
+            if address not in seen:
+                words = re.findall(r"\t0x([0-9a-f]+)", self.machine.cmd(f"xp /{size // 4}wx {address:#x}"))
+                seen[address] = sum(int(word, 16) << 32 * place for place, word in enumerate(words))
+            return seen[address]
+        return read
+
+    def read(self, linear: int, size: int) -> bytes:
+        """Memory, page by page; zeros where no page is."""
+        found = bytearray()
+        path = self.machine.dir / "memory"
+        while len(found) < size:
+            start = linear + len(found) & WRAP
+            count = min(size - len(found), pages.PAGE - start % pages.PAGE)
+            self.machine.cmd(f'writemem "{path}" {start:#x} {count}')
+            there = path.read_bytes()
+            found += there if len(there) == count else bytes(count)
+        for place in range(size):
+            found[place] = self.undo.get(linear + place & WRAP, found[place])
+        return bytes(found)
+
+    def state(self, raw: Registers, accesses: Iterable[Access] = ()) -> State:
+        """raw: the registers; accesses: those that have led there."""
+        state: State = {name: raw[name] for name in registers.NUMBERS}
+        state |= {name: hidden(raw[name]) for name in registers.SELECTORS}
+        state |= {name: {"base": raw[name].base, "limit": raw[name].limit} for name in ("gdtr", "idtr")}
+        state |= {name: raw[name] for name in ("cr2", "cr3", "cr4")}
+        for name, table in (("gdt", raw["gdtr"]), ("idt", raw["idtr"]), ("ldt", raw["ldtr"])):
+            there = name != "ldt" or raw["ldtr"].selector & ~3
+            size = (min(table.limit, 0xFFFF) + 1) // 8 * 8 if there else 0
+            state[name] = descriptors(self.read(table.base, size))
+        tss = numbers(self.read(raw["tr"].base, TSS_HEAD)) if raw["tr"].selector & ~3 else [0, 0, 0]
+        state |= {"tss": {"ss0": tss[2], "esp0": tss[1]}, "frames": {}}
+        first = max(raw["ss"].base + (stack_pointer(raw) & ~3) - 4 * STACK_WORDS, 0)
+        state["stack"] = {"linear": first, "words": numbers(self.read(first, 8 * STACK_WORDS))}
+        if raw["cr0"] & pages.PG:
+            state["pages"] = pages.entries(state, self._addresses(state, accesses), self._physical({}))
+        return state
+
+    @staticmethod
+    def _addresses(state: State, accesses: Iterable[Access]) -> Iterator[int]:
+        """Those whose page tables say something of a step."""
+        yield state["cs"]["base"] + state["eip"]
+        yield from (state["cr2"] - NEAR_FAULT, state["cr2"], state["cr2"] + NEAR_FAULT)
+        yield from (state["stack"]["linear"], state["stack"]["linear"] + 8 * STACK_WORDS - 1)
+        for name in ("gdtr", "idtr", "tr", "ldtr"):
+            base, limit = state[name]["base"], min(state[name]["limit"], 0xFFFF)
+            yield from (*range(base, base + limit, pages.PAGE), base + limit)
+        for _, linear, size, _ in accesses:
+            yield from (linear, linear + size - 1)
+
+    def stacks(self, raw: Registers) -> dict[int, int]:
+        """The bytes onto which an interrupt may push, as they are in front of it."""
+        tops = {raw["ss"].base + stack_pointer(raw)}
+        if raw["tr"].selector & ~3:
+            tops.add(numbers(self.read(raw["tr"].base, TSS_HEAD))[1])
+        found: dict[int, int] = {}
+        for top in tops:
+            first = top - AROUND_STACK & WRAP
+            found.update((first + place & WRAP, byte) for place, byte in enumerate(self.read(first, 2 * AROUND_STACK)))
+        return found
+
+    def step(self, raw: Registers) -> list[trace.Moment]:
+        """One, or two: an interrupt, and the instruction behind it."""
+        self.machine.text = ""
+        said = self.machine.stopped(self.machine.cmd(f"source {self.machine.dir / 'step'}"))
+        return list(trace.moments(said, raw, any_ring=True))
+
+
+def stack_pointer(raw: Registers) -> int:
+    esp: int = raw["esp"]
+    return esp if raw["ss"].flags & 0x400000 else esp & 0xFFFF
+
+
+def record_crossings(image: Image, wanted: listing.Wanted, names: Names) -> Recording:
+    """Raises listing.NoneFound, image.Unusable, or machines.Missing."""
+    lines = listing.found(image, wanted)
+    with AnyBochs(image) as machine:
+        steps = list(Steps(Kernel(machine)).of(lines))
+    if not steps:
+        raise listing.NoneFound("no crossing is met again in a second run")
+    first = steps[0][0]
+    entries = [step for _, step in steps]
+    places = [step["place"] for step in entries]
+    for step, place, source, text in zip(entries, places, names.sources(places), texts(entries)):
+        step |= {"symbol": names.symbol(place), "source": source, "text": text}
+        del step["wide"], step["place"]
+    return {"format": recording.FORMAT, "version": recording.VERSION, "emulator": "bochs", "program": image.path.stem,
+            "base": names.base, "symbols": names.symbols, "frames": {},
+            "crossings": {"image": image.path.name, "kind": image.kind, "listed": len(lines)},
+            "state": first, "steps": entries}
+
+
+class Steps:
+    """Gives (state before, step) for each step: what a step lacks yet is "text", "symbol" and "source"."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.last: State | None = None      # behind the last step
+
+    def of(self, lines: list[listing.Line]) -> Iterator[tuple[State, Step]]:
+        machine = self.kernel.machine
+        for line in lines:
+            behind = machine.now
+            try:
+                if not machine.to(line.tick - 1):
+                    continue    # it was the handler's first instruction, and there already
+            except machines.Missing:
+                return          # the machine has ended, or Bochs does not get there in time
+            raw = machine.registers()
+            before = self.kernel.state(raw)
+            if self.last is not None and machine.now > behind:
+                yield self.last, self._entry("", raw, changed(self.last, before), None, gap=machine.now - behind)
+            yield from self._crossing(raw, before)
+
+    def _crossing(self, raw: Registers, before: State) -> Iterator[tuple[State, Step]]:
+        kernel = self.kernel
+        stacks = kernel.stacks(raw)
+        code = kernel.read(raw["cs"].base + raw["eip"], LONGEST).hex()
+        moments = kernel.step(raw)
+        for number, moment in enumerate(moments):
+            kernel.undo = {}
+            if moment.interrupt is not None and number + 1 < len(moments):
+                for _, linear, size, value in written(moment.accesses):
+                    stacks.update((linear + place & WRAP, value >> 8 * place & 0xFF) for place in range(size))
+                later = {linear + place & WRAP for _, linear, size, _ in written(moments[-1].accesses) for place in range(size)}
+                kernel.undo = {place: stacks[place] for place in later if place in stacks}
+            after = kernel.state(moment.registers, moment.accesses)
+            kernel.undo = {}
+            options: dict[str, Any] = {"walks": moment.walks} if moment.walks else {}
+            if moment.interrupt is not None:
+                options["interrupt"] = moment.interrupt
+                code = ""
+            yield before, self._entry(code, raw, changed(before, after), moment.accesses, **options)
+            self.last = before = after
+            raw = moment.registers
+            code = kernel.read(raw["cs"].base + raw["eip"], LONGEST).hex()
+
+    @staticmethod
+    def _entry(code: str, raw: Registers, changes: State, accesses: list[Access] | None, **options: Any) -> Step:
+        return {"bytes": code, "accesses": accesses, **options, "changes": changes,
+                "place": raw["cs"].base + raw["eip"] & WRAP, "wide": bool(raw["cs"].flags & 0x400000)}
+
+
+def written(accesses: list[Access]) -> list[Access]:
+    return [access for access in accesses if access[0] == "write"]
+
+
+def changed(before: State, after: State) -> State:
+    return {key: value for key, value in after.items() if value != before.get(key)}
+
+
+def texts(entries: list[Step]) -> list[str]:
+    """What the assembler calls each; cuts its bytes to their length."""
+    for step in entries:
+        if "gap" in step:
+            step["text"] = f"{step['gap']} instructions that were not recorded"
+        elif "interrupt" in step:
+            step["text"] = f"interrupt {step['interrupt']:#04x}"
+        else:
+            code, step["text"] = disassembled(step["bytes"], step["wide"], step["place"])
+            step["bytes"] = code
+    return [step["text"] for step in entries]
+
+
+@functools.lru_cache(None)
+def disassembled(code: str, wide: bool, place: int) -> tuple[str, str]:
+    """Its bytes and its text."""
+    with tempfile.NamedTemporaryFile(prefix="rp-") as file:
+        file.write(bytes.fromhex(code))
+        file.flush()
+        said = subprocess.run(["objdump", "-D", "-w", "-z", "-b", "binary", "-m", "i386", "-M", "i386" if wide else "i8086",
+                               f"--adjust-vma={place:#x}", file.name], check=True, capture_output=True, text=True).stdout
+    found = re.search(r"^ *\w+:\t([0-9a-f ]+)\t(.*)$", said, re.M)
+    return (found[1].replace(" ", ""), re.sub(r"\s+", " ", found[2].strip())) if found else (code[:2], "(bad)")
