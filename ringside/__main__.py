@@ -11,6 +11,7 @@ COMMANDS = {
     "record": ("recorder.record", "what the CPU does, step by step, as a recording"),
     "judge": ("judge.check_crossings", "hold recordings against Intel's rules, and Bochs against QEMU"),
     "why": ("why.why", "why a kernel died: any image, or a log of QEMU's"),
+    "laws": ("laws.command", "what a kernel owes its procs: any recording, any image"),
     "attack": ("attacks.command", "whatever ring 3 may try, in both emulators"),
     "soak": ("soak.soak", "both emulators at full speed, with mistakes"),
     "soak-timer": ("soak.timer", "a million interruptions of procs that watch their registers"),

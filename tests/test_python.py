@@ -23,7 +23,7 @@ BELOW = {
     "pictures": ("emulators", "recorder", "judge"),
     "soak": ("emulators", "recorder", "judge"),
     "pages": ("emulators", "recorder", "judge", "costs"),
-    "laws": ("emulators",),
+    "laws": ("emulators", "recorder"),
     "labs": ("emulators", "recorder", "laws"),
     "why": ("emulators", "recorder", "judge", "pictures"),
     "web": ("emulators", "recorder"),

@@ -1,0 +1,325 @@
+"""What a kernel owes its procs, looked for in a recording: laws, where the CPU's own rules are the judge's.
+
+    findings = broken(made)                 made: a recording; [] if none is broken
+    broken(made, strict=True)               of a kernel that promises what P_PROC does
+
+Who comes back from ring 0 is known by where it goes on: the same code, stack and address space, at the
+instruction that the CPU has pushed. Each law is decided only where a recording decides it; otherwise it
+is silent. LAWS says of each what it is and for which kernels it counts.
+"""
+
+from collections.abc import Iterator
+import dataclasses
+from typing import Any, NamedTuple
+
+from ringside.emulators.registers import GENERAL, SEGMENTS
+from ringside.laws import paged
+from ringside.recorder import recording
+from ringside.recorder.recording import Recording, State, Step, Walked
+
+LAWS = {
+    "R1": "Who comes back has every register, flag and segment that it left with. Of any kernel after an interrupt, or a "
+          "fault whose instruction is tried again; after int n without eax, ecx, edx and the arithmetic flags, unless strict.",
+    "F1": "No way in overwrites the saved words of another that waits. Where ring 0 returns from the very words that the "
+          "CPU has pushed.",
+    "F2": "Nothing else writes a waiting proc's saved words. Strict.",
+    "S1": "A first start knows nothing: no register holds an address of ring 0's. Where its place is known.",
+    "I1": "IF is 0 behind every way in. Strict: other kernels may have trap gates.",
+    "K1": "Ring 0's stack comes back to where it was: whoever is interrupted at the same place in ring 0 has the same esp.",
+    "P1": "Nothing of ring 0's is within reach of ring 3: no supervisor page has U, no segment holds a table. Where there "
+          "are pages, or segments that are not flat.",
+    "P2": "IOPL is below 3 in ring 3, else it may do what it likes with ports and IF.",
+    "P3": "IF is 1 in ring 3.",
+    "P4": "The FPU is shut. Strict.",
+    "P5": "Two procs with code of their own have stacks of their own. Where segments are not flat.",
+    "T1": "Turns alternate. Strict.",
+    "D0": "DF is 0 when ring 0 calls or returns. In a recording of every step.",
+    "N1": "NT is 0 at an iret that switches no task. In a recording of every step.",
+    "V1": "Hardware's vectors are none of the CPU's exceptions: they are 0x20 and above.",
+}
+
+CF, PF, AF, ZF, SF, TF, IF, DF, OF = (1 << bit for bit in (0, 2, 4, 6, 7, 8, 9, 10, 11))
+IOPL, NT, RF, VM = 3 << 12, 1 << 14, 1 << 16, 1 << 17
+ARITHMETIC = CF | PF | AF | ZF | SF | OF
+RESULTS = ("eax", "ecx", "edx")     # int n may give something back
+EM_TS = 0xC                         # cr0
+PUSHED_WORDS = ("ss", "esp", "eflags", "cs", "eip")     # as the CPU pushes them, downwards
+PUSHED = 4 * len(PUSHED_WORDS)
+FLAT = 1 << 31                      # a segment as large as this hides nothing
+EXCEPTIONS = 0x20                   # vectors
+PAGE = 0x1000
+DRIFTS = 4                          # interrupts of the same place, each with less stack
+NEAR_STACK = 2 * PAGE
+
+
+class Finding(NamedTuple):
+    """A law that is broken, in a sentence with both values; and at which step of the recording."""
+    law: str
+    said: str
+    step: int
+    where: str
+
+    def __str__(self) -> str:
+        return f"{self.law}: {self.said}\n    step {self.step}, {self.where}"
+
+
+@dataclasses.dataclass
+class Left:
+    """Who has left ring 3 and waits: as it was, what the CPU pushed for it and where, and where it came from."""
+    step: int
+    state: State
+    asked: bool                 # by int n; else it was interrupted
+    again: bool                 # the instruction is to be executed once more, or next: it cannot know
+    words: dict[str, int]       # PUSHED_WORDS
+    top: int                    # linear: the end of these
+    came: int | None            # linear: the end of the words from which ring 0 had returned to it
+
+    def key(self) -> tuple[int, ...]:
+        return place_of(self.state, self.words["eip"])
+
+
+def place_of(state: State, eip: int) -> tuple[int, ...]:
+    """What does not change while a proc waits."""
+    return (state.get("cr3", 0) if state["cr0"] >> 31 else 0, state["cs"]["selector"], state["cs"]["base"], eip,
+            state["ss"]["base"], state["esp"], state["eflags"] & VM)
+
+
+class Watch:
+    """Goes through a recording, step by step."""
+
+    def __init__(self, made: Recording, strict: bool) -> None:
+        self.made, self.strict = made, strict
+        self.whole = "crossings" not in made    # every step is there
+        self.waiting: list[Left] = []
+        self.started: set[tuple[int, ...]] = set()      # stacks that have been seen in ring 3
+        self.stacks: dict[tuple[int, int], tuple[int, int, int, int]] = {}      # cs.base, ss.base: of those in ring 3
+        self.came: int | None = None            # the end of the words that the last iret to ring 3 has popped
+        self.drift: dict[tuple[int, int], list[int]] = {}
+        self.turns: list[tuple[int, ...]] = []
+        self.said: set[tuple[str, str]] = set()
+        self.now: Walked | None = None
+
+    def findings(self) -> Iterator[Finding]:
+        for walked in recording.walk(self.made):
+            self.now = walked
+            yield from self._once(self._step(*walked))
+
+    def _once(self, found: Iterator[tuple[str, str, str]]) -> Iterator[Finding]:
+        """A law is told once for each thing that breaks it. found: law, thing, sentence."""
+        assert self.now
+        number, _, step, _ = self.now
+        for law, thing, said in found:
+            if (law, thing) not in self.said:
+                self.said.add((law, thing))
+                yield Finding(law, said, number, f"{step['text']} at {step['symbol']} ({step['source']})")
+
+    def _step(self, number: int, before: State, step: Step, after: State) -> Iterator[tuple[str, str, str]]:
+        rings = ring(before), ring(after)
+        if "gap" in step or "folded" in step:
+            if rings[0] != rings[1]:    # a crossing that was not recorded: who waits is not known any more
+                self.waiting, self.came = [], None
+        elif rings[0] == 3 and rings[1] < 3:
+            yield from self._in(number, before, step, after)
+        elif rings[0] < 3 and rings[1] == 3:
+            yield from self._out(number, before, step, after)
+        elif rings == (0, 0):
+            yield from self._within(before, step, after)
+        if before["cr0"] & 1 and "interrupt" in step and step["interrupt"] < EXCEPTIONS:
+            yield "V1", "vector", f"hardware has interrupted by vector {step['interrupt']:#04x}; those below 0x20 are exceptions'"
+        if ring(after) == 3 and not after["eflags"] & VM:
+            yield from self._in_ring_3(after)
+
+    # ---- into ring 0
+
+    def _in(self, number: int, before: State, step: Step, after: State) -> Iterator[tuple[str, str, str]]:
+        if self.strict and after["eflags"] & IF:
+            yield "I1", "if", "the first instruction of ring 0 has IF = 1; it must be 0, since an interrupt may come in there"
+        pushed = words_pushed(before, step)
+        if pushed is None:      # QEMU does not tell; or it was a switch of tasks, or sysenter
+            self.waiting, self.came = [], None
+            return
+        top, words = pushed
+        again = "interrupt" in step or words["eip"] == before["eip"]
+        left = Left(number, before, step["text"].startswith("int "), again, words, top, self.came)
+        for other in self.waiting:
+            # Both would be returned to from the words that were pushed for them, and each from its own.
+            if other.came == other.top and left.came not in (None, top) and abs(other.top - top) < PUSHED \
+                    and other.key() != left.key():
+                word = next((name for name in PUSHED_WORDS[::-1] if other.words[name] != words[name]), None)
+                if word:
+                    yield ("F1", f"{top:x}", f"the way in of the one at {at(before)} overwrites what was pushed at "
+                           f"{top - PUSHED:08x} for the one at {at(other.state)}, who waits since step {other.step}: {word} was "
+                           f"{other.words[word]:08x}, and is {words[word]:08x}")
+        self.waiting.append(left)
+
+    # ---- back to ring 3
+
+    def _out(self, number: int, before: State, step: Step, after: State) -> Iterator[tuple[str, str, str]]:
+        is_iret = step["text"].startswith("iret")
+        popped = before["ss"]["base"] + before["esp"] + PUSHED if is_iret else None
+        here = place_of(after, after["eip"])
+        those = [left for left in self.waiting if left.key() == here]
+        if those:
+            left = max(those, key=lambda one: [one.state[name] == after[name] for name in GENERAL].count(True))
+            self.waiting.remove(left)
+            yield from self._compare(left, after)
+        else:
+            yield from self._unknown(before, after, popped)
+        self.came = popped
+        self.started.add(here[4:6])
+        if self.strict:
+            yield from self._turn(here)
+
+    def _unknown(self, before: State, after: State, popped: int | None) -> Iterator[tuple[str, str, str]]:
+        """A first start; or one whose words are not what they were."""
+        spoilt = [left for left in self.waiting if left.came == left.top == popped]
+        if self.strict and len(spoilt) == 1 and not any((law == "F1") for law, _ in self.said):
+            left = spoilt[0]
+            for name in ("eip", "esp"):
+                if after[name] != left.words[name]:
+                    yield ("F2", name, f"{name} was pushed as {left.words[name]:08x} in step {left.step}, and is {after[name]:08x} "
+                           "when it comes back; something has written there while it waited")
+                    break
+        if place_of(after, 0)[4:6] in self.started or after["eflags"] & VM:
+            return
+        for name in GENERAL:
+            what = self._of_ring_0(after[name], before)
+            if name != "esp" and what:
+                yield "S1", name, f"it starts at {at(after)} with {name} = {after[name]:08x}; {what}"
+
+    @staticmethod
+    def _of_ring_0(value: int, state: State) -> str:
+        """What lies there, if it is ring 0's. state: of ring 0, in front of the iret."""
+        if value < PAGE:
+            return ""
+        if (entry := paged.leaf(state, value)) is not None and not paged.for_users(state, value):
+            return f"a page of ring 0 is there, {entry:08x} in its table"
+        bases = {0, state["ds"]["base"]} if state["ds"]["selector"] & ~3 else {0}
+        for base in bases:
+            linear = base + value
+            for name, what in (("gdtr", "the GDT"), ("idtr", "the IDT"), ("tr", "the TSS")):
+                if 0 <= linear - state[name]["base"] <= state[name]["limit"]:
+                    return f"{what} lies there"
+            stack = state["ss"]["base"] + state["esp"]
+            if state["ss"]["base"] == base and abs(linear - stack) < NEAR_STACK // 8:
+                return f"the stack of ring 0 lies there, whose esp is {state['esp']:08x}"
+        return ""
+
+    def _compare(self, left: Left, after: State) -> Iterator[tuple[str, str, str]]:
+        """R1. Behind int n a kernel may give results back."""
+        old, strict = left.state, self.strict or not left.asked
+        if not strict and not left.asked and not left.again:
+            return
+        since = f"it left with in step {left.step}"
+        for name in GENERAL:
+            if old[name] != after[name] and (strict or name not in RESULTS):
+                yield "R1", name, f"{name} = {after[name]:08x} when {at(after)} comes back; {since} {old[name]:08x}"
+        differ = (old["eflags"] ^ after["eflags"]) & ~(RF | TF) & ~(0 if strict else ARITHMETIC)
+        if differ:
+            yield "R1", "eflags", (f"eflags = {after['eflags']:08x} when {at(after)} comes back; {since} {old['eflags']:08x}")
+        for name in SEGMENTS:
+            was, now = old[name], after[name]
+            if was["selector"] != now["selector"]:
+                yield "R1", name, f"{name} = {now['selector']:04x} when {at(after)} comes back; {since} {was['selector']:04x}"
+            elif was["selector"] & ~3 and (strict or name not in ("fs", "gs")) \
+                    and (was["base"], was["limit"]) != (now["base"], now["limit"]):
+                yield "R1", name, (f"{name} = {now['selector']:04x} as before when {at(after)} comes back, but it holds "
+                                   f"{now['base']:x}, limit {now['limit']:x}; {since} {was['base']:x}, limit {was['limit']:x}")
+
+    def _turn(self, here: tuple[int, ...]) -> Iterator[tuple[str, str, str]]:
+        """T1, once two have played."""
+        who = here[2], here[4]
+        if self.turns and self.turns[-1] == who and len(set(self.turns)) > 1:
+            yield "T1", "turn", f"the proc whose code is at {who[0]:x} comes twice in a row; they must alternate"
+        self.turns.append(who)
+
+    # ---- in ring 0, and in ring 3
+
+    def _within(self, before: State, step: Step, after: State) -> Iterator[tuple[str, str, str]]:
+        if self.whole and before["cr0"] & 1:
+            if before["eflags"] & DF and step["text"].startswith(("call", "ret")):
+                yield "D0", "df", f"{step['text']} in ring 0 has DF = 1; it must be 0, C counts on it"
+            if before["eflags"] & NT and step["text"].startswith("iret") and before["tr"] == after["tr"]:
+                yield "N1", "nt", "iret has NT = 1, and switches no task; NT must be 0"
+        if "interrupt" in step:
+            place = before["cs"]["base"] + before["eip"], before["ss"]["base"]
+            seen = self.drift.setdefault(place, [])
+            if not seen or before["esp"] < seen[-1]:
+                seen.append(before["esp"])
+            else:
+                self.drift[place] = [before["esp"]]
+            if len(seen) > DRIFTS:
+                yield ("K1", f"{place}", f"ring 0 is interrupted at {at(before)} with esp = {seen[-1]:08x}, and was with "
+                       f"{seen[0]:08x}: each time it has less stack")
+
+    def _in_ring_3(self, state: State) -> Iterator[tuple[str, str, str]]:
+        if state["eflags"] & IOPL == IOPL:
+            yield "P2", "iopl", f"IOPL = 3 in ring 3 at {at(state)}; it must be less"
+        if not state["eflags"] & IF:
+            yield "P3", "if", f"IF = 0 in ring 3 at {at(state)}; no interrupt can end its turn"
+        if self.strict and not state["cr0"] & EM_TS:
+            yield "P4", "fpu", "cr0 has EM = 0 and TS = 0 in ring 3; the FPU carries state from one proc to the other"
+        for what, linear in kernels_own(state):
+            if paged.for_users(state, linear):
+                yield "P1", what, (f"{what} is within reach of ring 3: its page at {linear:08x} has U, "
+                                   f"{paged.leaf(state, linear):08x} in its table")
+        if not state["cr0"] >> 31:
+            yield from self._segments(state)
+
+    def _segments(self, state: State) -> Iterator[tuple[str, str, str]]:
+        """P1 and P5, by segments."""
+        spans = list(paged.loadable(state))
+        if any(end - start >= FLAT for _, start, end in spans):
+            return
+        for what, linear in kernels_own(state):
+            for selector, start, end in spans:
+                if start <= linear < end:
+                    yield "P1", what, (f"{what} at {linear:x} is within reach of ring 3: selector {selector:04x} holds "
+                                       f"{start:x} to {end - 1:x}")
+        code, stack = state["cs"], state["ss"]
+        mine = code["base"], stack["base"], stack["limit"], code["selector"]
+        for other in self.stacks.values():
+            if other[0] != mine[0] and other[1] <= mine[1] + mine[2] and mine[1] <= other[1] + other[2]:
+                yield ("P5", "stack", f"the proc with code at {mine[0]:x} has its stack in {mine[1]:x} to {mine[1] + mine[2]:x}; "
+                       f"the one with code at {other[0]:x} in {other[1]:x} to {other[1] + other[2]:x}")
+        self.stacks[mine[0], mine[1]] = mine
+
+
+def ring(state: State) -> int:
+    return int(state["cpl"])
+
+
+def at(state: State) -> str:
+    return f"{state['cs']['selector']:04x}:{state['eip']:08x}"
+
+
+def words_pushed(before: State, step: Step) -> tuple[int, dict[str, int]] | None:
+    """By the CPU on its way from ring 3: the end of them, linear; and their values."""
+    written = [access for access in step["accesses"] or () if access[0] == "write" and access[2] == 4]
+    for place, (_, linear, _, value) in enumerate(written[:-4]):
+        if value & 0xFFFF == before["ss"]["selector"] and written[place + 1][3] == before["esp"]:
+            return linear + 4, dict(zip(PUSHED_WORDS, [access[3] for access in written[place:place + 5]]))
+    return None
+
+
+def kernels_own(state: State) -> Iterator[tuple[str, int]]:
+    """What is ring 0's in any kernel: what it is, and a linear address of it."""
+    for name, what in (("gdtr", "the GDT"), ("idtr", "the IDT"), ("tr", "the TSS")):
+        if state[name]["limit"] and (name != "tr" or state[name]["selector"] & ~3):
+            yield what, state[name]["base"]
+    if state["tr"]["selector"] & ~3:
+        if (stack := paged.descriptor(state, state["tss"]["ss0"])) is not None:
+            yield "the stack of the next way in", paged.base_of(stack) + state["tss"]["esp0"] - 4 & 0xFFFFFFFF
+
+
+def broken(made: Recording, strict: bool = False) -> list[Finding]:
+    return list(Watch(made, strict).findings())
+
+
+def crossings(made: Recording) -> int:
+    """How many steps lead from one ring into another."""
+    return sum(before["cpl"] != after["cpl"] for _, before, step, after in recording.walk(made) if "gap" not in step)
+
+
+def as_json(finding: Finding) -> dict[str, Any]:
+    return finding._asdict()

@@ -1,0 +1,70 @@
+#!/usr/bin/python3
+"""Which of the mistakes in tests/kernels does scripts/ringside laws find, of those that break no rule of the CPU?
+
+usage: tests/kernels/try_laws.py [--healthy] [NAME ...]
+
+Each is built in build/kernels/mistakes/NAME, and its crossings are recorded in Bochs: two at a time. All
+that break a law, unless some are named. --healthy looks at the seven kernels without a mistake
+instead; nothing may be found in them.
+
+A line for each: the laws that are broken, or none. Ends with 1 if a healthy kernel breaks one.
+"""
+
+import concurrent.futures
+import pathlib
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[2]))
+
+import runs  # noqa: E402  (without __pycache__)
+import try_mistakes as mistakes  # noqa: E402
+from ringside.emulators import machines  # noqa: E402
+from ringside.emulators.image import recognise  # noqa: E402
+from ringside.laws import laws  # noqa: E402
+from ringside.recorder import listing  # noqa: E402
+from ringside.recorder.crossings import Names, record_crossings  # noqa: E402
+
+CROSSINGS, HEALTHY_CROSSINGS = 120, 1000
+SECONDS = 30
+
+
+def found(folder, kernel, crossings):
+    """The findings in a kernel that was built there."""
+    elf = folder / f"{kernel}.elf"
+    made = record_crossings(recognise(folder / "disk.img" if kernel == "disk" else elf),
+                            listing.Wanted(first=crossings, seconds=SECONDS), Names(elf))
+    return laws.broken(made)
+
+
+def look(name, healthy):
+    try:
+        if healthy:
+            return found(runs.BUILT, name, HEALTHY_CROSSINGS)
+        kernel, folder = mistakes.build(name)
+        return found(folder, kernel, CROSSINGS)
+    except (runs.Broken, mistakes.Wrong, listing.NoneFound, machines.Missing) as reason:
+        return str(reason).partition("\n")[0]
+
+
+def main(arguments):
+    if {"-h", "--help"} & {*arguments}:
+        print(__doc__)
+        return 0
+    healthy = "--healthy" in arguments
+    some = [argument for argument in arguments if argument != "--healthy"]
+    if healthy:
+        runs.build()
+    some = some or (runs.KERNELS if healthy else [name for name in mistakes.names() if mistakes.read(name)[0]["breaks"] == "law"])
+    broken = 0
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for name, seen in zip(some, pool.map(lambda name: look(name, healthy), some)):
+            told = seen if isinstance(seen, str) else "; ".join(f"{one.law} {one.said}" for one in seen) or "none"
+            broken += bool(seen)
+            print(f"{name:32} {told}", flush=True)
+    print(f"{broken} of {len(some)} break a law, or cannot be looked at")
+    return 1 if healthy and broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
