@@ -114,7 +114,7 @@ def test_a_symbol_that_does_not_exist_is_answered_with_the_nearest():
 
 
 @pytest.mark.parametrize("spoil, complaint", [
-    (lambda text: text.replace('"version":3', '"version":9'), ":1: a recording of version 9"),
+    (lambda text: text.replace('"version":4', '"version":9'), ":1: a recording of version 9"),
     (lambda text: text[:len(text) // 2], "not a whole recording"),
     (lambda text: text.replace('"accesses"', '"axesses"', 1), ":2: step 0: expected the keys"),
     (lambda text: "{}", ":1: not a recording"),

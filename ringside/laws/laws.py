@@ -10,6 +10,8 @@ is silent. LAWS says of each what it is and for which kernels it counts.
 
 from collections.abc import Iterator
 import dataclasses
+import functools
+import operator
 from typing import Any, NamedTuple
 
 from ringside.emulators.registers import GENERAL, SEGMENTS
@@ -25,7 +27,8 @@ LAWS = {
     "F2": "Nothing else writes a waiting proc's saved words. Strict.",
     "S1": "A first start knows nothing: no register holds an address of ring 0's. Where its place is known.",
     "I1": "IF is 0 behind every way in. Strict: other kernels may have trap gates.",
-    "K1": "Ring 0's stack comes back to where it was: whoever is interrupted at the same place in ring 0 has the same esp.",
+    "K1": "Ring 0's stack comes back to where it was: the next way in lands where the words of the one who runs have ended, "
+          "where ring 0 mostly returns from what was pushed; who is interrupted in ring 0 again has the same esp.",
     "P1": "Nothing of ring 0's is within reach of ring 3: no supervisor page has U, no segment holds a table. Where there "
           "are pages, or segments that are not flat.",
     "P2": "IOPL is below 3 in ring 3, else it may do what it likes with ports and IF.",
@@ -33,8 +36,10 @@ LAWS = {
     "P4": "The FPU is shut. Strict.",
     "P5": "Two procs with code of their own have stacks of their own. Where segments are not flat.",
     "T1": "Turns alternate. Strict.",
-    "D0": "DF is 0 when ring 0 calls or returns. In a recording of every step.",
-    "N1": "NT is 0 at an iret that switches no task. In a recording of every step.",
+    "P6": "No port is open by accident: the I/O map does not begin within the TSS's own words.",
+    "D0": "DF is 0 when ring 0 calls or returns. Where those steps are recorded.",
+    "N1": "NT is 0 at an iret that switches no task.",
+    "E1": "The PIC is told of an interrupt's end before ring 3 goes on. Where the PIC was looked at.",
     "V1": "Hardware's vectors are none of the CPU's exceptions: they are 0x20 and above.",
 }
 
@@ -49,7 +54,9 @@ FLAT = 1 << 31                      # a segment as large as this hides nothing
 EXCEPTIONS = 0x20                   # vectors
 PAGE = 0x1000
 DRIFTS = 4                          # interrupts of the same place, each with less stack
-NEAR_STACK = 2 * PAGE
+NEAR_STACK = 0x400
+TSS_BYTES = 0x68
+FEW = 4
 
 
 class Finding(NamedTuple):
@@ -84,12 +91,20 @@ def place_of(state: State, eip: int) -> tuple[int, ...]:
             state["ss"]["base"], state["esp"], state["eflags"] & VM)
 
 
+class Landing(NamedTuple):
+    """A way in from ring 3, and how ring 0 had got there."""
+    step: int
+    where: str
+    came: int       # linear: the end of the words from which it had returned
+    top: int        # and of those that are pushed now
+
+
 class Watch:
     """Goes through a recording, step by step."""
 
     def __init__(self, made: Recording, strict: bool) -> None:
         self.made, self.strict = made, strict
-        self.whole = "crossings" not in made    # every step is there
+        self.landings: list[Landing] = []
         self.waiting: list[Left] = []
         self.started: set[tuple[int, ...]] = set()      # stacks that have been seen in ring 3
         self.stacks: dict[tuple[int, int], tuple[int, int, int, int]] = {}      # cs.base, ss.base: of those in ring 3
@@ -103,6 +118,30 @@ class Watch:
         for walked in recording.walk(self.made):
             self.now = walked
             yield from self._once(self._step(*walked))
+        if self.now:
+            yield from self._once(self._of_the_head())
+            yield from self._lost()
+
+    def _of_the_head(self) -> Iterator[tuple[str, str, str]]:
+        """What was seen at the end, of another kernel."""
+        told = self.made.get("crossings", {})
+        if told.get("iomap") is not None and told["iomap"] < TSS_BYTES:
+            yield "P6", "map", (f"the I/O map begins at {told['iomap']:#x} of the TSS, whose own words end at {TSS_BYTES:#x}: "
+                                "each 0 in them opens a port")
+        seen = told.get("in_service", [])
+        always = functools.reduce(operator.and_, seen, 0xFFFF) if len(seen) > FEW else 0
+        if always:
+            yield "E1", "eoi", (f"the PIC waits to be told of the end of IRQ {always.bit_length() - 1}, at each of the last "
+                                f"{len(seen)} arrivals in ring 3: no other of it comes")
+
+    def _lost(self) -> Iterator[Finding]:
+        """K1. If most land where they should, the others are lost."""
+        wrong = [landing for landing in self.landings if landing.came != landing.top]
+        if wrong and len(self.landings) > FEW and 2 * len(wrong) <= len(self.landings) and ("F1", "frame") not in self.said:
+            one = wrong[0]
+            yield Finding("K1", f"ring 0 returned from words that end at {one.came:08x}, and the next way in pushes below "
+                          f"{one.top:08x}; {len(self.landings) - len(wrong)} others land where the words ended",
+                          one.step, one.where)
 
     def _once(self, found: Iterator[tuple[str, str, str]]) -> Iterator[Finding]:
         """A law is told once for each thing that breaks it. found: law, thing, sentence."""
@@ -140,6 +179,8 @@ class Watch:
             return
         top, words = pushed
         again = "interrupt" in step or words["eip"] == before["eip"]
+        if self.came is not None:
+            self.landings.append(Landing(number, f"{step['text']} at {step['symbol']} ({step['source']})", self.came, top))
         left = Left(number, before, step["text"].startswith("int "), again, words, top, self.came)
         for other in self.waiting:
             # Both would be returned to from the words that were pushed for them, and each from its own.
@@ -147,7 +188,7 @@ class Watch:
                     and other.key() != left.key():
                 word = next((name for name in PUSHED_WORDS[::-1] if other.words[name] != words[name]), None)
                 if word:
-                    yield ("F1", f"{top:x}", f"the way in of the one at {at(before)} overwrites what was pushed at "
+                    yield ("F1", "frame", f"the way in of the one at {at(before)} overwrites what was pushed at "
                            f"{top - PUSHED:08x} for the one at {at(other.state)}, who waits since step {other.step}: {word} was "
                            f"{other.words[word]:08x}, and is {words[word]:08x}")
         self.waiting.append(left)
@@ -175,11 +216,10 @@ class Watch:
         spoilt = [left for left in self.waiting if left.came == left.top == popped]
         if self.strict and len(spoilt) == 1 and not any((law == "F1") for law, _ in self.said):
             left = spoilt[0]
-            for name in ("eip", "esp"):
-                if after[name] != left.words[name]:
-                    yield ("F2", name, f"{name} was pushed as {left.words[name]:08x} in step {left.step}, and is {after[name]:08x} "
-                           "when it comes back; something has written there while it waited")
-                    break
+            name = "eip" if after["eip"] != left.words["eip"] else "esp"
+            if after[name] != left.words[name]:
+                yield ("F2", name, f"{name} was pushed as {left.words[name]:08x} in step {left.step}, and is {after[name]:08x} "
+                       "when it comes back; something has written there while it waited")
         if place_of(after, 0)[4:6] in self.started or after["eflags"] & VM:
             return
         for name in GENERAL:
@@ -201,7 +241,7 @@ class Watch:
                 if 0 <= linear - state[name]["base"] <= state[name]["limit"]:
                     return f"{what} lies there"
             stack = state["ss"]["base"] + state["esp"]
-            if state["ss"]["base"] == base and abs(linear - stack) < NEAR_STACK // 8:
+            if state["ss"]["base"] == base and abs(linear - stack) < NEAR_STACK:
                 return f"the stack of ring 0 lies there, whose esp is {state['esp']:08x}"
         return ""
 
@@ -210,7 +250,7 @@ class Watch:
         old, strict = left.state, self.strict or not left.asked
         if not strict and not left.asked and not left.again:
             return
-        since = f"it left with in step {left.step}"
+        since = f"in step {left.step} it left with"
         for name in GENERAL:
             if old[name] != after[name] and (strict or name not in RESULTS):
                 yield "R1", name, f"{name} = {after[name]:08x} when {at(after)} comes back; {since} {old[name]:08x}"
@@ -236,7 +276,7 @@ class Watch:
     # ---- in ring 0, and in ring 3
 
     def _within(self, before: State, step: Step, after: State) -> Iterator[tuple[str, str, str]]:
-        if self.whole and before["cr0"] & 1:
+        if before["cr0"] & 1:
             if before["eflags"] & DF and step["text"].startswith(("call", "ret")):
                 yield "D0", "df", f"{step['text']} in ring 0 has DF = 1; it must be 0, C counts on it"
             if before["eflags"] & NT and step["text"].startswith("iret") and before["tr"] == after["tr"]:

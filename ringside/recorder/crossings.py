@@ -36,6 +36,15 @@ AROUND_STACK = 0x100    # bytes below and above the top of a stack onto which an
 LONGEST = 16            # bytes of an instruction, and one more
 
 
+IOMAP_AT = 0x66         # in a TSS of 32 bits
+TSS_TYPE_32 = 0x09      # available; busy with bit 1
+ARRIVALS = 8            # in ring 3, the last ones, at which the PICs are looked at
+FOLLOWED = 2            # ways in with DF set that are followed step by step,
+STEPS_FOLLOWED = 40     # so far at most
+DF = 1 << 10
+LEAVES = ("call", "ret", "cld", "iret", "std", "hlt", "rep")
+
+
 class Names:
     """Symbols and sources of a kernel's ELF file, if there is one. base: what to add to its addresses."""
 
@@ -119,6 +128,20 @@ class Kernel:
         for _, linear, size, _ in accesses:
             yield from (linear, linear + size - 1)
 
+    def in_service(self) -> int:
+        """The interrupts whose end the PICs have not been told: a bit for each."""
+        said = self.machine.cmd('info device "pic"')
+        found = [int(bits, 16) for bits in re.findall(r"^(?:master|slave) ISR = (\w+)", said, re.M)]
+        return sum(bits << 8 * place for place, bits in enumerate(found))
+
+    def iomap(self, raw: Registers) -> int | None:
+        """Where the I/O map begins in the TSS; None if it has none."""
+        tr = raw["tr"]
+        if not tr.selector & ~3 or tr.flags >> 8 & 0x1D != TSS_TYPE_32 or tr.limit < IOMAP_AT + 1:
+            return None
+        place = int.from_bytes(self.read(tr.base + IOMAP_AT, 2), "little")
+        return place if place < tr.limit else None
+
     def stacks(self, raw: Registers) -> dict[int, int]:
         """The bytes onto which an interrupt may push, as they are in front of it."""
         tops = {raw["ss"].base + stack_pointer(raw)}
@@ -146,7 +169,8 @@ def record_crossings(image: Image, wanted: listing.Wanted, names: Names) -> Reco
     """Raises listing.NoneFound, image.Unusable, or machines.Missing."""
     lines = listing.found(image, wanted)
     with AnyBochs(image) as machine:
-        steps = list(Steps(Kernel(machine)).of(lines))
+        taken = Steps(Kernel(machine))
+        steps = list(taken.of(lines))
     if not steps:
         raise listing.NoneFound("no crossing is met again in a second run")
     first = steps[0][0]
@@ -157,7 +181,8 @@ def record_crossings(image: Image, wanted: listing.Wanted, names: Names) -> Reco
         del step["wide"], step["place"]
     return {"format": recording.FORMAT, "version": recording.VERSION, "emulator": "bochs", "program": image.path.stem,
             "base": names.base, "symbols": names.symbols, "frames": {},
-            "crossings": {"image": image.path.name, "kind": image.kind, "listed": len(lines)},
+            "crossings": {"image": image.path.name, "kind": image.kind, "listed": len(lines), "iomap": taken.iomap,
+                          "in_service": taken.in_service[-ARRIVALS:]},
             "state": first, "steps": entries}
 
 
@@ -167,6 +192,9 @@ class Steps:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.last: State | None = None      # behind the last step
+        self.iomap: int | None = None
+        self.in_service: list[int] = []     # at each arrival in ring 3
+        self.followed = 0
 
     def of(self, lines: list[listing.Line]) -> Iterator[tuple[State, Step]]:
         machine = self.kernel.machine
@@ -182,6 +210,23 @@ class Steps:
             if self.last is not None and machine.now > behind:
                 yield self.last, self._entry("", raw, changed(self.last, before), None, gap=machine.now - behind)
             yield from self._crossing(raw, before)
+            yield from self._look(raw)
+
+    def _look(self, before: Registers) -> Iterator[tuple[State, Step]]:
+        """Behind a crossing: at what only laws ask for. A way in with DF set is followed until it matters."""
+        raw = self.kernel.machine.registers()
+        if raw["cpl"] == 3:
+            self.in_service.append(self.kernel.in_service())
+            self.iomap = self.kernel.iomap(raw)
+        elif before["cpl"] == 3 and raw["eflags"] & DF and self.followed < FOLLOWED:
+            self.followed += 1
+            for _ in range(STEPS_FOLLOWED):
+                assert self.last is not None
+                found = list(self._crossing(self.kernel.machine.registers(), self.last))
+                yield from found
+                code, place = found[0][1]["bytes"], found[0][1]["place"]
+                if code and disassembled(code, found[0][1]["wide"], place)[1].startswith(LEAVES):
+                    break
 
     def _crossing(self, raw: Registers, before: State) -> Iterator[tuple[State, Step]]:
         kernel = self.kernel

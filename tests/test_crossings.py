@@ -1,0 +1,137 @@
+"""Recordings of the crossings of other kernels: scripts/ringside record IMAGE, and laws looked for in one.
+
+The kernel is the disk of tests/kernels, which needs no GRUB. `make test-laws` records all of them.
+"""
+
+import json
+import subprocess
+
+import pytest
+
+import runs
+from ringside.emulators.image import Image, Unusable, recognise
+from ringside.emulators import anybochs
+from ringside.emulators.machines import ROOT, by_name
+from ringside.judge import judge
+from ringside.laws import laws
+from ringside.recorder import listing, recording
+
+FEW = 24
+TIMER = 0x20     # its vector
+
+
+def ringside(*words):
+    return subprocess.run(by_name([ROOT / "scripts/ringside", *map(str, words)]), text=True, capture_output=True,
+                          stdin=subprocess.DEVNULL, timeout=100)
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory):
+    """The kernel's folder, and a recording of its first crossings."""
+    folder = tmp_path_factory.mktemp("disk")
+    runs.build(folder, kernels=["disk"])
+    path = folder / "recording.json"
+    run = ringside("record", folder / "disk.img", "--elf", folder / "disk.elf", "--first", FEW, "--output", path)
+    assert run.returncode == 0, run.stderr
+    return folder, recording.load(path), path
+
+
+def test_each_step_goes_on_where_the_last_one_ended(disk):
+    steps = list(recording.walk(disk[1]))
+    crossings = [step for _, _, step, _ in steps if "gap" not in step]
+    assert len(crossings) >= FEW
+    for _, before, step, after in steps:
+        if "gap" in step:
+            assert step["gap"] > 0 and step["accesses"] is None
+        else:
+            assert step["accesses"] and (step["bytes"] or "interrupt" in step)
+    ways = [(before["cpl"], after["cpl"]) for _, before, step, after in steps if "gap" not in step]
+    assert ways.count((3, 0)) > FEW // 3 and ways.count((0, 3)) > FEW // 3
+
+
+def test_an_interrupt_is_a_step_of_its_own_whatever_its_handler_begins_with(disk):
+    steps = list(recording.walk(disk[1]))
+    found = [(before, step, after, steps[number + 1][2]) for number, before, step, after in steps
+             if step.get("interrupt") == TIMER]
+    assert found
+    for before, step, after, following in found:
+        gate = int(before["idt"][TIMER], 16)
+        assert after["eip"] == (gate & 0xffff | gate >> 48 << 16)
+        assert "gap" not in following and following["text"]
+        pushed = [access[3] for access in step["accesses"] if access[0] == "write" and access[2] == 4]
+        assert pushed[-1] == before["eip"]
+        # The words lie there, and what the handler pushes does not yet.
+        at, words = after["stack"]["linear"], after["stack"]["words"]
+        place = (after["ss"]["base"] + after["esp"] - at) // 4
+        assert words[place] == before["eip"]
+        saved = [access for access in following["accesses"] if access[0] == "write"]
+        assert not saved or [words[(linear - at) // 4] for _, linear, *_ in saved] != [value for *_, value in saved]
+
+
+def test_the_judge_takes_it_and_finds_no_rule_broken(disk):
+    verdicts = [verdict for _, verdict in judge.verdicts(disk[1])]
+    assert sum(verdict.crossing for verdict in verdicts) >= FEW
+    assert [str(fact) for verdict in verdicts for fact in verdict.findings] == []
+
+
+def test_no_law_is_broken_in_a_healthy_kernel(disk):
+    run = ringside("laws", disk[2])
+    assert run.returncode == 0, run.stdout
+    assert run.stdout.startswith("0 laws broken in ")
+
+
+def test_a_spoilt_register_is_found_in_such_a_recording(disk):
+    made = json.loads(json.dumps(disk[1]))
+    number = next(number for number, before, step, after in recording.walk(made)
+                  if number > FEW and before["cpl"] == 0 and after["cpl"] == 3)
+    made["steps"][number]["changes"]["ebx"] = 0xdead
+    assert {finding.law for finding in laws.broken(made)} == {"R1"}
+
+
+LINES = [listing.Line(tick, kind, selector, eip) for tick, kind, selector, eip in (
+    (100, "softint", 8, 0x30), (110, "iret", 0x1b, 1), (200, "exception (not softint)", 8, 0x20), (210, "iret", 0x1b, 2),
+    (300, "softint", 8, 0x30), (310, "iret", 0x1b, 3))]
+
+
+@pytest.mark.parametrize("wanted, targets, ticks", [
+    (listing.Wanted(), None, [100, 110, 200, 210, 300, 310]),
+    (listing.Wanted(first=3), None, [100, 110, 200]),
+    (listing.Wanted(every=2), None, [100, 110, 300, 310]),
+    (listing.Wanted(vector=0x20), {(8, 0x20)}, [200, 210]),
+    (listing.Wanted(first=2, around=205 / anybochs.PER_SECOND), None, [200, 210]),
+], ids="all first every vector around".split())
+def test_those_are_chosen_that_are_wanted(wanted, targets, ticks):
+    assert [line.tick for line in listing.chosen(LINES, wanted, targets)] == ticks
+
+
+def test_what_bochs_lists_in_real_mode_is_left_out():
+    text = ("00000000374: softint f000:053f (0x000f053f)\n00060684616: softint 0008:00100346 (0x00100346)\n"
+            "00060684678: iret 001b:0010037e (0x0010037e)\n")
+    assert [line.kind for line in listing.lines_in(text)] == ["softint", "iret"]
+
+
+@pytest.mark.parametrize("words, says", [
+    (["there-is-none.img"], "there is no there-is-none.img"),
+    (["README.md"], "README.md does not boot"),
+    (["build/floppy.img", "--from", "no_such_name"], "no symbol of"),
+    (["build/floppy.img", "--first", "0"], "are above 0"),
+    (["build/floppy.img", "--elf", "README.md"], "is no ELF"),
+    (["build/floppy.img", "--output", "/no/such/folder/x.json"], "there is no folder"),
+])
+def test_bad_input_is_answered_with_a_sentence(words, says):
+    run = subprocess.run(by_name([ROOT / "scripts/ringside", "record", *words]), cwd=ROOT, text=True, capture_output=True,
+                         timeout=60)
+    assert run.returncode in (1, 2) and says in run.stderr and "Traceback" not in run.stderr
+
+
+def test_without_grub_a_multiboot_elf_is_answered_with_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setattr(anybochs, "has_grub", lambda: False)
+    with pytest.raises(Unusable, match="grub-mkrescue.*install them"):
+        anybochs.drive(Image(tmp_path / "k.elf", "multiboot ELF", []), tmp_path)
+
+
+def test_a_disk_is_only_read(disk):
+    image = recognise(disk[0] / "disk.img")
+    before = image.path.read_bytes()
+    assert "mode=volatile" in anybochs.drive(image, disk[0])
+    assert image.path.read_bytes() == before
