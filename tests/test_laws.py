@@ -111,9 +111,9 @@ def exceptions_vector(steps):
     return steps.made
 
 
-BROKEN = {"R1": (register_lost, flags_lost, segment_lost, hidden_base_lost),
-          "P2": (iopl_3,), "P3": (interrupts_off,), "P4": (fpu_open,), "I1": (trap_gate,), "S1": (first_start_knows_the_tss,), "D0": (direction_flag,), "F2": (eip_overwritten,),
-          "V1": (exceptions_vector,)}
+BROKEN = {"R1": (register_lost, flags_lost, segment_lost, hidden_base_lost), "P2": (iopl_3,), "P3": (interrupts_off,),
+          "P4": (fpu_open,), "I1": (trap_gate,), "S1": (first_start_knows_the_tss,), "D0": (direction_flag,),
+          "F2": (eip_overwritten,), "V1": (exceptions_vector,)}
 
 
 @pytest.mark.parametrize("law, change", [(law, change) for law, changes in BROKEN.items() for change in changes],
