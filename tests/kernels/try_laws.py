@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Which of the mistakes in tests/kernels does scripts/ringside laws find, of those that break no rule of the CPU?
 
-usage: tests/kernels/try_laws.py [--healthy] [NAME ...]
+usage, from the root: PYTHONPATH=. python3 tests/kernels/try_laws.py [--healthy] [NAME ...]
 
 Each is built in build/kernels/mistakes/NAME, and its crossings are recorded in Bochs: two at a time. All
 that break a law, unless some are named. --healthy looks at the seven kernels without a mistake
@@ -11,19 +11,15 @@ A line for each: the laws that are broken, or none. Ends with 1 if a healthy ker
 """
 
 import concurrent.futures
-import pathlib
 import sys
 
-sys.dont_write_bytecode = True
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[2]))
-
-import runs  # noqa: E402  (without __pycache__)
-import try_mistakes as mistakes  # noqa: E402
-from ringside.emulators import machines  # noqa: E402
-from ringside.emulators.image import recognise  # noqa: E402
-from ringside.laws import laws  # noqa: E402
-from ringside.recorder import listing  # noqa: E402
-from ringside.recorder.crossings import Names, record_crossings  # noqa: E402
+import runs
+import try_mistakes as mistakes
+from ringside.emulators import machines
+from ringside.emulators.image import recognise
+from ringside.laws import laws
+from ringside.recorder import listing
+from ringside.recorder.crossings import Names, record_crossings
 
 CROSSINGS, HEALTHY_CROSSINGS = 120, 1000
 SECONDS = 30
@@ -55,7 +51,8 @@ def main(arguments):
     some = [argument for argument in arguments if argument != "--healthy"]
     if healthy:
         runs.build()
-    some = some or (runs.KERNELS if healthy else [name for name in mistakes.names() if mistakes.read(name)[0]["breaks"] == "law"])
+    lawless = [name for name in mistakes.names() if mistakes.read(name)[0]["breaks"] == "law"]
+    some = some or (runs.KERNELS if healthy else lawless)
     broken = 0
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         for name, seen in zip(some, pool.map(lambda name: look(name, healthy), some)):
