@@ -24,7 +24,7 @@ def number(text: str) -> int:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """What says which image, and which of its crossings; for whoever records them."""
+    """What says which image, and which of its crossings."""
     parser.add_argument("image", type=pathlib.Path)
     parser.add_argument("--elf", type=pathlib.Path)
     parser.add_argument("--base", type=number, default=0)
