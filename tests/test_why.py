@@ -129,7 +129,9 @@ def look(capsys, *arguments):
 
 
 def image(kernel, folder):
-    return (folder / "disk.img", "--elf", folder / "disk.elf", "--base", "0x10000") if kernel == "disk" else (folder / f"{kernel}.elf",)
+    if kernel == "disk":
+        return folder / "disk.img", "--elf", folder / "disk.elf", "--base", "0x10000"
+    return (folder / f"{kernel}.elf",)
 
 
 def on_cd(kernel, folder):
@@ -262,7 +264,8 @@ CR0=00000011 CR2=00000000 CR3=00000000 CR4=00000000
 
 
 @pytest.mark.parametrize("vector, error, words", [
-    (13, 0x402, "IDT entry 0x80"), (13, 0x1B, "EXT"), (10, 0x2C, "LDT entry 5"), (14, 2, "write from ring 0-2, the page is not present"),
+    (13, 0x402, "IDT entry 0x80"), (13, 0x1B, "EXT"), (10, 0x2C, "LDT entry 5"),
+    (14, 2, "write from ring 0-2, the page is not present"),
     (14, 5, "read from ring 3, refused by the rights")])
 def test_an_error_code_is_taken_to_pieces(vector, error, words, tmp_path, capsys):
     log = tmp_path / "log"
@@ -286,7 +289,8 @@ def elf(machine, bits=1, header=b""):
 
 
 @pytest.mark.parametrize("content, complaint", [
-    (b"nothing that boots" * 100, "does not boot"), (elf(62, 2), "64-bit"), (elf(40), "another machine"), (elf(3), "without a multiboot header"),
+    (b"nothing that boots" * 100, "does not boot"), (elf(62, 2), "64-bit"),
+    (elf(40), "another machine"), (elf(3), "without a multiboot header"),
     (b"", "is empty: build the image first"), (bytes(0x8001) + b"CD001" + bytes(4096), "a CD without a boot record"),
 ], ids=["no image", "64 bits", "ARM", "no multiboot", "empty", "a CD of data"])
 def test_what_cannot_be_looked_at_is_refused_with_the_reason(content, complaint, tmp_path, capsys):
@@ -297,7 +301,8 @@ def test_what_cannot_be_looked_at_is_refused_with_the_reason(content, complaint,
     assert path.read_bytes() == content
 
 
-@pytest.mark.parametrize("arguments", [[], ["a", "--log", "b"], ["--log", "/none"], ["/none"], ["/none", "--seconds", "0"], ["--nonsense"], ["/"]])
+@pytest.mark.parametrize("arguments", [
+    [], ["a", "--log", "b"], ["--log", "/none"], ["/none"], ["/none", "--seconds", "0"], ["--nonsense"], ["/"]])
 def test_wrong_usage_has_status_3(arguments, capsys):
     try:
         status = why.main(arguments)
@@ -338,7 +343,8 @@ def test_a_run_without_end_is_stopped_and_a_disk_of_gigabytes_is_not_copied(tmp_
 
 def test_an_elf_that_is_linked_elsewhere_is_found_and_a_foreign_one_is_left_out(built, tmp_path, capsys):
     status, told = look(capsys, built / "disk.img", "--elf", built / "disk.elf", "--crossings", 20, "--no-witness")
-    assert "the code of disk.elf lies 0x10000 from where it is linked, so its names are taken from there (--base 0x10000)" in told["notes"]
+    moved = "the code of disk.elf lies 0x10000 from where it is linked, so its names are taken from there (--base 0x10000)"
+    assert moved in told["notes"]
     status, told = look(capsys, built / "disk.img", "--elf", built / "flat.elf", "--crossings", 20, "--no-witness")
     assert any("the code of flat.elf lies nowhere in memory" in note for note in told["notes"])
     (tmp_path / "cut.elf").write_bytes((built / "flat.elf").read_bytes()[:60])

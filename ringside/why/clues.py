@@ -27,7 +27,8 @@ def fetch(machine: Machine) -> None:
     state = machine.state
     cs = state.segments["cs"]
     if state["eip"] > cs.limit:
-        raise refuse("cs-limit", f"eip = {state['eip']:08x} is beyond the limit {cs.limit:#x} of cs = {cs.selector:04x}", 13, 0, "vol. 3A, 5.3", [])
+        raise refuse("cs-limit", f"eip = {state['eip']:08x} is beyond the limit {cs.limit:#x} of cs = {cs.selector:04x}", 13, 0,
+                     "vol. 3A, 5.3", [])
 
 
 def stack(machine: Machine) -> None:
@@ -35,14 +36,16 @@ def stack(machine: Machine) -> None:
     ss, esp = machine.state.segments["ss"], machine.state["esp"]
     for first in (esp - WORD, esp):
         if first & (0xFFFFFFFF if ss.big else 0xFFFF) > ss.limit - WORD + 1:
-            raise refuse("stack-limit", f"the stack, ss:esp = {ss.selector:04x}:{esp:08x}, is beyond the limit {ss.limit:#x} of its segment", 12, 0,
+            raise refuse("stack-limit", f"the stack, ss:esp = {ss.selector:04x}:{esp:08x}, is beyond the limit {ss.limit:#x} of "
+                         "its segment", 12, 0,
                          "vol. 3A, 5.3", [f"ss = {ss.selector:04x}, base {ss.base:08x}, limit {ss.limit:08x}"],
                          "set the limit of the stack's segment, and G in its descriptor, so that it takes in the stack")
 
 
 def refine(context: Context, refusal: Refusal) -> Refusal:
     """Asks each clue in turn; the first that is found ends it."""
-    for clue in (tables.narrow, frames.real_mode, frames.stale_cs, tables.lost_gdt, tables.lost_idt, tables.lost_tss, tables.gate, frames.clue, tables.gdt_order,
+    for clue in (tables.narrow, frames.real_mode, frames.stale_cs, tables.lost_gdt, tables.lost_idt, tables.lost_tss,
+                 tables.gate, frames.clue, tables.gdt_order,
                  tables.limit):
         try:
             if clue(context, refusal):

@@ -40,7 +40,8 @@ def came_back(events: list[Event], number: int) -> bool:
             continue
         if later.state.cpl == 3:
             return True
-        if ring == 0 and later.state["esp"] >= esp and not later.exception and later.state.segments["ss"] == event.state.segments["ss"]:
+        same_stack = later.state.segments["ss"] == event.state.segments["ss"]
+        if ring == 0 and later.state["esp"] >= esp and not later.exception and same_stack:
             return True
     return False
 

@@ -11,7 +11,8 @@ from ringside.why import ways_out
 from ringside.why.machine import Machine, Unknown, Unmapped
 from ringside.why.refusal import Refusal
 
-DESCRIBED = re.compile(r"^((?:[GLI]DT|page (?:directory(?: pointer)?|table)) entry 0?x?[0-9a-f]+) at (physical )?([0-9a-f]{8,}) = ([0-9a-f]+)")
+DESCRIBED = re.compile(r"^((?:[GLI]DT|page (?:directory(?: pointer)?|table)) entry 0?x?[0-9a-f]+) at (physical )?([0-9a-f]{8,}) "
+                       r"= ([0-9a-f]+)")
 OF_TSS = ("tss-base", "tss-limit", "tss-unmapped", "tss-type", "tss-busy", "ltr-type", "ltr-not-present")
 OF_REGISTERS = ("idt-not-loaded", "interrupts-before-idt", "idt-base", "gdt-base", "lgdt-operand-size", "lidt-operand-size")
 IN_FRAME = {"iret-cs": 1, "v86-vm-flag": 2, "iret-eip": 0, "v86-eip": 0, "iret-frame-order": 1, "error-code-left": 0, "ret-cs": 1}
@@ -70,7 +71,8 @@ def of_frame(machine: Machine, refusal: Refusal) -> Word | None:
     if not places:
         return None
     name = ways_out.IRET_WORDS[places[0]]
-    return at(machine, "the word too many" if refusal.key == "error-code-left" else f"the frame's {name}", ss.base + esp + 4 * places[0], 4)
+    return at(machine, "the word too many" if refusal.key == "error-code-left" else f"the frame's {name}",
+              ss.base + esp + 4 * places[0], 4)
 
 
 def described(machine: Machine, refusal: Refusal) -> Word | None:

@@ -33,7 +33,8 @@ def code(path: pathlib.Path) -> Code | None:
         head = HEADER.unpack(file.read(HEADER.size))
         file.seek(head[5])
         found = [SEGMENT.unpack(file.read(SEGMENT.size)) for _ in range(head[10])]
-        largest = max((entry for entry in found if entry[0] == LOAD and entry[6] & EXECUTABLE), key=lambda entry: int(entry[4]), default=None)
+        largest = max((entry for entry in found if entry[0] == LOAD and entry[6] & EXECUTABLE), key=lambda entry: int(entry[4]),
+                      default=None)
         if largest is None or largest[4] < SAMPLE + SKIPPED:
             return None
         _, offset, virtual, physical, size, *_ = largest
@@ -50,15 +51,17 @@ def base(path: pathlib.Path, given: int, machine: Machine) -> tuple[int, str]:
         raise Unfit(f"{path} is cut off: its headers are not whole") from None
     if wanted is None or machine.physical is None or not any(wanted.data):
         return given, ""
-    if there(machine, wanted.virtual + given, wanted.data) or machine.physical(wanted.physical + given, len(wanted.data)) == wanted.data:
+    if there(machine, wanted.virtual + given, wanted.data) or machine.physical(wanted.physical + given,
+                                                                               len(wanted.data)) == wanted.data:
         return given, ""
     memory = machine.physical(0, min(machine.memory, SEARCHED))
     places = occurrences(memory, wanted.data)
     if len(places) != 1:
-        raise Unfit(f"the code of {path.name} lies nowhere in memory, neither where it is linked nor elsewhere: it is another kernel's, or of "
-                    "another build; its names are left out")
+        raise Unfit(f"the code of {path.name} lies nowhere in memory, neither where it is linked nor elsewhere: it is another "
+                    "kernel's, or of another build; its names are left out")
     moved = places[0] - wanted.virtual
-    return moved, (f"the code of {path.name} lies {moved:#x} from where it is linked, so its names are taken from there (--base {moved:#x})")
+    return moved, (f"the code of {path.name} lies {moved:#x} from where it is linked, so its names are taken from there (--base "
+                   f"{moved:#x})")
 
 
 def there(machine: Machine, linear: int, data: bytes) -> bool:

@@ -56,7 +56,8 @@ def clue(context: Context, refusal: Refusal) -> bool:
         return True
     found = ways_out.frame(machine, WORD, 5)
     if len(found) == 5 and is_flags(found[1]) and is_code(machine, found[2]):
-        return order(refusal, f"cs = {found[1]:08x} looks like eflags, and eflags = {found[2]:08x} is a code selector: the two are swapped")
+        return order(refusal, f"cs = {found[1]:08x} looks like eflags, and eflags = {found[2]:08x} is a code selector: the two "
+                     "are swapped")
     if len(found) == 5 and is_code(machine, found[1]) and is_stack(machine, found[3]) and not is_stack(machine, found[4]):
         return order(refusal, f"esp = {found[3]:08x} is a data selector, and ss = {found[4]:08x} is none: the two are swapped")
     for shift in (4, -4, 8, -8):
@@ -72,8 +73,8 @@ def virtual_8086(machine: Machine, refusal: Refusal) -> bool:
         return False
     if found[1] <= machine.state["gdt.limit"] or found[1] << 4 >= 1 << 20:
         return False
-    refusal.says += ("; nine words of 16 bits lie here, as for a return to an 8086 task (eip, cs, eflags, esp, ss, es, ds, fs, gs), "
-                     f"but eflags = {found[2]:08x} lacks VM")
+    refusal.says += ("; nine words of 16 bits lie here, as for a return to an 8086 task (eip, cs, eflags, esp, ss, es, ds, fs, "
+                     f"gs), but eflags = {found[2]:08x} lacks VM")
     refusal.key, refusal.fix = "v86-vm-flag", "set VM (bit 17) in the frame's eflags"
     return True
 
@@ -84,9 +85,10 @@ def real_mode(context: Context, refusal: Refusal) -> bool:
         return False
     for event in [*context.past, context.event]:
         for name, segment in event.state.segments.items():
-            if event.state.protected and not event.state.v86 and segment.selector & ~3 == refusal.error & ~3 != 0 and segment.base == segment.selector << 4:
-                refusal.says = (f"{name} = {segment.selector:04x} still had its value of real mode (base {segment.base:x}) in protected mode: it was not "
-                                f"loaded after the switch; so {refusal.says}")
+            of_real_mode = event.state.protected and not event.state.v86 and segment.base == segment.selector << 4
+            if of_real_mode and segment.selector & ~3 == refusal.error & ~3 != 0:
+                refusal.says = (f"{name} = {segment.selector:04x} still had its value of real mode (base {segment.base:x}) in "
+                                f"protected mode: it was not loaded after the switch; so {refusal.says}")
                 refusal.key, refusal.fix = "segment-not-loaded", "load all segment registers after the switch to protected mode"
                 return True
     return False
@@ -98,11 +100,13 @@ def stale_cs(context: Context, refusal: Refusal) -> bool:
     if not refusal.key.startswith("iret-cs") or not came:
         return False
     cs = came.state.segments["cs"]
-    if not came.state.protected or came.state.v86 or came.state.cpl or cs.selector & ~3 != refusal.error & ~3 or not cs.selector & ~3:
+    if not came.state.protected or came.state.v86 or came.state.cpl:
+        return False
+    if cs.selector & ~3 != refusal.error & ~3 or not cs.selector & ~3:
         return False
     refusal.key = "cs-not-reloaded"
-    refusal.says = (f"cs = {cs.selector:04x} was loaded under another GDT, the boot loader's, and not again after lgdt: ring 0 still ran with it when "
-                    f"{came} came; so {refusal.says}")
+    refusal.says = (f"cs = {cs.selector:04x} was loaded under another GDT, the boot loader's, and not again after lgdt: ring 0 "
+                    f"still ran with it when {came} came; so {refusal.says}")
     refusal.fix = "a far jmp after lgdt loads cs"
     return True
 
@@ -119,20 +123,24 @@ def shifted(context: Context, refusal: Refusal, shift: int) -> bool:
     count, bottom = abs(shift) // WORD, context.machine.state["esp"]
     came = context.before
     many = f"{count} word{'s' * (count > 1)}"
-    entered = f"this way in was {came}, " + ("which pushes an error code" if came.exception and came.vector in WITH_ERROR_CODE else
+    entered = f"this way in was {came}, " + ("which pushes an error code" if came.exception and came.vector in WITH_ERROR_CODE
+                                             else
                                              "which pushes no error code") if came else "what led in is not known"
     pushes = came is not None and came.exception and came.vector in WITH_ERROR_CODE
     if shift > 0:
         refusal.key = "error-code-left"
         refusal.says = (f"the iret frame lies {shift} bytes higher, at {bottom + shift:08x}: {many} too many "
-                        f"{'is' if count == 1 else 'are'} still on the stack ({context.machine.read(context.machine.state.segments['ss'].base + bottom):08x}), such as an error code or vector "
-                        f"that was not popped ({entered}); so {refusal.says}")
+                        f"{'is' if count == 1 else 'are'} still on the stack "
+                        f"({context.machine.read(context.machine.state.segments['ss'].base + bottom):08x}), such as an error "
+                        f"code or vector that was not popped ({entered}); so {refusal.says}")
         refusal.fix = "add $4, %esp (or 8, with a vector) in front of iret"
     else:
         refusal.key = "error-code-popped-twice" if pushes else "error-code-popped-without"
+        popped = "an error code twice" if pushes else "an error code where there is none"
+        if not came:
+            popped = "an error code popped twice, or where there is none"
         refusal.says = (f"the iret frame lies {-shift} bytes lower, at {bottom + shift:08x}: {many} too many "
-                        f"{'was' if count == 1 else 'were'} popped, " + ("an error code twice" if pushes else "an error code where there is none" if came else
-                                                                         "an error code popped twice, or where there is none") + f" ({entered}); so {refusal.says}")
+                        f"{'was' if count == 1 else 'were'} popped, {popped} ({entered}); so {refusal.says}")
         refusal.fix = "pop an error code once, and only for exceptions that push one"
     return True
 
@@ -145,10 +153,11 @@ def far_ret(machine: Machine, code: instructions.Code, refusal: Refusal) -> bool
         return False
     for words in range(1, 7):
         place = 3 + words
-        if words * WORD != released and place < len(found) and is_stack(machine, found[place]) and found[place] & 3 == found[1] & 3:
+        if words * WORD != released and place < len(found) and is_stack(machine,
+                                                                        found[place]) and found[place] & 3 == found[1] & 3:
             refusal.key = "lret-words"
-            refusal.says = (f"far ret releases {released} bytes of parameters, but {words} word{'s' * (words > 1)} of them lie between cs and the outer "
-                            f"esp and ss (ss {found[place]:04x}); so {refusal.says}")
+            refusal.says = (f"far ret releases {released} bytes of parameters, but {words} word{'s' * (words > 1)} of them lie "
+                            f"between cs and the outer esp and ss (ss {found[place]:04x}); so {refusal.says}")
             refusal.fix = f"lret ${words * WORD}"
             return True
     return False

@@ -21,7 +21,8 @@ BRANCH = re.compile(r"^(?:j|call|ret|iret|l?ret|loop|int|hlt|ljmp|lcall|sys|mov 
 OPERAND = re.compile(r"(?:^|[ ,*])(?:0x[0-9a-f]+)?\((%e\w\w)?(?:,%e\w\w,\d)?\)|[ ,]0x[0-9a-f]+(?=,|$)|[ ,]%ds:")
 
 
-def look(log: Log, machine: collections.abc.Callable[[State], Machine], first: int, end: State | None) -> tuple[int, Refusal, str] | None:
+def look(log: Log, machine: collections.abc.Callable[[State], Machine], first: int, end: State | None) -> tuple[int, Refusal,
+                                                                                                                str] | None:
     """Memory is that of the end: an event counts only if its GDT and its page tables are those in use then."""
     events = log.events if first < 0 else log.events[:first]
     numbers = ends(events)
@@ -71,9 +72,12 @@ def stale(machine: Machine, event: Event) -> None:
         good = found is not None and (found.is_code if name == "cs" else found.is_stack and found.dpl == 0)
         if not good:
             what = words.kind(found) if found else "beyond the limit"
-            raise refuse(f"{name}-not-reloaded", f"{name} = {segment.selector:04x} was not loaded again after lgdt: it is the loader's selector, and in this GDT "
-                         f"{words.entry(segment.selector)} is {what}; it works until it is loaded again, by an iret or a task switch",
-                         10 if name == "ss" else 13, segment.selector & ~3, "vol. 3A, 9.9.1", [described(segment.selector, found)] if found else [],
+            raise refuse(f"{name}-not-reloaded", f"{name} = {segment.selector:04x} was not loaded again after lgdt: it is the "
+                         "loader's selector, and in this GDT "
+                         f"{words.entry(segment.selector)} is {what}; it works until it is loaded again, by an iret or a task "
+                         "switch",
+                         10 if name == "ss" else 13, segment.selector & ~3, "vol. 3A, 9.9.1",
+                         [described(segment.selector, found)] if found else [],
                          "a far jmp after lgdt loads cs" if name == "cs" else "load ss after lgdt")
 
 
@@ -90,11 +94,13 @@ def null(machine: Machine, event: Event) -> None:
             return  # QEMU, too, has seen that
         found = machine.descriptor(selector)
         if found and found.is_code and found.big and (state.v86 or not ds.selector & ~3):
-            why = "the CPU makes it null on the way out of virtual-8086 mode" if state.v86 else f"it was null in ring {state.cpl} already: {NULLED}"
+            why = f"it was null in ring {state.cpl} already: {NULLED}"
+            if state.v86:
+                why = "the CPU makes it null on the way out of virtual-8086 mode"
             through_ds(machine, found.base, offset, 0, f"the handler of {event} has not loaded ds; {why}")
     if not ds.selector & ~3 and cs.big and not state.v86:
-        through_ds(machine, cs.base, state["eip"], 1 if event.software else 0, f"ds = {ds.selector:04x} is null in ring {state.cpl}" + (
-            f": {NULLED}" if state.cpl else ""))
+        says = f"ds = {ds.selector:04x} is null in ring {state.cpl}" + (f": {NULLED}" if state.cpl else "")
+        through_ds(machine, cs.base, state["eip"], 1 if event.software else 0, says)
 
 
 def through_ds(machine: Machine, base: int, eip: int, skip: int, says: str) -> None:
@@ -110,7 +116,8 @@ def through_ds(machine: Machine, base: int, eip: int, skip: int, says: str) -> N
 
 def uses_ds(text: str) -> bool:
     """Does an instruction, in objdump's words, access memory through ds?"""
-    if text.startswith(("lea", "nop", "(bad)", "push 0x", "j")) or "%es:" in text and "%ds:" not in text or re.search(r"%[csfg]s:", text):
+    if text.startswith(("lea", "nop", "(bad)", "push 0x",
+                        "j")) or "%es:" in text and "%ds:" not in text or re.search(r"%[csfg]s:", text):
         return False
     match = OPERAND.search(text)
     return bool(match and match[1] not in ("%esp", "%ebp"))

@@ -74,7 +74,8 @@ def check(machine: Machine, code: Code) -> None:
     elif name in ("sysenter", "sysexit"):
         system(machine, name)
     elif name in ("privileged", "lgdt", "lidt", "clts", "write control") and state.cpl:
-        raise refuse("privileged-instruction", f"the instruction is privileged: only ring 0 may execute it, and this is ring {state.cpl} (CPL {state.cpl})",
+        raise refuse("privileged-instruction", f"the instruction is privileged: only ring 0 may execute it, and this is ring "
+                     f"{state.cpl} (CPL {state.cpl})",
                      13, 0, "vol. 3A, 5.9", [cs_line(machine)], "run this code in ring 0, or ask the kernel by a system call")
     elif name in ("cli", "sti", "in", "out") and state.cpl > state["efl"] >> 12 & 3:
         ports(machine, code)
@@ -87,9 +88,13 @@ def monitored(machine: Machine, code: Code) -> None:
     iopl = machine.state["efl"] >> 12 & 3
     pushf = code.bytes[:1] == b"\x9c"
     if code.name == "privileged" or iopl < 3 and (code.name in ("int", "iret", "cli", "sti", "popf") or pushf):
-        name = "int " + f"{code.decoded.immediate:#04x}" if code.name == "int" else "pushf" if pushf else "it" if code.name == "privileged" else code.name
-        raise refuse("v86-monitor", f"in virtual-8086 mode with IOPL {iopl}, {name} is left to the monitor, the handler of #GP, which did not come back "
-                     "behind it", 13, 0, "vol. 3A, 20.2.8", [cs_line(machine)], "the monitor does what the instruction would do, and moves the frame's eip behind it")
+        name = "pushf" if pushf else "it" if code.name == "privileged" else code.name
+        if code.name == "int":
+            name = f"int {code.decoded.immediate:#04x}"
+        raise refuse("v86-monitor", f"in virtual-8086 mode with IOPL {iopl}, {name} is left to the monitor, the handler of #GP, "
+                     "which did not come back "
+                     "behind it", 13, 0, "vol. 3A, 20.2.8", [cs_line(machine)], "the monitor does what the instruction would do, "
+                     "and moves the frame's eip behind it")
 
 
 def cs_line(machine: Machine) -> str:
@@ -103,19 +108,24 @@ def ports(machine: Machine, code: Code) -> None:
     state, name = machine.state, code.name
     says = f"{name} in ring {state.cpl} with IOPL {state['efl'] >> 12 & 3}: IOPL is too low"
     if name in ("cli", "sti"):
-        raise refuse("iopl", says, 13, 0, f"vol. 2A, {name.upper()}", [cs_line(machine)], "raise IOPL in the frame's eflags, or leave it to ring 0")
+        raise refuse("iopl", says, 13, 0, f"vol. 2A, {name.upper()}", [cs_line(machine)], "raise IOPL in the frame's eflags, or "
+                     "leave it to ring 0")
     number = code.decoded.immediate if code.decoded.has_immediate else state["edx"] & 0xFFFF
     tr = state.segments["tr"]
     place = machine.read(tr.base + 0x66, 2)
     line = f"TSS at {tr.base:08x}, limit {tr.limit:x}: I/O map base (+0x66) = {place:04x}"
     at = place + number // 8
     if at + 1 > tr.limit:
-        raise refuse("io-map-limit", f"{says}, and port {number:#x}'s bit of the I/O map is beyond the TSS' limit: byte {at + 1:#x}, limit {tr.limit:#x}",
-                     13, 0, "vol. 1, 18.5.2", [cs_line(machine), line], "enlarge the TSS' limit so that it takes in the map and a byte of ones behind it")
+        raise refuse("io-map-limit", f"{says}, and port {number:#x}'s bit of the I/O map is beyond the TSS' limit: byte "
+                     f"{at + 1:#x}, limit {tr.limit:#x}",
+                     13, 0, "vol. 1, 18.5.2", [cs_line(machine), line], "enlarge the TSS' limit so that it takes in the map and "
+                     "a byte of ones behind it")
     found = machine.read(tr.base + at, 2) >> number % 8 & (1 << code.decoded.size) - 1
     if found:
-        raise refuse("io-map", f"{says}, and the bit of port {number:#x} in the TSS' I/O map is 1: closed", 13, 0, "vol. 1, 18.5.2",
-                     [cs_line(machine), line, f"byte +{at:#x} = {machine.read(tr.base + at, 1):02x}"], "a port is open where its bit is 0")
+        raise refuse("io-map", f"{says}, and the bit of port {number:#x} in the TSS' I/O map is 1: closed", 13, 0,
+                     "vol. 1, 18.5.2",
+                     [cs_line(machine), line, f"byte +{at:#x} = {machine.read(tr.base + at, 1):02x}"], "a port is open where its "
+                     "bit is 0")
 
 
 def load(machine: Machine, code: Code) -> None:
@@ -137,15 +147,19 @@ def load(machine: Machine, code: Code) -> None:
     line = [described(selector, found)]
     if register == "ss":
         if selector & 3 != ring or found.dpl != ring or not found.is_stack:
-            raise refuse("load-ss", f"{who} has RPL {selector & 3} and {words.entry(selector)} is {words.kind(found)}; ring {ring}'s stack needs "
-                         f"data that can be written, RPL and DPL {ring}", 13, error, place, line)
+            raise refuse("load-ss", f"{who} has RPL {selector & 3} and {words.entry(selector)} is {words.kind(found)}; ring "
+                         f"{ring}'s stack needs data that can be written, RPL and DPL {ring}", 13, error, place, line)
     elif not found.is_readable:
-        raise refuse("load-type", f"{who}: {words.entry(selector)} is {words.kind(found)}, which cannot be read", 13, error, place, line)
+        raise refuse("load-type", f"{who}: {words.entry(selector)} is {words.kind(found)}, which cannot be read", 13, error,
+                     place, line)
     elif not found.is_conforming and found.dpl < max(ring, selector & 3):
-        raise refuse("load-dpl", f"{who} has RPL {selector & 3}, and {words.entry(selector)} has DPL {found.dpl}; CPL is {ring}: the DPL must not be below "
-                     "either", 13, error, place, line, "give the user's data segment DPL 3 (access byte 0xf2), or load another selector")
+        raise refuse("load-dpl", f"{who} has RPL {selector & 3}, and {words.entry(selector)} has DPL {found.dpl}; CPL is {ring}: "
+                     "the DPL must not be below "
+                     "either", 13, error, place, line, "give the user's data segment DPL 3 (access byte 0xf2), or load another "
+                     "selector")
     if not found.present:
-        raise refuse("load-not-present", f"{who}: {words.entry(selector)} is not present", 12 if register == "ss" else 11, error, place, line)
+        raise refuse("load-not-present", f"{who}: {words.entry(selector)} is not present", 12 if register == "ss" else 11, error,
+                     place, line)
 
 
 def load_system(machine: Machine, name: str, selector: int) -> None:
@@ -161,7 +175,8 @@ def load_system(machine: Machine, name: str, selector: int) -> None:
     if found.type not in wanted:
         busy = found.type in (3, 11)
         raise refuse("tss-busy" if busy else f"{name}-type",
-                     f"{who}: {words.entry(selector)} has type {found.type:#x}, {words.kind(found)}; {name} needs {what}", 13, error, place, line,
+                     f"{who}: {words.entry(selector)} has type {found.type:#x}, {words.kind(found)}; {name} needs {what}", 13,
+                     error, place, line,
                      "the TSS descriptor's access byte is 0x89; ltr itself sets busy" if name == "ltr" else "")
     if not found.present:
         raise refuse(f"{name}-not-present", f"{who}: {words.entry(selector)} is not present", 11, error, place, line)
@@ -177,7 +192,8 @@ def far(machine: Machine, code: Code) -> None:
     else:
         selector, offset = decoded.selector, decoded.immediate
     verb = "far call" if code.name == "call far" else "far jmp"
-    who, error, place = f"{verb} to {selector:04x}:{offset:08x}", selector & ~3, f"vol. 2A, {'CALL' if 'call' in verb else 'JMP'}, Operation"
+    who, error = f"{verb} to {selector:04x}:{offset:08x}", selector & ~3
+    place = f"vol. 2A, {'CALL' if 'call' in verb else 'JMP'}, Operation"
     if selector & ~3 == 0:
         raise refuse("far-null", f"{who}: the selector is null", 13, 0, place, [])
     found = descriptor_of(machine, selector, who, "far", 13, place)
@@ -187,16 +203,20 @@ def far(machine: Machine, code: Code) -> None:
     elif found.type in (4, 12):
         call_gate(machine, who, selector, line)
     elif not found.is_code:
-        raise refuse("far-type", f"{who}: {words.entry(selector)} is no code segment: {words.kind(found)}", 13, error, place, line,
+        raise refuse("far-type", f"{who}: {words.entry(selector)} is no code segment: {words.kind(found)}", 13, error, place,
+                     line,
                      "mend the selector, or the order of the GDT")
     elif found.is_conforming and found.dpl > cpl or not found.is_conforming and (found.dpl != cpl or selector & 3 > cpl):
-        raise refuse("far-dpl", f"{who}: the code segment has DPL {found.dpl}, and CPL is {cpl}: without a call gate the ring stays the same",
+        raise refuse("far-dpl", f"{who}: the code segment has DPL {found.dpl}, and CPL is {cpl}: without a call gate the ring "
+                     "stays the same",
                      13, error, place, line, "name a call gate's selector in the far call")
     elif not found.present:
         raise refuse("far-not-present", f"{who}: {words.entry(selector)} is not present", 11, error, place, line)
     elif offset > found.limit:
-        raise refuse("far-limit", f"{who}: the offset is beyond the code segment's limit {found.limit:#x} (G is {found.raw >> 55 & 1}: it counts "
-                     f"{'pages' if found.raw >> 55 & 1 else 'bytes'})", 13, 0, place, line, "set G in the descriptor (flags nibble 0xc)")
+        raise refuse("far-limit", f"{who}: the offset is beyond the code segment's limit {found.limit:#x} (G is "
+                     f"{found.raw >> 55 & 1}: it counts "
+                     f"{'pages' if found.raw >> 55 & 1 else 'bytes'})", 13, 0, place, line, "set G in the descriptor (flags "
+                     "nibble 0xc)")
 
 
 def call_gate(machine: Machine, who: str, selector: int, line: list[str]) -> None:
@@ -204,7 +224,8 @@ def call_gate(machine: Machine, who: str, selector: int, line: list[str]) -> Non
     cpl, place, gate = machine.state.cpl, "vol. 3A, 5.8.4", machine.descriptor(selector)
     assert gate is not None
     if gate.dpl < max(cpl, selector & 3):
-        raise refuse("callgate-dpl", f"{who}: the call gate has DPL {gate.dpl}, and CPL is {cpl}: the gate's DPL must not be below it", 13,
+        raise refuse("callgate-dpl", f"{who}: the call gate has DPL {gate.dpl}, and CPL is {cpl}: the gate's DPL must not be "
+                     "below it", 13,
                      selector & ~3, place, line, f"give the call gate DPL {max(cpl, selector & 3)}")
     if not gate.present:
         raise refuse("callgate-not-present", f"{who}: the call gate is not present", 11, selector & ~3, place, line)
@@ -214,7 +235,8 @@ def call_gate(machine: Machine, who: str, selector: int, line: list[str]) -> Non
     code = descriptor_of(machine, target, said, "callgate", 13, place)
     line = [*line, described(target, code)]
     if not code.is_code or code.dpl > cpl:
-        raise refuse("callgate-selector", f"{said}: {words.entry(target)} is no code segment of this or an inner ring: {words.kind(code)}", 13,
+        raise refuse("callgate-selector", f"{said}: {words.entry(target)} is no code segment of this or an inner ring: "
+                     f"{words.kind(code)}", 13,
                      target & ~3, place, line, "name a code segment in the call gate")
     if not code.present:
         raise refuse("callgate-code-not-present", f"{said}: {words.entry(target)} is not present", 11, target & ~3, place, line)
@@ -225,7 +247,8 @@ def call_gate(machine: Machine, who: str, selector: int, line: list[str]) -> Non
 def system(machine: Machine, name: str) -> None:
     """sysenter and sysexit: all that they check in these modes is the MSR, and the ring."""
     if name == "sysexit" and machine.state.cpl:
-        raise refuse("privileged-instruction", f"sysexit in ring {machine.state.cpl}", 13, 0, "vol. 2B, SYSEXIT", [cs_line(machine)])
+        raise refuse("privileged-instruction", f"sysexit in ring {machine.state.cpl}", 13, 0, "vol. 2B, SYSEXIT",
+                     [cs_line(machine)])
     raise refuse("sysenter-cs", f"{name} is refused for one reason: MSR 0x174, IA32_SYSENTER_CS, is null: never set", 13, 0,
                  f"vol. 2B, {name.upper()}", [cs_line(machine)], "write the kernel's code selector into MSR 0x174 with wrmsr")
 
@@ -241,5 +264,6 @@ def data(machine: Machine, code: Code) -> None:
         raise refuse("segment-null", f"an access through {memory.segment}, which is null", 13, 0, "vol. 3A, 5.4.1", line,
                      f"load {memory.segment} at the handler's entry")
     if offset + code.decoded.size - 1 > segment.limit:
-        raise refuse("segment-limit", f"an access at {memory.segment}:{offset:08x}, beyond the segment's limit {segment.limit:#x}", vector, 0,
+        raise refuse("segment-limit",
+                     f"an access at {memory.segment}:{offset:08x}, beyond the segment's limit {segment.limit:#x}", vector, 0,
                      "vol. 3A, 5.3", line)

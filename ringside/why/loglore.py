@@ -23,22 +23,28 @@ def narrow(machine: Machine, event: Event, before: Event | None) -> Refusal | No
     if event.vector == 10 and tr.selector & ~3 == 0:
         return Refusal("tr-not-loaded", f"TR = {tr.selector:04x}: no TSS was ever loaded with ltr, {way}", 10, event.error, INT)
     if event.vector == 10 and selector == tr.selector & ~7:
-        return Refusal("tss-limit", f"the TSS' limit {tr.limit:#x} is too small for the stack's words, {way}", 10, event.error, INT)
+        return Refusal("tss-limit", f"the TSS' limit {tr.limit:#x} is too small for the stack's words, {way}", 10, event.error,
+                       INT)
     if event.vector in (10, 12) and event.error & ~3:
-        return Refusal("tss-ss0", f"TSS.ss0 is selector {event.error & ~3:04x} (RPL not known), read {way}{beyond}", event.vector, event.error, INT,
-                       [f"refused for one of: not within the table, RPL, DPL or type not those of a ring-0 stack, not present; {UNKNOWN}"] if not beyond else [],
+        return Refusal("tss-ss0", f"TSS.ss0 is selector {event.error & ~3:04x} (RPL not known), read {way}{beyond}",
+                       event.vector, event.error, INT,
+                       [f"refused for one of: not within the table, RPL, DPL or type not those of a ring-0 stack, not present; "
+                        f"{UNKNOWN}"] if not beyond else [],
                        certain=bool(beyond))
     if event.vector == 10:
         return Refusal("tss-ss0-null", f"TSS.ss0 is null, {way}", 10, event.error, INT)
     if event.vector in (11, 13) and event.error & 2:
         vector = event.error >> 3
         if 8 * vector + 7 > state["idt.limit"]:
-            return Refusal("idt-limit", f"vector {vector:#x} is beyond the IDT's limit {state['idt.limit']:#x}", event.vector, event.error, INT)
+            return Refusal("idt-limit", f"vector {vector:#x} is beyond the IDT's limit {state['idt.limit']:#x}", event.vector,
+                           event.error, INT)
         if event.vector == 11:
             return Refusal("gate-not-present", f"gate {vector:#x} of the IDT is not present", 11, event.error, INT)
         return Refusal("gate", f"gate {vector:#x} of the IDT is refused, {way}", 13, event.error, INT,
-                       [f"for one of: empty, not the type of a gate, or its DPL is below ring {state.cpl}; {UNKNOWN}"], certain=False)
+                       [f"for one of: empty, not the type of a gate, or its DPL is below ring {state.cpl}; {UNKNOWN}"],
+                       certain=False)
     if event.vector in (11, 13) and selector:
-        return Refusal("gate-selector", f"the gate names selector {selector:04x} ({words.entry(selector)}), which is refused as a handler's code segment, {way}{beyond}",
+        return Refusal("gate-selector", f"the gate names selector {selector:04x} ({words.entry(selector)}), which is refused as "
+                       f"a handler's code segment, {way}{beyond}",
                        event.vector, event.error, INT, certain=bool(beyond))
     return None

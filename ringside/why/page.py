@@ -57,7 +57,8 @@ def variables(scheme: str) -> str:
 
 def style() -> str:
     """Of the page, with its colours."""
-    return (f":root {{ {variables('light')} }}\n@media (prefers-color-scheme: dark) {{ :root {{ {variables('dark')} }} }}\n" + STYLE)
+    dark = f"@media (prefers-color-scheme: dark) {{ :root {{ {variables('dark')} }} }}"
+    return f":root {{ {variables('light')} }}\n{dark}\n{STYLE}"
 
 
 def section(title: str, lines: list[str], ordered: bool = False) -> str:

@@ -17,7 +17,8 @@ def explain(machine: Machine, event: Event, delivering: bool) -> Refusal:
     """The refusal, with the entry that refuses where memory can be read. delivering: the CPU was on the way into a handler."""
     state, error = machine.state, event.error
     address = state["cr2"]
-    said = Refusal("page-fault", f"{address:08x}: {words.error(14, error)}", 14, error, PLACE, [f"cr2 = {address:08x}, cr3 = {state['cr3']:08x}"])
+    said = Refusal("page-fault", f"{address:08x}: {words.error(14, error)}", 14, error, PLACE,
+                   [f"cr2 = {address:08x}, cr3 = {state['cr3']:08x}"])
     key, what, fix = subject(machine, event, delivering)
     try:
         walk = machine.walk(address)
@@ -33,7 +34,8 @@ def explain(machine: Machine, event: Event, delivering: bool) -> Refusal:
         return said
     said.key, said.fix = key, fix
     if not reason:
-        said.says = f"{what}: the page tables allow that by now; the TLB may have kept an old entry (invlpg or a load of CR3 forgets it)"
+        said.says = (f"{what}: the page tables allow that by now; the TLB may have kept an old entry (invlpg or a load of CR3 "
+                     "forgets it)")
         return said
     said.says = f"{what}: {reason}"
     if not fix:
@@ -47,7 +49,8 @@ def rights(error: int, reason: str) -> tuple[str, str]:
         return ("pde-no-user" if reason.startswith("page directory") else "page-no-user",
                 "set U (bit 2) in both the page directory entry and the page table entry")
     if "lacks W" in reason:
-        return ("page-read-only" if error & 4 else "wp-read-only", "set W (bit 1), or do not write there" + ("" if error & 4 else " (WP binds ring 0)"))
+        return ("page-read-only" if error & 4 else "wp-read-only",
+                "set W (bit 1), or do not write there" + ("" if error & 4 else " (WP binds ring 0)"))
     return "page-not-present", "map the page"
 
 
@@ -57,13 +60,17 @@ def tables(machine: Machine, address: int, entry: Entry | None) -> tuple[str, st
     pde = entry.value if entry else None
     low = cr3 & 0xFFF
     if low and pde is not None and not pde & PRESENT and machine.read_physical(cr3 + (address >> 22) * 4) & PRESENT:
-        return ("page-directory-alignment", f"CR3 = {cr3:08x}: a page directory begins at a page, the lowest 12 bits are no part of its address, so that "
-                f"{cr3 & ~0xFFF:08x} is taken for it; this one lies {low:#x} bytes behind that", "align the page directory to 4096 bytes")
+        return ("page-directory-alignment",
+                f"CR3 = {cr3:08x}: a page directory begins at a page, the lowest 12 bits are no part of its address, so that "
+                f"{cr3 & ~0xFFF:08x} is taken for it; this one lies {low:#x} bytes behind that",
+                "align the page directory to 4096 bytes")
     if end and cr3 >= end:
-        return ("cr3-virtual-address", f"CR3 = {cr3:08x} is beyond memory, which ends at {end:08x}: CR3 takes a physical address, this looks "
+        return ("cr3-virtual-address",
+                f"CR3 = {cr3:08x} is beyond memory, which ends at {end:08x}: CR3 takes a physical address, this looks "
                 "like a virtual one", "load CR3 with the directory's physical address")
     if pde is not None and pde & PRESENT and end and pde & ~0xFFF >= end:
-        return ("pde-virtual-address", f"the page directory entry {pde:08x} leads beyond memory, which ends at {end:08x}: an entry takes a "
+        return ("pde-virtual-address",
+                f"the page directory entry {pde:08x} leads beyond memory, which ends at {end:08x}: an entry takes a "
                 "physical address, this looks like a virtual one", "enter the page table's physical address")
     return None
 
@@ -89,7 +96,9 @@ def subject(machine: Machine, event: Event, delivering: bool) -> tuple[str, str,
     user = "ring 3" if event.error & 4 else f"ring {state.cpl}"
     verb = "write to" if event.error & 2 else "read of"
     if near and not event.error & 5:
-        return "stack-unmapped-in-cr3", f"the stack of {user} (esp = {state['esp']:08x}), {verb} {address:08x}, under CR3 = {state['cr3']:08x}", "the stack: " + IN_EVERY
+        return ("stack-unmapped-in-cr3",
+                f"the stack of {user} (esp = {state['esp']:08x}), {verb} {address:08x}, under CR3 = {state['cr3']:08x}",
+                "the stack: " + IN_EVERY)
     return "page", f"{verb} {address:08x}" + (f" on {user}'s stack (esp = {state['esp']:08x})" if near else f" by {user}"), ""
 
 
@@ -108,10 +117,13 @@ def fetch(machine: Machine, linear: int, event: Event) -> tuple[str, str, str]:
         return "page", what + " (ring 3)", ""
     before = {before_it(machine, place) for place in (linear, linear & 0x3FFFFFFF)}
     if "cr0" in before:
-        return ("identity-map-missing", f"{what}, just after paging was switched on: the low address where the code still runs is not mapped (no identity map)",
+        return ("identity-map-missing",
+                f"{what}, just after paging was switched on: the low address where the code still runs is not mapped "
+                "(no identity map)",
                 "map the code at its physical address too, until a jump has gone to the higher half")
     if "cr3" in before:
-        return ("kernel-unmapped-in-cr3", f"{what}, just after CR3 = {state['cr3']:08x} was loaded: the new address space lacks the kernel",
+        return ("kernel-unmapped-in-cr3",
+                f"{what}, just after CR3 = {state['cr3']:08x} was loaded: the new address space lacks the kernel",
                 "map the kernel in every address space")
     return "fetch-unmapped", f"{what}, in ring 0", "the kernel's code: " + IN_EVERY
 

@@ -49,7 +49,8 @@ def descriptor_of(machine: Machine, selector: int, who: str, key: str, vector: i
     try:
         found = machine.descriptor(selector)
     except Unmapped as hole:
-        raise refuse(f"{table.lower()}-unmapped", f"{who}: its descriptor cannot be read: {table}R.base = {base:08x} is not mapped",
+        raise refuse(f"{table.lower()}-unmapped", f"{who}: its descriptor cannot be read: {table}R.base = {base:08x} is not "
+                     "mapped",
                      14, 0, "vol. 3A, 2.4.1", [f"{table}R: base {base:08x}, limit {limit:04x}", str(hole)],
                      f"load {table}R with the linear address by which the table is mapped in every address space") from None
     if found is None:

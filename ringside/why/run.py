@@ -34,7 +34,8 @@ class Run:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="why-"))
         self.pages: dict[int, bytes] = {}
         self.process: subprocess.Popen[bytes] | None = None
-        self.ended = ""         # "triple fault", "halted", "quiet", "enough", "until", "time", "still" (time, and no word for long), "QEMU ended"
+        # "triple fault", "halted", "quiet", "enough", "until", "time", "still" (time, and no word for long), "QEMU ended"
+        self.ended = ""
         self.errors = ""
 
     def __enter__(self) -> "Run":
@@ -51,11 +52,15 @@ class Run:
         """The process."""
         options = self.options
         # Time goes by instructions, so that each run is the same. Nothing of the guest reaches the host.
-        command = ["qemu-system-i386", "-accel", "tcg", "-icount", "shift=6,sleep=off", "-M", options.machine, "-m", str(options.memory),
-                   "-cpu", options.cpu, "-nic", "none", "-display", "none", "-no-reboot", "-no-shutdown", "-debugcon", "file:debug",
-                   "-serial", "file:serial", "-monitor", "none", "-qmp", "unix:qmp,server=on,wait=off", "-d", "int,cpu_reset", "-D", "log",
+        command = ["qemu-system-i386", "-accel", "tcg", "-icount", "shift=6,sleep=off", "-M", options.machine, "-m",
+                   str(options.memory),
+                   "-cpu", options.cpu, "-nic", "none", "-display", "none", "-no-reboot", "-no-shutdown", "-debugcon",
+                   "file:debug",
+                   "-serial", "file:serial", "-monitor", "none", "-qmp", "unix:qmp,server=on,wait=off", "-d", "int,cpu_reset",
+                   "-D", "log",
                    *[str(self.image.path.resolve()) if part == str(self.image.path) else
-                     part.replace(f"file={self.image.path}", f"file={self.image.path.resolve()}") for part in self.image.options], *options.qemu]
+                     part.replace(f"file={self.image.path}", f"file={self.image.path.resolve()}")
+                     for part in self.image.options], *options.qemu]
         try:
             self.process = subprocess.Popen(command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                             stderr=(self.folder / "errors").open("wb"), start_new_session=True)
@@ -158,7 +163,8 @@ class Run:
 
     def said(self) -> str:
         """Serial line and port 0xe9."""
-        return "".join((self.folder / name).read_text(errors="replace") for name in ("serial", "debug") if (self.folder / name).exists())
+        return "".join((self.folder / name).read_text(errors="replace") for name in ("serial", "debug")
+                       if (self.folder / name).exists())
 
     def monitor(self, line: str) -> str:
         """A line for QEMU's monitor."""

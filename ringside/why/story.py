@@ -60,7 +60,8 @@ def tell(scene: Scene) -> Story:
     story, log = Story(), scene.log
     found = death.leaving(death.find(log, scene.ended), log, scene.machine)
     story.happened = happened(scene, found)
-    if not scene.strict and found.kind in ("", "triple fault", "exception") and (seen := hidden.look(log, scene.machine, found.first, scene.last)):
+    if not scene.strict and found.kind in ("", "triple fault", "exception") and (seen := hidden.look(log, scene.machine,
+                                                                                                     found.first, scene.last)):
         number, unseen, how = seen
         before = log.events[number - 1] if number else None
         place(scene, story, log.events[number].state)
@@ -69,7 +70,8 @@ def tell(scene: Scene) -> Story:
         story.cause_line = unseen.says
         story.notes.append(how)
         story.hidden = True
-        story.chain = [f"{name(unseen.vector, unseen.error)} on a PC; QEMU goes on", *(chain(scene, found, unseen.says) if found.first >= 0 else [])]
+        story.chain = [f"{name(unseen.vector, unseen.error)} on a PC; QEMU goes on",
+                       *(chain(scene, found, unseen.says) if found.first >= 0 else [])]
         if found.first < 0:
             story.happened = f"runs in QEMU ({len(log.events):,} crossings seen), but a PC refuses one"
         return story
@@ -80,8 +82,10 @@ def tell(scene: Scene) -> Story:
     state = log.last or event.state if found.kind == "emulator" else event.state
     place(scene, story, state)
     if wants_64_bits(scene, state):
-        story.happened, story.unmodelled = f"goes to 64-bit mode, which is not modelled: why looks at 32-bit kernels only ({story.happened})", True
-        story.unknown.append("the cause: in 64-bit mode, and on the way to it, no check is made; the exceptions are listed as they came")
+        story.happened = f"goes to 64-bit mode, which is not modelled: why looks at 32-bit kernels only ({story.happened})"
+        story.unmodelled = True
+        story.unknown.append("the cause: in 64-bit mode, and on the way to it, no check is made; the exceptions are listed as "
+                             "they came")
     else:
         refusal, notes = first_cause(scene, found, state)
         (story.notes if refusal else story.unknown).extend(notes)
@@ -121,10 +125,12 @@ def happened(scene: Scene, found: death.Death) -> str:
         return f"QEMU itself gave up: {log.fatal}"
     if found.kind == "loop":
         event = log.events[found.first]
-        return f"loops in exceptions: {words.named(event.vector, event.error)} at the same instruction {found.count} times and more"
+        said = words.named(event.vector, event.error)
+        return f"loops in exceptions: {said} at the same instruction {found.count} times and more"
     if found.kind == "exception":
         event = log.events[found.first]
-        return f"an exception in ring {event.state.cpl}, {words.named(event.vector, event.error)}{when(scene, found)}, from which the kernel never came back"
+        said = words.named(event.vector, event.error) + when(scene, found)
+        return f"an exception in ring {event.state.cpl}, {said}, from which the kernel never came back"
     if scene.ended == "halted":
         return f"halted with interrupts off; {count:,} crossings seen, none refused"
     if scene.ended == "still":
@@ -140,7 +146,8 @@ def when(scene: Scene, found: death.Death) -> str:
         return ""
     state = scene.log.events[found.first].state
     cs = state.segments["cs"]
-    if state.protected and not state.v86 and cs.selector and cs.base == cs.selector << 4 or state.protected and not cs.selector & ~3:
+    of_real_mode = not cs.selector & ~3 or not state.v86 and cs.base == cs.selector << 4
+    if state.protected and of_real_mode:
         return " before protected mode was complete (CR0.PE is set, and cs is still that of real mode)"
     if tables.of_firmware(state):
         return " before there was an IDT (lidt was never executed)"
@@ -157,10 +164,12 @@ def quiet(scene: Scene, story: Story, found: death.Death) -> None:
         place(scene, story, scene.last)
         if re.fullmatch(rf"jmp 0x{scene.last['eip']:x}", story.instruction):
             masked = "on" if scene.last["efl"] & IF else "off"
-            story.happened = f"waits for ever in a jmp to itself, with interrupts {masked}; {len(scene.log.events):,} crossings seen, none refused"
+            story.happened = (f"waits for ever in a jmp to itself, with interrupts {masked}; "
+                              f"{len(scene.log.events):,} crossings seen, none refused")
             return
         story.status = 2
-        story.unknown.append(wild.why(scene.log, scene.machine(scene.last), scene.symbols) or "why: the CPU executes on, and has refused nothing")
+        story.unknown.append(wild.why(scene.log, scene.machine(scene.last), scene.symbols) or "why: the CPU executes on, and has "
+                             "refused nothing")
     handled: dict[str, int] = {}
     for event in scene.log.events:
         if event.exception and event.state.protected:
@@ -250,7 +259,8 @@ def first_cause(scene: Scene, found: death.Death, state: State) -> tuple[Refusal
     others = [other for other in others if other.key in hidden.LAX]
     if not refusal and others:
         refusal = others[-1]
-        notes.append(f"QEMU raised {event} where Intel's manual has {name(refusal.vector, refusal.error)}: it does not check all, or not in that order")
+        notes.append(f"QEMU raised {event} where Intel's manual has {name(refusal.vector, refusal.error)}: it does not check "
+                     "all, or not in that order")
     if refusal:
         clues.refine(Context(machine, event, before, scene.symbols, events[:number]), refusal)
         return refusal, list(dict.fromkeys(notes))[:1]
@@ -268,7 +278,8 @@ def chain(scene: Scene, found: death.Death, cause: str) -> list[str]:
     for event, behind in zip(shown, [*shown[1:], None]):
         nested = behind is not None and behind.old != 0xFFFFFFFF
         last = behind is None and log.third is not None
-        said = f"{event}: {words.error(event.vector, event.error)}" if event.vector in (10, 11, 12, 13, 14) and event.exception else str(event)
+        said = f"{event}: {words.error(event.vector, event.error)}" if event.vector in (10, 11, 12, 13,
+                                                                                        14) and event.exception else str(event)
         if nested or last:
             said += f"; its handler is not reached{obstacle(scene, event, cause)}"
         elif behind is not None:

@@ -54,7 +54,8 @@ def lost_gdt(context: Context, refusal: Refusal) -> bool:
     if is_gdt(machine):
         return False
     symbol = elsewhere(context, base, "gdt")
-    refusal.says = (f"GDTR.base = {base:08x} (limit {limit:#x}): no GDT lies there, none of its entries is a code segment of ring 0"
+    refusal.says = (f"GDTR.base = {base:08x} (limit {limit:#x}): no GDT lies there, none of its entries is a code segment of "
+                    "ring 0"
                     + (f"; {symbol}" if symbol else "") + f"; so {refusal.says}")
     refusal.key, refusal.fix = "gdt-base", "lgdt reads six packed bytes: limit, then the linear address of the table"
     if base % 0x10000 == 0 and base >> 16 and not symbol:
@@ -102,7 +103,8 @@ def lost_idt(context: Context, refusal: Refusal) -> bool:
         return False
     if not gates(machine):
         refusal.key = "idt-base"
-        refusal.says = f"IDTR.base = {base:08x} (limit {limit:#x}): no IDT lies there" + (f"; {symbol}" if symbol else "") + f"; so {refusal.says}"
+        refusal.says = f"IDTR.base = {base:08x} (limit {limit:#x}): no IDT lies there" + (f"; {symbol}" if symbol
+                                                                                          else "") + f"; so {refusal.says}"
         refusal.fix = "lidt reads six packed bytes: limit, then the linear address of the table itself"
         return True
     return False
@@ -118,8 +120,8 @@ def overwritten(context: Context, refusal: Refusal) -> bool:
             continue
         if (there["idt.base"], there["idt.limit"]) == (state["idt.base"], state["idt.limit"]):
             refusal.key = "idt-overwritten"
-            refusal.says = (f"the IDT has been overwritten: vector {vector:#04x} went through its gate before, under the same IDTR (base "
-                            f"{state['idt.base']:08x}, limit {state['idt.limit']:#x}); now {refusal.says}")
+            refusal.says = (f"the IDT has been overwritten: vector {vector:#04x} went through its gate before, under the same "
+                            f"IDTR (base {state['idt.base']:08x}, limit {state['idt.limit']:#x}); now {refusal.says}")
             refusal.fix = "look for what writes there: --who names the last that did"
             return True
     return False
@@ -157,7 +159,8 @@ def lost_tss(context: Context, refusal: Refusal) -> bool:
         swapped = tr.base < 0x1000 <= tr.limit
         refusal.key = "tss-base"
         refusal.says = (f"the TSS' base in its descriptor is wrong: TR.base = {tr.base:08x}, limit {tr.limit:#x}"
-                        + (" (base and limit are swapped)" if swapped else "") + (f"; {symbol}" if symbol else "") + f"; so {refusal.says}")
+                        + (" (base and limit are swapped)" if swapped else "") + (f"; {symbol}" if symbol
+                                                                                  else "") + f"; so {refusal.says}")
         refusal.fix = "the base is spread over bytes 2, 3, 4 and 7 of the descriptor; it is a linear address"
         return True
     for ring in (0, 1, 2) if tr.type & 8 else ():
@@ -171,8 +174,8 @@ def lost_tss(context: Context, refusal: Refusal) -> bool:
     for base in bases(machine) - {0}:
         if refusal.key == "tss-ss0-null" and plausible_stack(machine, machine.read(base + tr.base + 8, 2), 0):
             refusal.key = "tss-base"
-            refusal.says = (f"TR.base = {tr.base:08x} is not linear: a TSS lies at {base + tr.base:08x}, so the descriptor has the TSS' offset without the "
-                            f"base {base:08x} of its segment; so {refusal.says}")
+            refusal.says = (f"TR.base = {tr.base:08x} is not linear: a TSS lies at {base + tr.base:08x}, so the descriptor has "
+                            f"the TSS' offset without the base {base:08x} of its segment; so {refusal.says}")
             refusal.fix = "add the segment's base to the TSS' offset in its descriptor"
             return True
     try:
@@ -181,7 +184,8 @@ def lost_tss(context: Context, refusal: Refusal) -> bool:
         return False
     if not any(whole):
         refusal.key = "tss-base"
-        refusal.says = f"TR.base = {tr.base:08x}: only zeros lie there, so the TSS' base is wrong or it was never filled in; {refusal.says}"
+        refusal.says = (f"TR.base = {tr.base:08x}: only zeros lie there, so the TSS' base is wrong or it was never filled in; "
+                        f"{refusal.says}")
         return True
     return False
 
@@ -193,7 +197,8 @@ def narrow(context: Context, refusal: Refusal) -> bool:
         if refusal.key == f"{name}-unmapped" and base < SMALL_BASE and f"\tl{name}w" in context.symbols.listing:
             upper = name.upper()
             refusal.key, refusal.fix = f"l{name}-operand-size", f"use l{name} with a 32-bit operand: l{name}l"
-            refusal.says = (f"{upper}R.base = {base:08x} has lost bits 24 to 31: the kernel loads it with a 16-bit operand (l{name}w); so {refusal.says}")
+            refusal.says = (f"{upper}R.base = {base:08x} has lost bits 24 to 31: the kernel loads it with a 16-bit operand "
+                            f"(l{name}w); so {refusal.says}")
             return True
     return False
 
@@ -238,9 +243,11 @@ def gdt_order(context: Context, refusal: Refusal) -> bool:
     for near, found in neighbours(machine, selector):
         if mine and mine.type & 0x10 and found.is_code and found.dpl == mine.dpl:
             refusal.key = "gdt-order"
-            refusal.says += (f"; {words.entry(near)}, beside it, is {words.kind(found)}: code and data are in the other order in the GDT")
+            refusal.says += (f"; {words.entry(near)}, beside it, is {words.kind(found)}: code and data are in the other order in "
+                             "the GDT")
             refusal.fix = "swap the two entries, or the selectors" + (
-                "; sysenter and sysexit want kernel code, kernel data, user code, user data" if "sysexit" in context.symbols.listing else "")
+                "; sysenter and sysexit want kernel code, kernel data, user code, user data"
+                if "sysexit" in context.symbols.listing else "")
             return True
     return False
 

@@ -26,8 +26,10 @@ def interrupt(machine: Machine, vector: int, software: bool, exception: bool = F
     if not state.protected:
         if 4 * vector + 3 <= limit:
             return machine.read(base + 4 * vector + 2, 2), machine.read(base + 4 * vector, 2)
-        raise refuse("real-mode", f"vector {vector:#04x} in real mode is beyond IDTR's limit {limit:#x}: the table at {base:08x} has 4 bytes for each "
-                     "vector", 13, 0, "vol. 3A, 20.1.4", [idtr], "load no IDT before protected mode is on, or one that real mode can use")
+        raise refuse("real-mode", f"vector {vector:#04x} in real mode is beyond IDTR's limit {limit:#x}: the table at {base:08x} "
+                     "has 4 bytes for each "
+                     "vector", 13, 0, "vol. 3A, 20.1.4", [idtr], "load no IDT before protected mode is on, or one that real mode "
+                     "can use")
     if 8 * vector + 7 > limit:
         raise refuse("idt-limit", f"vector {vector:#04x} is beyond the IDT's limit: its gate would end at {8 * vector + 7:#x}, "
                      f"IDTR.limit is {limit:#x}", 13, gate_error, INT, [idtr],
@@ -36,7 +38,8 @@ def interrupt(machine: Machine, vector: int, software: bool, exception: bool = F
         gate = machine.gate(vector)
     except Unmapped as hole:
         raise refuse("idt-unmapped", f"gate {vector:#04x} cannot be read: IDTR.base = {base:08x} is not mapped", 14, 0, INT,
-                     [idtr, str(hole)], "load IDTR with the linear address by which the IDT is mapped in every address space") from None
+                     [idtr, str(hole)],
+                     "load IDTR with the linear address by which the IDT is mapped in every address space") from None
     line, bad = gate_line(vector, gate), f"gate {vector:#04x} of the IDT"
     if gate.raw == 0:
         raise refuse("gate-missing", f"{bad} is missing: all its bytes are 0", 13, gate_error, INT, [line, idtr],
@@ -46,14 +49,16 @@ def interrupt(machine: Machine, vector: int, software: bool, exception: bool = F
                      "interrupt gates (0xe), trap gates (0xf) and task gates (5)", 13, gate_error, INT, [line, idtr],
                      "an interrupt gate's type byte is 0x8e, with DPL 3 0xee")
     if software and gate.dpl < state.cpl:
-        raise refuse("gate-dpl", f"{bad} has DPL {gate.dpl}; int {vector:#04x} from ring {state.cpl} needs a gate with DPL {state.cpl}",
+        raise refuse("gate-dpl", f"{bad} has DPL {gate.dpl}; int {vector:#04x} from ring {state.cpl} needs a gate with DPL "
+                     f"{state.cpl}",
                      13, gate_error, INT, [line], "give the gate of a system call DPL 3: type byte 0xee or 0xef")
     if not gate.present:
         raise refuse("gate-not-present", f"{bad} is not present: P is 0", 11, gate_error, INT, [line],
                      "set bit 7 of the gate's type byte")
     if gate.type == 5:
         from ringside.why import tasks
-        tasks.switch(machine, gate.selector, f"the task gate {vector:#04x} names {gate.selector:04x}", "task-gate", external, [line])
+        tasks.switch(machine, gate.selector, f"the task gate {vector:#04x} names {gate.selector:04x}", "task-gate", external,
+                     [line])
         return gate.selector, 0
     code = handler(machine, vector, gate, line, external)
     inner = not code.is_conforming and code.dpl < state.cpl
@@ -66,8 +71,8 @@ def interrupt(machine: Machine, vector: int, software: bool, exception: bool = F
     else:
         same_stack(machine, room, external)
     if gate.offset > code.limit:
-        raise refuse("handler-offset", f"the handler of vector {vector:#04x}, {gate.selector:04x}:{gate.offset:08x}, is beyond its segment's "
-                     f"limit {code.limit:#x}", 13, external, INT, [line, described(gate.selector, code)])
+        raise refuse("handler-offset", f"the handler of vector {vector:#04x}, {gate.selector:04x}:{gate.offset:08x}, is beyond "
+                     f"its segment's limit {code.limit:#x}", 13, external, INT, [line, described(gate.selector, code)])
     return gate.selector, gate.offset
 
 
@@ -81,10 +86,12 @@ def handler(machine: Machine, vector: int, gate: Descriptor, line: str, external
     code = descriptor_of(machine, selector, who, "gate-selector", 13, INT, external)
     evidence = [line, described(selector, code)]
     if not code.is_code:
-        raise refuse("gate-selector", f"{who}: {words.entry(selector)} is no code segment: {words.kind(code)}", 13, error, INT, evidence,
+        raise refuse("gate-selector", f"{who}: {words.entry(selector)} is no code segment: {words.kind(code)}", 13, error, INT,
+                     evidence,
                      "name the kernel's code segment in the gate")
     if code.dpl > cpl:
-        raise refuse("gate-selector-dpl", f"{who}: its DPL {code.dpl} is above CPL {cpl}: an interrupt cannot go to an outer ring",
+        raise refuse("gate-selector-dpl",
+                     f"{who}: its DPL {code.dpl} is above CPL {cpl}: an interrupt cannot go to an outer ring",
                      13, error, INT, evidence, "name a code segment of ring 0 in the gate")
     if not code.present:
         raise refuse("gate-selector-not-present", f"{who}: {words.entry(selector)} is not present", 11, error, INT, evidence)
@@ -98,7 +105,8 @@ def new_stack(machine: Machine, ring: int, room: int, external: int) -> None:
     here += " (a TSS of 16 bits)" if tr.type in (1, 3) else ""
     why = f"ring {ring}'s stack must be read from the TSS"
     if tr.selector & ~3 == 0:
-        raise refuse("tr-not-loaded", f"TR = {tr.selector:04x}: no TSS was ever loaded with ltr; {why}", 10, external, STACK, [here],
+        raise refuse("tr-not-loaded", f"TR = {tr.selector:04x}: no TSS was ever loaded with ltr; {why}", 10, external, STACK,
+                     [here],
                      "build a TSS, put its descriptor into the GDT, and load its selector with ltr")
     if tr.type not in (1, 3, 9, 11):
         raise refuse("tr-type", f"TR = {tr.selector:04x} is of type {tr.type:x}, no TSS; {why}", 10, external, STACK, [here])
@@ -109,13 +117,16 @@ def new_stack(machine: Machine, ring: int, room: int, external: int) -> None:
     if place + 2 * size - 1 > tr.limit:
         raise refuse("tss-limit", f"the TSS' limit {tr.limit:#x} is too small: {name} and {pointer}{ring} end at "
                      f"{place + 2 * size - 1:#x}, a TSS at {least:#x}",
-                     10, tr.selector & ~3 | external, TSS, [here], f"the limit is sizeof of the struct minus 1: {least:#x} at least")
+                     10, tr.selector & ~3 | external, TSS, [here], f"the limit is sizeof of the struct minus 1: {least:#x} at "
+                     "least")
     try:
         esp, ss = machine.read(tr.base + place, size), machine.read(tr.base + place + size, 2)
     except Unmapped as hole:
-        raise refuse("tss-unmapped", f"{name} cannot be read: the TSS' base {tr.base:08x} is not mapped", 14, 0, TSS, [here, str(hole)],
+        raise refuse("tss-unmapped", f"{name} cannot be read: the TSS' base {tr.base:08x} is not mapped", 14, 0, TSS,
+                     [here, str(hole)],
                      "the TSS descriptor's base is a linear address that is mapped in every address space") from None
-    evidence = [f"TSS at {tr.base:08x}: {pointer}{ring} (+{place:#x}) = {esp:0{2 * size}x}, {name} (+{place + size:#x}) = {ss:04x}", here]
+    evidence = [f"TSS at {tr.base:08x}: {pointer}{ring} (+{place:#x}) = {esp:0{2 * size}x}, {name} (+{place + size:#x}) = "
+                f"{ss:04x}", here]
     who, error = f"TSS.{name} = {ss:04x}", ss & ~3 | external
     if ss & ~3 == 0:
         raise refuse(f"tss-{name}-null", f"{who} is null; ring {ring} needs a stack segment", 10, external, STACK, evidence,
@@ -128,10 +139,12 @@ def new_stack(machine: Machine, ring: int, room: int, external: int) -> None:
         raise
     evidence[1:1] = [described(ss, stack)]
     if ss & 3 != ring:
-        raise refuse(f"tss-{name}-rpl", f"{who} has RPL {ss & 3}; ring {ring}'s stack needs RPL {ring}", 10, error, STACK, evidence,
+        raise refuse(f"tss-{name}-rpl", f"{who} has RPL {ss & 3}; ring {ring}'s stack needs RPL {ring}", 10, error, STACK,
+                     evidence,
                      f"the last two bits of {name} are the ring: {ring}")
     if stack.dpl != ring:
-        raise refuse(f"tss-{name}-dpl", f"{who}: its descriptor, {words.entry(ss)}, has DPL {stack.dpl}; a ring-{ring} stack needs DPL {ring}",
+        raise refuse(f"tss-{name}-dpl", f"{who}: its descriptor, {words.entry(ss)}, has DPL {stack.dpl}; a ring-{ring} stack "
+                     f"needs DPL {ring}",
                      10, error, STACK, evidence, f"set {name} to a data segment of ring {ring}")
     if not stack.is_stack:
         raise refuse(f"tss-{name}-type", f"{who}: {words.entry(ss)} is no data segment that can be written: {words.kind(stack)}",
@@ -142,8 +155,8 @@ def new_stack(machine: Machine, ring: int, room: int, external: int) -> None:
     mask = 0xFFFFFFFF if stack.big else 0xFFFF
     lowest = esp - room & mask
     if lowest + room - 1 > stack.limit:
-        raise refuse(f"esp{ring}-limit", f"TSS.esp{ring} = {esp:08x} is beyond the limit {stack.limit:#x} of its segment ss{ring} = {ss:04x}: "
-                     f"{room} bytes do not fit below it", 12, error, STACK, evidence,
+        raise refuse(f"esp{ring}-limit", f"TSS.esp{ring} = {esp:08x} is beyond the limit {stack.limit:#x} of its segment "
+                     f"ss{ring} = {ss:04x}: {room} bytes do not fit below it", 12, error, STACK, evidence,
                      f"esp{ring} is an offset in {name}'s segment: subtract the segment's base {stack.base:08x}")
     pushable(machine, stack.base + lowest, room, f"TSS.esp{ring} = {esp:08x}", f"esp{ring}-unmapped", evidence)
 
@@ -156,8 +169,8 @@ def same_stack(machine: Machine, room: int, external: int) -> None:
     lowest = (esp & mask) - room & mask
     evidence = [f"ss:esp = {ss.selector:04x}:{esp:08x}, limit {ss.limit:08x}"]
     if lowest + room - 1 > ss.limit:
-        raise refuse("stack-limit", f"the stack, ss:esp = {ss.selector:04x}:{esp:08x}, is beyond its segment's limit {ss.limit:#x}: "
-                     f"{room} bytes cannot be pushed", 12, external, STACK, evidence)
+        raise refuse("stack-limit", f"the stack, ss:esp = {ss.selector:04x}:{esp:08x}, is beyond its segment's limit "
+                     f"{ss.limit:#x}: {room} bytes cannot be pushed", 12, external, STACK, evidence)
     pushable(machine, ss.base + lowest, room, f"esp = {esp:08x}", "stack-unmapped", evidence)
 
 
@@ -169,4 +182,5 @@ def pushable(machine: Machine, linear: int, room: int, who: str, key: str, evide
         write = hole.walk.physical is not None
         what = "the page below it is read-only" if write else "the page below it is not mapped"
         raise refuse(key, f"{who}: {what}, so the CPU cannot push there", 14, 3 if write else 2,
-                     "vol. 3A, 4.7", [str(hole), *evidence], "the stack must be mapped, writable, in every address space") from None
+                     "vol. 3A, 4.7", [str(hole), *evidence],
+                     "the stack must be mapped, writable, in every address space") from None

@@ -32,7 +32,8 @@ def spell(machine: Machine, size: int, with_flags: bool, skip: int) -> str:
     if len(found) < 2 or found[1] > 0xFFFF or found[1] & 3 != machine.state.cpl:    # else esp and ss are not popped
         found += frame(machine, size, 2, inner * size + skip)
     return f"frame at esp {machine.state['esp']:08x}: " + ", ".join(
-        f"{name} {value:0{2 * size}x}" + (f" ({words.flags(value)})" if name == "eflags" else "") for name, value in zip(names, found))
+        f"{name} {value:0{2 * size}x}" + (f" ({words.flags(value)})" if name == "eflags" else "") for name,
+        value in zip(names, found))
 
 
 def back(machine: Machine, size: int, with_flags: bool, skip: int = 0) -> None:
@@ -52,7 +53,8 @@ def back(machine: Machine, size: int, with_flags: bool, skip: int = 0) -> None:
     evidence = [spell(machine, size, with_flags, skip)]
     if eflags & VM and cpl == 0 and size == 4:
         if eip > 0xFFFF:
-            raise refuse("v86-eip", f"the frame's eip {eip:08x} is beyond 64 KiB, the limit of virtual-8086 mode", 13, 0, place, evidence)
+            raise refuse("v86-eip", f"the frame's eip {eip:08x} is beyond 64 KiB, the limit of virtual-8086 mode", 13, 0, place,
+                         evidence)
         return
     who, error = f"the frame's cs = {cs:04x}", cs & ~3
     if cs & ~3 == 0:
@@ -60,22 +62,27 @@ def back(machine: Machine, size: int, with_flags: bool, skip: int = 0) -> None:
     code = descriptor_of_frame(machine, cs, who, f"{verb.split()[-1]}-cs", place, evidence)
     evidence.append(described(cs, code))
     if not code.is_code:
-        raise refuse("iret-cs-type", f"{who}: {words.entry(cs)} is no code segment: {words.kind(code)}", 13, error, place, evidence,
+        raise refuse("iret-cs-type", f"{who}: {words.entry(cs)} is no code segment: {words.kind(code)}", 13, error, place,
+                     evidence,
                      "mend the selector in the frame, or the order of the GDT")
     if cs & 3 < cpl:
-        raise refuse("iret-cs-inward", f"{who} has RPL {cs & 3}: from ring {cpl} {verb} cannot go to an inner ring", 13, error, place, evidence)
+        raise refuse("iret-cs-inward", f"{who} has RPL {cs & 3}: from ring {cpl} {verb} cannot go to an inner ring", 13, error,
+                     place, evidence)
     if code.is_conforming and code.dpl > cs & 3 or not code.is_conforming and code.dpl != cs & 3:
         blame = "its RPL is too small" if cs & 3 < code.dpl else "the descriptor's DPL is too small"
         raise refuse("iret-cs-rpl" if cs & 3 < code.dpl else "user-code-dpl",
-                     f"{who} has RPL {cs & 3}, but its descriptor, {words.entry(cs)}, has DPL {code.dpl}: {blame}; they must be equal",
+                     f"{who} has RPL {cs & 3}, but its descriptor, {words.entry(cs)}, has DPL {code.dpl}: {blame}; they must be "
+                     "equal",
                      13, error, place, evidence,
-                     f"put {cs | 3:04x} into the frame" if cs & 3 < code.dpl else "give the user's code segment DPL 3: access byte 0xfa")
+                     f"put {cs | 3:04x} into the frame" if cs & 3 < code.dpl else "give the user's code segment DPL 3: access "
+                     "byte 0xfa")
     if not code.present:
         raise refuse("iret-cs-not-present", f"{who}: {words.entry(cs)} is not present", 11, error, place, evidence)
     if cs & 3 > cpl:
         outer(machine, size, count * size + skip, cs & 3, place, evidence)
     if eip > code.limit:
-        raise refuse("iret-eip", f"the frame's eip {eip:08x} is beyond the limit {code.limit:#x} of its cs {cs:04x}", 13, 0, place, evidence)
+        raise refuse("iret-eip", f"the frame's eip {eip:08x} is beyond the limit {code.limit:#x} of its cs {cs:04x}", 13, 0,
+                     place, evidence)
 
 
 def outer(machine: Machine, size: int, skip: int, ring: int, place: str, evidence: list[str]) -> None:
@@ -91,15 +98,18 @@ def outer(machine: Machine, size: int, skip: int, ring: int, place: str, evidenc
     evidence.append(described(ss, stack))
     if ss & 3 != ring:
         raise refuse("iret-ss-rpl", f"{who} has RPL {ss & 3}; it must have the RPL of cs, {ring}", 13, error, place, evidence,
-                     f"ss of ring {ring} is a selector with RPL {ring}, such as {ss & ~3 | ring:04x} if that is ring {ring}'s data")
+                     f"ss of ring {ring} is a selector with RPL {ring}, such as {ss & ~3 | ring:04x} if that is ring {ring}'s "
+                     "data")
     if not stack.is_stack:
         raise refuse("iret-ss-type", f"{who}: {words.entry(ss)} is no data segment that can be written: {words.kind(stack)}",
                      13, error, place, evidence)
     if stack.dpl != ring:
-        raise refuse("iret-ss-dpl", f"{who}: its descriptor, {words.entry(ss)}, has DPL {stack.dpl}; ring {ring} needs DPL {ring}",
+        raise refuse("iret-ss-dpl",
+                     f"{who}: its descriptor, {words.entry(ss)}, has DPL {stack.dpl}; ring {ring} needs DPL {ring}",
                      13, error, place, evidence, f"give the user's data segment DPL {ring}")
     if not stack.present:
-        raise refuse("iret-ss-not-present", f"{who}: its descriptor, {words.entry(ss)}, is not present", 12, error, place, evidence)
+        raise refuse("iret-ss-not-present", f"{who}: its descriptor, {words.entry(ss)}, is not present", 12, error, place,
+                     evidence)
 
 
 def descriptor_of_frame(machine: Machine, selector: int, who: str, key: str, place: str, evidence: list[str]) -> Descriptor:
@@ -116,8 +126,10 @@ def task_return(machine: Machine) -> None:
     from ringside.why import tasks
     tr = machine.state.segments["tr"]
     if tr.selector & ~3 == 0:
-        raise refuse("tr-not-loaded", "NT is set, so this iret is a task return, and TR is null: no TSS was ever loaded with ltr", 10, 0,
-                     "vol. 2A, IRET, Operation", [f"TR: selector {tr.selector:04x}, base {tr.base:08x}"], "load the first task's TSS with ltr")
+        raise refuse("tr-not-loaded",
+                     "NT is set, so this iret is a task return, and TR is null: no TSS was ever loaded with ltr", 10, 0,
+                     "vol. 2A, IRET, Operation", [f"TR: selector {tr.selector:04x}, base {tr.base:08x}"],
+                     "load the first task's TSS with ltr")
     link = machine.read(tr.base, 2)
     who = f"NT is set in eflags ({machine.state['efl']:08x}), so this iret is a task return: to the TSS' back link {link:04x}"
     tasks.switch(machine, link, who, "nt-set", 0, [f"TSS at {tr.base:08x}: back link (+0) = {link:04x}"], wants_busy=True)

@@ -88,7 +88,8 @@ def last(bochs: Bench, word: Word | None, tick: int, symbols: Symbols) -> str:
     linear = made.state.segments["cs"].base + made.state["eip"] & 0xFFFFFFFF
     ago = f"{tick - made.tick:,} instructions before"
     if symbols.code and not any(linear in code for code in symbols.code) and made.state.cpl == 0:
-        return (f"{word.name} is as it was loaded: what has written it last, {ago}, is no code of the ELF ({made.state.segments['cs'].selector:04x}:"
+        return (f"{word.name} is as it was loaded: what has written it last, {ago}, is no code of the ELF "
+                f"({made.state.segments['cs'].selector:04x}:"
                 f"{made.state['eip']:08x}), such as the boot loader; so its value stands in the source")
     at = symbols.line(linear)
     where = f"{made.state.segments['cs'].selector:04x}:{made.state['eip']:08x}" + (f", {at}" if at else "")

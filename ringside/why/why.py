@@ -36,10 +36,12 @@ class Parser(argparse.ArgumentParser):
 def parser() -> Parser:
     """The options."""
     made = Parser(prog="scripts/ringside why", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("image", nargs="?", type=pathlib.Path, help="a floppy, disk or CD image, or a multiboot ELF; it is only read")
+    made.add_argument("image", nargs="?", type=pathlib.Path, help="a floppy, disk or CD image, or a multiboot ELF; it is only "
+                      "read")
     made.add_argument("--log", type=pathlib.Path, help="QEMU's log, instead of an image")
     made.add_argument("--elf", type=pathlib.Path, help="the kernel's ELF, for symbols and source lines")
-    made.add_argument("--base", type=lambda text: int(text, 0), default=0, help="what to add to the ELF's addresses, if it runs elsewhere")
+    made.add_argument("--base", type=lambda text: int(text, 0), default=0, help="what to add to the ELF's addresses, if it runs "
+                      "elsewhere")
     made.add_argument("--seconds", type=float, default=10, help="how long it may run (10)")
     made.add_argument("--until", default="", help="a text on the serial line or port 0xe9 at which to stop")
     made.add_argument("--keys", default="", help="what to type")
@@ -47,8 +49,10 @@ def parser() -> Parser:
     made.add_argument("--memory", type=int, default=128, help="MiB (128)")
     made.add_argument("--cpu", default="pentium3", help="QEMU's -cpu (pentium3)")
     made.add_argument("--crossings", type=int, default=8192, help="after how many it is left alone (8192)")
-    made.add_argument("--qemu", default="", help="more options for QEMU, in one string, with whole paths: \"-drive file=/a/b,if=ide,index=1\"")
-    made.add_argument("--witness", action="store_true", help="let Bochs run it again, up to the refused crossing, with all accesses; else only if QEMU cannot tell")
+    made.add_argument("--qemu", default="", help="more options for QEMU, in one string, with whole paths: \"-drive "
+                      "file=/a/b,if=ide,index=1\"")
+    made.add_argument("--witness", action="store_true", help="let Bochs run it again, up to the refused crossing, with all "
+                      "accesses; else only if QEMU cannot tell")
     made.add_argument("--no-witness", action="store_true", help="QEMU alone, whatever it cannot tell")
     made.add_argument("--who", action="store_true", help="who wrote the deciding word last: Bochs once more, with a watchpoint")
     made.add_argument("--json", action="store_true", help="the same as JSON")
@@ -72,7 +76,8 @@ def main(arguments: list[str]) -> int:
         print(f"why: {reason}", file=sys.stderr)
         return USAGE
     except PermissionError as reason:
-        print(f"why: {reason.filename}: permission denied; give yourself the right to it (chmod, or another place for what is written)",
+        print(f"why: {reason.filename}: permission denied; give yourself the right to it (chmod, or another place for what is "
+              "written)",
               file=sys.stderr)
         return USAGE
     except (OSError, UnicodeDecodeError) as reason:
@@ -96,10 +101,12 @@ def from_log(options: argparse.Namespace) -> story.Story:
     content = options.log.read_text(errors="replace")
     found = log.read(content)
     if not found.events and "CPU Reset" not in content and not found.fatal:
-        raise image.Unusable(f"{options.log} is no log of QEMU's: make one with qemu-system-i386 -accel tcg -d int,cpu_reset -D FILE")
+        raise image.Unusable(f"{options.log} is no log of QEMU's: make one with qemu-system-i386 -accel tcg -d int,cpu_reset -D "
+                             "FILE")
     told = story.tell(story.Scene(found, None, 0, symbols(options)))
     if told.status != 0:
-        told.unknown.append("what lies in memory, tables and code: a log shows registers only; give the image, and they are read, too")
+        told.unknown.append("what lies in memory, tables and code: a log shows registers only; give the image, and they are "
+                            "read, too")
     return told
 
 
@@ -115,7 +122,8 @@ def from_image(options: argparse.Namespace) -> story.Story:
     found = image.recognise(options.image)
     if found.kind == "multiboot ELF" and not options.elf:
         options.elf = options.image
-    wanted = settings.Options(options.seconds, options.until, options.keys, options.machine, options.memory, options.cpu, options.crossings,
+    wanted = settings.Options(options.seconds, options.until, options.keys, options.machine, options.memory, options.cpu,
+                              options.crossings,
                               shlex.split(options.qemu))
     with run.Run(found, wanted) as machine:
         machine.until_clear()

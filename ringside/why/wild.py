@@ -33,7 +33,8 @@ def why(log: Log, machine: Machine, symbols: Symbols) -> str:
         return said + f"; {event} was the last that went through a gate, and its handler {selector:04x}:{offset:08x} is code"
     said += f"; the gate of {event} sent it to {selector:04x}:{offset:08x}, which is none either"
     for other, what in ((offset >> 16 | (offset & 0xFFFF) << 16, "the halves of the offset are swapped"), *(
-            (offset & 0xFFFF | code.start & 0xFFFF0000, "the upper half of the offset is lost") for code in symbols.code if not offset >> 16)):
+            (offset & 0xFFFF | code.start & 0xFFFF0000, "the upper half of the offset is lost") for code in symbols.code
+            if not offset >> 16)):
         if inside(symbols, other):
             return said + f"; {other:08x} is: {what} in the gate"
     return said

@@ -102,7 +102,8 @@ def with_cr2(state: State, event: Seen) -> State:
     return state if event.cr2 is None else State({**state.numbers, "cr2": event.cr2}, state.segments)
 
 
-def testify(bochs: Bench, session: Session, log: Log, listing: Listing, symbols: Symbols, states: dict[int, State], asked: bool) -> Testimony:
+def testify(bochs: Bench, session: Session, log: Log, listing: Listing, symbols: Symbols, states: dict[int, State],
+            asked: bool) -> Testimony:
     """The session goes to the first refused crossing, and the story is told of memory as it is at that moment."""
     memory = bochs.options.memory << 20
     ended = "enough" if listing.ended == "loop" else listing.ended
@@ -142,8 +143,9 @@ def spoken(machine: Machine, access: Access) -> str:
         return f"{verb} GDT entry {(at - state['gdt.base']) // 8}"
     if tr.selector & ~3 and at - tr.base in range(tr.limit + 1):
         word, rest = divmod(at - tr.base, 4 if tr.type & 8 else 2)
-        field = f"{'ss' if word % 2 == 0 else 'esp' if tr.type & 8 else 'sp'}{(word - 1) // 2}" if word in range(1, 7) and not rest else (
-            f"+{at - tr.base:#x}")
+        field = f"+{at - tr.base:#x}"
+        if word in range(1, 7) and not rest:
+            field = f"{'ss' if word % 2 == 0 else 'esp' if tr.type & 8 else 'sp'}{(word - 1) // 2}"
         return f"{verb} TSS.{field} = {value}"
     stack = at - state.segments["ss"].base - state["esp"]
     return f"{verb} {f'esp{stack:+d}' if abs(stack) < 0x80 else f'{at:08x}'} = {value}"
@@ -166,16 +168,18 @@ def made_null(told: story.Story, machine: Machine, listing: Listing, states: dic
         return
     for tick in reversed(listing.returns):
         before, after = states.get(tick), states.get(tick + 1)
-        if not before or not after or before.segments[register[1]].selector & ~3 == 0 or after.segments[register[1]].selector & ~3:
+        if not before or not after:
             continue
-        held = before.segments[register[1]]
+        held, left = before.segments[register[1]], after.segments[register[1]]
+        if held.selector & ~3 == 0 or left.selector & ~3:
+            continue
         code = instructions.Code(Machine(before, session.physical, memory))
         text = source.disassemble(code.bytes, before["eip"], code.wide)
         at = symbols.line(before.segments["cs"].base + before["eip"] & WHOLE)
         cause.key = f"{register[1]}-dpl"
         cause.says = (f"{register[1]} = 0000 is null in ring {machine.state.cpl}: {text} at {before.segments['cs'].selector:04x}:"
-                      f"{before['eip']:08x}{', ' + at if at else ''}, from ring {before.cpl} to ring {after.cpl}, made it null, since it held "
-                      f"{held.selector:04x}, whose DPL {held.dpl} is below that ring; so {cause.says}")
+                      f"{before['eip']:08x}{', ' + at if at else ''}, from ring {before.cpl} to ring {after.cpl}, made it null, "
+                      f"since it held {held.selector:04x}, whose DPL {held.dpl} is below that ring; so {cause.says}")
         cause.fix = f"load {register[1]} with a segment of the outer ring, or restore the caller's, before the return"
         told.cause_line = cause.says
         return
@@ -186,7 +190,8 @@ def join(told: story.Story, seen: Testimony) -> story.Story:
     other, cause = seen.told, seen.told.cause
     lines = evidence(seen)
     if cause is None:
-        told.witness = [f"Bochs: {other.happened}" + ("; its first exception without a return: " + other.chain[0] if other.chain else ""), *lines]
+        told.witness = [f"Bochs: {other.happened}" + ("; its first exception without a return: " + other.chain[0] if other.chain
+                                                      else ""), *lines]
         if told.status == 0 and other.status == 2:
             told.status = 2
         if told.hidden and other.status == 0:
@@ -198,7 +203,8 @@ def join(told: story.Story, seen: Testimony) -> story.Story:
         return told
     passed = unchecked_by_qemu(cause)
     if told.status == 0 or passed or told.hidden:
-        other.notes.append(f"{passed or 'QEMU lets this pass'}; on a PC this is {words.named(cause.vector, cause.error)}. In QEMU: {told.happened}")
+        other.notes.append(f"{passed or 'QEMU lets this pass'}; on a PC this is {words.named(cause.vector, cause.error)}. In "
+                           f"QEMU: {told.happened}")
     elif told.cause:
         other.notes.append(f"in QEMU it is otherwise: {told.cause_line}")
     else:
