@@ -121,7 +121,8 @@ def events(text: str) -> tuple[list[Seen], int | None]:
         tick, said = int(match[1]), match[3]
         if number := INTERRUPT.search(said):
             if number[2] != HARDWARE_EXCEPTION:
-                found.append(Seen(len(found), int(number[1], 16), 0, number[2] in SOFTWARE, False, NONE, "", tick, protected=protected))
+                found.append(Seen(len(found), int(number[1], 16), 0, number[2] in SOFTWARE, False, NONE, "", tick,
+                                  protected=protected))
         elif address := FAULTING.search(said):
             cr2 = int(address[1], 16) & 0xFFFFFFFF
         elif raised := EXCEPTION.search(said):
@@ -156,7 +157,8 @@ class Bench:
             if not available():
                 raise Unusable("there is no bochs: install it (sh scripts/setup)")
             model = MODELS.get(self.options.cpu, NEWEST)
-            (self.folder / "rc").write_text(CONFIG.format(model=model, memory=self.options.memory, drive=drive(self.image, self.folder)))
+            (self.folder / "rc").write_text(CONFIG.format(model=model, memory=self.options.memory,
+                                                          drive=drive(self.image, self.folder)))
             (self.folder / "go").write_text("c\n")
         except BaseException:
             self.__exit__()
