@@ -221,7 +221,7 @@ def test_the_page_shows_what_the_tool_says(name, said, capsys, tmp_path):
 
 
 def test_the_readme_shows_the_first_of_them():
-    _, _, after = (machines.ROOT / "README.md").read_text().partition("ringside why flat.elf\n")
+    _, _, after = (machines.ROOT / "docs/reference.md").read_text().partition("ringside why flat.elf\n")
     readme = [line.strip() for line in after.split("\n\n")[0].splitlines()]
     page = [line.strip() for line in SHOWN[0][1].splitlines()]
     assert [line for line in page if line in readme] == readme != []

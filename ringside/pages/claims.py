@@ -304,7 +304,7 @@ def claims_of(page, text):
 def bare_claims(page, text):
     """What is said of sentences that say what a value is, and have no mark that holds it."""
     prose = text
-    for marked in (BLOCK, MISTAKE, HOLDS, re.compile(r"^#.*", re.M)):
+    for marked in (BLOCK, MISTAKE, HOLDS, re.compile(r"^#.*", re.M), re.compile(r"(?<=\n\n)(?:    .*\n)+")):
         prose = marked.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), prose)
     return [f"{page}:{prose.count(chr(10), 0, found.start()) + 1}: \"{' '.join(found[0].split())}\" has no mark: "
             f"<!-- holds: EXPRESSION -->" for found in BARE.finditer(prose)]
