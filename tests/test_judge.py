@@ -96,3 +96,20 @@ def test_a_recording_that_is_cut_short_is_refused(tmp_path):
                          capture_output=True, timeout=60)
     assert run.returncode == 1
     assert "short.json:1: not a whole recording" in run.stderr
+
+
+def test_64_bit_mode_is_refused_with_a_word(start, tmp_path):
+    spoilt = {**start, "state": {**start["state"], "cr0": 0x80000011, "cs": {**start["state"]["cs"], "attributes": 0x209B}}}
+    recording.save(spoilt, tmp_path / "long.json")
+    run = subprocess.run(by_name([ROOT / "scripts/ringside", "judge", tmp_path / "long.json"]), text=True,
+                         capture_output=True, timeout=60)
+    assert run.returncode == 1
+    assert "step 0, start, is in 64-bit mode: the judge knows 16- and 32-bit code only" in run.stderr
+
+
+def test_what_is_folded_may_change_any_segment(start):
+    step = next(step for step in start["steps"] if "folded" in step)
+    step = {**step, "changes": {**step["changes"], "ds": None}}
+    assert judge.untouched(step).findings == []
+    del step["folded"]
+    assert judge.untouched(step).findings

@@ -7,7 +7,10 @@
 
 from ringside.judge.facts import ALL, Bound, EXCEPTIONS, Expected, Fact, Fault, IOPL, Mark, PE, Read, Stuck, Write
 from ringside.judge.rules import otherwise
-from ringside.judge.states import Layout, Values
+from ringside.judge.states import gate_to, Layout, Values
+
+
+NO_LIMIT = 0xFFFFFFFF
 
 
 class Account:
@@ -100,6 +103,11 @@ class Account:
     def need_within(self, rule: str, last: int, field: str, fault: Fault) -> None:
         """`last` is within the limit in a field."""
         limit = self.now(field)
+        if last > limit == NO_LIMIT:    # vol. 3A, 5.3: of a segment of 4 GiB, that may or may not be refused
+            if gate_to(self.layout, self.before, self.after) == fault.vector:
+                self.refused = rule
+                raise fault
+            return
         self.bound(field, 0xFFFFFFFF, last - 1 if last <= limit else last)
         self.need(rule, last <= limit, fault, f"{last:#x} <= {field} {limit:#x}")
 

@@ -2,6 +2,7 @@
 
     Fault       the exception that there is instead of an instruction
     Stuck       the model cannot go on
+    Shutdown    nor can the CPU
     Fact        a rule, and whether it holds
 """
 
@@ -49,6 +50,10 @@ class Stuck(Exception):
     def __init__(self, rule: str = "", what: str = "") -> None:
         super().__init__(rule, what)
         self.rule, self.what = rule, what
+
+
+class Shutdown(Exception):
+    """A third exception: the CPU stops, and a PC begins anew."""
 
 
 @dataclasses.dataclass(slots=True)

@@ -200,6 +200,12 @@ case tss_no_room "#SS", RING0_DATA
 	movl	$24, %es:4
 	lcall	$WITH_3_AND_NO_ROOM, $0
 
+/* The last: no IDT at all. */
+case no_exception_more "int 0x30, ring 3 to 0"
+	movl	$ring0_stack_end, %es:4
+	mov	$ring0_last, %ebx
+	int	$0x30
+
 	.balign	CASE_BYTES
 	.global	the_end
 the_end:
@@ -230,7 +236,7 @@ case ret_ring1 "lcall, ring 1 to 0"
 
 no_room:				# where only QEMU gets to
 	mov	$ring0_stack_end, %esp
-	push_return ring0_stack_end, A_CODE, HERE(the_end), 2, A_DATA, A_STACK
+	push_return ring0_stack_end, A_CODE, HERE(no_exception_more), 2, A_DATA, A_STACK
 	iret
 
 	.balign	CASE_BYTES
@@ -306,6 +312,18 @@ ring0_tss:
 	mov	%eax, %es
 	push_return ring0_stack_end, A_CODE, HERE(tss_null), 2, A_DATA, A_STACK
 	iret
+
+
+	.balign	CASE_BYTES
+ring0_last:
+	lidtl	%cs:no_idt
+case shutdown "shutdown"
+	ud2
+
+	.balign	4
+no_idt:
+	.word	0
+	.long	0
 
 
 /* ---- tables ------------------------------------------------------------ */

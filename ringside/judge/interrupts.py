@@ -9,7 +9,7 @@
 from ringside.judge import tasks
 from ringside.judge.cpu import Cpu, Descriptor, last_of
 from ringside.judge.facts import (ACCESSED, ALL, BP, CONTRIBUTORY, DB, DOUBLE_FAULT, Fault, GP, IF, INVALID_TSS, NP, NT, OF,
-                                  OVERFLOW, PAGE_FAULT, Part, RF, SS, Stuck, TF, VM)
+                                  OVERFLOW, PAGE_FAULT, Part, RF, Shutdown, SS, Stuck, TF, VM)
 from ringside.judge.decode import Instruction
 from ringside.judge.descriptors import TASK_GATE, descriptor_of, error_code, gate_error, is_null
 from ringside.judge.paging import ERROR_PRESENT, ERROR_RESERVED
@@ -170,6 +170,9 @@ def to_handler(cpu: Cpu, exception: Fault, back: int, fault: bool = False) -> No
         interrupt(cpu, exception.vector, back, error=exception.error, fault=fault, believed=exception.believed)
         cpu.kind = str(exception)
     except Fault as second:
+        if exception.vector == DOUBLE_FAULT and second.vector in (PAGE_FAULT, *CONTRIBUTORY):
+            cpu.refused = "shutdown"
+            raise Shutdown(f"{second} on the way to the handler of {exception}") from None
         if exception.vector == DOUBLE_FAULT or cpu.in_new_task:
             raise Stuck("modelled", f"{second} on the way to the handler of {exception}") from None
         if doubles(exception, second):

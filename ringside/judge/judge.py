@@ -25,13 +25,15 @@ from ringside.judge import model
 from ringside.recorder import recording
 from ringside.recorder.recording import Recording, State, Step
 from ringside.judge.cpu import Cpu
-from ringside.judge.facts import ACCESSED, ALL, BIG, BUSY, Expected, Fact, Parts, PE, Stuck, TF, Write
+from ringside.judge.facts import ACCESSED, ALL, BIG, BUSY, Expected, Fact, Parts, PE, Shutdown, Stuck, TF, Write
 from ringside.judge.states import flat, gate_to, Layout, Region, Values
 from ringside.judge.decode import Instruction, decode
 from ringside.judge.fastcalls import MSRS
 from ringside.judge.paging import complete, field_of, MARKS
+from ringside.recorder.pages import PG
 from ringside.judge.rules import RPL_OF_CONFORMING, TRAP_LATE, exempt
 
+LONG = 0x2000       # of a code segment's attributes: 64-bit code, if paging is on
 CONFORMING = 0x1C   # of a segment's type: code, and conforming
 
 # No instruction that is not judged may change these.
@@ -71,6 +73,9 @@ def verdicts(made: Recording) -> Iterator[tuple[int, Verdict]]:
     msrs: Values = {}
     for number, before, step, after in recording.walk(made):
         verdict = None
+        if before["cs"]["attributes"] & LONG and before["cr0"] & PG:
+            raise recording.BadRecording(f"step {number}, {step['symbol']}, is in 64-bit mode: the judge knows 16- and 32-bit "
+                                         "code only; record no further than up to there")
         if judged(step, before):
             old = values if before is state else flat(before)
             state, values = after, flat(after)
@@ -103,13 +108,13 @@ def judged(step: Step, before: State) -> bool:
     code = decode(step["bytes"], bool(before["cs"]["attributes"] & BIG))
     return ("interrupt" in step or code.name in model.JUDGED or name_of(step) is not None
             or not PRIVATE.isdisjoint(step["changes"])
-            or not goes_on(code, step, before["eip"], step["changes"].get("eip", before["eip"])))
+            or "ended" in step or not goes_on(code, step, before["eip"], step["changes"].get("eip", before["eip"])))
 
 
 def untouched(step: Step) -> Verdict:
     """The verdict on a step that has nothing to do with rings: so it must have been."""
-    if "gap" in step:
-        return Verdict("gap", [])
+    if "folded" in step or "gap" in step:
+        return Verdict("gap", [])       # many instructions, each of which may have had its reasons
     changed = " ".join(sorted(PRIVATE & step["changes"].keys()))
     return Verdict("other", [Fact("kept", "segments, CPL, cr0, registers of tables", "", changed)])
 
@@ -165,9 +170,15 @@ def judge(layout: Layout, before: Values, step: Step, after: Values, previous: S
             interrupts.single_step(cpu, before["eip"])
         else:
             model.execute(cpu, code, next_eip)
-        compare(cpu)
+        if "ended" not in step:
+            compare(cpu)
+    except Shutdown as why:
+        cpu.check("shutdown", str(why), "shutdown", "shutdown" if "ended" in step else where(cpu, after))
+        cpu.kind = "shutdown"
     except Stuck as why:
-        if why.rule:
+        if "ended" in step:     # by what, the recording does not tell
+            pass
+        elif why.rule:
             cpu.check(why.rule, "", "no such thing", why.what)
         elif crossed or not goes_on(code, step, before["eip"], after["eip"]):
             cpu.check("course", "goes", "on, without an exception", where(cpu, after))

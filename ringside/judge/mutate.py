@@ -302,6 +302,9 @@ class Step:
         if self.verdict.cpu is None:
             self.change_other()
             return
+        if "ended" in self.step:
+            self.attempt(Change("after", "goes on"), step={key: value for key, value in self.step.items() if key != "ended"})
+            return
         self.change_after()
         self.change_before()
         self.change_bounds()
@@ -337,6 +340,8 @@ class Step:
 
     def change_other(self) -> None:
         """An instruction that is none of the judge's business, and yet changes a ring."""
+        if "folded" in self.step or "gap" in self.step:
+            return
         for name in judge.PRIVATE:
             if self.report.is_due("after"):
                 step = {**self.step, "changes": {**self.step["changes"], name: None}}

@@ -53,6 +53,7 @@
 #define STACK		(TRIALS + 6 * PAGE)	/* ring 0's; below it nothing is there */
 #define LOW		0
 #define PROGRAM_PAGES	(TRIALS + 16 * PAGE)	/* the program once more, for all rings */
+#define LAST		0xfffff000
 #define NO_TABLE	0x800000
 #define SUPER_TABLE	0xc00000
 #define READ_TABLE	0x1000000
@@ -347,6 +348,12 @@ case iret_absent "#PF(0000)"
 	mov	%eax, %ss
 	mov	$STACK + PAGE - 8, %esp
 	iret
+/* The last address, and the first behind it. */
+case iret_wraps "iret, ring 0 to 0"
+	call	frame_around_4_gib
+	iret
+case read_wraps ""			# refused or not: volume 3, section 5.3
+	mov	%fs:0xfffffffe, %eax
 case another_task "ljmp, ring 0 to 0"
 	mov	$RING0_DATA, %eax
 	mov	%eax, %ss
@@ -356,6 +363,17 @@ case another_task "ljmp, ring 0 to 0"
 case this_task "iret, ring 0 to 3"
 	call	ring_3_again
 	iret
+
+/* Leaves ss:esp there, where eip and cs are; eflags are at 0.  ss is FLAT0 already. */
+frame_around_4_gib:
+	pde	LAST, BASE + TRIAL_TABLE, P | W
+	movl	$BASE + SCRATCH | P | W, TRIAL_TABLE + 4 * 0x3ff
+	pop	%ecx
+	movl	$read_wraps, %fs:LAST + PAGE - 8
+	movl	$RING0_CODE, %fs:LAST + PAGE - 4
+	movl	$2, %fs:0
+	mov	$LAST + PAGE - 8, %esp
+	jmp	*%ecx
 
 refused_twice:
 	add	$4, %esp

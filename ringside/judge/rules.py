@@ -275,6 +275,9 @@ vol. 3A, 4.8, accessed and dirty flags
 vol. 3A, 6.15, interrupt 8, table 6-5
     double-fault        #DE, #TS, #NP, #SS, #GP on the way to the handler of one of these, these or #PF to that of #PF: #DF(0)
 
+vol. 3A, 6.15, interrupt 8; 9.1
+    shutdown            #DE, #TS, #NP, #SS, #GP, #PF on the way to the handler of #DF: the CPU shuts down
+
 vol. 3A, 6.15, exception and interrupt reference; vol. 2, the instruction's Exceptions
     undefined           the instruction is not ud2
     fpu                 EM and TS of cr0 are clear; for wait, MP or TS

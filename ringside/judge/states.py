@@ -107,6 +107,8 @@ class Memory:
 
     def _words(self, regions: Iterable[Region], linear: int, size: int) -> Iterator[Piece]:
         for start, unit, fields in regions:
+            if linear < start + unit * len(fields) - (1 << 32):
+                linear += 1 << 32   # words go on there at 0
             if start <= linear and linear + size <= start + unit * len(fields):
                 first, skip = divmod(linear - start, unit)
                 yield Piece(fields[first:(linear + size - 1 - start) // unit + 1], unit, skip)

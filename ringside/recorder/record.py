@@ -201,12 +201,22 @@ class Recorder:
         """Has a device interrupted real mode, in place of the step? (Bochs: the timer, behind int 10h.)"""
         return not state["cr0"] & 1 and self.machine.registers()["cs"].base != state["cs"]["base"]
 
+    @staticmethod
+    def place(state: State) -> tuple[int, int]:
+        """Offset in the program of the next instruction, and the bits of its segment."""
+        return state["cs"]["base"] + state["eip"] - machines.BASE, 32 if state["cs"]["attributes"] & 0x4000 else 16
+
+    def at(self, state: State) -> Step:
+        """What of a step the place tells, where it is to be made."""
+        offset, bits = self.place(state)
+        code, text = self.code.instruction(offset, bits)
+        return {"bytes": code, "text": text, "symbol": self.code.symbol(offset), "source": offset}
+
     def step(self, state: State) -> tuple[Step, State]:
         """One step from a state: its entry in the recording, and the state after."""
-        offset = state["cs"]["base"] + state["eip"] - machines.BASE
-        bits = 32 if state["cs"]["attributes"] & 0x4000 else 16
-        code, text = self.code.instruction(offset, bits)
-        step: Step = {"bytes": code, "text": text, "symbol": self.code.symbol(offset), "source": offset}
+        offset, bits = self.place(state)
+        step = self.at(state)
+        code, text = step["bytes"], step["text"]
         after = machines.BASE + offset + len(code) // 2
 
         if folded := self.code.folded(offset, bits):
@@ -287,6 +297,8 @@ def record(emulator: str, program: str = "p_proc", start: str = "start", after: 
                 if not entries:
                     raise
                 ended = str(why).partition("\n")[0] or "Ctrl-C"
+                if state["cs"]["base"] + state["eip"] != halt and not isinstance(why, KeyboardInterrupt):
+                    entries.append({**recorder.at(state), "accesses": None, "ended": ended, "changes": {}})
                 break
             entries.append(entry)
             in_ring_0 |= state["cpl"] == 3 and new["cpl"] == 0

@@ -39,6 +39,7 @@ A STEP is one instruction, or an interrupt of the hardware's in front of one:
     "walks"     if paging is on, and the emulator tells it: entries of page tables that the CPU
                 read or wrote inside it, in order, each ["read" | "write", physical address,
                 bytes, value]; none of a page whose translation it still knew
+    "ended"     what is known, if the machine ended at that instruction: then nothing was different
     "changes"   what of the state was different after it: the new values
 
 A STATE has numbers for eax ecx edx ebx esp ebp esi edi eip eflags cr0 cpl, and
@@ -90,7 +91,7 @@ STATE_KEYS = {*NUMBERS, *SELECTORS, "gdtr", "idtr", "gdt", "idt", "ldt", "tss", 
 STEP_KEYS = {"bytes", "text", "symbol", "source", "accesses", "changes"}
 PAGING = {"cr2", "cr3", "cr4"}
 STATE_OPTIONS = {*PAGING, "pages"}
-STEP_OPTIONS = {"repeats", "folded", "interrupt", "walks", "gap"}
+STEP_OPTIONS = {"repeats", "folded", "ended", "interrupt", "walks", "gap"}
 HEAD_KEYS = {"format", "version", "emulator", "program", "base", "symbols", "frames", "state", "steps"}
 HEAD_OPTIONS = {"crossings"}
 
