@@ -12,7 +12,8 @@ from ringside.emulators.machines import ROOT, by_name
 EMULATORS = ("bochs", "qemu")
 WAY_IN = "int 0x30, ring 3 to 0"
 # At least so many cases and crossings; and of how many changes one is made: all are by scripts/ringside judge --mutate.
-LEAST = {"crossings": (150, 200, 29), "switches": (65, 120, 29), "paging": (45, 60, 97), "gates": (45, 60, 97)}
+LEAST = {"crossings": (150, 200, 29), "switches": (65, 120, 29), "paging": (45, 60, 97),
+         "gates": (45, 60, 97), "virtual8086": (30, 50, 97)}
 
 
 @pytest.fixture(scope="module", params=EMULATORS)

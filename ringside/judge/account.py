@@ -5,7 +5,7 @@
     account.set(...)        what must be so in the state after
 """
 
-from ringside.judge.facts import ALL, Bound, EXCEPTIONS, Expected, Fact, Fault, IOPL, Mark, PE, Read, Stuck, Write
+from ringside.judge.facts import ALL, Bound, EXCEPTIONS, Expected, Fact, Fault, IOPL, Mark, PE, Read, Stuck, VM, Write
 from ringside.judge.rules import otherwise
 from ringside.judge.states import gate_to, Layout, Values
 
@@ -69,7 +69,11 @@ class Account:
         return self.get("cpl")
 
     def protected(self) -> bool:
-        return self.get("cr0", PE) == PE
+        return self.get("cr0", PE) == PE and not self.virtual()
+
+    def virtual(self) -> bool:
+        """In virtual-8086 mode."""
+        return bool(self.before["eflags"] & VM and self.before["cr0"] & PE)
 
     def iopl_allows(self) -> bool:
         cpl, iopl = self.cpl, self.before["eflags"] >> 12 & 3

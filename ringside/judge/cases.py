@@ -24,10 +24,12 @@ from ringside.recorder.recording import Path, Recording
 HERE = pathlib.Path(__file__).resolve().parent
 Saved = dict[str, tuple[str, Iterable[str]]]    # name: a place of the program, and the words there
 SWITCHES = "switches.S", "hwtask"
-PAGING: tuple[Any, ...] = "paging.S", "p_proc", {"copies": (str(0xBF00), map(str, range(64))), "ring 0": ("tss", TSS_WORDS),
+PAGING: tuple[Any, ...] = "paging.S", "p_proc", {"copies": (str(0xBF00), [*map(str, range(64))]), "ring 0": ("tss", TSS_WORDS),
                                                  "#DF": ("double_fault_tss", TSS_WORDS)}
 GATES: tuple[Any, ...] = "gates.S", "p_proc", {"TSS": ("tss", TSS_WORDS)}, "p3_katmai"    # the older ones have no sysenter
-SETS: dict[str, tuple[Any, ...]] = {"crossings": (), "switches": SWITCHES, "paging": PAGING, "gates": GATES}
+VIRTUAL: tuple[Any, ...] = "virtual8086.S", "p_proc", {"stack": ("ring0_stack_end - 64", [*map(str, range(16))])}
+SETS: dict[str, tuple[Any, ...]] = {"crossings": (), "switches": SWITCHES, "paging": PAGING, "gates": GATES,
+                                    "virtual8086": VIRTUAL}
 
 LAST = "shutdown"    # a case that ends the machine
 

@@ -7,6 +7,7 @@
 """
 
 from ringside.judge import tasks
+from ringside.judge import virtual8086
 from ringside.judge.cpu import Cpu, Descriptor, last_of
 from ringside.judge.facts import (ACCESSED, ALL, BP, CONTRIBUTORY, DB, DOUBLE_FAULT, Fault, GP, IF, INVALID_TSS, NP, NT, OF,
                                   OVERFLOW, PAGE_FAULT, Part, RF, Shutdown, SS, Stuck, TF, VM)
@@ -48,6 +49,7 @@ def interrupt(cpu: Cpu, vector: int, back: int, software: bool = False, error: i
 
     # TRAP-OR-INTERRUPT-GATE
     size = 4 if kind & 8 else 2
+    virtual = cpu.virtual()
     selector = gate.gate_selector()
     bad_code = Fault(GP, error_code(selector, external))
     cpu.need("handler-not-null", not is_null(selector), Fault(GP, external), f"{selector:04x}")
@@ -58,8 +60,11 @@ def interrupt(cpu: Cpu, vector: int, back: int, software: bool = False, error: i
 
     # INTER-PRIVILEGE-LEVEL-INTERRUPT and INTRA-PRIVILEGE-LEVEL-INTERRUPT
     inner = not code.is_conforming() and code.dpl() < ring
+    if virtual:
+        cpu.rely("eflags", VM)
+        cpu.need("v86-handler", inner and code.dpl() == 0, bad_code, str(code))
     new = code.dpl() if inner else ring
-    room = size * (3 + 2 * inner + (error is not None))
+    room = size * (3 + 2 * inner + 4 * virtual + (error is not None))
     if inner:
         stack, ss, esp = ring_stack(cpu, new, external)
         base, mask = stack.base(), stack.stack_mask()
@@ -79,6 +84,8 @@ def interrupt(cpu: Cpu, vector: int, back: int, software: bool = False, error: i
              (back, [(ALL, "push-eip")])]
     if inner:
         words[:0] = [(cpu.get("ss.selector"), [(ALL, "push-ss")]), (cpu.get("esp"), [(ALL, "push-esp")])]
+    if virtual:
+        words[:0] = virtual8086.words_saved(cpu)
     if error is not None:
         words.append((error, error_parts(vector, error, believed)))
     esp = cpu.push(base, esp, mask, words, size, user=cpu.crossing_as() if new == ring else False)
@@ -95,6 +102,9 @@ def interrupt(cpu: Cpu, vector: int, back: int, software: bool = False, error: i
         cpu.keep_flags(IF, "int-if")
     cpu.set_flags(0, TF | NT | RF | VM, "int-tf-nt-rf-vm")
     cpu.route = f"ring {ring} to {new}"
+    if virtual:
+        virtual8086.segments_taken(cpu)
+        cpu.route = f"virtual-8086 mode to ring {new}"
 
 
 def error_parts(vector: int, error: int, believed: int) -> list[Part]:
@@ -128,7 +138,7 @@ def ring_stack(cpu: Cpu, ring: int, external: int) -> tuple[Descriptor, int, int
 def hardware_interrupt(cpu: Cpu, vector: int, behind: Instruction | None) -> None:
     """Vol. 3A, 6.3.1. behind: the instruction before, if it is known. What is not modelled is an
     interrupt within a repeated instruction, where RF is pushed as 1 (vol. 3B, 17.3.1.1)."""
-    if not cpu.protected():
+    if not cpu.protected() and not cpu.virtual():
         raise Stuck("modelled", "an interrupt in real mode")
     shadow = behind and (behind.name in ("load segment", "pop segment") and behind.register == "ss"
                          or behind.name == "sti")
@@ -200,6 +210,8 @@ def doubles(first: Fault, second: Fault) -> bool:
 
 
 def int_n(cpu: Cpu, code: Instruction, after: int) -> None:
+    if cpu.virtual():
+        virtual8086.needs_iopl(cpu)
     interrupt(cpu, code.immediate, after, software=True)
     cpu.kind = f"int {code.immediate:#04x}"
 

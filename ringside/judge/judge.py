@@ -25,8 +25,9 @@ from ringside.judge import model
 from ringside.recorder import recording
 from ringside.recorder.recording import Recording, State, Step
 from ringside.judge.cpu import Cpu
-from ringside.judge.facts import ACCESSED, ALL, BIG, BUSY, Expected, Fact, Parts, PE, Shutdown, Stuck, TF, Write
+from ringside.judge.facts import ACCESSED, ALL, BIG, BUSY, Expected, Fact, Parts, PE, Shutdown, Stuck, TF, VM, Write
 from ringside.judge.states import flat, gate_to, Layout, Region, Values
+from ringside.judge.virtual8086 import JUDGED as IN_VIRTUAL
 from ringside.judge.decode import Instruction, decode
 from ringside.judge.fastcalls import MSRS
 from ringside.judge.paging import complete, field_of, MARKS
@@ -156,6 +157,9 @@ def judge(layout: Layout, before: Values, step: Step, after: Values, previous: S
             cpu.check("named", "operands", words_of(step["text"]), code.words)
     crossed = (any(before[field] != after[field] for field in ("cpl", "cs.selector"))
                or name is None and entered(layout, before, step, after, code))
+    virtual = bool(before["eflags"] & VM)
+    if virtual and after["eflags"] & VM and name not in IN_VIRTUAL:
+        return None if cpu.facts[0].holds() else Verdict("other", cpu.facts)
     if not crossed and not interrupt and not (name and (before["cr0"] & PE or name in model.IN_REAL_MODE)):
         return None if cpu.facts[0].holds() else Verdict("other", cpu.facts)
 
@@ -230,7 +234,9 @@ def compare(cpu: Cpu) -> None:
         compare_walks(cpu)
     for state, name in ((before, "before"), (after, "after")):
         conforming = state["cs.type"] & CONFORMING == CONFORMING
-        if state["cr0"] & PE and not (conforming and cpu.layout.emulator in RPL_OF_CONFORMING):
+        if state["cr0"] & PE and state["eflags"] & VM:
+            cpu.check("v86-cpl", f"CPL {name}", 3, state["cpl"])
+        elif state["cr0"] & PE and not (conforming and cpu.layout.emulator in RPL_OF_CONFORMING):
             cpu.check("cpl", f"CPL {name}", state["cs.selector"] & 3, state["cpl"])
 
 

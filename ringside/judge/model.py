@@ -17,7 +17,7 @@ import re
 from typing import NamedTuple
 
 from ringside.judge.cpu import Cpu
-from ringside.judge.facts import Fault, PAGE_FAULT, RF, Stuck, TF
+from ringside.judge.facts import Fault, PAGE_FAULT, RF, Stuck, TF, UD
 from ringside.judge.decode import Instruction
 from ringside.judge.fastcalls import sysenter, sysexit, wrmsr
 from ringside.judge.interrupts import deliver, int3, int_n, into, single_step
@@ -28,6 +28,7 @@ from ringside.judge.returns import iret, ret_far
 from ringside.judge.rights import clear_task_switched, interrupt_flag, popf, port, privileged
 from ringside.judge.states import gate_to
 from ringside.judge.tables import lldt, load_table, ltr, write_control
+from ringside.judge.virtual8086 import UNDEFINED
 from ringside.judge.transfers import call_far, jmp_far
 
 Operation = Callable[[Cpu, Instruction, int], None]
@@ -80,6 +81,8 @@ def execute(cpu: Cpu, code: Instruction, after: int) -> None:
     operation = JUDGED[name].operation if name in JUDGED else REASONS.get(name, other)
     trap = cpu.get("eflags", TF)
     try:
+        if cpu.virtual() and name in UNDEFINED:
+            cpu.need("v86-undefined", False, Fault(UD))
         cpu.page(cpu.before["cs.base"] + cpu.before["eip"], max(1, code.length))
         operation(cpu, code, after)
     except Fault as fault:

@@ -131,7 +131,7 @@ def ldt_elsewhere(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
 
 
 def operand_elsewhere(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
-    return (change.field is not None and change.field.endswith(".base") and verdict.cpu is not None and verdict.cpu.believed
+    return (change.field is not None and change.field.endswith((".base", *registers.GENERAL)) and verdict.cpu is not None and verdict.cpu.believed
             and step.step["accesses"] is None)
 
 

@@ -1,15 +1,18 @@
 """iret and far ret, as model.py has all else: Intel's manual (SDM), vol. 2A, IRET; vol. 2B, RET."""
 
 from ringside.judge import tasks
+from ringside.judge import virtual8086
 from ringside.judge.cpu import Cpu, Descriptor
-from ringside.judge.facts import ACCESSED, Fault, FREE, GP, IF, IOPL, NP, NT, Parts, RF, SS, Stuck, VIF, VIP, VM
+from ringside.judge.facts import ACCESSED, Fault, FREE, GP, IF, IOPL, NP, NT, Parts, RF, SS, VIF, VIP, VM
 from ringside.judge.decode import Instruction
 from ringside.judge.descriptors import descriptor_of, error_code, is_null
 
 
 def iret(cpu: Cpu, code: Instruction, after: int) -> None:
     """Vol. 2A, IRET/IRETD, Operation: PROTECTED-MODE."""
-    if cpu.get("eflags", NT):
+    if cpu.virtual():
+        virtual8086.iret(cpu, code)
+    elif cpu.get("eflags", NT):
         tasks.return_to_caller(cpu, after)
     else:
         return_far(cpu, code.size, with_flags=True)
@@ -32,8 +35,9 @@ def return_far(cpu: Cpu, size: int, with_flags: bool, arguments: int = 0) -> Non
     selector = cpu.peek(size, 2, "return-popped", room=size, user=user)
     taken = flags_taken(cpu, size, RF, VIF | VIP | VM) if with_flags else 0
     flags = cpu.peek(2 * size, size, "return-popped", rely=taken, user=user) if with_flags else 0
-    if flags & VM and ring == 0:
-        raise Stuck("modelled", "a return to virtual-8086 mode")
+    if flags & VM and ring == 0 and size == 4:
+        virtual8086.go_there(cpu, eip, selector, flags)
+        return
     popped += arguments
 
     new = selector & 3

@@ -1,5 +1,6 @@
 """What not every ring may do, as model.py has all else: Intel's manual (SDM), vol. 3A, 5.9; vol. 1, 18.5."""
 
+from ringside.judge import virtual8086
 from ringside.judge.cpu import Cpu
 from ringside.judge.facts import Fault, FREE, GP, IF, IOPL, RF, Stuck, TS
 from ringside.judge.decode import Instruction
@@ -11,6 +12,8 @@ def popf(cpu: Cpu, code: Instruction, after: int) -> None:
     cpu.stack_has("popf-popped", code.size, code.size)
     taken = flags_taken(cpu, code.size)
     flags = cpu.peek(0, code.size, "popf-popped", rely=taken)
+    if cpu.virtual():
+        virtual8086.needs_iopl(cpu)
     take_flags(cpu, flags, taken, ((FREE, "popf-flags"), (IF, "popf-if"), (IOPL, "popf-iopl")))
     cpu.set_flags(0, RF, "popf-flags")
     cpu.release(code.size, "popf-esp")
@@ -42,7 +45,7 @@ def privileged(cpu: Cpu, code: Instruction, after: int) -> None:
 
 def port(cpu: Cpu, code: Instruction, after: int) -> None:
     """Vol. 1, 18.5; vol. 2A, IN; vol. 2B, OUT. What comes in is not judged."""
-    if cpu.iopl_allows():
+    if not cpu.virtual() and cpu.iopl_allows():
         cpu.need("port", True, Fault(GP, 0), "IOPL allows it")
     else:
         map_allows(cpu, code.immediate if code.has_immediate else cpu.get("edx", 0xFFFF), code.size, after)

@@ -159,6 +159,17 @@ vol. 2A, IRET, Operation: RETURN-TO-OUTER-PRIVILEGE-LEVEL; vol. 2B, RET, far; vo
     outer-cpl           CPL is the RPL of the new cs
     outer-nulled        es, fs, gs, ds: 0 if null, or too privileged for the ring (DPL < CPL)
 
+vol. 3A, 20.2.5, 20.2.7, 20.3; vol. 2A, INT n, IRET, Operation: virtual-8086 mode
+    v86-iopl            in it, int n, iret, popf: IOPL is 3
+    v86-undefined       in it, there is no lldt, nor ltr
+    v86-handler         an interrupt leads from it to a segment of DPL 0 that is not conforming
+    v86-push            and before all else pushes gs, fs, ds, es
+    v86-nulled          which are null then
+    v86-popped          iret with VM set in the flags popped: behind ss there are es, ds, fs, gs
+    v86-segments        each base is the selector times 16; all limits are 0xffff, all DPLs 3
+    v86-flags           all flags are those popped
+    v86-cpl             CPL is 3
+
 vol. 2A, JMP and CALL, far, Operation: PROTECTED-MODE; vol. 3A, 5.8.1
     far-operand         by way of memory: offset and selector are read where the operand lies
     far-not-null        the selector is not null

@@ -219,7 +219,8 @@ class Recorder:
         code, text = step["bytes"], step["text"]
         after = machines.BASE + offset + len(code) // 2
 
-        if folded := self.code.folded(offset, bits):
+        folded = "" if state["eflags"] & registers.VM else self.code.folded(offset, bits)  # its int is no BIOS call
+        if folded:
             step["folded"] = folded
         if folded or text.startswith("rep"):
             self.machine.pass_to(after)
