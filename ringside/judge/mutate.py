@@ -30,7 +30,7 @@ from ringside.emulators import registers, versions
 from ringside.judge import judge
 from ringside.recorder import recording as recordings
 from ringside.judge.cpu import Cpu
-from ringside.judge.facts import IF, PE, RF
+from ringside.judge.facts import IF, PE, RF, VM
 from ringside.judge.states import flat, Layout, Values
 from ringside.judge.decode import SEGMENTS
 from ringside.recorder.pages import ACCESSED, DIRTY, LARGE, PAGE, PG, PRESENT, USER
@@ -126,12 +126,17 @@ def null_either_way(step: "Step", change: Change, verdict: judge.Verdict) -> boo
     return change.field == "cr0" and change.bit == PE and [step.after[f"{name}.selector"] for name in loaded] == [0]
 
 
+def real_either_way(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
+    return change.field == "cr0" and change.bit == PE and bool(step.before["eflags"] & VM)
+
+
 def ldt_elsewhere(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
     return change.field == "ldtr.base" and step.step["accesses"] is None
 
 
 def operand_elsewhere(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
-    return (change.field is not None and change.field.endswith((".base", *registers.GENERAL)) and verdict.cpu is not None and verdict.cpu.believed
+    return (change.field is not None and change.field.endswith((".base", *registers.GENERAL))
+            and verdict.cpu is not None and verdict.cpu.believed
             and step.step["accesses"] is None)
 
 
@@ -215,6 +220,8 @@ BENIGN = (
            "where no walks show the entry, a large page that allows the same is the same"),
     Benign(("before",), gate_of_16_bits,
            "where no accesses show the gate, a jmp by a 16-bit gate is the same"),
+    Benign(("before",), real_either_way,
+           "a segment loads alike in real mode and in virtual-8086 mode"),
     Benign(("walk",), from_the_tlb,
            "an entry that is not read may come from the TLB"),
     Benign(("access",), saved_in_another_order,

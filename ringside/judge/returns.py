@@ -3,7 +3,7 @@
 from ringside.judge import tasks
 from ringside.judge import virtual8086
 from ringside.judge.cpu import Cpu, Descriptor
-from ringside.judge.facts import ACCESSED, Fault, FREE, GP, IF, IOPL, NP, NT, Parts, RF, SS, VIF, VIP, VM
+from ringside.judge.facts import ACCESSED, ALL, Fault, FREE, GP, IF, IOPL, NP, NT, Parts, RF, SS, VIF, VIP, VM
 from ringside.judge.decode import Instruction
 from ringside.judge.descriptors import descriptor_of, error_code, is_null
 
@@ -31,11 +31,13 @@ def return_far(cpu: Cpu, size: int, with_flags: bool, arguments: int = 0) -> Non
     user = cpu.crossing_as()
     popped = size * (3 if with_flags else 2)
     cpu.stack_has("return-in-stack", popped, size)
-    eip = cpu.peek(0, size, "return-popped", span=popped, user=user)
+    eip = cpu.peek(0, size, "return-popped", rely=0, span=popped, user=user)
     selector = cpu.peek(size, 2, "return-popped", room=size, user=user)
     taken = flags_taken(cpu, size, RF, VIF | VIP | VM) if with_flags else 0
     flags = cpu.peek(2 * size, size, "return-popped", rely=taken, user=user) if with_flags else 0
-    if flags & VM and ring == 0 and size == 4:
+    to_virtual = flags & VM and ring == 0 and size == 4
+    cpu.rely_on_memory(cpu.above(0), size, virtual8086.LAST if to_virtual else ALL)
+    if to_virtual:
         virtual8086.go_there(cpu, eip, selector, flags)
         return
     popped += arguments
