@@ -53,7 +53,7 @@ class Stuck(Exception):
 
 
 class Shutdown(Exception):
-    """A third exception: the CPU stops, and a PC begins anew."""
+    """A third exception: the CPU stops, and a PC resets it."""
 
 
 @dataclasses.dataclass(slots=True)
