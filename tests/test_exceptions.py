@@ -236,6 +236,10 @@ def test_the_report_of_a_broken_stack_segment_names_what_it_can(tmp_path):
         ldt = machine.word("proc_a_tss", 96, 2)
         machine.write(machine.linear("proc_b_tss") + 96, ldt.to_bytes(2, "little"))
         machine.go()
+        if versions.holds("qemu-lost-after-a-failed-switch"):
+            with pytest.raises(machines.Missing):
+                machine.wait_log("^(panic|fault) ", timeout=3)
+            return
         machine.wait_log("^(panic|fault) ")
         text = [line for line in machine.log() if line.startswith(("panic", "fault"))][0]
         assert re.search(r" name=(#?[A-Z0-9]+|unknown) ", text) and text.isascii()

@@ -73,6 +73,10 @@ DIFFERENCES = (
     Difference("qemu-ring3-stack-as-ring0", "qemu", (0,), (10, 0),
                "what iret, far ret, far call and int pop and push on ring 3's own stack, they may on a page of ring 0's",
                "TCG made those accesses as if ring 0 did; the manual knows of no such exception"),
+    Difference("qemu-lost-after-a-failed-switch", "qemu", (11, 0), None,
+               "after a task switch that failed on the new LDT, lss in ring 0's handler is #GP(the old ss), again and again",
+               "TCG leaves ss with the new selector and nothing behind it, with CPL 0, and then refuses to load another; "
+               "on a PC ss is not valid there either, but lss does not ask for the old one"),
     Difference("bochs-old-models", "bochs", (3, 0), None,
                "it has the CPU models i386 and i486dx4",
                "the older ones begin with the Pentium"),
