@@ -26,6 +26,7 @@ COMMANDS = {
     "web": ("web.site", "make the page: recordings to step through, and the floppy live"),
     "engine": ("web.engine", "build the page's processor: Bochs as WebAssembly"),
     "screenshot": ("pages.screenshot", "a picture of the screen"),
+    "lab": ("labs.command", "exercises: break it, find it, mend it; and their grader"),
 }
 
 

@@ -55,6 +55,29 @@ class Promised(NamedTuple):
     """What a kernel grants ring 3 on purpose."""
     registers: tuple[str, ...] = ()     # of a first start, beside esp: arguments
     ports: tuple[int, ...] = ()
+    procs: int = 2                      # how many play
+    instructions: int = 0               # of a switch at full speed, at most; 0: no matter
+
+
+LAWS = {
+    "R1": "a proc that comes back has every register, flag, selector, base and limit that it left with",
+    "S1": "a proc that starts knows nothing of ring 0: its registers are zero, but for what it was promised",
+    "F1": "no way in of one proc overwrites a saved word of another that waits",
+    "F2": "nothing at all overwrites a saved word of a proc that waits",
+    "I1": "in ring 0 IF is 0",
+    "P1": "no segment for ring 3 holds a byte of ring 0",
+    "P2": "IOPL is 0 in ring 3",
+    "P3": "IF is 1 in ring 3",
+    "P4": "the FPU is shut in ring 3",
+    "P5": "no segment of a proc holds a byte of another's",
+    "P6": "no port is open to ring 3 but those promised",
+    "G1": "ring 3 may ask for int3, into and one door, and for nothing else",
+    "T1": "all who play take turns",
+    "D0": "DF is 0 when ring 0 calls C",
+    "D1": "#DF finds a stack that is good whatever has happened",
+    "C1": "a switch takes no more instructions than the lab allows",
+    "H1": "a proc comes back at all",
+}
 
 
 class _Bochs(debuggers.DebuggedBochs):
@@ -150,7 +173,6 @@ class Probe:
         self.turns: list[_Proc] = []
         self.sites: list[_Site] = []
         self.switch = 0
-        self.stacks: set[tuple[int, int]] = set()
 
     def found(self, law: str, said: str) -> None:
         if not any(finding.law == law and finding.said.split(" = ")[0] == said.split(" = ")[0] for finding in self.findings):
@@ -166,6 +188,8 @@ class Probe:
                 for _ in range(FAST):
                     self._switch()
                 self._turns()
+                if self.promised.instructions:
+                    self._count()
             except machines.Missing as missing:
                 self.found("H1", self._end(str(missing)))
         return self.findings
@@ -388,13 +412,24 @@ class Probe:
 
     def _turns(self) -> None:
         """T1: those who play take turns."""
-        if len(self.procs) < 2:
-            self.found("T1", f"of all who play only {len(self.procs)} had a turn; they must alternate")
+        if len(self.procs) < self.promised.procs:
+            self.found("T1", f"{len(self.procs)} procs had turns; there must be {self.promised.procs}")
             return
         for number, (one, other) in enumerate(zip(self.turns, self.turns[1:])):
             if one is other:
                 self.found("T1", "the same proc came twice in a row; they must alternate")
                 return
+
+    def _count(self) -> None:
+        """C1: from one proc's int to the next in ring 3."""
+        count = 0
+        self.machine.step()
+        while self.machine.registers()["cs"].selector & 3 != 3 and count < 4 * self.promised.instructions:
+            self.machine.step()
+            count += 1
+        if count > self.promised.instructions:
+            self.found("C1", f"a switch at full speed takes {count} instructions of ring 0; "
+                             f"{self.promised.instructions} are allowed")
 
     def _end(self, missing: str) -> str:
         """What it does instead of coming back to ring 3."""

@@ -1,0 +1,61 @@
+"""Code of a student's in ring 3, against a ring 0: does its number get where ring 3 may not write?
+
+    number = number_of(seed)
+    assembled = code(text, folder)
+    written(image, assembled, number)       whether the number stands on the screen outside the procs' windows
+"""
+
+import pathlib
+import subprocess
+import time
+
+from ringside.emulators import machines
+from ringside.labs.handin import Refused
+from ringside.laws import probe, reach
+
+LAWS = {
+    "X1": "from ring 3 alone, your number gets into ring 0's part of the screen of the broken program",
+    "X2": "the same code does not do it to the program that you hand in",
+}
+SECONDS = 2
+SCREEN, SCREEN_BYTES = 0xb8000, 80 * 25 * 2
+
+
+def number_of(seed: int) -> str:
+    """What must appear: eight digits, other for each student."""
+    return f"{seed % 90_000_000 + 10_000_000}"
+
+
+def code(text: str, folder: pathlib.Path) -> bytes:
+    """The bytes of an exploit: its .text, placed at 0."""
+    source, made, flat = folder / "exploit.s", folder / "exploit.o", folder / "exploit.bin"
+    source.write_text(text)
+    for command in (["as", "--32", "-o", str(made), str(source)],
+                    ["objcopy", "-O", "binary", "-j", ".text", str(made), str(flat)]):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+        if done.returncode:
+            raise Refused(f"the exploit does not assemble: {done.stderr.strip().splitlines()[-1]}")
+    return flat.read_bytes()
+
+
+def written(image: machines.Path, exploit: bytes, number: str) -> bool:
+    entry = probe.first_of_ring_3(image)
+    with probe.EMULATORS["qemu"](image) as machine:
+        machine.run_to(entry)
+        registers = machine.registers()
+        own = registers["cs"]
+        if len(exploit) > own.limit + 1:
+            raise Refused(f"the exploit has {len(exploit)} bytes; the code segment holds {own.limit + 1}")
+        tables = reach.Tables(machine.read, registers)
+        windows = [entry.span for table in (tables.gdt[1:], *tables.ldts()) for entry in table
+                   if entry.present and entry.memory and not entry.code and entry.dpl == 3
+                   and SCREEN <= entry.base < SCREEN + SCREEN_BYTES and entry.limit < SCREEN_BYTES // 2]
+        machine.write(own.base, exploit)
+        machine.set(eip=0)
+        machine.go()
+        time.sleep(SECONDS)
+        machine.halt()
+        raw = bytearray(machine.read(SCREEN, SCREEN_BYTES))
+        for start, end in windows:
+            raw[start - SCREEN:end - SCREEN] = bytes(end - start)
+    return number.encode() in bytes(raw[::2])

@@ -1,0 +1,149 @@
+"""The labs: break it, find it, mend it.
+
+    ringside lab list                       all labs, with what you have begun and your points
+    ringside lab start 04                   the broken program, in build/labs/04, for you to mend
+    ringside lab grade 04                   what your hand-in is worth, law by law
+    ringside lab grade 04 --image FILE      the same of a floppy alone: laws, no questions
+    ringside lab solution 04                what was broken (for teachers)
+    ringside lab class roster.csv HANDINS   a class: marks.csv, marks.html, marks.json
+
+With --student ID every number differs from student to student; that needs the secret of the course, in the file
+that RINGPONG_COURSE names. Without it you grade yourself, on the program as it is in the repository.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import sys
+
+from ringside.emulators.machines import BUILD
+from ringside.labs import attack, catalogue, classroom, grade, patches, trees, variants
+
+SECRET_FILE = "RINGPONG_COURSE"
+SHORTEST_SECRET = 16
+
+
+class Usage(Exception):
+    """What the user has to do otherwise."""
+
+
+def secret() -> bytes:
+    name = os.environ.get(SECRET_FILE)
+    if not name:
+        raise Usage(f"there is no course: set {SECRET_FILE} to the name of a file with its secret "
+                    f"(head -c 32 /dev/urandom | base64 > course.secret makes one)")
+    try:
+        found = pathlib.Path(name).read_bytes().strip()
+    except OSError as error:
+        raise Usage(f"{SECRET_FILE}: {name}: {error.strerror}") from None
+    if len(found) < SHORTEST_SECRET:
+        raise Usage(f"{name}: the secret has {len(found)} bytes; it must have {SHORTEST_SECRET} or more")
+    return found
+
+
+def _seed(student: str | None, number: str) -> int:
+    return variants.seed_of(student, number, secret()) if student else 0
+
+
+def _folder(lab: catalogue.Lab, given: str | None) -> pathlib.Path:
+    return pathlib.Path(given) if given else BUILD / "labs" / lab.number
+
+
+def _mark(lab: catalogue.Lab) -> pathlib.Path:
+    return BUILD / "labs" / f"{lab.number}.json"
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    for lab in catalogue.all_labs():
+        mark = _mark(lab)
+        state = f"{json.loads(mark.read_text())['points']:>2}" if mark.exists() else " -"
+        begun = "begun" if _folder(lab, None).exists() else ""
+        print(f"{lab.number}  {state} of {lab.total:<2}  {lab.minutes:>3} min  {lab.kind:<8} {lab.program:<8} "
+              f"{lab.title:<42} {begun}".rstrip())
+    return 0
+
+
+def _start(arguments: argparse.Namespace) -> int:
+    lab = catalogue.lab(arguments.lab)
+    folder = _folder(lab, arguments.folder)
+    if folder.exists() and any(folder.iterdir()):
+        raise Usage(f"{folder} is not empty: your work may be in it. Move it away, or give --folder another")
+    seed = _seed(arguments.student, lab.number)
+    folder.mkdir(parents=True, exist_ok=True)
+    trees.start(lab, seed, folder)
+    print(f"{folder} holds lab {lab.number}, {lab.title}. Begin with {folder}/README.md")
+    if lab.attack:
+        print(f"your number: {attack.number_of(seed)}")
+    if hand_in := [*lab.files, *([catalogue.ANSWERS] if lab.questions else []), *([lab.attack["file"]] if lab.attack else [])]:
+        print(f"to hand in: {', '.join(hand_in)}")
+    return 0
+
+
+def _grade(arguments: argparse.Namespace) -> int:
+    lab = catalogue.lab(arguments.lab)
+    seed = _seed(arguments.student, lab.number)
+    if arguments.image:
+        result = grade.grade_image(lab, pathlib.Path(arguments.image), seed)
+    else:
+        folder = _folder(lab, arguments.folder)
+        if not folder.is_dir():
+            raise Usage(f"{folder} is not there: ringside lab start {lab.number} makes it")
+        result = grade.grade(lab, folder, seed)
+        if not arguments.folder and not arguments.student:
+            _mark(lab).write_text(json.dumps(result.data()))
+    print(json.dumps(result.data(), indent=1) if arguments.json else "\n".join(result.lines()))
+    return 0 if result.points == result.total else 1
+
+
+def _solution(arguments: argparse.Namespace) -> int:
+    lab = catalogue.lab(arguments.lab)
+    for text in lab.patches():
+        for change in patches.backwards(patches.read(text)):
+            print(f"--- {change.file}: in place of\n{change.before}+++ there must be\n{change.after}")
+    for number, question in enumerate(lab.questions, 1):
+        print(f"{number}: {question.answer}")
+    return 0
+
+
+def _class(arguments: argparse.Namespace) -> int:
+    labs = [catalogue.lab(number) for number in arguments.labs.split(",")] if arguments.labs else catalogue.all_labs()
+    marks = classroom.grade_class(pathlib.Path(arguments.roster), pathlib.Path(arguments.handins), secret(),
+                                  pathlib.Path(arguments.sheet), labs)
+    print(f"{len(marks)} marks, in {pathlib.Path(arguments.sheet).with_suffix('.csv')}, .html and .json")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="scripts/ringside lab", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="all labs").set_defaults(run=_list)
+    for name, run, what in (("start", _start, "begin a lab"), ("grade", _grade, "grade a hand-in"),
+                            ("solution", _solution, "what was broken")):
+        one = commands.add_parser(name, help=what)
+        one.add_argument("lab", help="its number")
+        one.set_defaults(run=run)
+        if name == "solution":
+            continue
+        one.add_argument("--student", help="an id: the numbers of this student")
+        one.add_argument("--folder", help="where (build/labs/NUMBER)")
+        if name == "grade":
+            one.add_argument("--image", help="a floppy in place of sources")
+            one.add_argument("--json", action="store_true", help="the result as JSON")
+    whole = commands.add_parser("class", help="grade a class")
+    whole.add_argument("roster", help="id,name for each student")
+    whole.add_argument("handins", help="a folder ID/LAB/ for each hand-in")
+    whole.add_argument("--labs", help="their numbers, with commas (all)")
+    whole.add_argument("--sheet", default="build/labs/marks", help="where the marks go (build/labs/marks)")
+    whole.set_defaults(run=_class)
+    return parser
+
+
+def main(words: list[str]) -> int:
+    arguments = _parser().parse_args(words)
+    try:
+        return int(arguments.run(arguments))
+    except (Usage, catalogue.NoLab, classroom.NoClass) as reason:
+        print(f"ringside lab: {reason}", file=sys.stderr)
+        return 2

@@ -1,0 +1,170 @@
+"""Grades a hand-in: the student owns ring 0, the grader owns ring 3, the emulators and the eyes.
+
+    result = grade(lab, folder, seed)       a Result: points for each law, in the law's words
+    result = grade_image(lab, image, seed)  the same for an image alone
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+import pathlib
+import re
+import shutil
+import tempfile
+from typing import Any, NamedTuple
+
+from ringside.emulators import machines
+from ringside.labs import attack, facts, handin, trees
+from ringside.labs.catalogue import ANSWERS, Lab
+from ringside.laws import probe
+
+ALL = "H1"      # broken, it leaves nothing to be graded
+LINE = re.compile(r"^\s*(\d+)\s*:[ \t]*(.*?)\s*$", re.M)
+
+
+class Part(NamedTuple):
+    """What one law or one question is worth, and what became of it."""
+    name: str
+    words: str
+    points: int
+    got: int
+    said: tuple[str, ...]
+
+
+class Result(NamedTuple):
+    lab: str
+    parts: tuple[Part, ...]
+    refused: str        # why nothing could be graded; "" if it could
+
+    @property
+    def points(self) -> int:
+        return sum(part.got for part in self.parts)
+
+    @property
+    def total(self) -> int:
+        return sum(part.points for part in self.parts)
+
+    def lines(self) -> list[str]:
+        found = [f"lab {self.lab}: {self.points} of {self.total} points"]
+        if self.refused:
+            found.append(f"  {self.refused}")
+        for part in self.parts:
+            found.append(f"  {part.got}/{part.points}  {part.name}: {part.words}")
+            found += [f"        {said}" for said in part.said]
+        return found
+
+    def data(self) -> dict[str, Any]:
+        return {"lab": self.lab, "points": self.points, "total": self.total, "refused": self.refused,
+                "parts": [part._asdict() for part in self.parts]}
+
+
+def _nothing(lab: Lab, why: str) -> Result:
+    parts = [Part(law, probe.LAWS[law] if law in probe.LAWS else attack.LAWS[law], points, 0, ())
+             for law, points in lab.points.items()]
+    parts += [Part(f"question {number}", question.text, question.points, 0, ())
+              for number, question in enumerate(lab.questions, 1)]
+    return Result(lab.number, tuple(parts), why)
+
+
+def _probed(lab: Lab, image: pathlib.Path, seed: int) -> list[tuple[str, probe.Finding]]:
+    """What both emulators find, with the name of each."""
+    entry = probe.first_of_ring_3(image)
+    promised = probe.Promised(tuple(lab.promised.get("registers", ())), tuple(lab.promised.get("ports", ())),
+                              lab.procs, lab.instructions)
+    with ThreadPoolExecutor(len(probe.EMULATORS)) as pool:
+        runs = {name: pool.submit(probe.Probe(name, image, entry, seed, promised).run) for name in probe.EMULATORS}
+        return [(name, finding) for name, run in runs.items() for finding in run.result()]
+
+
+def _laws(lab: Lab, image: pathlib.Path, seed: int) -> list[Part]:
+    laws = {law: points for law, points in lab.points.items() if law in probe.LAWS}
+    if not laws:
+        return []
+    try:
+        found = _probed(lab, image, seed)
+    except probe.NoRing3 as reason:
+        raise handin.Refused(f"ring 3 is never reached: {reason}") from None
+    dead = [f"{name}: {finding.said}" for name, finding in found if finding.law == ALL]
+    parts = []
+    for law, points in laws.items():
+        said = tuple(f"{name}, after {finding.switch} switches: {finding.said}"
+                     for name, finding in found if finding.law == law)
+        parts.append(Part(law, probe.LAWS[law], points, 0 if said or dead else points, said or tuple(dead)))
+    return parts
+
+
+def _attacked(lab: Lab, folder: pathlib.Path, image: pathlib.Path, seed: int, work: pathlib.Path) -> list[Part]:
+    """The exploit must work on the broken tree, and fail on what was handed in."""
+    name = lab.attack["file"]
+    texts = handin.collect(lab._replace(files=(name,)), folder)
+    exploit, number = attack.code(texts[name], work), attack.number_of(seed)
+    broken = handin.build(trees.broken(lab, seed), work / "broken")
+    works = attack.written(broken, exploit, number)
+    closed = works and not attack.written(image, exploit, number)
+    said = {"X1": () if works else (f"{number} does not stand outside the procs' windows after {attack.SECONDS} seconds",),
+            "X2": () if closed else (("the exploit still works",) if works else ("an exploit that works comes first",))}
+    return [Part(law, attack.LAWS[law], points, 0 if said[law] else points, said[law])
+            for law, points in lab.points.items() if law in attack.LAWS]
+
+
+def _questions(lab: Lab, folder: pathlib.Path, seed: int, work: pathlib.Path) -> list[Part]:
+    texts = handin.collect(lab._replace(files=(ANSWERS,)), folder)
+    given = {int(number): answer for number, answer in LINE.findall(texts[ANSWERS])}
+    seen = facts.of(handin.build(trees.broken(lab, seed), work / "asked")) if any(
+        not question.choices for question in lab.questions) else {}
+    parts = []
+    for number, question in enumerate(lab.questions, 1):
+        answer = given.get(number, "")
+        if question.choices:
+            right = answer.lower() == chr(ord("a") + question.choices.index(question.answer))
+            place = ord(answer.lower()) - ord("a") if len(answer) == 1 else -1
+            said = "" if right else (question.because[place] if 0 <= place < len(question.choices) else "no choice was made")
+        else:
+            right = _number(answer) == facts.value(seen, question.answer)
+            said = "" if right else f"\"{answer}\" is not what the run shows" if answer else "no answer"
+        parts.append(Part(f"question {number}", question.text, question.points, question.points if right else 0,
+                          (said,) if said else ()))
+    return parts
+
+
+def _number(answer: str) -> int | None:
+    """Hexadecimal, as the log has it; 0x in front does no harm."""
+    try:
+        return int(answer, 16)
+    except ValueError:
+        return None
+
+
+def grade_image(lab: Lab, image: pathlib.Path, seed: int) -> Result:
+    """Laws alone, of an image of which nothing else is known."""
+    if not image.is_file() or image.stat().st_size != machines.FLOPPY_BYTES:
+        return _nothing(lab, f"{image} is no floppy image of {machines.FLOPPY_BYTES} bytes")
+    try:
+        return Result(lab.number, tuple(_laws(lab, image, seed)), "")
+    except handin.Refused as reason:
+        return _nothing(lab, str(reason))
+
+
+def grade(lab: Lab, folder: pathlib.Path, seed: int) -> Result:
+    """Builds what was handed in, in a tree of the grader's own, and tries it."""
+    with tempfile.TemporaryDirectory(prefix="rp-lab-") as name:
+        work = pathlib.Path(name)
+        work.chmod(0o755)
+        try:
+            parts = []
+            if lab.files:
+                texts = handin.collect(lab, folder)
+                tree = {**trees.broken(lab, seed), **{name: text.encode() for name, text in texts.items()}}
+                image = handin.build(tree, work / "tree")
+                if lab.program != "p_proc":
+                    started = work / "floppy.img"
+                    handin.starting(work / "tree", lab.program, started)
+                    image = started
+                parts += _laws(lab, image, seed)
+                if lab.attack:
+                    parts += _attacked(lab, folder, image, seed, work)
+            if lab.questions:
+                parts += _questions(lab, folder, seed, work)
+            return Result(lab.number, tuple(parts), "")
+        except handin.Refused as reason:
+            return _nothing(lab, str(reason))
+        finally:
+            shutil.rmtree(work / "tree", ignore_errors=True)

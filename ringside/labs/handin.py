@@ -1,0 +1,116 @@
+"""What a student hands in, copied into a tree that is right and built where it can do no harm.
+
+    texts = collect(lab, folder)        the lab's files, and nothing else; Refused says what is wrong
+    image = build(tree, folder)         the floppy; Refused with what the compiler says
+
+A hand-in is text that a stranger wrote. Only the files that the lab names are taken, none by a link;
+make, the linker's script and all else are ours. It is built by another user, without a network, in a
+process namespace of its own that ends with it, within limits of time, memory and space.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import stat
+import subprocess
+
+from ringside.emulators.machines import ROOT
+from ringside.labs.catalogue import Lab
+from ringside.labs.trees import Tree, write
+
+LARGEST = 256 * 1024
+NOBODY = 65534
+SECONDS, MEMORY, SPACE, PROCESSES = 20, 256 << 20, 64 << 20, 64
+# What would read a file that is not part of the tree.
+OUTSIDE = re.compile(r'\.\s*incbin|\.\s*include\b|#\s*include\s*(?:<\s*/|"\s*/|"[^"]*\.\./|[^\s<"])|__has_include|#\s*embed')
+
+
+class Refused(Exception):
+    """The hand-in counts nothing; the message says why, and what to do."""
+
+
+def _read(path: pathlib.Path, name: str) -> str:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise Refused(f"{name} is not there: hand it in, even if it is unchanged") from None
+    except OSError as error:
+        raise Refused(f"{name} cannot be read ({error.strerror}): hand in a plain file, no link") from None
+    with open(descriptor, "rb") as file:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            raise Refused(f"{name} is no plain file")
+        if facts.st_size > LARGEST:
+            raise Refused(f"{name} has {facts.st_size} bytes; {LARGEST} are allowed")
+        data = file.read(LARGEST + 1)
+    if data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        raise Refused(f"{name} begins with a byte order mark: save it as UTF-8 without one")
+    if b"\r" in data:
+        raise Refused(f"{name} has Windows line ends: save it with LF alone")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        raise Refused(f"{name} is no text: hand in the source") from None
+    if "\0" in text:
+        raise Refused(f"{name} is no text: hand in the source")
+    return text
+
+
+def collect(lab: Lab, folder: pathlib.Path) -> dict[str, str]:
+    """{file: text} of the files that the lab takes."""
+    if not folder.is_dir():
+        raise Refused(f"{folder} is not there: hand in a folder with {', '.join(lab.files)}")
+    texts = {}
+    for name in lab.files:
+        for parent in pathlib.PurePath(name).parents:
+            if (folder / parent).is_symlink():
+                raise Refused(f"{parent} is a link: hand in a plain folder")
+        texts[name] = _read(folder / name, name)
+        if match := OUTSIDE.search(texts[name]):
+            raise Refused(f"{name}: {match[0].strip()} would read a file from elsewhere; take it out")
+    return texts
+
+
+def _jail() -> list[str]:
+    """The command in front of make: another user, no network, no process that outlives it."""
+    if os.geteuid() != 0:
+        raise SystemExit("ringside lab: a hand-in is built by another user, which only root can do: sudo ringside lab grade ...")
+    return ["unshare", "--net", "--ipc", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc",
+            "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs",
+            "prlimit", f"--cpu={SECONDS}", f"--as={MEMORY}", f"--fsize={SPACE}", f"--nproc={PROCESSES}", "--core=0"]
+
+
+def build(tree: Tree, folder: pathlib.Path) -> pathlib.Path:
+    """The floppy of a tree that is written to the folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    write(tree, folder)
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+    try:
+        done = subprocess.run([*_jail(), "make", "-s", "-j2", "build/floppy.img"], cwd=folder, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=3 * SECONDS,
+                              env={"PATH": os.defpath, "HOME": str(folder), "LC_ALL": "C"})
+    except subprocess.TimeoutExpired:
+        raise Refused(f"it does not build within {3 * SECONDS} seconds") from None
+    if done.returncode:
+        lines = done.stdout.decode(errors="replace").splitlines()
+        first = next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "no message")
+        raise Refused(f"it does not build: {first}")
+    _made_of(folder)
+    return folder / "build/floppy.img"
+
+
+def starting(folder: pathlib.Path, program: str, image: pathlib.Path) -> None:
+    """The floppy of a built tree that starts another of its programs."""
+    subprocess.run(["sh", str(ROOT / "scripts/mkfloppy"), "--program", program.upper(),
+                    str(folder / "build/floppy.img"), str(image)], check=True, capture_output=True, timeout=SECONDS)
+
+
+def _made_of(folder: pathlib.Path) -> None:
+    """The compiler's own lists of what it read: only files of the tree."""
+    for path in (folder / "build").rglob("*.d"):
+        for word in path.read_text(errors="replace").replace("\\\n", " ").split():
+            if word.startswith(("/", "..")) and "/lib/gcc" not in word and "/lib/llvm" not in word and "/lib/clang" not in word:
+                raise Refused(f"it reads {word.rstrip(':')}, which is no part of the tree")

@@ -1,0 +1,89 @@
+"""The tree of one student: the same program with other numbers, so that answers of one do not pass for another.
+
+    seed = seed_of(student, lab_number, secret)     an HMAC; 0 is the tree as it is in the repository
+    texts = variant(seed, source)                   {file: text} of the files that differ
+
+Other in each: the vector of the door, the order of the selectors in the GDT and in the procs' LDTs, the
+headroom below the frames, the order of ds, es, fs, gs in a frame, and where the data begins.
+"""
+
+from collections.abc import Callable
+import hashlib
+import hmac
+import random
+import re
+
+Source = Callable[[str], str]
+
+DOOR = 0x30
+DOORS = range(DOOR, DOOR + 16)
+PUSHED = ("ds", "es", "fs", "gs")       # in the order of the pushes
+ROW = re.compile(r"^SEG\((0x[0-9a-f]+),(.*)$")
+# Programs whose IDT ends with their door, and what of them asks for it.
+IDTS = ("p_proc.S", "programs/kstack/kstack.S", "programs/userctx/userctx.S", "programs/hwtask/hwtask.S",
+        "programs/hwtask/hwjump.S")
+ASKERS = ("ring3/proc.h", "programs/kstack/kstack.S")
+
+
+def seed_of(student: str, number: str, secret: bytes) -> int:
+    return int.from_bytes(hmac.digest(secret, f"{student}:{number}".encode(), hashlib.sha256)[:6], "big") or 1
+
+
+def _rows(text: str, table: str, dice: random.Random) -> str:
+    """The rows of a table of segments in another order; each takes the place that it then has."""
+    head, _, rest = text.partition(f"#define {table}(SEG) \\\n")
+    lines = rest.split("\n")
+    count = next(number for number, line in enumerate(lines) if not line.endswith("\\")) + 1
+    rows = [line.removesuffix("\\").rstrip() for line in lines[:count]]
+    places = [match[1] for match in map(ROW.match, rows) if match]
+    dice.shuffle(rows)
+    moved = [f"SEG({place}," + row.partition(",")[2] for place, row in zip(places, rows)]
+    return f"{head}#define {table}(SEG) \\\n" + " \\\n".join(moved) + "\n" + "\n".join(lines[count:])
+
+
+def _frame(text: str, order: list[str]) -> str:
+    """frame.h with the selectors pushed in another order."""
+    text = re.sub(r"(\tpusha\n)(?:\tpush\t%\w\w\n){4}",
+                  lambda found: found[1] + "".join(f"\tpush\t%{name}\n" for name in order), text)
+    text = re.sub(r"(?:\tpop\t%\w\w\n){4}(\tpopa\n)",
+                  lambda found: "".join(f"\tpop\t%{name}\n" for name in reversed(order)) + found[1], text)
+    members = ", ".join(f"{name}, {name}_upper" for name in reversed(order))
+    text = re.sub(r"uint16_t gs, gs_upper, .*ds_upper;", f"uint16_t {members};", text)
+    text = text.replace("offsetof(struct frame, gs) == 0", f"offsetof(struct frame, {order[-1]}) == 0")
+    text = text.replace("offsetof(struct frame, ds) == 12", f"offsetof(struct frame, {order[0]}) == 12")
+    for place, name in zip((12, 8, 4, 0), order):
+        text = re.sub(rf"^( \*\t *\+{place}  )\w\w", rf"\g<1>{name}", text, flags=re.M)
+    return text
+
+
+def _first_frame(text: str, order: list[str]) -> str:
+    value = {"ds": "\\data", "es": "\\data", "fs": "0", "gs": "\\screen"}
+    words = ", ".join(value[name] for name in reversed(order))
+    return text.replace("\t.long\t\\screen, 0, \\data, \\data\t\t# gs fs es ds",
+                        f"\t.long\t{words}\t\t# {' '.join(reversed(order))}")
+
+
+def variant(seed: int, source: Source) -> dict[str, str]:
+    """{file: text} of what is other in this student's tree."""
+    if not seed:
+        return {}
+    dice = random.Random(seed)
+    door = dice.choice(DOORS)
+    order = list(PUSHED)
+    dice.shuffle(order)
+    headroom, shift = 4 * dice.randrange(16), 16 * dice.randrange(64)
+    texts = {name: source(name) for name in {*IDTS, *ASKERS, "ring0/segments.h", "procs/proc_segments.h",
+                                             "ring0/frame.h", "ring0/program.ld", "procs/first_frame.h"}}
+    for name in IDTS:
+        texts[name] = texts[name].replace("\tfault_gates\nidt_gate:", f"\tfault_gates\n\t.fill\t{door - DOOR}, 8, 0\nidt_gate:")
+    for name in ASKERS:
+        texts[name] = texts[name].replace("int\t$0x30", f"int\t${door:#x}")
+    texts["ring0/segments.h"] = _rows(texts["ring0/segments.h"], "RING0_SEGMENTS", dice)
+    for table in ("A_SEGMENTS", "B_SEGMENTS"):
+        texts["procs/proc_segments.h"] = _rows(texts["procs/proc_segments.h"], table, dice)
+    texts["ring0/frame.h"] = _frame(texts["ring0/frame.h"], order).replace(
+        "#define HEADROOM_BYTES\t(4 * (4 + 2 + 12))", f"#define HEADROOM_BYTES\t(4 * (4 + 2 + 12) + {headroom})")
+    texts["procs/first_frame.h"] = _first_frame(texts["procs/first_frame.h"], order)
+    texts["ring0/program.ld"] = texts["ring0/program.ld"].replace(
+        "data_start = ALIGN(0x1000) + 0x1000;", f"data_start = ALIGN(0x1000) + {0x1000 + shift:#x};")
+    return texts
