@@ -20,7 +20,7 @@ from ringside.labs.catalogue import Lab
 from ringside.labs.trees import Tree, write
 
 LARGEST = 256 * 1024
-NOBODY = 65534
+OUTSIDER = 65534
 SECONDS, MEMORY, SPACE, PROCESSES = 20, 256 << 20, 64 << 20, 64
 # What would read a file that is not part of the tree.
 OUTSIDE = re.compile(r'\.\s*incbin|\.\s*include\b|#\s*include\s*(?:<\s*/|"\s*/|"[^"]*\.\./|[^\s<"])|__has_include|#\s*embed')
@@ -77,7 +77,7 @@ def _jail() -> list[str]:
     if os.geteuid() != 0:
         raise SystemExit("ringside lab: a hand-in is built by another user, which only root can do: sudo ringside lab grade ...")
     return ["unshare", "--net", "--ipc", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc",
-            "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs",
+            "setpriv", f"--reuid={OUTSIDER}", f"--regid={OUTSIDER}", "--clear-groups", "--no-new-privs",
             "prlimit", f"--cpu={SECONDS}", f"--as={MEMORY}", f"--fsize={SPACE}", f"--nproc={PROCESSES}", "--core=0"]
 
 
@@ -87,7 +87,7 @@ def build(tree: Tree, folder: pathlib.Path) -> pathlib.Path:
     folder.mkdir(parents=True)
     write(tree, folder)
     for path in (folder, *folder.rglob("*")):
-        os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+        os.chown(path, OUTSIDER, OUTSIDER, follow_symlinks=False)
     try:
         done = subprocess.run([*_jail(), "make", "-s", "-j2", "build/floppy.img"], cwd=folder, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=3 * SECONDS,
