@@ -222,14 +222,18 @@ words:
 	@$(PYTHON) scripts/ringside words
 
 # ---- the page ---------------------------------------------------------------
+#: make book            the book as a site: build/book/
 #: make web             the page: build/web/, and build/web/ringpong.html in one file
 #: make engine          its processor: Bochs as WebAssembly (sh scripts/setup --web; 15 minutes)
 #: make test-web        the page in Chromium (sh scripts/setup --web; 3 minutes)
 
-.PHONY: web engine test-web
-web: $(IMAGE)
+.PHONY: book web engine test-web
+book:
+	$(PYTHON) scripts/ringside book
+web: $(IMAGE) book
 	@sh scripts/need bochs
 	$(PYTHON) scripts/ringside web
+	$(PYTHON) scripts/ringside book --beside-the-page
 engine:
 	$(PYTHON) scripts/ringside engine
 test-web: web
