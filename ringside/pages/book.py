@@ -172,7 +172,7 @@ class Site:
         if number is None:
             return f'<p class="play">▶ <a href="{fallback}">{words}</a></p>'
         link = f"{address(here, pathlib.Path('..', 'index.html'))}#run={run}&amp;step={number}"
-        return (f'<div class="play"><ring-view run="{run}" step="{number}"><p>▶ <a href="{link}">{words}</a></p></ring-view></div>')
+        return f'<div class="play"><ring-view run="{run}" step="{number}"><p>▶ <a href="{link}">{words}</a></p></ring-view></div>'
 
     def link(self, path, here, target):
         target = html.unescape(target)
