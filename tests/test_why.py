@@ -21,7 +21,7 @@ import pytest
 import runs
 import try_mistakes as mistakes
 from ringside.emulators import machines
-from ringside.why import hidden
+from ringside.why import elf, hidden
 from ringside.why import log as qemu_log
 from ringside.why import why
 from ringside.why.machine import Machine
@@ -167,6 +167,8 @@ def test_nothing_is_refused_in_a_healthy_kernel(built, kernel, capsys):
     status, told = look(capsys, *image(kernel, built), "--crossings", 8192 if ALL else FEW, "--memory", 32)
     assert status == 0 and told["cause"] is None, told
     assert re.fullmatch(r"runs; [\d,]+ crossings seen, none refused", told["happened"])
+    if kernel == "disk":    # its segments are not flat: QEMU does not check them, so Bochs is asked as well
+        assert re.fullmatch(r"Bochs: runs; [\d,]+ crossings seen, none refused", told["witness"][0])
 
 
 # ---- dead ones
@@ -284,13 +286,13 @@ def test_a_log_says_where_a_handler_was_not_reached():
 
 # ---- bad input
 
-def elf(machine, bits=1, header=b""):
+def an_elf(machine, bits=1, header=b""):
     return b"\x7fELF" + bytes([bits]) + bytes(13) + struct.pack("<H", machine) + bytes(44) + header
 
 
 @pytest.mark.parametrize("content, complaint", [
-    (b"nothing that boots" * 100, "does not boot"), (elf(62, 2), "64-bit"),
-    (elf(40), "another machine"), (elf(3), "without a multiboot header"),
+    (b"nothing that boots" * 100, "does not boot"), (an_elf(62, 2), "64-bit"),
+    (an_elf(40), "another machine"), (an_elf(3), "without a multiboot header"),
     (b"", "is empty: build the image first"), (bytes(0x8001) + b"CD001" + bytes(4096), "a CD without a boot record"),
 ], ids=["no image", "64 bits", "ARM", "no multiboot", "empty", "a CD of data"])
 def test_what_cannot_be_looked_at_is_refused_with_the_reason(content, complaint, tmp_path, capsys):
@@ -315,7 +317,7 @@ def test_wrong_usage_has_status_3(arguments, capsys):
 def test_what_may_not_be_read_is_a_sentence(tmp_path, capsys, monkeypatch):
     def refused(*_, **__):
         raise PermissionError(13, "Permission denied", "kernel.elf")
-    (tmp_path / "kernel.elf").write_bytes(elf(3))
+    (tmp_path / "kernel.elf").write_bytes(an_elf(3))
     monkeypatch.setattr(pathlib.Path, "open", refused)
     assert why.main([str(tmp_path / "kernel.elf")]) == 3
     assert "kernel.elf: permission denied; give yourself the right" in capsys.readouterr().err
@@ -345,11 +347,12 @@ def test_an_elf_that_is_linked_elsewhere_is_found_and_a_foreign_one_is_left_out(
     status, told = look(capsys, built / "disk.img", "--elf", built / "disk.elf", "--crossings", 20, "--no-witness")
     moved = "the code of disk.elf lies 0x10000 from where it is linked, so its names are taken from there (--base 0x10000)"
     assert moved in told["notes"]
-    status, told = look(capsys, built / "disk.img", "--elf", built / "flat.elf", "--crossings", 20, "--no-witness")
-    assert any("the code of flat.elf lies nowhere in memory" in note for note in told["notes"])
+    machine = Machine(qemu_log.state(""), lambda address, size: bytes(size), 1 << 20)
+    with pytest.raises(elf.Unfit, match="the code of flat.elf lies nowhere in memory"):
+        elf.base(built / "flat.elf", 0, machine)
     (tmp_path / "cut.elf").write_bytes((built / "flat.elf").read_bytes()[:60])
-    status, told = look(capsys, built / "disk.img", "--elf", tmp_path / "cut.elf", "--crossings", 20, "--no-witness")
-    assert any("cut.elf is cut off" in note for note in told["notes"])
+    with pytest.raises(elf.Unfit, match="cut.elf is cut off"):
+        elf.base(tmp_path / "cut.elf", 0, machine)
 
 
 # ---- for a report

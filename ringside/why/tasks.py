@@ -18,11 +18,12 @@ class Layout(typing.NamedTuple):
     ss: int
     data: dict[str, int]
     ldt: int
-    size: int       # of eip
+    size: int       # of eip and esp
+    esp: int
 
 
-OF_32 = Layout(0x67, 0x20, 0x24, 0x4C, 0x50, {"es": 0x48, "ds": 0x54, "fs": 0x58, "gs": 0x5C}, 0x60, 4)
-OF_16 = Layout(0x2B, 14, 16, 36, 38, {"es": 34, "ds": 40}, 42, 2)
+OF_32 = Layout(0x67, 0x20, 0x24, 0x4C, 0x50, {"es": 0x48, "ds": 0x54, "fs": 0x58, "gs": 0x5C}, 0x60, 4, 0x38)
+OF_16 = Layout(0x2B, 14, 16, 36, 38, {"es": 34, "ds": 40}, 42, 2, 26)
 
 
 def switch(machine: Machine, selector: int, who: str, key: str, external: int, evidence: list[str],
@@ -49,7 +50,7 @@ def switch(machine: Machine, selector: int, who: str, key: str, external: int, e
         raise refuse("tss-limit", f"{who}: the TSS' limit {tss.limit:#x} is too small; a TSS needs {least.last:#x}", 10, error,
                      SWITCH, lines,
                      f"the limit is sizeof of the struct minus 1: {least.last:#x} at least")
-    new_task(machine, tss, external, lines)
+    entered(machine, selector, tss, external, lines)
 
 
 def new_task(machine: Machine, tss: Descriptor, external: int, evidence: list[str]) -> None:
@@ -100,13 +101,18 @@ def here(machine: Machine) -> None:
     if not tr.selector & ~3 or not tss or tss.type not in (3, 11):
         return
     has = OF_32 if tss.type & 8 else OF_16
-    if machine.read(tss.base + has.eip, has.size) != machine.state["eip"]:
+    if machine.read(tss.base + has.esp, has.size) != machine.state["esp"] & (1 << 8 * has.size) - 1:
         return  # it has not begun: this is no switch
+    entered(machine, tr.selector, tss, 0, [described(tr.selector, tss)])
+
+
+def entered(machine: Machine, selector: int, tss: Descriptor, external: int, evidence: list[str]) -> None:
+    """The new task's checks; what the CPU itself has saved in its TSS says what the registers held when it left the task."""
     try:
-        new_task(machine, tss, 0, [described(tr.selector, tss)])
+        new_task(machine, tss, external, evidence)
     except Refused as refused:
         register = {"tss-cs": "cs", "tss-ss": "ss"}.get(refused.refusal.key)
-        if register and left_by_cpu(machine, tr.selector):
+        if register and left_by_cpu(machine, selector):
             refused.refusal.key = f"{register}-not-reloaded"
             refused.refusal.says += (f"; the CPU saved it so when it left that task, so {register} held it: loaded under another "
                                      "GDT, the boot loader's, and not again after lgdt")
