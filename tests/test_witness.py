@@ -105,7 +105,8 @@ def test_a_witness_that_cannot_be_had_is_a_sentence(missing, says, monkeypatch, 
             monkeypatch.setattr(module, missing, lambda: False)
     options = why.parser().parse_args([str(tmp_path / "k.elf"), "--witness"])
     found = image.Image(tmp_path / "k.elf", "multiboot ELF", [])
-    told = why.with_witness(story.Story("triple fault"), qemu_log.read(""), found, settings.Options(), options, source.Symbols(None))
+    told = why.with_witness(story.Story("triple fault"), qemu_log.read(""), found, settings.Options(), options,
+                            source.Symbols(None))
     assert told.happened == "triple fault" and told.witness[0].startswith("none: ") and says in told.witness[0]
 
 
