@@ -91,6 +91,21 @@ def test_sysenter_keeps_nothing_and_sysexit_gives_back_what_the_gate_has_kept(ma
     assert machine.values() == {**before, "esp": STACK_END, "eip": ring3("proc_back")}
 
 
+def test_at_full_speed_the_gate_alone_does_all_of_it(machine):
+    """No look is due: no C, and the same comes back."""
+    machine.run_to(ring3("proc_sysenter"))
+    machine.write(at("switches_left"), (100).to_bytes(4, "little"))
+    machine.set(ebx=0x12345678, ebp=0x9abcdef0)
+    machine.set(eflags=machine.values()["eflags"] | ODD)
+    before = machine.values()
+    assert machine.run_to(ring3("proc_code"), ring3("proc_back"), "watched_switch") == ring3("proc_code")
+    assert (machine.values()["ebx"], machine.values()["esi"]) == (0, 0) and not machine.values()["eflags"] & ODD
+    assert machine.word(at("tss") + ESP0) == at("proc_b")
+    assert machine.registers()["cr3"] == int(news(machine, "msr")[0]["b"], 16)
+    machine.run_to(ring3("proc_back"))
+    assert machine.values() == {**before, "eip": ring3("proc_back")}
+
+
 def test_an_nmi_in_front_of_the_first_instruction_does_no_harm(floppy):
     """esp is at esp0 there: what is pushed goes below it."""
     with QEMU(floppy) as machine:
