@@ -61,6 +61,7 @@
 #define ACCESS_MEMORY		0x10		/* S: code or data, no system segment */
 #define ACCESS_CODE		0x1a		/* execute/read */
 #define ACCESS_DATA		0x12		/* read/write, expand up */
+#define ACCESS_USED		0x01		/* accessed: a selector has led here */
 #define ACCESS_LDT		0x02
 #define ACCESS_TSS		0x09		/* 32-bit TSS, available */
 #define ACCESS_BUSY		0x02		/* ... or busy: its task runs, or waits for iret */

@@ -45,16 +45,19 @@
 
 /*
  * Four segments in the order on which sysenter and sysexit insist.  They do not read these
- * descriptors, but whatever reads them later must find the same flat 4 GiB.
+ * descriptors, but whatever reads them later must find what they set: flat, and accessed.
  *
  *  place  selector          base               size               type         DPL  purpose */
 #define FLAT_RING3_SEGMENTS(SEG) \
-SEG(0x30,  SYSENTER_CODE, flat, 0,                 ALL,               ACCESS_CODE, 0, "cs in ring 0, behind sysenter") \
-SEG(0x38,  SYSENTER_DATA, flat, 0,                 ALL,               ACCESS_DATA, 0, "ss in ring 0, behind sysenter") \
-SEG(0x40,  USER_CODE,    flat, 0,                  ALL,               ACCESS_CODE, 3, "cs in ring 3, behind sysexit") \
-SEG(0x48,  USER_DATA,    flat, 0,                  ALL,               ACCESS_DATA, 3, "ss in ring 3, behind sysexit")
+SEG(0x30,  SYSENTER_CODE, flat, 0,                 ALL,               USED_CODE,   0, "cs in ring 0, behind sysenter") \
+SEG(0x38,  SYSENTER_DATA, flat, 0,                 ALL,               USED_DATA,   0, "ss in ring 0, behind sysenter") \
+SEG(0x40,  USER_CODE,    flat, 0,                  ALL,               USED_CODE,   3, "cs in ring 3, behind sysexit") \
+SEG(0x48,  USER_DATA,    flat, 0,                  ALL,               USED_DATA,   3, "ss in ring 3, behind sysexit")
 
 #include "ring0/flat_segments.h"
+
+#define USED_CODE		(ACCESS_CODE | ACCESS_USED)
+#define USED_DATA		(ACCESS_DATA | ACCESS_USED)
 
 /* The registers that sysenter reads (Intel, volume 2, SYSENTER). */
 #define MSR_SYSENTER_CS		0x174

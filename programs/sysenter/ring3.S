@@ -14,7 +14,6 @@
 #include "ring3/ask.h"
 #include "show/layout.h"
 
-/* Younger than a 386. */
 #define SYSENTER	.byte 0x0f, 0x34
 #define SYSEXIT		.byte 0x0f, 0x35
 #define WRMSR		.byte 0x0f, 0x30

@@ -56,14 +56,15 @@ ckpt_spaces:				# info tab; page 0x08049000 in each space
 	mov	4(%esi), %eax
 	xor	%edx, %edx
 	.global	ckpt_wrmsr
-ckpt_wrmsr:				# ecx: which; eax: its value
-	WRMSR
+ckpt_wrmsr:
+	WRMSR				# ecx: which; eax: its value
 	add	$8, %esi
 	cmp	$msrs_end, %esi
 	jb	1b
 	xchg	%bx, %bx
 	.global	ckpt_msrs
 ckpt_msrs:				# sysenter works from here on
+	call	watchdog_start		# A's time begins now
 	mov	%ebx, %eax
 	jmp	leave
 
@@ -239,5 +240,4 @@ fault_entry:
 	restored_since 1b
 
 	fault_stack
-
 	.section .note.GNU-stack, "", @progbits

@@ -111,7 +111,7 @@ def main(arguments):
     if options.help:
         print(__doc__)
         return 0
-    names = [options.program] if options.program else programs.on_the_floppy()
+    names = [options.program] if options.program else [name for name in programs.on_the_floppy() if programs.named(name).attacked]
     results = [attacked(programs.named(name), options) for name in names]
     if results.count(None) == len(results):
         print(f"attack: nothing has {' or '.join(options.words)} in its name; all names: scripts/ringside attack --random 0",

@@ -22,6 +22,7 @@ class Bent:
     intel: str | None
     qemu: str | None = ""
     why: str = ""
+    key: str = ""       # and A makes that mistake
 
     def on(self, emulator: str) -> str | None:
         return self.qemu if emulator == "qemu" and self.why else self.intel
@@ -29,13 +30,14 @@ class Bent:
 
 MSRS = (
     Bent("CS: 0", CS, 0, OF_NO_CS),
-    Bent("CS: an RPL and nothing else", CS, 3, OF_NO_CS, "fault proc=A .* error=0010 .* while=restore$",
+    Bent("CS: an RPL and nothing else", CS, 3, OF_NO_CS, "panic vector=0d name=#GP error=0000 ",
          "TCG compares all 32 bits with 0, the manual bits 15 to 2 (vol. 2, SYSENTER, SYSEXIT)"),
     Bent("CS: RPL 3", CS, 0x33, None),
     Bent("CS: bits beyond the selector", CS, 0x10030, None),
-    Bent("CS: rows that are others", CS, 0x08,
-         r"fault proc=A vector=0d name=#GP error=0018 means=.GDT 0x18 \(TSS\). .* while=restore$"),
-    Bent("CS: beyond the GDT", CS, 0x1230, "fault proc=A vector=0d name=#GP error=1240 .* while=restore$"),
+    Bent("CS: rows that are others", CS, 0x08, None),
+    Bent("CS: rows that are others, and an interrupt of ring 3", CS, 0x08,
+         r"fault proc=A vector=0d name=#GP error=0018 means=.GDT 0x18 \(TSS\). .* while=restore$", key="6"),
+    Bent("CS: beyond the GDT, and an interrupt of ring 0", CS, 0x1230, "panic vector=0d name=#GP error=1230 "),
     Bent("ESP: 0", ESP, 0, "panic vector=08 name=#DF .* cs:eip=0030:"),
     Bent("ESP: the end of ring 3's stack", ESP, 0x08050000, "panic vector=0e name=#PF error=0000 .* cs:eip=0030:"),
     Bent("EIP: 0", EIP, 0, "panic vector=0e name=#PF error=0000 .* cs:eip=0030:00000000 "),

@@ -75,7 +75,7 @@ def own_recordings(amount: Amount) -> Iterator[Made]:
         grafted[graft.program].append(graft)
     for program in programs.on_the_floppy():
         switches = amount.of_the_first if program == FIRST else amount.of_others
-        for made in record.record_both(program, switches=switches.from_the_stub):
+        for made in record.record_both(program, start=programs.named(program).start, switches=switches.from_the_stub):
             yield Made(program, FROM_THE_STUB_ON, made)
         start, after = programs.named(program).full_speed
         for emulator in EMULATORS:

@@ -77,7 +77,8 @@ COUNTED = re.compile(r"(?<!第)([兩二三四五六七八九十])(?=\s*(?:個|�
 HOLDS = re.compile(r"<!-- holds(?: (\w+))?: (.*?) -->(.*?)<!-- end -->", re.S)
 # Where a recording of each program begins: late enough to be short, before the first way out.
 BEGINNINGS = {"p_proc": "ckpt_frames", "kstack": "leave_ring0", "hwtask": "ckpt_tss", "hwjump": "ckpt_tss",
-              "userctx": "run", "timer": "proc_a_code", "callgate": "ckpt_tss"}
+              "userctx": "run", "timer": "proc_a_code", "callgate": "ckpt_tss",
+              "sysenter": "ckpt_spaces"}
 BLOCK = re.compile(r"<!-- run: .*?-->(.*?)<!-- end -->", re.S)
 MISTAKE = re.compile(r"<!-- mistake: \S+ -->\n\n```text\n.*?\n```\n", re.S)  # tests/test_why.py holds these
 # Where Markdown takes a comment for the beginning of a block of HTML, and looks at nothing in it.

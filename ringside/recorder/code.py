@@ -46,6 +46,8 @@ class Code:
         self.scenery = (*programs.SCENERY, *program.scenery)
         self.scenery_functions = program.scenery_functions
         self.symbols = machines.symbols(self.elf)
+        self.base = machines.linear_base(self.elf)
+        self.linked_at = 0 if self.base == machines.BASE else self.base     # where the ELF file has offset 0
         self.functions = sorted((offset, name) for name, offset in self.symbols.items())
         self.texts = {bits: dict(self._disassemble(option)) for bits, option in ARCHITECTURES.items()}
         self.sources: dict[int, str] = {}
@@ -58,17 +60,22 @@ class Code:
             ["objdump", "-d", "-w", "-z", "-M", architecture, *limits, str(self.elf)],
             check=True, capture_output=True, text=True).stdout
         for offset, code, text in re.findall(r"^ *(\w+):\t([0-9a-f ]+)\t(.*)$", listing, re.M):
-            yield int(offset, 16), Instruction(code.replace(" ", ""), versions.one_spelling(re.sub(r"\s+", " ", text.strip())))
+            yield self.offset_of(int(offset, 16)), Instruction(
+                code.replace(" ", ""), versions.one_spelling(re.sub(r"\s+", " ", text.strip())))
 
     def instruction(self, offset: int, bits: int) -> Instruction:
         """Bytes and text. Behind code of the other width objdump may be out of step: there
         it starts again."""
         texts = self.texts[bits]
         if offset not in texts:
-            again = self._disassemble(ARCHITECTURES[bits], f"--start-address={offset}",
-                                      f"--stop-address={offset + 16}")
+            start = (self.linked_at + offset) & machines.LINEAR
+            again = self._disassemble(ARCHITECTURES[bits], f"--start-address={start}", f"--stop-address={start + 16}")
             texts.update(itertools.islice(again, 1))  # what follows may be cut short
         return texts.get(offset, Instruction("", "?"))
+
+    def offset_of(self, linked: int) -> int:
+        """Of an address that the ELF file has."""
+        return (linked - self.linked_at) & machines.LINEAR
 
     def offset(self, name: str) -> int:
         if name not in self.symbols:
@@ -89,7 +96,8 @@ class Code:
         asked = [offset for offset in dict.fromkeys(offsets) if offset not in self.sources]
         if asked:
             lines = subprocess.run(
-                ["addr2line", "-e", str(self.elf)], input="\n".join(map(hex, asked)),
+                ["addr2line", "-e", str(self.elf)],
+                input="\n".join(hex((self.linked_at + offset) & machines.LINEAR) for offset in asked),
                 check=True, capture_output=True, text=True).stdout.split("\n")
             for offset, line in zip(asked, lines):
                 path, _, number = line.split(" ")[0].rpartition(":")
@@ -140,7 +148,7 @@ class Code:
         direct = DIRECT.match(text)
         if direct is None:
             return set() if OPEN_ENDED.match(text) else {(after, callers)}
-        target = int(direct[2], 16)
+        target = self.offset_of(int(direct[2], 16))
         if direct[1] == "call":
             return {(target, (*callers, after))}
         return {(target, callers)} if direct[1] == "jmp" else {(target, callers), (after, callers)}

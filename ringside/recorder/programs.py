@@ -23,6 +23,9 @@ Span = tuple[str, str]  # two places: from the one up to the other
 # programs/callgate/call_frame.h: the flags lie below the frame, and where they would lie is a parameter.
 CALL_WORDS = ("eflags", *("param" if word == "eflags" else word for word in FRAME_WORDS))
 
+# programs/sysenter/proc.h: edx is eip, ecx is esp, and the flags lie above.
+SYSENTER_WORDS = (*FRAME_WORDS[:9], "eip", "esp", "eax", "eflags")
+
 # context.h, from the lowest address up: a frame, with two more words inside it and two behind it.
 CONTEXT_WORDS = (*FRAME_WORDS[:12], "trap_num", "error_code", *FRAME_WORDS[12:], "fsbase", "gsbase")
 
@@ -37,6 +40,7 @@ class Program:
     # transition needs; those that all programs have are in SCENERY.
     scenery: tuple[str, ...] = ()
     scenery_functions: tuple[str, ...] = ()
+    start: str = "start"    # where a recording begins: a program with pages is recorded once it has them
     clock: str = ""         # the function that sets the clock to eax times a second, if it ends each turn
     full_speed: tuple[str, int] = ("gate", 8192)  # where it is recorded from, after so many switches
 
@@ -64,6 +68,11 @@ class Program:
     untouched: dict[str, Span] = dataclasses.field(default_factory=dict)   # while they play: from, to
     late: tuple[str, ...] = ()        # descriptors that TCG only marks as accessed when an exception comes
     shared: tuple[str, ...] = ()      # of these, what A may touch after all, and by it end B
+
+    @property
+    def attacked(self) -> bool:
+        """By ringside/attacks: A's code is a segment, and attacks lie there. Not where there are pages."""
+        return bool(self.ended)
 
     @property
     def ticks(self) -> bool:
@@ -251,6 +260,14 @@ PROGRAMS = {program.name: program for program in (
         yields="push $0; lcall $CALL_GATE, $0",
         b_flags=0x002,      # they are saved behind cli
         gates=("CALL_GATE",),
+    ),
+    Program(
+        "sysenter",
+        saved={"A": "proc_a - 52", "B": "proc_b - 52"},
+        words=SYSENTER_WORDS,
+        scenery=("panel.c", "paging.c", "walk.c", "window_page.c"),
+        scenery_functions=("ask_count",),
+        start="ckpt_spaces",
     ),
     Program(
         "hwtask", **HWTASK,

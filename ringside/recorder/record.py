@@ -188,10 +188,10 @@ class Recorder:
     def _addresses(self, state: State, accesses: Iterable[Access]) -> Iterator[int]:
         """Those whose page tables say something of a step."""
         yield state["cs"]["base"] + state["eip"]
-        yield from (machines.BASE + words.offset for words in self.words.values())
+        yield from (self.code.base + words.offset & machines.LINEAR for words in self.words.values())
         yield from (state["cr2"] - NEAR_FAULT, state["cr2"], state["cr2"] + NEAR_FAULT)
         yield from (state["stack"]["linear"], state["stack"]["linear"] + 8 * STACK_WORDS - 1)
-        for name in ("gdtr", "idtr", "tr", "ldtr"):
+        for name in ("gdtr", "idtr", "tr", *(["ldtr"] if state["ldtr"]["selector"] else [])):
             base, limit = state[name]["base"], min(state[name]["limit"], 0xFFFF)
             yield from (*range(base, base + limit, pages.PAGE), base + limit)
         for _, linear, size, _ in accesses:
@@ -201,10 +201,10 @@ class Recorder:
         """Has a device interrupted real mode, in place of the step? (Bochs: the timer, behind int 10h.)"""
         return not state["cr0"] & 1 and self.machine.registers()["cs"].base != state["cs"]["base"]
 
-    @staticmethod
-    def place(state: State) -> tuple[int, int]:
+    def place(self, state: State) -> tuple[int, int]:
         """Offset in the program of the next instruction, and the bits of its segment."""
-        return state["cs"]["base"] + state["eip"] - machines.BASE, 32 if state["cs"]["attributes"] & 0x4000 else 16
+        linear = state["cs"]["base"] + state["eip"]
+        return linear - self.code.base & machines.LINEAR, 32 if state["cs"]["attributes"] & 0x4000 else 16
 
     def at(self, state: State) -> Step:
         """What of a step the place tells, where it is to be made."""
@@ -217,7 +217,8 @@ class Recorder:
         offset, bits = self.place(state)
         step = self.at(state)
         code, text = step["bytes"], step["text"]
-        after = machines.BASE + offset + len(code) // 2
+        here = self.code.base + offset & machines.LINEAR
+        after = here + len(code) // 2
 
         folded = "" if state["eflags"] & registers.VM else self.code.folded(offset, bits)  # its int is no BIOS call
         if folded:
@@ -228,7 +229,7 @@ class Recorder:
         else:
             step["accesses"] = self.machine.step_with_accesses(state)
             while self._interrupted(state):
-                self.machine.run_to(machines.BASE + offset)
+                self.machine.run_to(here)
                 step["accesses"] = self.machine.step_with_accesses(state)
             if self.machine.interrupt is not None:
                 step |= {"bytes": "", "text": f"interrupt {self.machine.interrupt:#04x}",
@@ -269,16 +270,18 @@ def record(emulator: str, program: str = "p_proc", start: str = "start", after: 
               for letter, place in {**told.saved, **told.tasks}.items()}
     frames |= saved or {}
     first = code.offset(start)
-    ends = {machines.BASE + code.offset(symbol) for symbol in until}
+    ends = {code.base + code.offset(symbol) & machines.LINEAR for symbol in until}
     with contextlib.ExitStack() as stack:
         if program != machines.PROGRAM.stem and "image" not in options:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="rp-"))
             options["image"] = machines.floppy_that_starts(program, f"{folder}/floppy.img")
+        if emulator == "bochs" and told.name in machines.BOCHS_MODELS:
+            options["options"] = [*machines.bochs_cpu(machines.BOCHS_MODELS[told.name]), *options.get("options", ())]
         machine = stack.enter_context(EMULATORS[emulator](told.clock, turns, **options))
-        machine.code, machine.symbols = code, code.symbols
+        machine.code, machine.symbols, machine.base = code, code.symbols, code.base
         if after:
             machine.skip_switches(after)
-        machine.pass_to(machines.BASE + first)
+        machine.pass_to(code.base + first & machines.LINEAR)
         if key:
             asked = code.offset("user_data" if "user_data" in code.symbols else "proc_a_data") + told.asked
             machine.write(machines.BASE + asked, (debuggers.ASK_MISTAKE + key - 1).to_bytes(4, "little"))
@@ -286,9 +289,9 @@ def record(emulator: str, program: str = "p_proc", start: str = "start", after: 
         state = begin = recorder.state()
         entries: list[Step] = []
         made, in_ring_0, ended = 0, False, ""
-        halt = machines.BASE + code.symbols["halt"] if "halt" in code.symbols else None
+        halt = code.base + code.symbols["halt"] if "halt" in code.symbols else None
         while ((made < (switches or 0)) if steps is None else (len(entries) < steps)) \
-                and state["cs"]["base"] + state["eip"] not in ends:
+                and state["cs"]["base"] + state["eip"] & machines.LINEAR not in ends:
             try:
                 if state["cs"]["base"] + state["eip"] == halt:
                     raise machines.Missing("it has halted")
@@ -309,7 +312,7 @@ def record(emulator: str, program: str = "p_proc", start: str = "start", after: 
     for entry, source in zip(entries, code.look_up([entry["source"] for entry in entries])):
         entry["source"] = source
     recorded = {"format": recording.FORMAT, "version": recording.VERSION, "emulator": emulator,
-                "program": program, "base": machines.BASE, "symbols": code.symbols, "frames": frames,
+                "program": program, "base": code.base, "symbols": code.symbols, "frames": frames,
                 "state": begin, "steps": entries}
     if ended:
         raise Ended(ended, recorded)
