@@ -111,3 +111,8 @@ def test_a_difference_is_told_with_both_values_and_the_state_around(pair, tmp_pa
     assert run.returncode == 1
     assert f"step {number}, proc_a_int: int $0x30\n    ebp: Bochs {state['ebp']:#x}, QEMU {state['ebp'] ^ 1:#x}" in run.stdout
     assert "bochs, before: cpl=3" in run.stdout and "qemu, after: cpl=0" in run.stdout
+
+
+def test_page_tables_may_differ_in_two_bits_and_no_others():
+    entry, = compare.allowed("pages.24ffc")
+    assert entry.bits(None, "pages.24ffc") == 0x60, "accessed and dirty"
