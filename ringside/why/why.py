@@ -139,6 +139,8 @@ def from_image(options: argparse.Namespace) -> story.Story:
         told = story.tell(story.Scene(seen, physical, options.memory << 20, known, machine.ended, state, options.seconds))
     told = with_witness(told, seen, found, wanted, options, known)
     told.notes += [note] if note else []
+    if found.kind == "CD" and not told.cause and not options.keys and not (state and state.protected):
+        told.notes.append("no kernel runs: if a boot menu waits for a key, --keys $'\\n' types it")
     return told
 
 
