@@ -209,3 +209,76 @@ class Accesses(Small):
                 svg.words(90, y + 19 * row, round(value * scale, 1), 18, mover, data_cost=f"{name}.{mover}")
                 svg.text(96 + value * scale, y + 14 + 19 * row, str(value), "mono")
         return svg
+
+
+class Pages(Small):
+    NAME, HEIGHT = "pages", 400
+    TITLE = "Two directories, one ring 0", "兩個目錄，一個 ring 0"
+    TOLD = ("CR3 points at A's directory or at B's. The entries for ring 0 lead to the same tables; those for ring 3 lead to "
+            "pages of each one's own, at the same addresses.",
+            "CR3 指到 A 的目錄或 B 的。ring 0 的項目通到同樣的表；ring 3 的項目通到各自的頁，位址卻相同。")
+
+    def draw(self):
+        svg, say = self.svg, self.say
+        for x, letter in ((12, "A"), (238, "B")):
+            svg.text(x, 46, say(f"{letter}'s directory", f"{letter} 的目錄"), "bold")
+            svg.words(x, 56, 110, 40, "cpu")
+            svg.text(x + 55, 81, "ffff0000 …", "mono bold on-hatch", "middle")
+            svg.words(x, 96, 110, 50, "none")
+            svg.text(x + 55, 126, say("not present", "不存在"), "faint", "middle")
+            svg.words(x, 146, 110, 40, "gate")
+            svg.text(x + 55, 171, "08048000 …", "mono", "middle")
+            svg.words(x, 186, 110, 40, "none")
+            svg.text(x + 55, 211, say("0: not present", "0：不存在"), "faint", "middle")
+        svg.text(12, 22, "CR3", "mono bold t-esp0")
+        svg.line([(48, 18), (120, 18)], "esp0", 11)
+        svg.text(130, 22, say("A's while A runs, then B's", "A 在跑時是 A 的，然後是 B 的"))
+        svg.words(132, 262, 96, 44, "cpu")
+        svg.text(180, 281, "ring 0", "bold on-hatch", "middle")
+        svg.text(180, 298, say("once", "只有一份"), "bold on-hatch small", "middle")
+        svg.line([(122, 76), (150, 76), (150, 262)], "cpu", 12)
+        svg.line([(238, 76), (210, 76), (210, 262)], "cpu", 12)
+        for x, letter in ((12, "A"), (238, "B")):
+            svg.line([(x + 55, 226), (x + 55, 262)], "gate", 11)
+            svg.words(x, 262, 110, 44, "gate")
+            svg.text(x + 55, 289, say(f"{letter}'s pages", f"{letter} 的頁"), "", "middle")
+        self.lines(12, 336, (say("No U in ring 0's entries: ring 3 may not go there.", "ring 0 的項目沒有 U：ring 3 不能去。"),
+                             say("GDT, IDT, TSS and the stack at esp0 are in it:", "GDT、IDT、TSS 和 esp0 的堆疊都在裡面："),
+                             say("the CPU needs them whatever CR3 says.", "不管 CR3 是什麼，CPU 都需要它們。")), "faint")
+        return svg
+
+
+class Doors(Small):
+    NAME, HEIGHT = "doors", 420
+    TITLE = "Three doors into ring 0", "進 ring 0 的三扇門"
+    TOLD = ("int reads a gate, two descriptors and ss0:esp0 and pushes ss, esp, eflags, cs, eip. lcall reads a call gate and the "
+            "same, and pushes ss, esp, a parameter, cs, eip. sysenter reads three MSRs and pushes nothing.",
+            "int 讀一個閘、兩個描述符和 ss0:esp0，壓入 ss、esp、eflags、cs、eip。lcall 讀 call gate 和同樣的東西，壓入 ss、esp、"
+            "一個參數、cs、eip。sysenter 讀三個 MSR，什麼都不壓。")
+
+    def draw(self):
+        svg, say = self.svg, self.say
+        parameter = say("parameter", "參數")
+        segments = say("GDT: cs, ss", "GDT：cs、ss")
+        columns = (("int 0x30", (say("IDT: gate", "IDT：閘"), segments, "ss0:esp0"),
+                    ("ss", "esp", "eflags", "cs", "eip"), "IF := 0"),
+                   ("lcall", (say("GDT: gate", "GDT：閘"), segments, "ss0:esp0"), ("ss", "esp", parameter, "cs", "eip"),
+                    say("IF stays!", "IF 不變！")),
+                   ("sysenter", ("MSR 174", "MSR 175", "MSR 176"), (), "IF := 0"))
+        svg.text(12, 62, say("reads", "讀"), "faint")
+        svg.text(12, 176, say("pushes", "壓入"), "faint")
+        for place, (name, reads, pushes, flag) in enumerate(columns):
+            x, width = 12 + 116 * place, 106
+            svg.text(x, 26, name, "mono head")
+            for row, what in enumerate(reads):
+                self.word(x, 70 + ROW * row, width, what)
+            for row, what in enumerate(pushes):
+                self.word(x, 184 + ROW * row, width, what, mover="gate" if what == parameter else "cpu")
+            if not pushes:
+                svg.words(x, 184, width, 5 * ROW, "none")
+                told = (say("nothing:", "什麼都不壓："), say("ecx, edx say", "ecx、edx 說"), say("the way back", "回去的路"))
+                self.lines(x + width / 2, 220, told, "", "middle")
+            svg.text(x + width / 2, 326, flag, "mono bold" + (" t-cpu" if "stays" in flag or "不變" in flag else ""), "middle")
+        self.lines(12, 366, (say("On which stack? Always esp0: the first two find it by", "哪一個堆疊？永遠是 esp0：前兩個由 CPU"),
+                             say("the CPU, the third by its first instruction.", "去找，第三個靠自己的第一個指令。")), "faint")
+        return svg
