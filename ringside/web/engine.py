@@ -11,6 +11,7 @@ these has changed.
 """
 
 import argparse
+from collections.abc import Iterable
 import hashlib
 import os
 import pathlib
@@ -25,6 +26,7 @@ from ringside.emulators.machines import BUILD, ROOT
 
 OURS = ROOT / "web/engine"
 ENGINE = BUILD / "engine"
+LAST = ("instrument.cc",)    # of ours: nothing else has to be compiled when it changes
 PRODUCTS = ("bochs.js", "bochs.wasm", "COPYING")
 CANNOT = 75     # as sysexits.h has it: may be better another time
 
@@ -122,12 +124,14 @@ def mirror() -> str:
     raise CannotBuild("apt's sources name no mirror of Debian's: say MIRROR=http://... in the environment")
 
 
-def digest() -> str:
-    """Of all that the engine comes from."""
+def digest(files: Iterable[str] = ()) -> str:
+    """Of all that the engine comes from; without some files, of what it takes long to compile."""
     version = subprocess.run(["emcc", "--version"], capture_output=True, text=True).stdout.partition("\n")[0]
-    whole = hashlib.sha256(repr((TARBALL_SHA256, EDITS, CONFIGURE, COMPILE, LINK, version)).encode())
+    whole = hashlib.sha256(repr((TARBALL_SHA256, EDITS, CONFIGURE, COMPILE, version)).encode())
     for file in sorted(OURS.iterdir()):
-        whole.update(file.read_bytes())
+        if file.name not in files:
+            whole.update(file.read_bytes())
+    whole.update(repr(() if files else LINK).encode())
     return whole.hexdigest()
 
 
@@ -183,11 +187,16 @@ def edit(source: pathlib.Path) -> None:
 def build(deadline: float) -> None:
     if not shutil.which("emcc"):
         raise CannotBuild("emcc is missing: apt-get install emscripten, or sh scripts/setup --web")
-    tarball = fetch()
-    source = ENGINE / UNPACKED
-    shutil.rmtree(source, ignore_errors=True)
-    subprocess.run(["tar", "-xf", tarball, "-C", ENGINE], check=True)
-    edit(source)
+    source, configured = ENGINE / UNPACKED, ENGINE / "configured"
+    if configured.exists() and configured.read_text() == digest(LAST) and source.exists():
+        for name in LAST:
+            shutil.copy(OURS / name, source / "instrument/ringpong")
+        (source / "bochs").unlink(missing_ok=True)
+    else:
+        configured.unlink(missing_ok=True)
+        shutil.rmtree(source, ignore_errors=True)
+        subprocess.run(["tar", "-xf", fetch(), "-C", ENGINE], check=True)
+        edit(source)
     # Debian's emscripten finds its own JavaScript modules only with Debian's Node.
     environment = {**os.environ, "NODE_PATH": "/usr/share/nodejs", "CC": "emcc", "CXX": "em++", "AR": "emar",
                    "RANLIB": "emranlib", "CFLAGS": COMPILE, "CXXFLAGS": COMPILE,
@@ -195,7 +204,7 @@ def build(deadline: float) -> None:
     jobs = str(min(os.cpu_count() or 1, 8))
     with open(ENGINE / "build.log", "w") as log:
         for what, command in (
-                ("configure", ["./configure", *CONFIGURE]),
+                *([] if configured.exists() else [("configure", ["./configure", *CONFIGURE])]),
                 ("make", ["make", "-j", jobs, "bochs", f"LDFLAGS={' '.join(LINK)}", "LIBS="])):
             print(f"engine: {what}", flush=True)
             made = subprocess.Popen(command, cwd=source, env=environment, stdin=subprocess.DEVNULL, stdout=log,
@@ -208,12 +217,12 @@ def build(deadline: float) -> None:
                 raise CannotBuild(f"{what} has not ended in time") from None
             if code:
                 raise CannotBuild(f"{what} fails, see build/engine/build.log")
+            configured.write_text(digest(LAST))
     # Without an ending the linker has written JavaScript to "bochs", and the rest beside it.
     shutil.copy(source / "bochs", ENGINE / "bochs.js")
     shutil.copy(source / "bochs.wasm", ENGINE / "bochs.wasm")
     shutil.copy(source / "COPYING", ENGINE / "COPYING")
     (ENGINE / "stamp").write_text(digest())
-    shutil.rmtree(source)
 
 
 def main(arguments: list[str]) -> int:

@@ -25,7 +25,7 @@ WEB = ROOT / "web"
 OUT = BUILD / "web"
 # In the order in which they need each other: in the single file they are one.
 MODULES = ("icons", "words", "places", "explain", "expand", "run", "strip", "stacks", "registers", "code", "predict",
-           "picture", "ring-view", "library", "live", "app")
+           "picture", "ring-view", "library", "floppy", "screen", "machine", "stepper", "live", "app")
 PICTURES = ("docs/pictures/round-trip.svg", "docs/pictures/2-int-from-a.svg", "docs/pictures/5-iret-to-a.svg")
 MOST = {"single": 1 << 20, "folder": 1536 << 10, "data": 200 << 10}     # bytes; the last two gzipped
 

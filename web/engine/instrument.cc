@@ -240,6 +240,43 @@ EXPORT void rp_read(Bit32u address, Bit32u length, Bit8u *to)
 	BX_MEM(0)->dbg_fetch_mem(BX_CPU(0), address, length, to);
 }
 
+/* Of linear addresses; how many bytes could be read before a page was missing. */
+EXPORT Bit32u rp_read_linear(Bit32u address, Bit32u length, Bit8u *to)
+{
+	for (Bit32u i = 0; i < length; i++) {
+		bx_phy_address physical;
+
+		if (!BX_CPU(0)->dbg_xlate_linear2phy(address + i, &physical))
+			return i;
+		rp_read((Bit32u)physical, 1, to + i);
+	}
+	return length;
+}
+
+/* The next instruction in words, as the GNU assembler has them; rp_length then knows its bytes. */
+static unsigned length;
+
+EXPORT const char *rp_disassemble(void)
+{
+	static char text[256];
+	enum { LONGEST = 15 };
+	Bit8u bytes[LONGEST + 1] = { 0 };
+	BX_CPU_C *cpu = BX_CPU(0);
+	bx_segment_reg_t *cs = &cpu->sregs[BX_SEG_REG_CS];
+	bxInstruction_c decoded;
+
+	rp_read_linear((Bit32u)cs->cache.u.segment.base + cpu->get_eip(), LONGEST, bytes);
+	disasm(bytes, cs->cache.u.segment.d_b, false, text, &decoded, cs->cache.u.segment.base, cpu->get_eip(),
+	       BX_DISASM_GAS);
+	length = decoded.ilen();
+	return text;
+}
+
+EXPORT Bit32u rp_length(void)
+{
+	return length;
+}
+
 /* Keys that are no character, as web/machine.js calls them. */
 enum { SHIFT = 0x100, UP, DOWN, LEFT, RIGHT };
 
