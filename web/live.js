@@ -12,21 +12,24 @@ const SLICE = 14;             // milliseconds of the page's time that a frame ma
 const CHUNK = 20000;          // ticks between two looks at the clock
 const LOG_LINES = 300;
 const HELD = 90;              // milliseconds for which a button's key is held
+const SHIFT_FROM = 700000;    // ticks
+const SHIFT_EVERY = 100000;
 const SAVE_EVERY = TICKS_A_SECOND * 2;
-const BEFORE = 600;           // steps that are kept of what came before
+const NEAR = 60000;           // ticks: at full speed there are crossings in the last ones
+const MOST_CROSSINGS = 3000;  // that are counted to find the last ones
 const NO_ENGINE = "This edition of the page was made without its processor, so nothing can be played here. " +
   "Step through the recordings instead; make engine web makes an edition that plays.";
 const MISTAKES = ["divides by 0", "cli", "calls DOS", "wants ring 0's data", "uses the FPU", "never yields"];
-const KEYS = [[" ", "space", "hold; then one switch a press"], ["+", "+", "faster"], ["-", "−", "slower"], ["f", "f", "full speed"],
+const KEY_BUTTONS = [[" ", "space", "hold; then one switch a press"], ["+", "+", "faster"], ["-", "−", "slower"], ["f", "f", "full speed"],
   ["r", "r", "restart procs that have ended"], ["q", "q", "quit"]];
 const MENU_KEYS = [["ArrowUp", "up", "menu: up"], ["ArrowDown", "down", "menu: down"], ["Enter", "Enter", "menu: start"]];
 
 const live = { machine: null, image: null, lines: [], running: false, held: false, saved: [], started: 0 };
 
-const room = () => document.querySelector("#play .live-room");
-const part = (name) => room().querySelector(`[data-live="${name}"]`);
+const liveRoom = () => document.querySelector("#play .live-room");
+const livePart = (name) => liveRoom().querySelector(`[data-live="${name}"]`);
 
-function say(text) {
+function sayLive(text) {
   const box = document.querySelector("#play .live-message");
   box.hidden = !text;
   box.textContent = text || "";
@@ -38,13 +41,13 @@ export async function openLive(_, show, words = {}) {
   live.open = true;
   try {
     const engine = await loadEngine();
-    if (!engine) return say(NO_ENGINE);
+    if (!engine) return sayLive(NO_ENGINE);
     if (!live.image) live.image = engine.floppy;
-    if (!room().firstChild) draw();
+    if (!liveRoom().firstChild) drawLive();
     if (!live.machine) await restart(words.play || "");
-    start();
+    startLive();
   } catch (error) {
-    say(`The machine could not be started: ${error.message}`);
+    sayLive(`The machine could not be started: ${error.message}`);
   }
   return undefined;
 }
@@ -52,7 +55,7 @@ export async function openLive(_, show, words = {}) {
 openLive.pause = () => {
   live.open = false;
 };
-openLive.say = say;
+openLive.say = sayLive;
 openLive.live = live;
 
 /** A floppy or a .COM of the user's own. */
@@ -63,42 +66,42 @@ openLive.insert = async (bytes, name) => {
   live.image = com ? withProgram(engine.floppy, bytes, name) : checkFloppy(bytes, name);
   live.own = name;
   live.open = true;
-  if (!room().firstChild) draw();
+  if (!liveRoom().firstChild) drawLive();
   await restart(com ? "OWN" : "");
-  say(`${com ? "A floppy with" : "The floppy"} ${name} is in the drive. It stays on this page: nothing is sent anywhere.`);
-  start();
+  sayLive(`${com ? "A floppy with" : "The floppy"} ${name} is in the drive. It stays on this page: nothing is sent anywhere.`);
+  startLive();
 };
 
-function draw() {
-  const button = ([key, label, title]) => `<button type="button" data-key="${escape(key)}" title="${title}" aria-label="${title}">${label}</button>`;
-  room().innerHTML = `<div class="live"><div><canvas data-live="canvas" tabindex="0" role="img" aria-label="the screen of the machine; its rows follow as text"></canvas>
-    <div class="keys" role="group" aria-label="keys">${KEYS.map(button).join("")}<span class="rv-dim">mistakes of A:</span>${
+function drawLive() {
+  const button = ([name, label, title]) => `<button type="button" data-key="${escape(name)}" title="${title}" aria-label="${title}">${label}</button>`;
+  liveRoom().innerHTML = `<div class="live"><div><canvas data-live="canvas" tabindex="0" role="img" aria-label="the screen of the machine; its rows follow as text"></canvas>
+    <div class="keys" role="group" aria-label="keys">${KEY_BUTTONS.map(button).join("")}<span class="rv-dim">mistakes of A:</span>${
     MISTAKES.map((what, i) => button([String(i + 1), `${i + 1}`, `A ${what}`])).join("")}<span class="rv-dim">menu:</span>${MENU_KEYS.map(button).join("")}</div>
     <div class="keys"><label>program <select data-live="program"></select></label><button type="button" data-do="restart">restart</button>
     <button type="button" data-do="pause" aria-pressed="false">pause</button><button type="button" data-do="step"><b>step from here</b></button></div></div>
     <div><h2 class="rv-hidden">Log</h2><pre class="log" data-live="log" tabindex="0" role="log" aria-label="the log of port e9"></pre>
     <details><summary>the screen as text</summary><pre class="log" data-live="text" tabindex="0" aria-label="the screen as text"></pre></details></div></div>`;
-  live.screen = new Screen(part("canvas"));
-  room().addEventListener("click", (event) => {
+  live.screen = new Screen(livePart("canvas"));
+  liveRoom().addEventListener("click", (event) => {
     const target = event.target.closest("button");
     if (!target) return;
     if (target.dataset.key) pressed(target.dataset.key);
-    else if (target.dataset.do === "restart") restart(part("program").value).then(start);
+    else if (target.dataset.do === "restart") restart(livePart("program").value).then(startLive);
     else if (target.dataset.do === "pause") hold(!live.held);
     else if (target.dataset.do === "step") stepFromHere();
   });
-  part("program").addEventListener("change", (event) => restart(event.target.value).then(start));
+  livePart("program").addEventListener("change", (event) => restart(event.target.value).then(startLive));
   for (const kind of ["keydown", "keyup"]) {
-    part("canvas").addEventListener(kind, (event) => {
+    livePart("canvas").addEventListener(kind, (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey || (event.key.length > 1 && !(event.key in KEY_NAMES)) || event.key === "Tab") return;
       event.preventDefault();
-      if (!event.repeat && live.machine) key(event.key, kind === "keyup");
+      if (!event.repeat && live.machine) keyLive(event.key, kind === "keyup");
     });
   }
-  document.addEventListener("visibilitychange", () => { live.before = 0; start(); });
+  document.addEventListener("visibilitychange", () => { live.before = 0; startLive(); });
 }
 
-function key(name, released) {
+function keyLive(name, released) {
   // What is saved of the machine before a key is of no use for going back behind it.
   live.saved = [];
   live.machine.key(name, released);
@@ -106,38 +109,37 @@ function key(name, released) {
 
 function pressed(name) {
   if (!live.machine) return;
-  key(name, false);
-  setTimeout(() => live.machine && key(name, true), HELD);
-  part("canvas").focus({ preventScroll: true });
+  keyLive(name, false);
+  setTimeout(() => live.machine && keyLive(name, true), HELD);
+  livePart("canvas").focus({ preventScroll: true });
 }
 
 function hold(on) {
   live.held = on;
-  const button = room().querySelector('[data-do="pause"]');
+  const button = liveRoom().querySelector('[data-do="pause"]');
   button.setAttribute("aria-pressed", String(on));
-  start();
+  startLive();
 }
 
 /** A new machine; a program's name: by way of MENU. */
 async function restart(program) {
   const number = (live.number || 0) + 1;
   live.number = number;
-  say("");
+  sayLive("");
   const names = programsOn(live.image);
-  part("program").innerHTML = `<option value="">what the floppy starts</option>` + names.map((name) => `<option>${escape(name)}</option>`).join("");
-  part("program").value = names.includes(program.toUpperCase()) ? program.toUpperCase() : "";
+  livePart("program").innerHTML = `<option value="">what the floppy starts</option>` + names.map((name) => `<option>${escape(name)}</option>`).join("");
+  livePart("program").value = names.includes(program.toUpperCase()) ? program.toUpperCase() : "";
   const machine = await startMachine(live.image);
   if (live.number !== number) return;
-  Object.assign(live, { machine, lines: [], saved: [], booted: false, said: "", program: "", before: 0, began: performance.now(), first: 0, menu: null });
-  part("log").textContent = "";
-  if (part("program").value) {
-    machine.key("Shift", false);
-    live.menu = names.indexOf(part("program").value);
+  Object.assign(live, { machine, lines: [], saved: [], booted: false, said: "", program: "", before: 0, began: performance.now(), first: 0, ran: 0, menu: null });
+  livePart("log").textContent = "";
+  if (livePart("program").value) {
+    live.menu = names.indexOf(livePart("program").value);
   }
   hold(false);
 }
 
-function start() {
+function startLive() {
   if (live.running || !live.machine || !live.open || live.held || document.hidden || live.stepping) return;
   live.running = true;
   live.before = 0;
@@ -154,17 +156,25 @@ function frame(now) {
   live.before = now;
   let ticks = live.booted ? passed * TICKS_A_SECOND / 1000 : Infinity;
   while (ticks > 0 && !machine.off && performance.now() - began < SLICE) {
+    if (live.menu !== null && !live.booted) holdShift(machine);
     machine.run(Math.min(ticks, CHUNK));
+    live.ran += CHUNK;
     ticks -= CHUNK;
     if (!live.booted && /boot prog=/.test(machine.text)) break;
   }
   tell();
   keepSaved();
-  if (machine.off) return say(`The machine is off: ${machine.off}. Restart it with the button.`);
-  if (machine.shutDown) return say("The CPU has shut down: an exception came while it delivered a double fault. A PC would start again here.");
+  if (machine.off) return sayLive(`The machine is off: ${machine.off}. Restart it with the button.`);
+  if (machine.shutDown) return sayLive("The CPU has shut down: an exception came while it delivered a double fault. A PC would start again here.");
   live.running = true;
   requestAnimationFrame(frame);
   return undefined;
+}
+
+/** A key that is held repeats itself. Too soon the BIOS, which tests the keyboard, takes it for broken. */
+function holdShift(machine) {
+  if (live.ran < SHIFT_FROM || live.ran % SHIFT_EVERY) return;
+  machine.key("Shift", false);
 }
 
 /** Log and screen, as the machine has them now. */
@@ -183,12 +193,12 @@ function tell() {
   if (lines.length) {
     live.lines.push(...lines);
     live.lines = live.lines.slice(-LOG_LINES);
-    const log = part("log");
+    const log = livePart("log");
     log.textContent = live.lines.join("\n");
     log.scrollTop = log.scrollHeight;
   }
   live.screen.draw(machine.screen());
-  if (room().querySelector("details").open) part("text").textContent = live.screen.rows().join("\n");
+  if (liveRoom().querySelector("details").open) livePart("text").textContent = live.screen.rows().join("\n");
 }
 
 /** MENU is there: lets go of Shift, and chooses. */
@@ -213,25 +223,59 @@ function keepSaved() {
   }
 }
 
+/** Goes back to the way out of ring 0 before the last one, if what is saved reaches so far; else to
+    the next one. How many ticks it was before the place where it had been stopped. */
+function goBack(machine) {
+  machine.state();
+  const target = machine.ticks;
+  const here = machine.save();
+  const saved = [...live.saved].reverse().find((one) => one.ticks < target);
+  const walk = (from, until) => {
+    machine.restore(saved.whole);
+    if (from > saved.ticks) machine.run(from - saved.ticks);
+    let made = 0;
+    while (made < until && !machine.off) {
+      const state = machine.crossing(target);
+      if (!state || machine.ticks >= target) break;
+      if (state.cpl === 3) made++;
+    }
+    return made;
+  };
+  for (const from of saved ? [target - NEAR, 0] : []) {
+    if (from && from < saved.ticks) continue;
+    const made = walk(from, MOST_CROSSINGS);
+    if (made > 1) {
+      walk(from, made - 1);
+      return target;
+    }
+  }
+  machine.restore(here);
+  if (machine.state().cpl !== 3) machine.crossing(target + 4 * TICKS_A_SECOND);
+  return target;
+}
+
 /** Stops, goes back a little, and shows what has been and what comes: forwards and backwards. */
 async function stepFromHere() {
   const { machine } = live;
   if (!machine || live.stepping) return;
   live.stepping = true;
-  say("Recording ...");
+  sayLive("Recording ...");
+  await new Promise((next) => setTimeout(next, 30));
   try {
     const data = await library();
     const knowledge = knowledgeOf(live.program, data);
-    const recording = await recordFrom(machine, knowledge, { pause: () => new Promise((next) => setTimeout(next)) });
+    const target = goBack(machine);
+    const pause = () => new Promise((next) => setTimeout(next));
+    const { recording, open } = await recordFrom(machine, knowledge, { switches: 4, target, pause });
     if (!recording.steps.length) throw new BadRecording(`There is nothing to step through: ${machine.off || "the CPU has shut down"}.`);
-    const ended = machine.off || machine.shutDown ? "It ends where the machine did." : "";
-    say("");
+    const ended = machine.off || machine.shutDown ? " It ends where the machine did." : "";
+    sayLive("");
     tell();
     hold(true);
     await live.show(recording, { name: "live", title: `live: ${live.own || live.program || "your floppy"}`,
-      about: `The machine that plays, from where you stopped it. ${ended}` }, { step: 0, access: 0 });
+      about: `The machine, from the switch before the one at which you stopped it.${ended}` }, { step: open, access: 0 });
   } catch (error) {
-    say(error.message);
+    sayLive(error.message);
     if (!(error instanceof BadRecording)) throw error;
   } finally {
     live.stepping = false;
@@ -240,4 +284,3 @@ async function stepFromHere() {
 
 openLive.step = stepFromHere;
 openLive.restart = restart;
-openLive.back = BEFORE;

@@ -14,7 +14,7 @@ const EVENT_WORDS = 5;
 const READ = 0, WRITE = 1, EXCEPTION = 2, INTERRUPT = 3, HANDLER = 0x100;
 const SHUTDOWN = 2; // of Bochs' activity states
 const SCREEN = 0xb8000, SCREEN_BYTES = 4000;
-const SEGMENTS = ["cs", "ss", "ds", "es", "fs", "gs", "tr", "ldtr"];
+const WITH_SELECTOR = ["cs", "ss", "ds", "es", "fs", "gs", "tr", "ldtr"];
 const GENERAL_ORDER = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "eip", "eflags", "cr0", "cpl"];
 export const KEY_NAMES = { Shift: 0x100, ArrowUp: 0x101, ArrowDown: 0x102, ArrowLeft: 0x103, ArrowRight: 0x104, Enter: 10, Escape: 27,
   Backspace: 8, Tab: 9 };
@@ -127,6 +127,12 @@ export class Machine {
     return this._do(() => this.engine._rp_until(linear, most));
   }
 
+  /** Steps until CPL is another one, or so many ticks have passed since the start; the state then. */
+  crossing(until) {
+    const done = this._do(() => this.engine._rp_crossing(Math.max(1, until - this.ticks)));
+    return done === undefined ? null : this.state();
+  }
+
   /** One instruction: {accesses, exceptions, interrupt: {vector, state, accesses} if one came before it}. */
   step() {
     const done = this._do(() => { this.engine._rp_step(); return true; });
@@ -162,7 +168,7 @@ export class Machine {
     const words = new Uint32Array(this.engine.HEAPU8.buffer, place, 56);
     const state = {};
     GENERAL_ORDER.forEach((name, i) => { state[name] = words[i]; });
-    SEGMENTS.forEach((name, i) => {
+    WITH_SELECTOR.forEach((name, i) => {
       const [selector, base, limit, attributes] = words.subarray(12 + 4 * i, 16 + 4 * i);
       state[name] = { selector, base, limit, type: attributes & 31, dpl: attributes >> 5 & 3, attributes };
     });

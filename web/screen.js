@@ -1,7 +1,7 @@
 // The text screen, drawn from text memory on a canvas. Letters are the browser's; frames and blocks are
 // drawn here, so that they join.
 
-const COLUMNS = 80, ROWS = 25, WIDTH = 9, HEIGHT = 16;
+const COLUMNS = 80, ROWS = 25, CELL_WIDTH = 9, CELL_HEIGHT = 16;
 const PALETTE = ["#000000", "#0000aa", "#00aa00", "#00aaaa", "#aa0000", "#aa00aa", "#aa5500", "#aaaaaa",
   "#555555", "#5555ff", "#55ff55", "#55ffff", "#ff5555", "#ff55ff", "#ffff55", "#ffffff"];
 
@@ -19,8 +19,8 @@ const SHADES = { "░": 0.25, "▒": 0.5, "▓": 0.75 };
 
 export class Screen {
   constructor(canvas) {
-    canvas.width = COLUMNS * WIDTH * 2;
-    canvas.height = ROWS * HEIGHT * 2;
+    canvas.width = COLUMNS * CELL_WIDTH * 2;
+    canvas.height = ROWS * CELL_HEIGHT * 2;
     this.pen = canvas.getContext("2d");
     this.pen.scale(2, 2);
     this.shown = new Uint8Array(2 * COLUMNS * ROWS).fill(255);
@@ -34,7 +34,7 @@ export class Screen {
     for (let cell = 0; cell < COLUMNS * ROWS; cell++) {
       const [code, attribute] = [memory[2 * cell], memory[2 * cell + 1]];
       if (code === this.shown[2 * cell] && attribute === this.shown[2 * cell + 1]) continue;
-      this._cell(cell % COLUMNS * WIDTH, Math.floor(cell / COLUMNS) * HEIGHT, CP437[code] || " ", attribute);
+      this._cell(cell % COLUMNS * CELL_WIDTH, Math.floor(cell / COLUMNS) * CELL_HEIGHT, CP437[code] || " ", attribute);
     }
     this.shown = memory.slice();
   }
@@ -50,28 +50,28 @@ export class Screen {
   _cell(x, y, letter, attribute) {
     const { pen } = this;
     pen.fillStyle = PALETTE[attribute >> 4 & 7];
-    pen.fillRect(x, y, WIDTH, HEIGHT);
+    pen.fillRect(x, y, CELL_WIDTH, CELL_HEIGHT);
     if (letter === " " || letter === "\0" || letter === "\u00a0") return;
     pen.fillStyle = PALETTE[attribute & 15];
     if (ARMS[letter]) this._frame(x, y, ARMS[letter]);
     else if (BLOCKS[letter]) {
       const [left, top, width, height] = BLOCKS[letter];
-      pen.fillRect(x + left * WIDTH, y + top * HEIGHT, width * WIDTH, height * HEIGHT);
+      pen.fillRect(x + left * CELL_WIDTH, y + top * CELL_HEIGHT, width * CELL_WIDTH, height * CELL_HEIGHT);
     } else if (SHADES[letter]) {
       pen.globalAlpha = SHADES[letter];
-      pen.fillRect(x, y, WIDTH, HEIGHT);
+      pen.fillRect(x, y, CELL_WIDTH, CELL_HEIGHT);
       pen.globalAlpha = 1;
-    } else pen.fillText(letter, x + WIDTH / 2, y + HEIGHT / 2 + 1, WIDTH + 1);
+    } else pen.fillText(letter, x + CELL_WIDTH / 2, y + CELL_HEIGHT / 2 + 1, CELL_WIDTH + 1);
   }
 
   _frame(x, y, arms) {
     const [left, right, up, down] = [...arms].map(Number);
-    const [middle, centre] = [x + WIDTH / 2, y + HEIGHT / 2];
+    const [middle, centre] = [x + CELL_WIDTH / 2, y + CELL_HEIGHT / 2];
     const line = (count, draw) => (count === 2 ? [-1.5, 1.5] : count ? [0] : []).forEach(draw);
     const thick = 1.2;
-    line(left, (shift) => this.pen.fillRect(x, centre + shift - thick / 2, WIDTH / 2 + (up === 2 || down === 2 ? 2 : thick / 2), thick));
-    line(right, (shift) => this.pen.fillRect(middle - (up === 2 || down === 2 ? 2 : thick / 2), centre + shift - thick / 2, WIDTH / 2 + 2, thick));
-    line(up, (shift) => this.pen.fillRect(middle + shift - thick / 2, y, thick, HEIGHT / 2 + (left === 2 || right === 2 ? 2 : thick / 2)));
-    line(down, (shift) => this.pen.fillRect(middle + shift - thick / 2, centre - (left === 2 || right === 2 ? 2 : thick / 2), thick, HEIGHT / 2 + 2));
+    line(left, (shift) => this.pen.fillRect(x, centre + shift - thick / 2, CELL_WIDTH / 2 + (up === 2 || down === 2 ? 2 : thick / 2), thick));
+    line(right, (shift) => this.pen.fillRect(middle - (up === 2 || down === 2 ? 2 : thick / 2), centre + shift - thick / 2, CELL_WIDTH / 2 + 2, thick));
+    line(up, (shift) => this.pen.fillRect(middle + shift - thick / 2, y, thick, CELL_HEIGHT / 2 + (left === 2 || right === 2 ? 2 : thick / 2)));
+    line(down, (shift) => this.pen.fillRect(middle + shift - thick / 2, centre - (left === 2 || right === 2 ? 2 : thick / 2), thick, CELL_HEIGHT / 2 + 2));
   }
 }

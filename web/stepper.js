@@ -1,6 +1,6 @@
 // "Step from here": a recording, in the recorder's own format, made of the machine that plays.
 //
-//   recordFrom(machine, knowledge, options)   {recording, open}
+//   recordFrom(machine, knowledge, options)   {recording, open}: open is the step to show first
 //
 // knowledge: what the page knows of the program (knowledgeOf): names, frames, instructions, and
 // functions that are not followed. Of another guest it knows nothing; then the CPU's own registers
@@ -160,11 +160,11 @@ class Recorder {
   }
 }
 
-const same = (one, other) => one === other || JSON.stringify(one) === JSON.stringify(other);
+const alike = (one, other) => one === other || JSON.stringify(one) === JSON.stringify(other);
 
 /** A recording from where the machine is: until so many crossings from ring 0 to ring 3 are made, or so many
-    steps. pause: a promise now and then, so that the page stays alive. */
-export async function recordFrom(machine, knowledge, { switches = 2, most = 4000, pause = () => null } = {}) {
+    steps. open: the first step behind so many ticks (target). pause: a promise now and then, so that the page stays alive. */
+export async function recordFrom(machine, knowledge, { switches = 2, most = 4000, target = 0, pause = () => null } = {}) {
   const recorder = new Recorder(machine, knowledge);
   let registers = machine.state();
   let state = recorder.whole(registers);
@@ -172,12 +172,14 @@ export async function recordFrom(machine, knowledge, { switches = 2, most = 4000
     symbols: knowledge.symbols, frames: knowledge.frames, state, steps: [] };
   let made = 0;
   let inside = false;
+  let open = -1;
   while (made < switches && recording.steps.length < most && !machine.off && !machine.shutDown) {
     const count = recording.steps.length;
+    if (open < 0 && machine.ticks >= target) open = count;
     for (const [step, after] of recorder.steps(state, registers)) {
       const next = recorder.whole(after);
       const changes = {};
-      for (const [name, value] of Object.entries(next)) if (!same(value, state[name])) changes[name] = value;
+      for (const [name, value] of Object.entries(next)) if (!alike(value, state[name])) changes[name] = value;
       recording.steps.push({ ...step, changes });
       inside = inside || (registers.cpl === 3 && after.cpl !== 3);
       if (inside && after.cpl === 3) {
@@ -189,5 +191,5 @@ export async function recordFrom(machine, knowledge, { switches = 2, most = 4000
     if (recording.steps.length === count) break;
     if (recording.steps.length % 100 === 0) await pause();
   }
-  return recording;
+  return { recording, open: Math.max(open, 0) };
 }

@@ -24,7 +24,7 @@ from ringside.web import compact
 
 ROOM = BUILD / "web-runs"
 # What a recording depends on, besides the guest.
-MAKERS = ("ringside/recorder/*.py", "ringside/emulators/*.py", "ringside/web/runs.py", "ringside/web/compact.py")
+MAKERS = ("ringside/recorder/*.py", "ringside/emulators/*.py")
 SOURCES = ("*.S", "*.c", "*.h", "ring0/*", "ring3/*", "show/*", "procs/*", "programs/*/*", "Makefile", "floppy.img.in",
            "scripts/*")
 
@@ -105,8 +105,8 @@ def _break(tree: pathlib.Path, breakage: str) -> None:
         assert match, breakage
         for hunk in re.split(r"^@@.*\n", part, flags=re.M)[1:]:
             lines = hunk.splitlines(keepends=True)
-            old = "".join(line[1:] or "\n" for line in lines if line[0] in " -\n")
-            new = "".join(line[1:] or "\n" for line in lines if line[0] in " +\n")
+            old = "".join(line[1:] for line in lines if line[0] in " -")
+            new = "".join(line[1:] for line in lines if line[0] in " +")
             text = (tree / match[1]).read_text()
             if text.count(old) != 1:
                 raise SystemExit(f"web: {breakage}.patch: {match[1]} has {text.count(old)} places like this, not one:\n{old}")

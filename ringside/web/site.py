@@ -46,11 +46,15 @@ def _bundle() -> str:
         text = re.sub(r"^import [^;]*;\n", "", text, flags=re.M)
         text = re.sub(r"^export \{[^}]*\};\n", "", text, flags=re.M)
         text = re.sub(r"^export (default )?", "", text, flags=re.M)
-        for name in re.findall(r"^(?:async )?(?:function|class|const|let) (\w+)", text, re.M):
+        found = re.findall(r"^(?:async )?(?:function|class)\*? (\w+)", text, re.M)
+        for line in re.findall(r"^(?:const|let) .*", text, re.M):
+            found += re.findall(r"(?:^(?:const|let) |, )([A-Za-z_]\w*)(?= = |;|$)", line.split("=>")[0])
+        for name in found:
             if name in names:
                 raise SystemExit(f"web: {module}.js and {names[name]}.js both have a {name}: in the single file it would be one")
             names[name] = module
-        parts.append(text)
+        text = re.sub(r"^\s*/\*\*.*?\*/\n", "", text, flags=re.M | re.S)
+        parts.append(re.sub(r"^\s*(//.*\n)?", "", text, flags=re.M))
     return "".join(parts)
 
 
@@ -169,11 +173,10 @@ def build() -> dict[str, int]:
     script = _bundle()
     embedded = {name: content for name, content in files.items() if name == "data.json" or name in live}
     scripts = "".join(f'<script type="text/plain" data-file="{name}">{base64.b64encode(_squeeze(content)).decode()}</script>\n'
-                      for name, content in embedded.items() if name != "bochs.js")
+                      for name, content in embedded.items())
     inline = _inline(script)
-    loader = _inline(embedded["bochs.js"].decode()) if "bochs.js" in embedded else ""
-    tags = scripts + (f"<script>{loader}</script>\n" if loader else "") + f'<script type="module">{inline}</script>'
-    allowed = "".join(f" {_allowed(text)}" for text in (loader, inline) if text)
+    tags = f'{scripts}<script type="module">{inline}</script>'
+    allowed = f" {_allowed(inline)} blob:"      # blob: the engine's script, which the page unpacks
     common["PICTURES"] = common["PICTURE"]
     single = _page(CSP=policy.format(script=allowed, connect="'none'"), STYLE=f"<style>{style}</style>", SCRIPT=tags, **common)
     (OUT / "ringpong.html").write_text(single)
