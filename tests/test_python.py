@@ -78,7 +78,8 @@ def room(module):
 def test_the_types_of_emulators_recorder_and_judge_fit():
     checked = run("/usr/bin/python3", "-m", "mypy", "--config-file", "setup.cfg", "--cache-dir", BUILD / "mypy")
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    files = len([path for name in ("emulators", "recorder", "judge", "laws", "labs") for path in (PACKAGE / name).rglob("*.py")])
+    typed = ("emulators", "recorder", "judge", "laws", "labs", "why")
+    files = len([path for name in typed for path in (PACKAGE / name).rglob("*.py")])
     assert checked.stdout.startswith(f"Success: no issues found in {files} source files")
 
 

@@ -44,9 +44,10 @@ def look(capsys, made, elf, *arguments):
 # ---- each end has its own sentence
 
 @pytest.mark.parametrize("fate, status, happened, cause", [
-    ("GOES_ON", 0, r"runs; [\d,]+ crossings seen, none refused", ""),
+    ("GOES_ON", 0, r"runs; [\d,]+ crossings seen, none refused; it goes on after exceptions", ""),
     ("LOOPS", 1, r"loops in exceptions: #GP\(0080: GDT 16\) at the same instruction \d+ times and more", "fs = 0080 is entry 16"),
-    ("OVERWRITTEN", 1, "triple fault: .*", "the IDT has been overwritten: vector 0x30 went through its gate before"),
+    ("OVERWRITTEN", 1, "triple fault, with an IDT that has been overwritten meanwhile: .*",
+     "the IDT has been overwritten: vector 0x30 went through its gate before"),
     ("NO_IDT", 1, "triple fault before there was an IDT .*", "lidt was never executed"),
     ("NOT_COMPLETE", 1, "triple fault before protected mode was complete .*", "far jmp to 0080:.* beyond its limit"),
     ("HALTS", 0, "halted with interrupts off; 1 crossings seen, none refused", ""),

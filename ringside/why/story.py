@@ -92,6 +92,9 @@ def tell(scene: Scene) -> Story:
         if refusal:
             story.cause, story.status = refusal, 1 if refusal.certain else 2
             story.cause_line = refusal.says
+            if refusal.key == "idt-overwritten":
+                lost = "triple fault, with an IDT that has been overwritten meanwhile"
+                story.happened = story.happened.replace("triple fault", lost, 1)
     story.chain = chain(scene, found, story.cause_line)
     return story
 
@@ -175,6 +178,7 @@ def quiet(scene: Scene, story: Story, found: death.Death) -> None:
         if event.exception and event.state.protected:
             handled[str(event)] = handled.get(str(event), 0) + 1
     if handled:
+        story.happened += "; it goes on after exceptions"
         story.notes.append("exceptions that the kernel came back from, not judged: " + ", ".join(
             f"{what} {count} times" for what, count in list(handled.items())[:5]))
 
