@@ -17,8 +17,14 @@ from typing import NamedTuple
 GENERAL = ("eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi")
 BYTES = ("al", "cl", "dl", "bl", "ah", "ch", "dh", "bh")
 SEGMENTS = ("es", "cs", "ss", "ds", "fs", "gs")  # numbered as in ModR/M
+LOCK = 0xF0
+# What may have lock in front of it, if it writes to memory: opcodes, and of groups the regs.
+LOCKABLE = {*(8 * number + low for number in range(7) for low in (0, 1)), 0x86, 0x87, 0x0FB0, 0x0FB1, 0x0FC0, 0x0FC1, 0x0FAB,
+            0x0FB3, 0x0FBB}
+LOCKABLE_REGS = {0x80: range(7), 0x81: range(7), 0x82: range(7), 0x83: range(7), 0xFE: range(2), 0xFF: range(2), 0xF6: (2, 3),
+                 0xF7: (2, 3), 0x0FBA: (5, 6, 7), 0x0FC7: (1,)}
 OVERRIDES = {0x26: "es", 0x2E: "cs", 0x36: "ss", 0x3E: "ds", 0x64: "fs", 0x65: "gs"}
-OPERAND_SIZE, ADDRESS_SIZE, IGNORED = 0x66, 0x67, (0xF0, 0xF2, 0xF3)
+OPERAND_SIZE, ADDRESS_SIZE, IGNORED = 0x66, 0x67, (0xF2, 0xF3)
 
 # 16-bit addressing, SDM vol. 2A, table 2-1: what rm adds up.
 PAIRS = (("ebx", "esi"), ("ebx", "edi"), ("ebp", "esi"), ("ebp", "edi"),
@@ -59,7 +65,7 @@ ONE_BYTE: dict[int, Op] = {
 }
 # Behind 0x0f.
 TWO_BYTES: dict[int, Op] = {
-    0x06: Op("clts"), 0x0B: Op("ud2"),
+    0x06: Op("clts"), 0x0B: Op("ud2"), 0xB9: Op("undefined"), 0xFF: Op("undefined"),
     0x20: Op("privileged", "m", register="cr"), 0x21: Op("privileged", "m", register="dr"),
     0x23: Op("privileged", "m", register="dr"),
     0x22: Op("write control", "m", register="cr"), 0x30: Op("wrmsr"), 0x32: Op("privileged"),
@@ -126,6 +132,8 @@ class _Decoder:
         self.place = 0
         self.operand = self.address = 4 if wide else 2
         self.override: str | None = None
+        self.locked = False
+        self.after_opcode = 0
         self.words: list[str] = []
 
     def take(self, size: int) -> int:
@@ -147,11 +155,14 @@ class _Decoder:
                 self.operand ^= 4 ^ 2
             elif byte == ADDRESS_SIZE:
                 self.address ^= 4 ^ 2
+            elif byte == LOCK:
+                self.locked = True
             elif byte not in IGNORED:
                 return 0x0F00 | self.take(1) if byte == 0x0F else byte
 
     def instruction(self) -> Instruction:
         opcode = self.opcode()
+        self.after_opcode = self.place
         if opcode in GROUPS:
             reg = int.from_bytes(self.code[self.place:self.place + 1], "little") >> 3 & 7
             op = GROUPS[opcode].get(reg, Op(None, "m"))
@@ -167,8 +178,19 @@ class _Decoder:
             self.words += [part_of("eax", made.size), *(() if made.has_immediate else ("dx",))]
         elif name == "pop segment":
             self.words.append(str(op.register))
+        if self.locked and self.may_not_lock(opcode, made):
+            made.name = "undefined"
         made.length, made.words = self.place, sorted(self.words)
         return made
+
+    def may_not_lock(self, opcode: int, made: Instruction) -> bool:
+        """Vol. 2A, LOCK. Where the operand is not decoded, its ModR/M says whether it is memory."""
+        follows = self.code[self.after_opcode:self.after_opcode + 1] or b"\0"
+        if opcode in LOCKABLE:
+            return follows[0] >= 0xC0
+        if opcode in LOCKABLE_REGS:
+            return follows[0] >= 0xC0 or follows[0] >> 3 & 7 not in LOCKABLE_REGS[opcode]
+        return True
 
     def add(self, made: Instruction, letter: str) -> None:
         if letter == "m":
@@ -201,7 +223,7 @@ class _Decoder:
             made.source = GENERAL[rm]
             self.words.append(BYTES[rm] if made.size == 1 else part_of(made.source, made.size))
             if made.name in NEEDS_MEMORY:
-                made.name = None
+                made.name = None if made.name in ("lgdt", "lidt") else "undefined"  # behind 0x0f 0x01 there is more
         elif self.address == 2:
             made.memory = self.memory16(mode, rm)
         else:

@@ -17,13 +17,14 @@ CF, PF, AF, ZF, SF, TF, IF, DF, OF = (1 << bit for bit in (0, 2, 4, 6, 7, 8, 9, 
 IOPL, NT, RF, VM, AC, VIF, VIP, ID = 3 << 12, 1 << 14, 1 << 16, 1 << 17, 1 << 18, 1 << 19, 1 << 20, 1 << 21
 FREE = CF | PF | AF | ZF | SF | TF | DF | OF | NT | AC | ID  # flags that any ring may change
 PE, MP, EM, TS, ET = (1 << bit for bit in range(5))  # cr0
+AM = 1 << 18  # cr0
 BIG = 0x4000  # attributes: D/B, a 32-bit segment
 ACCESSED, BUSY = 1 << 40, 1 << 41  # in a descriptor
 HIDDEN = ("base", "limit", "type", "dpl", "attributes")
 
 EXCEPTIONS = {0: "#DE", 1: "#DB", 3: "#BP", 4: "#OF", 6: "#UD", 7: "#NM", 8: "#DF", 10: "#TS",
-              11: "#NP", 12: "#SS", 13: "#GP", 14: "#PF"}
-DE, DB, BP, OVERFLOW, UD, NM, DOUBLE_FAULT, INVALID_TSS, NP, SS, GP, PAGE_FAULT = EXCEPTIONS
+              11: "#NP", 12: "#SS", 13: "#GP", 14: "#PF", 17: "#AC"}
+DE, DB, BP, OVERFLOW, UD, NM, DOUBLE_FAULT, INVALID_TSS, NP, SS, GP, PAGE_FAULT, ALIGNMENT = EXCEPTIONS
 CONTRIBUTORY = DE, INVALID_TSS, NP, SS, GP
 
 

@@ -29,6 +29,11 @@
 #define CALL_GATE	(ACCESS_PRESENT | 0x0c)
 #define CALL_GATE_16	(ACCESS_PRESENT | 0x04)
 
+#define ACCESS_TSS_16	0x01
+#define TSS_16_BYTES	44
+
+#define CR0_AM		0x40000
+
 #define MSR_CS		0x174
 #define MSR_ESP		0x175
 #define MSR_EIP		0x176
@@ -90,6 +95,25 @@ setup:
 	.balign	CASE_BYTES
 ring3:
 	nop
+
+/* Instructions that there are not, or not so. */
+case lock_nop "#UD"
+	.byte	0xf0, 0x90
+case lock_register "#UD"
+	.byte	0xf0, 0x01, 0xc0		# lock add %eax, %eax
+case lock_read "#UD"
+	else qemu, "", "TCG does not ask for lock where nothing is written", qemu-lock-int
+	.byte	0xf0, 0x8b, 0x04, 0x24		# lock mov (%esp), %eax
+case lock_add ""
+	lock addl $0, -4(%esp)
+case undefined_0fff "#UD"
+	.byte	0x0f, 0xff
+case undefined_0fb9 "#UD"
+	.byte	0x0f, 0xb9, 0xc0
+case les_register "#UD"
+	.byte	0xc4, 0xc0			# les %eax, %eax
+case call_register "#UD"
+	.byte	0xff, 0xd8			# lcall *%eax
 
 /* Gates that refuse, or what they name. */
 case gate_closed "#GP", CLOSED & ~RPL3
@@ -171,6 +195,18 @@ case to_ring0 "int 0x30, ring 3 to 0"
 	mov	$A_STACK, %esp
 	mov	$ring0, %ebx
 	int	$0x30
+/* Alignment, which ring0 has let be checked. */
+case unaligned "#AC(0000)"
+	else qemu, "", "TCG does not check alignment"
+	push	$AC | 2
+	popf
+	mov	-7(%esp), %eax
+case aligned ""
+	push	$AC | 2
+	popf
+	mov	%eax, -4(%esp)
+	push	$2
+	popf
 case sysenter_null "#GP(0000)"
 	sysenter
 case to_ring0_again "int 0x30, ring 3 to 0"
@@ -204,6 +240,11 @@ case tss_no_room "#SS", RING0_DATA
 case no_exception_more "int 0x30, ring 3 to 0"
 	movl	$ring0_stack_end, %es:4
 	mov	$ring0_last, %ebx
+	int	$0x30
+
+/* sp0 and ss0 in a 16-bit TSS. */
+case tss_16_bit "int 0x30, ring 3 to 0"
+	mov	$ring0_very_last, %ebx
 	int	$0x30
 
 	.balign	CASE_BYTES
@@ -261,12 +302,15 @@ case jmp_outer "#GP", A_CODE & ~RPL3
 case jmp_0 "ljmp, ring 0 to 0"
 	ljmp	$TO_MSR, $0
 case no_msr "wrmsr"
+	mov	%cr0, %eax
+	or	$CR0_AM, %eax
+	mov	%eax, %cr0
 	xor	%edx, %edx
 	write_msr MSR_CS, 0
 case sysexit_null "#GP(0000)"
 	sysexit
 case out "iret, ring 0 to 3"
-	push_return ring0_stack_end, A_CODE, HERE(sysenter_null), 2, A_DATA, A_STACK
+	push_return ring0_stack_end, A_CODE, HERE(unaligned), 2, A_DATA, A_STACK
 	iret
 
 /* The three registers; sysexit; and back by sysenter. */
@@ -316,6 +360,19 @@ ring0_tss:
 
 	.balign	CASE_BYTES
 ring0_last:
+	mov	$RING0_DATA, %eax
+	mov	%eax, %ds
+	movw	$TSS_16_BYTES - 1, gdt + TSS
+	movb	$ACCESS_PRESENT | ACCESS_TSS_16, ACCESS_OF(gdt, TSS)
+	movw	$ring0_stack_end, tss + 2
+	movw	$RING0_DATA, tss + 4
+	mov	$TSS, %eax
+	ltr	%ax
+	push_return ring0_stack_end, A_CODE, HERE(tss_16_bit), 2, A_DATA, A_STACK
+	iret
+
+	.balign	CASE_BYTES
+ring0_very_last:
 	lidtl	%cs:no_idt
 case shutdown "shutdown"
 	ud2

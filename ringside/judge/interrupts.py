@@ -12,7 +12,7 @@ from ringside.judge.cpu import Cpu, Descriptor, last_of
 from ringside.judge.facts import (ACCESSED, ALL, BP, CONTRIBUTORY, DB, DOUBLE_FAULT, Fault, GP, IF, INVALID_TSS, NP, NT, OF,
                                   OVERFLOW, PAGE_FAULT, Part, RF, Shutdown, SS, Stuck, TF, VM)
 from ringside.judge.decode import Instruction
-from ringside.judge.descriptors import TASK_GATE, descriptor_of, error_code, gate_error, is_null
+from ringside.judge.descriptors import TASK_GATE, TSS_32, descriptor_of, error_code, gate_error, is_null
 from ringside.judge.paging import ERROR_PRESENT, ERROR_RESERVED
 from ringside.judge.rules import LOST
 
@@ -117,14 +117,13 @@ def error_parts(vector: int, error: int, believed: int) -> list[Part]:
 
 def ring_stack(cpu: Cpu, ring: int, external: int) -> tuple[Descriptor, int, int]:
     """INTER-PRIVILEGE-LEVEL-INTERRUPT: descriptor, ss and esp of the new ring's stack."""
-    if not cpu.get("tr.type", 0x08):
-        raise Stuck("modelled", "a 16-bit TSS")
-    place = 8 * ring + 4
+    size = 4 if cpu.get("tr.type", TSS_32) else 2
+    place = size * (2 * ring + 1)
     no_stack = Fault(INVALID_TSS, error_code(cpu.now("tr.selector"), external))
-    cpu.need_within("tss-limit", place + 5, "tr.limit", no_stack)
+    cpu.need_within("tss-limit", place + size + 1, "tr.limit", no_stack)
     tss = cpu.get("tr.base")
-    ss = cpu.read(tss + place + 4, 2, "tss-ss", room=4)
-    esp = cpu.read(tss + place, 4, "tss-esp")
+    ss = cpu.read(tss + place + size, 2, "tss-ss", room=size)
+    esp = cpu.read(tss + place, size, "tss-esp")
     bad_stack = Fault(INVALID_TSS, error_code(ss, external))
     cpu.need("stack-not-null", not is_null(ss), Fault(INVALID_TSS, external), f"{ss:04x}")
     stack = descriptor_of(cpu, ss, "stack-in-table", "stack-read", bad_stack)

@@ -35,6 +35,7 @@ from ringside.recorder.pages import PG
 from ringside.judge.rules import RPL_OF_CONFORMING, TRAP_LATE, exempt
 
 LONG = 0x2000       # of a code segment's attributes: 64-bit code, if paging is on
+BAD = "(bad)"       # how objdump calls what is no instruction
 CONFORMING = 0x1C   # of a segment's type: code, and conforming
 
 # No instruction that is not judged may change these.
@@ -146,6 +147,8 @@ def judge(layout: Layout, before: Values, step: Step, after: Values, previous: S
     cpu = Cpu(layout, before, step["accesses"], after, step.get("walks"))
     wide = bool(cpu.get("cs.attributes", BIG))
     code = decode(step["bytes"], wide)
+    if step["text"] == BAD:
+        code = Instruction("undefined", length=1)
     name = code.name if code.name in model.JUDGED else None
     cpu.check("named", step["text"], name_of(step), name)
     interrupt = "interrupt" in step

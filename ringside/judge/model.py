@@ -23,7 +23,7 @@ from ringside.judge.fastcalls import sysenter, sysexit, wrmsr
 from ringside.judge.interrupts import deliver, int3, int_n, into, single_step
 from ringside.judge.loads import load_far_pointer, mov_segment, pop_segment
 from ringside.judge.paging import somewhere
-from ringside.judge.reasons import divide, fpu, jmp, other, push, touch, ud2
+from ringside.judge.reasons import divide, fpu, jmp, other, push, touch, undefined
 from ringside.judge.returns import iret, ret_far
 from ringside.judge.rights import clear_task_switched, interrupt_flag, popf, port, privileged
 from ringside.judge.states import gate_to
@@ -55,7 +55,7 @@ JUDGED: dict[str, Judged] = {
     "clts": Judged(clear_task_switched, "clts"),
     "privileged": Judged(privileged, "hlt|lmsw|rdmsr|mov %(cr|db)|mov .*,%db"),
     "in": Judged(port, "in "), "out": Judged(port, "out "),
-    "ud2": Judged(ud2, "ud2"), "fpu": Judged(fpu, "f(?!wait)"),
+    "ud2": Judged(undefined, "ud2"), "fpu": Judged(fpu, "f(?!wait)"),
     "wait": Judged(fpu, "fwait"), "div": Judged(divide, "divl |div %e"),
 }
 NAMES = {name: re.compile(judged.text) for name, judged in JUDGED.items()}
@@ -63,7 +63,8 @@ IN_REAL_MODE = {"load segment", "pop segment", "load far pointer", "lgdt", "lidt
                 "cli", "sti"}
 
 # Asked only when there is an exception to explain.
-REASONS: dict[str, Operation] = {"read": touch, "write": touch, "push": push, "jmp": jmp}
+REASONS: dict[str, Operation] = {"read": touch, "write": touch, "push": push, "jmp": jmp,
+                                 "undefined": undefined}
 
 
 def page_fault_somewhere(cpu: Cpu) -> None:

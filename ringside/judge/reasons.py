@@ -1,11 +1,12 @@
 """Exceptions of instructions that cross no ring, as model.py has all else: asked only when there is one to explain."""
 
 from ringside.judge.cpu import Cpu
-from ringside.judge.facts import AF, CF, DE, EM, Fault, GP, MP, NM, OF, PF, SF, SS, Stuck, TS, UD, ZF
+from ringside.judge.facts import AC, AF, ALIGNMENT, AM, CF, DE, EM, Fault, GP, MP, NM, OF, PF, SF, SS, Stuck, TS, UD, ZF
 from ringside.judge.decode import Instruction
 
 
-def ud2(cpu: Cpu, code: Instruction, after: int) -> None:
+def undefined(cpu: Cpu, code: Instruction, after: int) -> None:
+    """ud2; and what decode.py calls undefined."""
     cpu.need("undefined", False, Fault(UD))
 
 
@@ -14,7 +15,8 @@ def fpu(cpu: Cpu, code: Instruction, after: int) -> None:
     bits = EM | TS if code.name == "fpu" else MP | TS
     found = cpu.before["cr0"] & bits
     cpu.bound("cr0", bits, 0)
-    cpu.need("fpu", not found if code.name == "fpu" else found != bits, Fault(NM))
+    told = f"EM = {found // EM & 1}, MP = {found // MP & 1}, TS = {found // TS & 1}"
+    cpu.need("fpu", not found if code.name == "fpu" else found != bits, Fault(NM), told)
     raise Stuck()
 
 
@@ -35,8 +37,15 @@ def touch(cpu: Cpu, code: Instruction, after: int) -> None:
     """mov: the checks of vol. 3A, 5.3 to 5.5."""
     if code.memory:
         cpu.need_operand(code.memory, code.size, code.name == "write")
+        needs_alignment(cpu, cpu.linear_of(code.memory), code.size)
         cpu.page(cpu.linear_of(code.memory), code.size, code.name == "write")
     raise Stuck()
+
+
+def needs_alignment(cpu: Cpu, linear: int, size: int) -> None:
+    """Vol. 3A, 6.15, interrupt 17."""
+    if cpu.cpl == 3 and cpu.get("cr0", AM) and cpu.get("eflags", AC):
+        cpu.need("aligned", linear % size == 0, Fault(ALIGNMENT, 0), f"{size} bytes at {linear:#x}")
 
 
 def push(cpu: Cpu, code: Instruction, after: int) -> None:

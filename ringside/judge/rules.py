@@ -39,8 +39,8 @@ vol. 2A, INT n/INTO/INT3, Operation: TRAP-OR-INTERRUPT-GATE
 
 vol. 2A, INT n/INTO/INT3, Operation: INTER-PRIVILEGE-LEVEL-INTERRUPT; vol. 3A, 6.12.1
     tss-limit           ss and esp for the new ring lie within TR's limit
-    tss-ss              the new ss is read in the TSS: for ring 0 at TR's base + 8
-    tss-esp             the new esp is read in the TSS: for ring 0 at TR's base + 4
+    tss-ss              the new ss is read in the TSS: for ring 0 at TR's base + 8; in a 16-bit one + 4
+    tss-esp             the new esp is read in the TSS: for ring 0 at TR's base + 4; in a 16-bit one, sp at + 2
     stack-not-null      the new ss is not null
     stack-in-table      it lies within the limit of its table
     stack-rpl           its RPL is the new ring
@@ -290,7 +290,8 @@ vol. 3A, 6.15, interrupt 8; 9.1
     shutdown            #DE, #TS, #NP, #SS, #GP, #PF on the way to the handler of #DF: the CPU shuts down
 
 vol. 3A, 6.15, exception and interrupt reference; vol. 2, the instruction's Exceptions
-    undefined           the instruction is not ud2
+    undefined           the instruction is not ud2, nor one that there is not, or not with lock or a register
+    aligned             while AM of cr0 and AC are set, ring 3 accesses data at multiples of their size
     fpu                 EM and TS of cr0 are clear; for wait, MP or TS
     divide-operand      the divisor is read where the operand lies
     divide              the divisor is not 0, and the quotient fits
