@@ -13,11 +13,11 @@ import subprocess
 from ringside.emulators import machines
 from ringside.emulators.debuggers import COM_START
 
-PLACE = 0x8000  # offset in the program's segment, beyond all that the program uses
+FIRST, STEP = 0x8000, 0x1000    # offsets in the program's segment where a source may lie
 
 
 class Graft:
-    """A source at PLACE, behind those before it. What it has in a section .hook.NAME lies at that name
+    """A source beyond all that the program uses, behind those before it. What it has in a section .hook.NAME lies at that name
     of the program."""
 
     def __init__(self, directory: machines.Path, source: machines.Path, program: str = "p_proc",
@@ -26,6 +26,8 @@ class Graft:
         self.directory = pathlib.Path(directory)
         self.sources = (*before, source)
         self.image, self.elf = self.directory / "cases.img", self.directory / "cases.elf"
+        end = machines.symbols(machines.BUILD / f"{program}.elf")["bss_end"]
+        self.place = max(FIRST, -(-end // STEP) * STEP)
         self._assemble()
         hooks = self._hooks()
         self._make_elf(hooks)
@@ -46,7 +48,7 @@ class Graft:
             self._run(compiler, *(f.replace("-I.", f"-I{machines.ROOT}") for f in flags), "-c", source, "-o", made)
         symbols = machines.symbols(program)
         hooks = [f"--section-start=.hook.{name}={symbols[name]:#x}" for name in self._hook_names(objects[-1])]
-        self._run(linker, "-m", "elf_i386", f"-Ttext={PLACE:#x}", "-e", "setup", *hooks,
+        self._run(linker, "-m", "elf_i386", f"-Ttext={self.place:#x}", "-e", "setup", *hooks,
                   f"--just-symbols={program}", "-o", self.code, *objects)
 
     @staticmethod
@@ -72,19 +74,19 @@ class Graft:
         patched, added = self.directory / "text", self.directory / "added"
         patched.write_bytes(text)
         added.write_bytes(self._section(self.code, ".text"))
-        names = [f"--add-symbol={name}=.cases:{offset - PLACE:#x},global,function"
+        names = [f"--add-symbol={name}=.cases:{offset - self.place:#x},global,function"
                  for name, offset in machines.symbols(self.code).items()
-                 if PLACE <= offset < PLACE + added.stat().st_size]
+                 if self.place <= offset < self.place + added.stat().st_size]
         self._run("objcopy", "--strip-debug", f"--update-section=.text={patched}", f"--add-section=.cases={added}",
                   "--set-section-flags=.cases=alloc,code,readonly,contents",
-                  f"--change-section-address=.cases={PLACE:#x}", *names,
+                  f"--change-section-address=.cases={self.place:#x}", *names,
                   machines.BUILD / f"{self.program}.elf", self.elf)
 
     def _make_image(self, hooks: dict[int, bytes]) -> None:
         com = bytearray((machines.BUILD / f"{self.program}.com").read_bytes())
         for offset, code in hooks.items():
             com[offset - COM_START:offset - COM_START + len(code)] = code
-        com = com.ljust(PLACE - COM_START, b"\0") + self._section(self.code, ".text")
+        com = com.ljust(self.place - COM_START, b"\0") + self._section(self.code, ".text")
         path = self.directory / "cases.com"
         path.write_bytes(com)
         machines.floppy_that_starts(self.program, self.image)

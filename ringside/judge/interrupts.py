@@ -43,7 +43,7 @@ def interrupt(cpu: Cpu, vector: int, back: int, software: bool = False, error: i
     cpu.need("gate-present", gate.present(), Fault(NP, gate_error(vector, external)), "P = 1")
     told = 0 if hardware else RF  # by a rule; else it is as it was
     if kind == TASK_GATE:
-        flags = cpu.get("eflags", 0xFFFFFFFF & ~told) | (RF if fault else 0)
+        flags = tasks.flags_saved(cpu, told) | (RF if fault else 0)
         tasks.through_gate(cpu, gate, back, flags, external, error)
         return
 
@@ -167,6 +167,14 @@ def single_step(cpu: Cpu, back: int) -> None:
     cpu.refused = "trap-flag"
     cpu.check("trap-flag", "TF = 1", True, True)
     to_handler(cpu, Fault(DB), back)
+
+
+def task_trap(cpu: Cpu) -> None:
+    """Vol. 3A, 7.3, step 13: in the task that has just been entered T is set."""
+    cpu.refused = "task-trap"
+    told = cpu.known(cpu.get("tr.base") + tasks.TRAP, 2)
+    cpu.check("task-trap", "T", 1, None if told is None else told & 1)
+    to_handler(cpu, Fault(DB), cpu.before["eip"])
 
 
 def to_handler(cpu: Cpu, exception: Fault, back: int, fault: bool = False) -> None:

@@ -87,7 +87,7 @@ vol. 3A, 7.3, steps 1 to 4; 7.2.2; table 7-1
     task-read           its descriptor is read at the GDT's base + 8 * index
     task-type           the descriptor is a TSS's, and not a busy one's; by iret, a busy one's
     task-present        it is present
-    task-limit          its limit is at least 0x67
+    task-limit          its limit is at least 0x67; of a 16-bit one, 0x2b
 
 vol. 3A, 7.3, steps 6 to 8; table 7-2
     task-left           by jmp, iret: the busy bit of the old TSS's descriptor is cleared
@@ -421,6 +421,8 @@ OTHERWISE = (
     Otherwise("qemu", "stack-present", 10, "TCG has #TS for that"),
     Otherwise("qemu", "task-global", 10, "TCG has #TS for that"),
     Otherwise("qemu", "task-stack-present", 11, "TCG has #NP for that"),
+    Otherwise("qemu", "task-trap", "nothing", "TCG does not look at T"),
+    Otherwise("bochs", "task-trap", "nothing", "the #DB is a step of its own: see TRAP_LATE"),
     Otherwise("qemu", "ltr-not-null", "something else", "TCG takes null for: no TSS"),
     Otherwise("bochs", "outer-present", 11, ABSENT, "bochs-absent-stack-np"),
     Otherwise("qemu", "outer-present", 11, ABSENT),

@@ -42,6 +42,12 @@
 #define FS_AT		0x58
 #define GS_AT		0x5c
 #define LDT_AT		0x60
+#define TRAP_AT		0x64
+
+/* A 16-bit TSS. */
+#define TSS_16_BYTES	44
+#define ACCESS_TSS_16	0x01
+#define IP_AT		0x0e
 
 #define VECTOR_UD	6
 
@@ -211,6 +217,24 @@ case jump_to_no_ldt "ljmp, ring 0 to 0"
 	call	fresh
 	call	in_ring_0
 	movl	$refused, proc_a_tss + EIP_AT
+	ljmp	$A_TSS, $0
+case jump_to_16_bit "ljmp, ring 0 to 3"
+	call	fresh
+	call	in_16_bits
+	ljmp	$A_TSS, $0
+case call_16_bit "lcall, ring 0 to 3"
+	call	fresh
+	call	in_16_bits
+	movw	$HERE(by_call), proc_a_tss + IP_AT
+	lcall	$A_TSS, $0
+case jump_to_short_16_bit "#TS", A_TSS
+	call	fresh
+	call	in_16_bits
+	decw	gdt + A_TSS
+	ljmp	$A_TSS, $0
+case jump_to_trap "ljmp, ring 0 to 3"	# and #DB then, but not in QEMU
+	call	fresh
+	orw	$1, proc_a_tss + TRAP_AT
 	ljmp	$A_TSS, $0
 case call_task "lcall, ring 0 to 3"
 	call	fresh
@@ -405,6 +429,24 @@ case offset_beyond "#GP(0000)"
 	.global	the_end
 the_end:
 	jmp	the_end
+
+/* Proc A's task in a 16-bit TSS (Intel, volume 3, section 7.6). */
+in_16_bits:
+	mov	$task_16, %esi
+	mov	$proc_a_tss, %edi
+	mov	$TSS_16_BYTES / 2, %ecx
+	rep movsw
+	movw	$TSS_16_BYTES - 1, gdt + A_TSS
+	movb	$ACCESS_PRESENT | ACCESS_TSS_16, ACCESS_OF(gdt, A_TSS)
+	ret
+
+	.balign	4
+task_16:
+	.word	0, proc_a_end, RING0_DATA, 0, 0, 0, 0
+	.word	by_jump - a_code, 2
+	.word	0x0a, 0x0c, 0x0d, 0x0b, PROC_DATA_BYTES, 0x5b, 0x51, 0xd1
+	.word	A_DATA, A_CODE, A_DATA, A_DATA
+	.word	A_LDT
 
 /* Proc A's task, in ring 0 and without LDT. */
 in_ring_0:

@@ -9,17 +9,41 @@ Once all that the old task has had in its registers is saved, there is no way ba
 then is refused is an exception of the new task.
 """
 
+from typing import NamedTuple
+
 from ringside.emulators.registers import GENERAL
 from ringside.judge.cpu import Cpu, Descriptor
 from ringside.judge.facts import (ACCESSED, ALL, BUSY, DB, Fault, FREE, GP, IF, INVALID_TSS, IOPL, Mark, NP, NT, RF, SS,
                                   Stuck, TF, TS, VIF, VIP, VM)
+from ringside.judge.rules import otherwise
 from ringside.judge.descriptors import TASK_GATE, TI, TSS_32, TSS_BUSY, TSS_TYPES, descriptor_of, error_code, is_null
 
 # Vol. 3A, 7.2.1: where things are in a TSS.
-LINK, CR3, EIP, EFLAGS, REGISTERS, SELECTORS, LDT, TRAP = 0x00, 0x1C, 0x20, 0x24, 0x28, 0x48, 0x60, 0x64
-LAST = 0x67
+LINK, CR3, TRAP = 0x00, 0x1C, 0x64     # the last two in a 32-bit one
 IN_TSS = ("es", "cs", "ss", "ds", "fs", "gs")
 LDT_TYPE = 0x02
+
+
+class Form(NamedTuple):
+    """Vol. 3A, 7.2.1, figure 7-2; 7.6, figure 7-10: where things are in a TSS."""
+    size: int           # of a word
+    eip: int
+    eflags: int
+    registers: int
+    selectors: int
+    names: tuple[str, ...]
+    ldt: int
+    last: int
+
+
+FORM_32 = Form(4, 0x20, 0x24, 0x28, 0x48, IN_TSS, 0x60, 0x67)
+FORM_16 = Form(2, 0x0E, 0x10, 0x12, 0x22, IN_TSS[:4], 0x2A, 0x2B)
+UPPER = 0xFFFF0000      # of a register, of which a 16-bit TSS says nothing
+
+
+def form_of(kind: int) -> Form:
+    """kind: type of a TSS."""
+    return FORM_32 if kind & TSS_32 else FORM_16
 
 
 # ---- the task that is meant -----------------------------------------------------------
@@ -44,7 +68,7 @@ def transfer(cpu: Cpu, selector: int, target: Descriptor, after: int, calls: boo
         cpu.need("task-gate-present", target.present(), Fault(NP, error_code(selector)), "P = 1")
         selector = target.gate_selector()
     task = task_of(cpu, selector, Fault(GP, error_code(selector)), busy=False)
-    switch(cpu, selector, task, after, cpu.get("eflags", 0xFFFFFFFF & ~RF), nests=calls)
+    switch(cpu, selector, task, after, flags_saved(cpu, RF), nests=calls)
     needs_offset(cpu)
 
 
@@ -53,8 +77,14 @@ def return_to_caller(cpu: Cpu, after: int) -> None:
     TSS's link: then no program ever writes one, so that it is taken for 0."""
     selector = cpu.read(cpu.get("tr.base") + LINK, 2, "task-link", room=4, assumed=0)
     task = task_of(cpu, selector, Fault(INVALID_TSS, error_code(selector)), busy=True)
-    switch(cpu, selector, task, after, cpu.get("eflags", 0xFFFFFFFF & ~RF & ~NT), nests=False)
+    switch(cpu, selector, task, after, flags_saved(cpu, RF | NT), nests=False)
     needs_offset(cpu)
+
+
+def flags_saved(cpu: Cpu, but: int) -> int:
+    """eflags, as far as the old TSS has room for them."""
+    size = form_of(cpu.get("tr.type", TSS_32)).size
+    return cpu.get("eflags", (1 << 8 * size) - 1 & ~but)
 
 
 def task_of(cpu: Cpu, selector: int, bad: Fault, busy: bool, external: int = 0) -> Descriptor:
@@ -66,10 +96,9 @@ def task_of(cpu: Cpu, selector: int, bad: Fault, busy: bool, external: int = 0) 
     kind = task.system_type()
     cpu.need("task-type", kind in TSS_TYPES and bool(kind & TSS_BUSY) == busy, bad, str(task))
     cpu.need("task-present", task.present(), Fault(NP, error_code(selector, external)), "P = 1")
-    if not kind & TSS_32:
-        raise Stuck("modelled", "a 16-bit TSS")
-    cpu.need("task-limit", task.limit() >= LAST, Fault(INVALID_TSS, error_code(selector, external)),
-             f"{task.limit():#x} >= {LAST:#x}")
+    last = form_of(kind).last
+    cpu.need("task-limit", task.limit() >= last, Fault(INVALID_TSS, error_code(selector, external)),
+             f"{task.limit():#x} >= {last:#x}")
     return task
 
 
@@ -82,15 +111,15 @@ def switch(cpu: Cpu, selector: int, task: Descriptor, back: int, flags: int, nes
     nests           as by a call: the old task waits for the new one's iret
     """
     ring, old = cpu.cpl, cpu.get("tr.selector", 0xFFFF if nests else 0xFFF8)
-    if cpu.get("eflags", TF) or not cpu.get("tr.type", TSS_32):
-        raise Stuck("modelled", "a task switch with TF set, or from a 16-bit TSS")
-    leave(cpu, old, back, flags, stays_busy=nests)
+    if cpu.get("eflags", TF):
+        raise Stuck("modelled", "a task switch with TF set")
+    leave(cpu, form_of(cpu.get("tr.type", TSS_32)), old, back, flags, stays_busy=nests)
     enter(cpu, selector, task, old if nests else None)
-    load(cpu, task.base(), nests, external)
+    load(cpu, form_of(task.system_type()), task.base(), nests, external)
     cpu.route = f"ring {ring} to {cpu.cpl}, task {old:04x} to {selector:04x}"
 
 
-def leave(cpu: Cpu, selector: int, back: int, flags: int, stays_busy: bool) -> None:
+def leave(cpu: Cpu, form: Form, selector: int, back: int, flags: int, stays_busy: bool) -> None:
     """Steps 6 to 8: busy bit and TSS of the old task."""
     if not stays_busy:
         linear = cpu.get("gdtr.base") + (selector & ~7)
@@ -101,12 +130,13 @@ def leave(cpu: Cpu, selector: int, back: int, flags: int, stays_busy: bool) -> N
             raise Stuck("known", f"8 bytes at {linear:#x}, for task-left")
         cpu.marked.append(Mark(linear, row & ~BUSY, "task-left"))
     tss = cpu.get("tr.base")
-    cpu.save(tss + EIP, 4, back, (ALL, "task-save-eip"))
-    cpu.save(tss + EFLAGS, 4, flags, (NT, "task-save-nt"), (RF, "push-rf"), (ALL, "task-save"))
+    cpu.save(tss + form.eip, form.size, back, (ALL, "task-save-eip"))
+    cpu.save(tss + form.eflags, form.size, flags, (NT, "task-save-nt"), (RF, "push-rf"), (ALL, "task-save"))
     for number, name in enumerate(GENERAL):
-        cpu.save(tss + REGISTERS + 4 * number, 4, cpu.get(name), (ALL, "task-save"))
-    for number, name in enumerate(IN_TSS):
-        cpu.save(tss + SELECTORS + 4 * number, 2, cpu.get(f"{name}.selector"), (ALL, "task-save"))
+        value = cpu.get(name, (1 << 8 * form.size) - 1)
+        cpu.save(tss + form.registers + form.size * number, form.size, value, (ALL, "task-save"))
+    for number, name in enumerate(form.names):
+        cpu.save(tss + form.selectors + form.size * number, 2, cpu.get(f"{name}.selector"), (ALL, "task-save"))
 
 
 def enter(cpu: Cpu, selector: int, task: Descriptor, caller: int | None) -> None:
@@ -117,25 +147,30 @@ def enter(cpu: Cpu, selector: int, task: Descriptor, caller: int | None) -> None
     cpu.set("cr0", TS, "task-ts", TS)
 
 
-def load(cpu: Cpu, tss: int, nested: bool, external: int) -> None:
+def load(cpu: Cpu, form: Form, tss: int, nested: bool, external: int) -> None:
     """Steps 12 and 13, of which the last makes exceptions in the new task."""
-    if cpu.paging():
+    size = form.size
+    if form is FORM_16:
+        pass        # it has no cr3
+    elif cpu.paging():
         cpu.set("cr3", cpu.read(tss + CR3, 4, "task-cr3"), "task-cr3")
     else:
         cpu.may_read(tss + CR3, 4, "task-load")
-    cpu.set("eip", cpu.read(tss + EIP, 4, "task-load"), "task-load")
+    cpu.set("eip", cpu.read(tss + form.eip, size, "task-load"), "task-load")
     taken = FREE | RF | IF | IOPL | VIF | VIP
-    flags = cpu.read(tss + EFLAGS, 4, "task-load", rely=(taken | VM) & ~(NT if nested else 0))
+    flags = cpu.read(tss + form.eflags, size, "task-load", rely=(taken | VM) & ~(NT if nested else 0))
     if flags & VM:
         raise Stuck("modelled", "a task in virtual-8086 mode")
     cpu.set_flags(flags, taken, "task-load")
     cpu.set_flags(NT if nested else flags, NT, "task-nt")
     for number, name in enumerate(GENERAL):
-        cpu.set(name, cpu.read(tss + REGISTERS + 4 * number, 4, "task-load"), "task-load")
-    selectors = {name: cpu.read(tss + SELECTORS + 4 * number, 2, "task-load", room=4)
-                 for number, name in enumerate(IN_TSS)}
-    ldt = cpu.read(tss + LDT, 2, "task-load", room=4)
-    trap = cpu.read(tss + TRAP, 2, "task-trap", room=4, rely=1)
+        cpu.set(name, cpu.read(tss + form.registers + size * number, size, "task-load"), "task-load")
+        cpu.unspecified[name] = 0 if size == 4 else UPPER
+    selectors = dict.fromkeys(IN_TSS, 0) | {name: cpu.read(tss + form.selectors + size * number, 2, "task-load", room=size)
+                                            for number, name in enumerate(form.names)}
+    ldt = cpu.read(tss + form.ldt, 2, "task-load", room=size)
+    rely = 0 if otherwise(cpu.layout.emulator, "task-trap") else 1
+    trap = cpu.read(tss + TRAP, 2, "task-trap", room=4, rely=rely) if size == 4 else 0
 
     cpu.in_new_task = True
     for name, selector in {**selectors, "ldtr": ldt}.items():

@@ -161,7 +161,7 @@ class Recorder:
         state["frames"] = self.kept("frames", {letter: words[letter] for letter in self.letters}, dict)
         wide = state["ss"]["attributes"] & 0x4000
         esp = state["esp"] if wide else state["esp"] & 0xFFFF
-        first = max(state["ss"]["base"] + (esp & ~3) - 4 * STACK_WORDS, 0)
+        first = max(state["ss"]["base"] + (esp & ~3) - 4 * STACK_WORDS, 0) & 0xFFFFFFFF
         state["stack"] = {"linear": first, "words": numbers(read(first, 8 * STACK_WORDS))}
         if paging:
             state["pages"] = pages.entries(state, self._addresses(state, accesses), self._physical({}))
