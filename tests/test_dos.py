@@ -18,7 +18,9 @@ from ringside.emulators.debuggers import BASE, BOTH, NAMES
 from fat12 import Floppy
 from ringside.emulators.machines import BUILD
 
-PROGRAMS = "p_proc", "kstack", "userctx", "timer", "callgate", "hwtask", "hwjump", "paged"
+PROGRAMS = "p_proc", "kstack", "userctx", "timer", "callgate", "hwtask", "hwjump", "paged", "sysenter"
+WITH_PAGES = "paged", "sysenter"
+IN_DOSBOX = PROGRAMS[:-1]   # whose CPU has no sysenter
 ENTRY = BASE + 0x100
 SEG = BASE >> 4
 DOS_SEG = 0x7000  # PAGED has 216 KiB
@@ -231,11 +233,20 @@ def dos(tmp_path_factory):
 
 def boot(kind, dos, program, path, **options):
     """A machine that stands at the program's first call."""
+    if kind is debuggers.DebuggedBochs and program in machines.BOCHS_MODELS:
+        options["options"] = machines.bochs_cpu(machines.BOCHS_MODELS[program])
     machine = kind(dos.floppy(program, path / "dos.img"), **options)
     machine.symbols = machines.symbols(BUILD / f"{program}.elf")
     machine.run_to("enter_protected_mode")
     machine.base = machines.linear_base(BUILD / f"{program}.elf")
     return machine
+
+
+def test_where_the_cpu_has_no_sysenter_dos_is_back_at_once(dos, tmp_path):
+    with debuggers.DebuggedBochs(dos.floppy("sysenter", tmp_path / "dos.img")) as machine:
+        boot_line, back = log_until_dos(machine)
+    assert "stays-out=" in boot_line
+    assert back.endswith("service=0000")
 
 
 def log_until_dos(machine, timeout=15):
@@ -256,7 +267,7 @@ def test_q_leads_back_and_the_bios_is_alive(kind, program, dos, tmp_path):
     assert back == ALIVE
 
 
-@pytest.mark.parametrize("program", [program for program in PROGRAMS if program not in ("kstack", "paged")])
+@pytest.mark.parametrize("program", [program for program in PROGRAMS if program not in ("kstack", *WITH_PAGES)])
 def test_q_leads_back_when_no_proc_is_left(program, dos, tmp_path):
     with boot(debuggers.DebuggedQemu, dos, program, tmp_path) as machine:
         machine.run_to("pace_wait")
@@ -465,12 +476,12 @@ class Dosbox:
 
 @pytest.fixture
 def dosbox(tmp_path):
-    commands = [line for program in PROGRAMS for line in (program, f"dump {program}.bin")]
+    commands = [line for program in IN_DOSBOX for line in (program, f"dump {program}.bin")]
     box = Dosbox(tmp_path, commands)
     subprocess.run(["as", "--32", "-o", tmp_path / "o", "-"], check=True, text=True, input=DUMP)
     subprocess.run(["ld", "-m", "elf_i386", "-Ttext", "0x100", "-e", "0x100", "--oformat", "binary",
                     "-o", box.drive / "DUMP.COM", tmp_path / "o"], check=True)
-    for program in PROGRAMS:
+    for program in IN_DOSBOX:
         shutil.copy(BUILD / f"{program}.com", box.drive / f"{program.upper()}.COM")
     (box.drive / "T.BAT").write_text("echo alive>alive.txt\r\nexit\r\n")
     try:
@@ -482,7 +493,7 @@ def dosbox(tmp_path):
 
 def test_at_a_dos_prompt_each_program_plays_and_q_goes_back_to_the_prompt(dosbox):
     assert dosbox.there("BEFORE.BIN", 20), dosbox.settings.with_name("said").read_text()
-    for program in PROGRAMS:
+    for program in IN_DOSBOX:
         for _ in range(10):     # a key that comes too early is DOS' own
             time.sleep(0.6)
             dosbox.key("f")
@@ -499,14 +510,14 @@ def test_at_a_dos_prompt_each_program_plays_and_q_goes_back_to_the_prompt(dosbox
 
     segment_bytes = 0xfffe
     before = (dosbox.drive / "BEFORE.BIN").read_bytes()
-    for program in PROGRAMS:
+    for program in IN_DOSBOX:
         after = (dosbox.drive / f"{program.upper()}.BIN").read_bytes()
         assert len(after) == len(before) == segment_bytes + 2 + 0x400 + segment_bytes
         masks_and_vectors = slice(segment_bytes, segment_bytes + 2 + 0x400)
         assert after[masks_and_vectors] == before[masks_and_vectors]
         place = machines.sym("switches", BUILD / f"{program}.elf")
         segment, = struct.unpack_from("<H", after, 0x36)    # of the table of files, which is in what DOS puts in front
-        if program == "paged" and segment % 0x100:  # no page begins there: it has played in its copy (ring0/paging.c)
+        if program in WITH_PAGES and segment % 0x100:  # no page begins there: it has played in its copy (ring0/paging.c)
             copy = segment * 16 + 0x10000 + 0x1fff & ~0x1fff
             place += 2 + 0x400 + segment_bytes + copy - segment * 16 - 0x10000
         switches, = struct.unpack_from("<Q", after, place)
