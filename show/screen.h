@@ -14,7 +14,7 @@ enum colour {
 	PROC_B = 0x0a00,	/* light green */
 	RING0 = 0x0c00,		/* light red */
 	LABEL = 0x0700,		/* grey */
-	FAINT = 0x0800,		/* dark grey */
+	FAINT = 0x0300,		/* cyan: 7.3:1 on black, where dark grey has 2.8:1 */
 	VALUE = 0x0f00,		/* white */
 	BALL = 0x0e00,		/* yellow */
 	KEYS = 0x7000,		/* black on grey */
