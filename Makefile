@@ -274,6 +274,7 @@ fncall:
 #: make systems         all of this on Debian 12, 13 and testing (as root; SYSTEM=trixie takes one)
 #: make breakages       what is promised, on guests broken on purpose: must fail
 #: make test-kernels    kernels that are not ours, and mistakes that people make (15 minutes)
+#: make test-pages      every page of PAGED, read and written from ring 3 (half a minute)
 #: make soak            both emulators at full speed, with mistakes (SECONDS=60 each)
 #: make bench           every design in one table; what a boot takes (2 minutes)
 
@@ -284,7 +285,7 @@ SECONDS = 60
 TEST_TOOLS = qemu-system-i386 bochs gdb dosbox Xvfb xdotool xorriso tmux
 SYSTEM  =
 
-.PHONY: attack test systems breakages test-kernels soak bench
+.PHONY: attack test systems breakages test-kernels test-pages soak bench
 attack: $(IMAGE)
 	@sh scripts/need bochs qemu-system-i386
 	@$(PYTHON) scripts/ringside attack $(PROGRAM)
@@ -297,6 +298,9 @@ breakages: $(IMAGE)
 test-kernels: $(IMAGE)
 	@sh scripts/need qemu-system-i386 bochs grub-mkrescue xorriso mformat
 	ALL_MISTAKES=1 $(PYTEST) -n 2 tests/test_kernels.py
+test-pages: $(IMAGE)
+	@sh scripts/need bochs qemu-system-i386
+	$(PYTHON) scripts/ringside isolation
 soak: $(IMAGE)
 	@sh scripts/need bochs qemu-system-i386
 	$(PYTHON) scripts/ringside soak --seconds $(SECONDS)

@@ -13,6 +13,7 @@ COMMANDS = {
     "why": ("why.why", "why a kernel died: any image, or a log of QEMU's"),
     "laws": ("laws.command", "what a kernel owes its procs: any recording, any image"),
     "attack": ("attacks.command", "whatever ring 3 may try, in both emulators"),
+    "isolation": ("attacks.isolation", "every page of PAGED's ring 3, read and written in both emulators"),
     "soak": ("soak.soak", "both emulators at full speed, with mistakes"),
     "soak-timer": ("soak.timer", "a million interruptions of procs that watch their registers"),
     "bench": ("costs.bench", "what a switch and a boot cost"),

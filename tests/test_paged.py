@@ -4,6 +4,7 @@ import random
 import re
 import struct
 
+from ringside.attacks import isolation
 from ringside.emulators import debuggers
 from ringside.emulators import machines
 import pytest
@@ -305,6 +306,15 @@ def test_ring_0_checks_every_pointer_and_survives_the_bad_ones(machine):
         if words is not None:
             assert told["text" if result == GOOD else "why"] == words, hex(pointer)
         assert int(told["at" if result == GOOD else "text"], 16) == pointer
+
+
+# ---- all pages
+
+def test_every_page_does_to_ring_3_what_its_directory_says():
+    """A sample; make test-pages tries all of them."""
+    found = list(isolation.verdicts(isolation.SAMPLE))
+    assert [(name, hide, wrong) for name, hide, _, wrong in found] == [
+        (name, hide, []) for name in NAMES for hide in (False, True)]
 
 
 # ---- ring 0 hidden

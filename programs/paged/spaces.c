@@ -88,7 +88,6 @@ bool page_fault_mended(struct thread *thread, struct frame *frame, uint32_t erro
 	if (!copying && !(frame->cs & SELECTOR_RPL))
 		return false;
 	if (!(error & FAULT_PRESENT) && (address & PAGE_ADDRESS) == RING3_LATER) {
-		clear_page(page);
 		map_page(thread->first_page + TABLE, RING3_LATER, pool_physical(page), READ_WRITE);
 		log_line("page proc=%c at=%8 phys=%8", thread->name, RING3_LATER, pool_physical(page));
 		panel_event("%c has got a page at %8", thread->name, RING3_LATER);
