@@ -55,14 +55,13 @@ static struct thread *leave_turns(struct thread *thread)
 	return thread->next == thread ? 0 : thread->next;
 }
 
-/* Makes a thread new: its space, and a kernel stack as if it had been scheduled out just
+/* Makes a thread new, in a new space: its kernel stack is as if it had been scheduled out just
    before its first instruction. */
 static void thread_start(struct thread *thread)
 {
 	struct new_stack *stack = (struct new_stack *)thread->stack_end - 1;
 	static const char *const secrets[] = { "what only A knows", "B's own secret" };
 
-	space_make(thread);
 	*stack = (struct new_stack){
 		.switched = {
 			.eflags = EFLAGS_ALWAYS, .ebp = (uint32_t)&stack->end_ebp,
@@ -84,11 +83,13 @@ static void thread_start(struct thread *thread)
 /* From: start (paged.S), once.  Stack: ring0_stack.  Out: the first thread to run. */
 struct thread *threads_start(void)
 {
+	spaces_start();			/* this takes long: before the alarm is set */
+	space_make(&thread_a);
+	space_make(&thread_b);
 	look_start();
 	screen_box(RING0_ROW, RING0_ROWS, SINGLE, RING0, program.ring0_title);
 	screen_put(KEYS_ROW, 2, KEYS,
 	    "space hold  + - pace  f full speed  1-9 A's mistakes  k hide  r again  q quit");
-	spaces_start();
 	thread_start(&thread_a);
 	thread_start(&thread_b);
 	panel_event("ring 0 is %s; k hides it", cpu_has_pge ? "global" : "in both spaces");
@@ -147,6 +148,7 @@ static void restart(struct thread *thread)
 {
 	if (thread->playing)
 		return;
+	space_make(thread);
 	thread_start(thread);
 	report_start(thread->name);
 }

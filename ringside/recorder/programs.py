@@ -42,6 +42,7 @@ class Program:
     scenery_functions: tuple[str, ...] = ()
     start: str = "start"    # where a recording begins: a program with pages is recorded once it has them
     clock: str = ""         # the function that sets the clock to eax times a second, if it ends each turn
+    qemu_cpu: str = ""      # in which it does what it does in Bochs, if not in the usual one
     full_speed: tuple[str, int] = ("gate", 8192)  # where it is recorded from, after so many switches
 
     # For scripts/ringside attack. Segments by the names that reports have for them, beyond ring 0's.
@@ -212,6 +213,15 @@ PROGRAMS = {program.name: program for program in (
             "B's data": ("user_data + 256 + 32", f"user_data + 512 - {B_STACK}"),
         },
         shared=("B's data", "B's window, top", "B's window, bottom"),
+    ),
+    Program(
+        "paged",
+        saved={"A": "stack_a + stack_a.size - 68", "B": "stack_b + stack_b.size - 68"},     # as KSTACK's
+        words=FRAME_WORDS,
+        scenery=("panel.c", "paging.c", "spaces.c", "window_page.c"),
+        scenery_functions=("ask_count",),
+        start="ckpt_spaces",
+        qemu_cpu="pentium",     # no global pages
     ),
     Program(
         "userctx",

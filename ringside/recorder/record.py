@@ -271,6 +271,8 @@ def record(emulator: str, program: str = "p_proc", start: str = "start", after: 
     frames |= saved or {}
     first = code.offset(start)
     ends = {code.base + code.offset(symbol) & machines.LINEAR for symbol in until}
+    if emulator == "qemu" and told.qemu_cpu:
+        options.setdefault("cpu", told.qemu_cpu)
     with contextlib.ExitStack() as stack:
         if program != machines.PROGRAM.stem and "image" not in options:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="rp-"))
