@@ -18,7 +18,7 @@ import time
 from typing import NamedTuple
 
 from ringside.emulators import debuggers, machines
-from ringside.emulators.debuggers import BASE, Handles
+from ringside.emulators.debuggers import Handles
 
 PAGE, PAGES = 0x1000, 1 << 20
 PRESENT, WRITABLE, USER, ADDRESS = 1, 2, 4, 0xfffff000
