@@ -393,7 +393,7 @@ def test_a_frame_that_iret_refuses_ends_its_thread_hidden_or_not(machine):
 
 # ---- ends, keys, surroundings
 
-def test_when_both_have_ended_their_spaces_are_made_anew(machine):
+def test_when_both_have_ended_their_spaces_are_made_new(machine):
     turn_of(machine, "b")
     machine.run_to("look_end")
     for letter in "ab":
