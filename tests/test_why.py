@@ -190,6 +190,20 @@ def test_the_first_cause_is_named(name, capsys, tmp_path):
     assert re.search(WORDS[header["cause"]], told["cause_line"]), told["cause_line"]
 
 
+LATE = {
+    "no-far-jump": "no far jmp followed CR0.PE: cs = 1000 still is that of real mode",
+    "error-code-left": "1 word too many is still on the stack",
+}
+
+
+@pytest.mark.skipif(not ALL, reason="of all mistakes only")
+@pytest.mark.parametrize("name", LATE)
+def test_some_late_mistakes_are_named_as_well(name, capsys, tmp_path):
+    kernel, folder = mistakes.build(name, tmp_path)
+    status, told = look(capsys, *image(kernel, folder), "--memory", 32)
+    assert status == 1 and re.search(LATE[name], told["cause_line"]), told
+
+
 def test_the_story_of_a_wrong_ss0_is_whole(capsys, tmp_path):
     kernel, folder = mistakes.build("ss0-of-the-user", tmp_path)
     assert why.main([str(folder / f"{kernel}.elf"), "--memory", "32"]) == 1

@@ -94,6 +94,24 @@ def real_mode(context: Context, refusal: Refusal) -> bool:
     return False
 
 
+def no_far_jump(context: Context, refusal: Refusal) -> bool:
+    """Protected mode is on, and cs still is that of real mode: what runs is taken for 16-bit code."""
+    state = context.machine.state
+    cs = state.segments["cs"]
+    came = context.before
+    if not state.protected or state.v86 or cs.base != cs.selector << 4 or cs.big:
+        return False
+    if came and not came.exception and came.state.place() == state.place():
+        return False    # an interrupt on the way there
+    if instructions.Code(context.machine).name == "jmp far":
+        return False
+    refusal.key = "no-far-jump"
+    refusal.says = (f"no far jmp followed CR0.PE: cs = {cs.selector:04x} still is that of real mode, so that the code runs as "
+                    f"16-bit code; so {refusal.says}")
+    refusal.fix = "a far jmp to 32-bit code right behind the mov to CR0 loads cs"
+    return True
+
+
 def stale_cs(context: Context, refusal: Refusal) -> bool:
     """The cs that iret refuses is the one in which ring 0 ran when the interrupt came: it was loaded under another GDT."""
     came = context.before
