@@ -5,7 +5,8 @@ usage: scripts/ringside judge [--mutate] [RECORDING ...]
 
 Without names it makes its own recordings, in Bochs and in QEMU: of P_PROC 200 switches from
 the stub's first instruction on, 200 at full speed, and proc A doing whatever crosses a ring
-or is refused (ringside/judge/crossings.S); of each other program 12 switches from the first
+or is refused (ringside/judge/crossings.S), with paging (paging.S), by call gates and sysenter
+(gates.S), and in virtual-8086 mode (virtual8086.S); of each other program 12 switches from the first
 instruction on, and 50 at full speed; and of HWTASK every task switch that there is, or that
 is refused (ringside/judge/switches.S). Prints for each how much was checked, and what is not so, with the
 state around it; and compares the two from the first instruction on, field by field. Ends with
@@ -14,7 +15,7 @@ state around it; and compares the two from the first instruction on, field by fi
   --compare   compares two recordings of the same run
   --mutate    changes the recordings, one thing at a time, and demands that the judge
               notices each change; its own recordings are of 8 switches then, and of 1 in the
-              other programs (4 minutes)
+              other programs (10 minutes)
 """
 
 import collections
