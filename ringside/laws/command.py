@@ -4,7 +4,11 @@
     scripts/ringside laws kernel.elf                        an image: its crossings are recorded first
     scripts/ringside laws disk.img --elf kernel.elf --first 200
     scripts/ringside laws floppy.img --strict               of a kernel that promises what P_PROC does
+    scripts/ringside laws --program kstack                  a program on the floppy, strictly, and with procs of ours
     scripts/ringside laws --list                            the laws, and for which kernels each counts
+
+--program records the program from its first instruction on, and then puts procs of ours in the place of
+its own (probe.py), which fill all registers with random values, by --seed.
 
 The options that choose crossings are those of scripts/ringside record IMAGE; 300 are looked at unless
 --first says otherwise. A recording of a program on the floppy is looked at strictly without --strict.
@@ -16,17 +20,25 @@ import argparse
 import json
 import pathlib
 import sys
+import tempfile
 from typing import NoReturn
 
 from ringside.emulators import machines
 from ringside.emulators.image import Unusable
 from ringside.laws import laws
+from ringside.laws import probe
 from ringside.recorder import listing
 from ringside.recorder import other_kernels
+from ringside.recorder import programs
+from ringside.recorder import record
 from ringside.recorder import recording
 
 BROKEN, CANNOT_TELL, USAGE = 1, 2, 3
 CROSSINGS = 300
+SWITCHES = 6        # of a program that are recorded
+# What programs grant ring 3 on purpose; those that are not named here have no door that the probe knows.
+PROMISED = {"p_proc": probe.Promised(), "kstack": probe.Promised(("ecx", "edx"), (0x70, 0x71)), "userctx": probe.Promised(),
+            "timer": probe.Promised(), "hwtask": probe.Promised()}
 
 
 class Parser(argparse.ArgumentParser):
@@ -41,6 +53,24 @@ def is_recording(path: pathlib.Path) -> bool:
         return file.read(1) == b"{"
 
 
+def of_program(name: str, seed: int) -> list[laws.Finding]:
+    """A program on the floppy. Raises machines.Missing if it does not come to its first step."""
+    try:
+        made = record.record("bochs", name, switches=SWITCHES)
+    except record.Ended as ended:
+        made = ended.recorded
+    found = laws.broken(made, strict=True)
+    with tempfile.TemporaryDirectory(prefix="rp-", dir=machines.IN_MEMORY) as folder:
+        image = machines.floppy_that_starts(name, f"{folder}/floppy.img")
+        if name in PROMISED:
+            try:
+                tried = probe.Probe("bochs", image, probe.first_of_ring_3(image), seed, PROMISED[name]).run()
+            except probe.NoRing3 as reason:
+                tried = [probe.Finding("H1", str(reason), 0)]
+            found += [laws.Finding(law, said, switch, f"switch {switch} between procs of ours") for law, said, switch in tried]
+    return found
+
+
 def print_list() -> None:
     for name, what in laws.LAWS.items():
         print(f"{name}  {what}")
@@ -51,11 +81,22 @@ def main(arguments: list[str]) -> int:
     if arguments == ["--list"]:
         print_list()
         return 0
-    other_kernels.add_options(parser)
+    other_kernels.add_options(parser, optional=True)
+    parser.add_argument("--program")
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--strict", action="store_true")
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(first=CROSSINGS)
     options = parser.parse_args(arguments)
+    if bool(options.image) == bool(options.program):
+        parser.error("give a recording or an image, or a program with --program")
+    if options.program:
+        try:
+            found = of_program(programs.named(options.program).name, options.seed)
+        except machines.Missing as reason:
+            print(f"laws: {reason}", file=sys.stderr)
+            return CANNOT_TELL
+        return told(found, options.json, f"in {options.program}, looked at strictly")
     try:
         if not options.image.exists():
             raise Unusable(f"there is no {options.image}")
@@ -69,16 +110,21 @@ def main(arguments: list[str]) -> int:
         return CANNOT_TELL
     strict = options.strict or "crossings" not in made
     found = laws.broken(made, strict)
-    if options.json:
-        print(json.dumps([laws.as_json(finding) for finding in found], indent=1))
-        return BROKEN if found else 0
-    for finding in found:
-        print(finding)
-    steps = [step for step in made["steps"] if "gap" not in step]
     crossings = laws.crossings(made)
-    print(f"{len(found)} laws broken in {len(steps)} steps, {crossings} of them from one ring into another"
-          + (", looked at strictly" if strict else ""))
     if not found and not crossings:
         print("laws: nothing enters or leaves ring 3 in it, so there is nothing to tell", file=sys.stderr)
         return CANNOT_TELL
+    steps = len([step for step in made["steps"] if "gap" not in step])
+    return told(found, options.json, f"in {steps} steps, {crossings} of them from one ring into another"
+                + (", looked at strictly" if strict else ""))
+
+
+def told(found: list[laws.Finding], as_json: bool, where: str) -> int:
+    """Prints the findings; the exit status."""
+    if as_json:
+        print(json.dumps([laws.as_json(finding) for finding in found], indent=1))
+    else:
+        for finding in found:
+            print(finding)
+        print(f"{len(found)} laws broken {where}")
     return BROKEN if found else 0

@@ -39,6 +39,9 @@ LAWS = {
     "P6": "No port is open by accident: the I/O map does not begin within the TSS's own words.",
     "D0": "DF is 0 when ring 0 calls or returns. Where those steps are recorded.",
     "N1": "NT is 0 at an iret that switches no task.",
+    "G1": "No door is open but those that ring 3 is meant to use. Of a program that is tried with procs of ours.",
+    "D1": "#DF finds a stack that is good. Of a program that is tried with procs of ours.",
+    "H1": "Who leaves ring 3 comes back. Of a program that is tried with procs of ours.",
     "E1": "The PIC is told of an interrupt's end before ring 3 goes on. Where the PIC was looked at.",
     "V1": "Hardware's vectors are none of the CPU's exceptions: they are 0x20 and above.",
 }
@@ -67,7 +70,8 @@ class Finding(NamedTuple):
     where: str
 
     def __str__(self) -> str:
-        return f"{self.law}: {self.said}\n    step {self.step}, {self.where}"
+        where = self.where if self.where.startswith("switch") else f"step {self.step}, {self.where}"
+        return f"{self.law}: {self.said}\n    {where}"
 
 
 @dataclasses.dataclass

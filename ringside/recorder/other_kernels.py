@@ -23,9 +23,12 @@ def number(text: str) -> int:
     return int(text, 0)
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """What says which image, and which of its crossings."""
-    parser.add_argument("image", type=pathlib.Path)
+def add_options(parser: argparse.ArgumentParser, optional: bool = False) -> None:
+    """What says which image, and which of its crossings. optional: the image is."""
+    if optional:
+        parser.add_argument("image", type=pathlib.Path, nargs="?")
+    else:
+        parser.add_argument("image", type=pathlib.Path)
     parser.add_argument("--elf", type=pathlib.Path)
     parser.add_argument("--base", type=number, default=0)
     parser.add_argument("--first", type=number, default=1000)
