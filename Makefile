@@ -275,6 +275,7 @@ fncall:
 #: make breakages       what is promised, on guests broken on purpose: must fail
 #: make test-kernels    kernels that are not ours, and mistakes that people make (15 minutes)
 #: make test-pages      every page of PAGED, read and written from ring 3 (half a minute)
+#: make test-laws       what laws find in kernels, healthy and broken on purpose (40 minutes)
 #: make soak            both emulators at full speed, with mistakes (SECONDS=60 each)
 #: make bench           every design in one table; what a boot takes (2 minutes)
 
@@ -285,7 +286,7 @@ SECONDS = 60
 TEST_TOOLS = qemu-system-i386 bochs gdb dosbox Xvfb xdotool xorriso tmux
 SYSTEM  =
 
-.PHONY: attack test systems breakages test-kernels test-pages soak bench
+.PHONY: attack test systems breakages test-kernels test-pages test-laws soak bench
 attack: $(IMAGE)
 	@sh scripts/need bochs qemu-system-i386
 	@$(PYTHON) scripts/ringside attack $(PROGRAM)
@@ -301,6 +302,11 @@ test-kernels: $(IMAGE)
 test-pages: $(IMAGE)
 	@sh scripts/need bochs qemu-system-i386
 	$(PYTHON) scripts/ringside isolation
+test-laws: $(IMAGE)
+	@sh scripts/need bochs grub-mkrescue xorriso mformat
+	PYTHONPATH=. $(PYTHON) tests/kernels/try_laws.py --healthy
+	PYTHONPATH=. $(PYTHON) tests/kernels/try_laws.py
+	PYTHONPATH=.:tests/breakages $(PYTHON) tests/breakages/try_laws.py
 soak: $(IMAGE)
 	@sh scripts/need bochs qemu-system-i386
 	$(PYTHON) scripts/ringside soak --seconds $(SECONDS)

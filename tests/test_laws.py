@@ -14,7 +14,7 @@ from ringside.laws import command, laws
 from ringside.recorder import recording
 
 IF, DF, IOPL, NT = 1 << 9, 1 << 10, 3 << 12, 1 << 14
-PROGRAMS = ("p_proc", "kstack", "userctx", "timer", "hwtask")
+PROGRAMS = ("p_proc", "kstack", "userctx", "timer", "callgate", "hwtask")
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +83,12 @@ def fpu_open(steps):
     return steps.becomes(number, cr0=steps.walked[number][3]["cr0"] & ~0xc)
 
 
+def limit_off_by_one(steps):
+    number = back(steps)
+    gdtr = steps.walked[number][3]["gdtr"]
+    return steps.becomes(number, gdtr={**gdtr, "limit": gdtr["limit"] + 1})
+
+
 def trap_gate(steps):
     number = steps.number(3, 0)
     return steps.becomes(number, eflags=steps.walked[number][3]["eflags"] | IF)
@@ -113,7 +119,7 @@ def exceptions_vector(steps):
 
 BROKEN = {"R1": (register_lost, flags_lost, segment_lost, hidden_base_lost), "P2": (iopl_3,), "P3": (interrupts_off,),
           "P4": (fpu_open,), "I1": (trap_gate,), "S1": (first_start_knows_the_tss,), "D0": (direction_flag,),
-          "F2": (eip_overwritten,), "V1": (exceptions_vector,)}
+          "F2": (eip_overwritten,), "V1": (exceptions_vector,), "G2": (limit_off_by_one,)}
 
 
 @pytest.mark.parametrize("law, change", [(law, change) for law, changes in BROKEN.items() for change in changes],
@@ -141,7 +147,8 @@ def test_words_that_another_way_in_overwrites_are_f1(made):
     assert found[0].law == "F1" and "overwrites what was pushed" in found[0].said
 
 
-@pytest.mark.parametrize("head, law", [({"iomap": 0, "in_service": []}, "P6"), ({"iomap": None, "in_service": [1] * 8}, "E1")])
+@pytest.mark.parametrize("head, law", [({"iomap": 0, "in_service": []}, "P6"), ({"iomap": None, "in_service": [1] * 8}, "E1"),
+                                       ({"iomap": None, "in_service": [], "quiet": 1}, "E1")])
 def test_what_was_seen_at_the_end_breaks_laws(head, law, made):
     told = {"image": "x", "kind": "disk", "listed": 8, **head}
     assert [finding.law for finding in laws.broken({**made, "crossings": told})] == [law]

@@ -26,7 +26,7 @@ LAWS = {
           "CPU has pushed.",
     "F2": "Nothing else writes a waiting proc's saved words. Strict.",
     "S1": "A first start knows nothing: no register holds an address of ring 0's. Where its place is known.",
-    "I1": "IF is 0 behind every way in. Strict: other kernels may have trap gates.",
+    "I1": "IF is 0 behind every way in by the IDT. Strict: other kernels may have trap gates.",
     "K1": "Ring 0's stack comes back to where it was: the next way in lands where the words of the one who runs have ended, "
           "where ring 0 mostly returns from what was pushed; who is interrupted in ring 0 again has the same esp.",
     "P1": "Nothing of ring 0's is within reach of ring 3: no supervisor page has U, no segment holds a table. Where there "
@@ -40,6 +40,7 @@ LAWS = {
     "D0": "DF is 0 when ring 0 calls or returns. Where those steps are recorded.",
     "N1": "NT is 0 at an iret that switches no task.",
     "G1": "No door is open but those that ring 3 is meant to use. Of a program that is tried with procs of ours.",
+    "G2": "The limits of GDT and IDT are those of whole entries. Strict.",
     "D1": "#DF finds a stack that is good. Of a program that is tried with procs of ours.",
     "H1": "Who leaves ring 3 comes back. Of a program that is tried with procs of ours.",
     "E1": "The PIC is told of an interrupt's end before ring 3 goes on. Where the PIC was looked at.",
@@ -133,6 +134,10 @@ class Watch:
             yield "P6", "map", (f"the I/O map begins at {told['iomap']:#x} of the TSS, whose own words end at {TSS_BYTES:#x}: "
                                 "each 0 in them opens a port")
         seen = told.get("in_service", [])
+        if told.get("quiet"):
+            yield "E1", "eoi", (f"the PIC waits to be told of the end of IRQ {told['quiet'].bit_length() - 1}, and no other "
+                                "crossing comes: its handler has not told it")
+            return
         always = functools.reduce(operator.and_, seen, 0xFFFF) if len(seen) > FEW else 0
         if always:
             yield "E1", "eoi", (f"the PIC waits to be told of the end of IRQ {always.bit_length() - 1}, at each of the last "
@@ -175,14 +180,14 @@ class Watch:
     # ---- into ring 0
 
     def _in(self, number: int, before: State, step: Step, after: State) -> Iterator[tuple[str, str, str]]:
-        if self.strict and after["eflags"] & IF:
-            yield "I1", "if", "the first instruction of ring 0 has IF = 1; it must be 0, since an interrupt may come in there"
         pushed = words_pushed(before, step)
         if pushed is None:      # QEMU does not tell; or it was a switch of tasks, or sysenter
             self.waiting, self.came = [], None
             return
         top, words = pushed
         again = "interrupt" in step or words["eip"] == before["eip"]
+        if self.strict and after["eflags"] & IF:
+            yield "I1", "if", "the first instruction of ring 0 has IF = 1; it must be 0, since an interrupt may come in there"
         if self.came is not None:
             self.landings.append(Landing(number, f"{step['text']} at {step['symbol']} ({step['source']})", self.came, top))
         left = Left(number, before, step["text"].startswith("int "), again, words, top, self.came)
@@ -301,6 +306,9 @@ class Watch:
             yield "P2", "iopl", f"IOPL = 3 in ring 3 at {at(state)}; it must be less"
         if not state["eflags"] & IF:
             yield "P3", "if", f"IF = 0 in ring 3 at {at(state)}; no interrupt can end its turn"
+        for name in ("gdtr", "idtr") if self.strict else ():
+            if state[name]["limit"] & 7 != 7:
+                yield "G2", name, f"{name}'s limit is {state[name]['limit']:#x}; it must be a multiple of 8 less one"
         if self.strict and not state["cr0"] & EM_TS:
             yield "P4", "fpu", "cr0 has EM = 0 and TS = 0 in ring 3; the FPU carries state from one proc to the other"
         for what, linear in kernels_own(state):
@@ -341,7 +349,8 @@ def words_pushed(before: State, step: Step) -> tuple[int, dict[str, int]] | None
     """By the CPU on its way from ring 3: the end of them, linear; and their values."""
     written = [access for access in step["accesses"] or () if access[0] == "write" and access[2] == 4]
     for place, (_, linear, _, value) in enumerate(written[:-4]):
-        if value & 0xFFFF == before["ss"]["selector"] and written[place + 1][3] == before["esp"]:
+        if value & 0xFFFF == before["ss"]["selector"] and written[place + 1][3] == before["esp"] \
+                and not (written[place + 2][3] ^ before["eflags"]) & ~RF:
             return linear + 4, dict(zip(PUSHED_WORDS, [access[3] for access in written[place:place + 5]]))
     return None
 

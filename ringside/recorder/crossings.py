@@ -128,12 +128,6 @@ class Kernel:
         for _, linear, size, _ in accesses:
             yield from (linear, linear + size - 1)
 
-    def in_service(self) -> int:
-        """The interrupts whose end the PICs have not been told: a bit for each."""
-        said = self.machine.cmd('info device "pic"')
-        found = [int(bits, 16) for bits in re.findall(r"^(?:master|slave) ISR = (\w+)", said, re.M)]
-        return sum(bits << 8 * place for place, bits in enumerate(found))
-
     def iomap(self, raw: Registers) -> int | None:
         """Where the I/O map begins in the TSS; None if it has none."""
         tr = raw["tr"]
@@ -167,7 +161,7 @@ def stack_pointer(raw: Registers) -> int:
 
 def record_crossings(image: Image, wanted: listing.Wanted, names: Names) -> Recording:
     """Raises listing.NoneFound, image.Unusable, or machines.Missing."""
-    lines = listing.found(image, wanted)
+    lines, quiet = listing.found(image, wanted)
     with AnyBochs(image) as machine:
         taken = Steps(Kernel(machine))
         steps = list(taken.of(lines))
@@ -182,7 +176,7 @@ def record_crossings(image: Image, wanted: listing.Wanted, names: Names) -> Reco
     return {"format": recording.FORMAT, "version": recording.VERSION, "emulator": "bochs", "program": image.path.stem,
             "base": names.base, "symbols": names.symbols, "frames": {},
             "crossings": {"image": image.path.name, "kind": image.kind, "listed": len(lines), "iomap": taken.iomap,
-                          "in_service": taken.in_service[-ARRIVALS:]},
+                          "in_service": taken.in_service[-ARRIVALS:], "quiet": quiet},
             "state": first, "steps": entries}
 
 
@@ -216,7 +210,7 @@ class Steps:
         """Behind a crossing: at what only laws ask for. A way in with DF set is followed until it matters."""
         raw = self.kernel.machine.registers()
         if raw["cpl"] == 3:
-            self.in_service.append(self.kernel.in_service())
+            self.in_service.append(listing.in_service(self.kernel.machine))
             self.iomap = self.kernel.iomap(raw)
         elif before["cpl"] == 3 and raw["eflags"] & DF and self.followed < FOLLOWED:
             self.followed += 1

@@ -1,6 +1,6 @@
 """Which crossings a kernel makes, and when: one run of Bochs at full speed that lists them.
 
-    lines = found(image, Wanted(first=100))     Lines, in order
+    found(image, Wanted(first=100)).lines       Lines, in order
 
 Bochs' debugger prints a line for each interrupt, exception and iret, with the tick behind it. It has
 none for sysenter, sysexit, far calls, far returns and task switches by a jmp.
@@ -16,8 +16,8 @@ from ringside.emulators.anybochs import PER_SECOND, AnyBochs
 from ringside.emulators.image import Image
 from ringside.recorder.trace import offset_of
 
-# Real mode's have offsets of four digits.
-LISTED = re.compile(r"^(\d{11}): (softint|exception \(not softint\)|iret) ([0-9a-f]{4}):([0-9a-f]{8}) ", re.M)
+# Real mode's have offsets of four digits. A Bochs that writes all sixteen is understood.
+LISTED = re.compile(r"^(\d{11,}): ([a-z][a-z ()]*?) ([0-9a-f]{4}):(?:0{8})?([0-9a-f]{8}) ", re.M)
 LOOK_SECONDS = 0.05
 QUIET_SECONDS = 10      # without a line, once there were some: no more will come
 WAY_OUT = "iret"
@@ -39,6 +39,11 @@ class Wanted:
     vector: int | None = None       # by this one alone, and what follows
     start: int | None = None        # from the moment on at which this linear address is executed
     seconds: float = 30             # of ours, at most
+
+
+class Found(NamedTuple):
+    lines: list[Line]
+    quiet: int      # if no more came: the interrupts of which the PICs wait to be told of the end, a bit for each; else 0
 
 
 class NoneFound(Exception):
@@ -70,7 +75,13 @@ def chosen(lines: list[Line], wanted: Wanted, targets: set[tuple[int, int]] | No
     return found[:wanted.first]
 
 
-def found(image: Image, wanted: Wanted) -> list[Line]:
+def in_service(machine: AnyBochs) -> int:
+    """The interrupts whose end the PICs have not been told: a bit for each."""
+    bits = [int(found, 16) for found in re.findall(r"^(?:master|slave) ISR = (\w+)", machine.cmd('info device "pic"'), re.M)]
+    return sum(found << 8 * place for place, found in enumerate(bits))
+
+
+def found(image: Image, wanted: Wanted) -> Found:
     """Raises NoneFound."""
     with AnyBochs(image) as machine:
         if wanted.start is not None:
@@ -92,13 +103,17 @@ def found(image: Image, wanted: Wanted) -> list[Line]:
                 machine.stop()
                 targets = {_target(machine, wanted.vector)}
                 machine.send("c")
-            if _enough(lines, wanted, targets) or not alive or now - begun > wanted.seconds \
-                    or lines and now - moved > QUIET_SECONDS:
+            still = alive and lines and now - moved > QUIET_SECONDS
+            if still or _enough(lines, wanted, targets) or not alive or now - begun > wanted.seconds:
                 break
+        quiet = 0
+        if still:
+            machine.stop()
+            quiet = in_service(machine)
     made = chosen(lines, wanted, targets)
     if not made:
         raise NoneFound(_why(lines, wanted, alive))
-    return made
+    return Found(made, quiet)
 
 
 def _enough(lines: list[Line], wanted: Wanted, targets: set[tuple[int, int]] | None) -> bool:

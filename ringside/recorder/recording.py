@@ -9,11 +9,11 @@
       "frames": {"A": {"offset": 21364, "words": ["gs", ...]}, "B": ...},
                                         where what is saved of each proc lies, and what
                                         its words are; and whatever else is saved
-      "crossings": {"image", "kind", "listed", "iomap", "in_service"},
+      "crossings": {"image", "kind", "listed", "iomap", "in_service", "quiet"},
                                         only of another kernel (crossings.py): then symbols are those
                                         of its ELF file, if there is one, and frames are empty. iomap:
                                         where in the TSS it begins, or null; in_service: of the PICs, at
-                                        the last arrivals in ring 3
+                                        the last arrivals in ring 3; quiet: the same when no more came
       "state": {...},                   before the first step
       "steps": [STEP, ...]
     }
