@@ -17,6 +17,9 @@ HERE = "tests/test_english.py"  # has the words because it names them
 # Sentences in which the idiom wants such a word: {file: the sentences}.
 IDIOMS = {
     "tests/breakages/english-nobody.patch": ["+ * The end of a program that nobody can even start."],
+    # Names of breakages.
+    "tests/breakages/laws.txt": ["english-nobody", "hwjump-nobody-said-who", "hwtask-nobody-waits",
+                                 "hwtask-restart-of-nobody-takes-a-turn", "nobody-left-unsaid", "number-restarts-nobody"],
 }
 
 
