@@ -19,7 +19,8 @@ IDIOMS = {
     "tests/breakages/english-nobody.patch": ["+ * The end of a program that nobody can even start."],
     # Names of breakages.
     "tests/breakages/laws.txt": ["english-nobody", "hwjump-nobody-said-who", "hwtask-nobody-waits",
-                                 "hwtask-restart-of-nobody-takes-a-turn", "nobody-left-unsaid", "number-restarts-nobody"],
+                                 "hwtask-restart-of-nobody-takes-a-turn", "nobody-left-unsaid",
+                                 "number-restarts-nobody", "userctx-fault-ends-nobody"],
 }
 
 
