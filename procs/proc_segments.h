@@ -41,8 +41,7 @@ SELECTORS(B_SEGMENTS)
 	A_SEGMENTS(DESCRIPTOR)
 	.set	proc_a_ldt_bytes, . - proc_a_ldt
 
-	ldt_begins proc_b_ldt
-	.quad	0, 0, 0			# the places of A
+	ldt_begins proc_b_ldt, 3	# the places of A
 	B_SEGMENTS(DESCRIPTOR)
 	.set	proc_b_ldt_bytes, . - proc_b_ldt
 	.endm

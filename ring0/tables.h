@@ -33,21 +33,22 @@
 	.macro	gdt_begins for_lgdt=gdt
 	.balign	8
 	.global	gdt
-	.set	table, .
 gdt:
 	table_register \for_lgdt
 	.word	0
+	.set	next_place, DESCRIPTOR_BYTES
 	.endm
 
 	.macro	gdt_ends
 gdt_end:
 	.endm
 
-/* An LDT begins here; it ends where the next table does. */
-	.macro	ldt_begins ldt
+/* An LDT begins here, with some places that stay empty; it ends where the next table does. */
+	.macro	ldt_begins ldt, empty=0
 	.global	\ldt
-	.set	table, .
 \ldt:
+	.fill	\empty, DESCRIPTOR_BYTES, 0
+	.set	next_place, \empty * DESCRIPTOR_BYTES
 	.endm
 
 /*
@@ -88,9 +89,10 @@ tss:
 
 /* A row at its place in the table; its name, for reports (explain.c). */
 	.macro	row_begins place, name
-	.if	. - table != (\place) & ~SELECTOR_TI
+	.if	next_place != (\place) & ~SELECTOR_TI
 	.error	"a segment's row is not at its place"
 	.endif
+	.set	next_place, next_place + DESCRIPTOR_BYTES
 	.pushsection .segment_names, "a"
 	.word	\place
 	.asciz	"\name"

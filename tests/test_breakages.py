@@ -59,6 +59,8 @@ def project(tmp_path_factory):
     (root / "tests/breakages").mkdir(parents=True)
     for name in ("run", "trials.py"):
         shutil.copy(BREAKAGES / name, root / "tests/breakages")
+    (root / "ringside/labs").mkdir(parents=True)
+    shutil.copy(ROOT / "ringside/labs/patches.py", root / "ringside/labs")
     (root / "program").write_text(WHOLE)
     (root / "setup.cfg").write_text("[tool:pytest]\n")
     (root / "Makefile").write_text("all:\n\t! grep 'A to C' program\n\tmkdir -p build\n")

@@ -66,17 +66,11 @@ ckpt_tss:
 	RING0_SEGMENTS(DESCRIPTOR)
 	LDT_SEGMENTS(DESCRIPTOR)
 idt_gate:
-	.if	. - table != CALL_GATE_PLACE
-	.error	"the call gate is not at its place"
-	.endif
+	row_begins CALL_GATE_PLACE, CALL_GATE
 	.word	gate_with_stop, RING0_CODE
 	.byte	PARAMETERS, ACCESS_PRESENT | ACCESS_DPL(3) | ACCESS_CALL_GATE
 	.word	0
 	gdt_ends
-	.pushsection .segment_names, "a"
-	.word	CALL_GATE_PLACE
-	.asciz	"CALL_GATE"
-	.popsection
 	.set	CALL_GATE, CALL_GATE_PLACE + 3
 
 	proc_ldts			# procs/proc_segments.h
