@@ -56,7 +56,7 @@ def is_recording(path: pathlib.Path) -> bool:
 def of_program(name: str, seed: int) -> list[laws.Finding]:
     """A program on the floppy. Raises machines.Missing if it does not come to its first step."""
     try:
-        made = record.record("bochs", name, switches=SWITCHES)
+        made = record.record("bochs", name, programs.named(name).start, switches=SWITCHES)
     except record.Ended as ended:
         made = ended.recorded
     found = laws.broken(made, strict=True)
@@ -94,7 +94,7 @@ def main(arguments: list[str]) -> int:
         try:
             found = of_program(programs.named(options.program).name, options.seed)
         except machines.Missing as reason:
-            print(f"laws: {reason}", file=sys.stderr)
+            print(f"laws: {str(reason).partition(chr(10))[0]}", file=sys.stderr)
             return CANNOT_TELL
         return told(found, options.json, f"in {options.program}, looked at strictly")
     try:
