@@ -6,7 +6,7 @@
  * no errors.
  */
 #include "ring0/tables.h"
-#include "schedule.h"
+#include "thread.h"
 #include "show/text.h"
 #include "show/window.h"
 #include "show/words.h"
@@ -32,7 +32,7 @@ void panel_start(const struct thread *thread)
 	screen_put(SPACE_ROW + 1, column, LABEL, "linear");
 	screen_put(SPACE_ROW + 2, column, LABEL, "lies");
 	tss_name();
-	window_copy(thread, false);
+	window_page(thread->place, *pool_page(thread->first_page + WINDOW), false);
 }
 
 /* The arrow stands where esp0 points, not where we think it should. */
@@ -41,7 +41,7 @@ static void show(const struct thread *thread, const char *what)
 	uint32_t end = (uint32_t)thread->stack_end;
 	unsigned column = half_column(thread->place);
 
-	window_copy(thread, true);
+	window_page(thread->place, *pool_page(thread->first_page + WINDOW), true);
 	screen_put(HALF_ROW, column + 26, BALL, what);
 	frame_show(thread->place, thread_frame(thread));
 	screen_put(SPACE_ROW, column + SPACE_VALUE, VALUE, hex(thread->space, 8));

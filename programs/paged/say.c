@@ -3,7 +3,7 @@
  * only a number: it may lead to ring 0, to nowhere, or out of a page into a hole.  ring 0 could
  * read what ring 3 may not; so no such number is used before copy_in has checked it.
  */
-#include "schedule.h"
+#include "ring0/copy_in.h"
 #include "show/screen.h"
 #include "show/text.h"
 #include "thread.h"
@@ -29,7 +29,7 @@ void say(struct frame *frame)
 	frame->eax = (uint32_t)-1;
 	for (unsigned i = 0; i < SAY_BYTES - 1; i++) {
 		if (copy_in(text + i, at + i, 1)) {
-			const char *why = at + i >= RING3_END ? "it is ring 0's" : "there is no page";
+			const char *why = at + i >= COPY_IN_END ? "it is ring 0's" : "there is no page";
 
 			log_line("refused proc=%c text=%8 why=\"%s\"", current->name, at, why);
 			panel_event("%c at %8: %s", current->name, at, why);

@@ -9,7 +9,6 @@
 #include "ring0/panic.h"
 #include "ring0/tables.h"
 #include "ring3/ask.h"
-#include "schedule.h"
 #include "show/look.h"
 #include "show/pace.h"
 #include "show/screen.h"

@@ -4,13 +4,12 @@
  *
  * All functions: ring 0 with gs = RING0_SCREEN, any stack, interrupts off, no errors.
  */
+#include "ring0/copy_in.h"
 #include "ring0/door.h"
 #include "ring0/flat_segments.h"
 #include "ring0/tables.h"
 #include "ring3/ask.h"
-#include "schedule.h"
 #include "show/clocks.h"
-#include "show/layout.h"
 #include "show/text.h"
 #include "thread.h"
 
@@ -60,19 +59,6 @@ void space_make(struct thread *thread)
 uint32_t *thread_word(const struct thread *thread, uint32_t address)
 {
 	return &(*pool_page(thread->first_page + DATA))[(address - RING3_DATA) / sizeof(uint32_t)];
-}
-
-/* A thread's window: its page to the screen, or back. */
-void window_copy(const struct thread *thread, bool to_the_screen)
-{
-	volatile uint32_t *screen = (void *)(SCREEN_HIGH + CELL(thread->place ? B_ROW : A_ROW, 0));
-	uint32_t *page = *pool_page(thread->first_page + WINDOW);
-
-	for (unsigned i = 0; i < WINDOW_BYTES / sizeof *page; i++)
-		if (to_the_screen)
-			screen[i] = page[i];
-		else
-			page[i] = screen[i];
 }
 
 /*

@@ -24,7 +24,6 @@
 #define RING3_WINDOW	0x0804d000
 #define RING3_STACK	0x0804f000
 #define RING3_STACK_END	0x08050000
-#define RING3_END	0xffc00000	/* no address of ring 3's lies behind */
 
 /* In its data. */
 #define ASKED		(RING3_DATA + 0)	/* ring 0 asks here (ring3/ask.h) */
@@ -95,8 +94,7 @@ struct thread *switch_stacks(struct thread *from, struct thread *to);
 _Noreturn void enter_stack(struct thread *from, struct thread *to);
 _Noreturn void leave_kernel_stack(void);
 void first_schedule(void);
-uint32_t copy_in(void *to, uint32_t from, uint32_t bytes);
-extern const char copy_in_byte[], copy_in_failed[], say_gate[], leave[];
+extern const char say_gate[], leave[];
 extern struct gate idt_say;		/* the IDT's entry for int 0x31 */
 extern const char *way_out;		/* of ring 0: leave or leave_hidden */
 
@@ -109,10 +107,17 @@ extern const char hiding_gate[], hiding_gate_with_stop[], hiding_say_gate[], lea
 void spaces_start(void);
 void space_make(struct thread *thread);
 uint32_t *thread_word(const struct thread *thread, uint32_t address);
-void window_copy(const struct thread *thread, bool to_the_screen);
 bool page_fault_mended(struct thread *thread, struct frame *frame, uint32_t error, uint32_t address);
 void hide_ring0(bool hide);
 void doors_set(void);
+
+/* schedule.c, panel.c */
+void schedule(struct thread *from, struct thread *to);
+void schedule_in(struct thread *self);
+_Noreturn void schedule_away(struct thread *from, struct thread *to);
+void panel_start(const struct thread *thread);
+void panel_event(const char *how, ...);
+void panel_show(uint64_t switches, const struct thread *from, const struct thread *to);
 
 /* threads.c */
 extern struct thread thread_a, thread_b;

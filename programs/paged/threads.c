@@ -8,7 +8,7 @@
 #include "ring0/flat_segments.h"
 #include "ring0/watchdog.h"
 #include "ring3/ask.h"
-#include "schedule.h"
+#include "thread.h"
 #include "show/layout.h"
 #include "show/look.h"
 #include "show/pace.h"
