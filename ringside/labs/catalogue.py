@@ -2,6 +2,7 @@
 
     title, kind, program, minutes, teaches      for the list; kind is one of KINDS
     breaks = ["esp0-not-rewritten"]             patches that break the tree: of tests/breakages, or NAME.patch beside it
+    [[edit]]                                    the same where a student's numbers stand in the line: file, before, after
     files = ["switch.c"]                        what is handed in, and nothing else
     [points]                                    for each law (LAWS in ringside/laws/probe.py) what it is worth
     [promised]                                  what ring 3 is granted on purpose: registers, ports
@@ -15,13 +16,14 @@ import tomllib
 from typing import Any, NamedTuple
 
 from ringside.emulators.machines import ROOT
+from ringside.labs import patches
 
 LABS = ROOT / "labs"
 BREAKAGES = ROOT / "tests/breakages"
 KINDS = ("read", "find", "build", "attack", "explain")
 ANSWERS = "answers.txt"
 KEYS = {"title", "kind", "program", "minutes", "teaches", "breaks", "files", "points", "promised", "procs",
-        "instructions", "question", "wrong", "attack"}
+        "instructions", "question", "wrong", "attack", "edit"}
 
 
 class NoLab(Exception):
@@ -53,15 +55,22 @@ class Lab(NamedTuple):
     questions: tuple[Question, ...]
     wrong: tuple[dict[str, Any], ...]
     attack: dict[str, Any]
+    edits: tuple[dict[str, str], ...]
 
     @property
     def total(self) -> int:
         return sum(self.points.values()) + sum(question.points for question in self.questions)
 
-    def patches(self) -> list[str]:
-        """The texts of the patches that break the tree."""
+    def changes(self) -> list[patches.Change]:
+        """What breaks the tree."""
         own = (self.folder / f"{name}.patch" for name in self.breaks)
-        return [(path if path.exists() else BREAKAGES / path.name).read_text() for path in own]
+        texts = [(path if path.exists() else BREAKAGES / path.name).read_text() for path in own]
+        return [change for text in texts for change in patches.read(text)] + [
+            patches.Change(edit["file"], edit["before"], edit["after"]) for edit in self.edits]
+
+    def hand_in(self) -> list[str]:
+        """The names of all files that count."""
+        return [*self.files, *([ANSWERS] if self.questions else []), *([self.attack["file"]] if self.attack else [])]
 
     def page(self) -> str:
         return (self.folder / "README.md").read_text()
@@ -82,7 +91,8 @@ def load(folder: pathlib.Path) -> Lab:
         return Lab(folder.name[:2], folder, raw["title"], raw["kind"], raw["program"], raw["minutes"], raw["teaches"],
                    tuple(raw.get("breaks", ())), tuple(raw.get("files", ())), raw.get("points", {}),
                    raw.get("promised", {}), raw.get("procs", 2), raw.get("instructions", 0),
-                   tuple(map(_question, raw.get("question", ()))), tuple(raw.get("wrong", ())), raw.get("attack", {}))
+                   tuple(map(_question, raw.get("question", ()))), tuple(raw.get("wrong", ())), raw.get("attack", {}),
+                   tuple(raw.get("edit", ())))
     except (tomllib.TOMLDecodeError, KeyError) as error:
         raise NoLab(f"{folder.name}/lab.toml: {error!r}") from None
 

@@ -48,8 +48,7 @@ def read_roster(path: pathlib.Path) -> list[tuple[str, str]]:
 def _print_of(lab: catalogue.Lab, folder: pathlib.Path, seed: int) -> str:
     """Tells one state of a hand-in, and of the lab, from another."""
     found = hashlib.sha256(f"{seed} {lab._replace(folder=pathlib.Path())}".encode())
-    names = [*lab.files, *([catalogue.ANSWERS] if lab.questions else []), *([lab.attack["file"]] if lab.attack else [])]
-    for name in names:
+    for name in lab.hand_in():
         path = folder / name
         facts = os.lstat(path) if path.is_symlink() or path.exists() else None
         found.update(f"\0{name}\0{facts.st_size if facts else -1}\0".encode())

@@ -75,8 +75,7 @@ def _start(arguments: argparse.Namespace) -> int:
     print(f"{folder} holds lab {lab.number}, {lab.title}. Begin with {folder}/README.md")
     if lab.attack:
         print(f"your number: {attack.number_of(seed)}")
-    if hand_in := [*lab.files, *([catalogue.ANSWERS] if lab.questions else []), *([lab.attack["file"]] if lab.attack else [])]:
-        print(f"to hand in: {', '.join(hand_in)}")
+    print(f"to hand in: {', '.join(lab.hand_in())}")
     return 0
 
 
@@ -98,9 +97,8 @@ def _grade(arguments: argparse.Namespace) -> int:
 
 def _solution(arguments: argparse.Namespace) -> int:
     lab = catalogue.lab(arguments.lab)
-    for text in lab.patches():
-        for change in patches.backwards(patches.read(text)):
-            print(f"--- {change.file}: in place of\n{change.before}+++ there must be\n{change.after}")
+    for change in patches.backwards(lab.changes()):
+        print(f"--- {change.file}: in place of\n{change.before.rstrip()}\n+++ there must be\n{change.after.rstrip()}\n")
     for number, question in enumerate(lab.questions, 1):
         print(f"{number}: {question.answer}")
     return 0

@@ -17,6 +17,8 @@ from ringside.labs.catalogue import ANSWERS, Lab
 from ringside.laws import probe
 
 ALL = "H1"      # broken, it leaves nothing to be graded
+REST = "A1"     # who mends a law by breaking another loses this one
+LAWS = {**probe.LAWS, **attack.LAWS, REST: "every law holds, those that this lab does not name as well"}
 LINE = re.compile(r"^\s*(\d+)\s*:[ \t]*(.*?)\s*$", re.M)
 
 
@@ -57,8 +59,7 @@ class Result(NamedTuple):
 
 
 def _nothing(lab: Lab, why: str) -> Result:
-    parts = [Part(law, probe.LAWS[law] if law in probe.LAWS else attack.LAWS[law], points, 0, ())
-             for law, points in lab.points.items()]
+    parts = [Part(law, LAWS[law], points, 0, ()) for law, points in lab.points.items()]
     parts += [Part(f"question {number}", question.text, question.points, 0, ())
               for number, question in enumerate(lab.questions, 1)]
     return Result(lab.number, tuple(parts), why)
@@ -75,7 +76,7 @@ def _probed(lab: Lab, image: pathlib.Path, seed: int) -> list[tuple[str, probe.F
 
 
 def _laws(lab: Lab, image: pathlib.Path, seed: int) -> list[Part]:
-    laws = {law: points for law, points in lab.points.items() if law in probe.LAWS}
+    laws = {law: points for law, points in lab.points.items() if law not in attack.LAWS}
     if not laws:
         return []
     try:
@@ -86,19 +87,19 @@ def _laws(lab: Lab, image: pathlib.Path, seed: int) -> list[Part]:
     parts = []
     for law, points in laws.items():
         said = tuple(f"{name}, after {finding.switch} switches: {finding.said}"
-                     for name, finding in found if finding.law == law)
-        parts.append(Part(law, probe.LAWS[law], points, 0 if said or dead else points, said or tuple(dead)))
+                     for name, finding in found if law in (finding.law, REST))
+        parts.append(Part(law, LAWS[law], points, 0 if said or dead else points, said or tuple(dead)))
     return parts
 
 
 def _attacked(lab: Lab, folder: pathlib.Path, image: pathlib.Path, seed: int, work: pathlib.Path) -> list[Part]:
     """The exploit must work on the broken tree, and fail on what was handed in."""
-    name = lab.attack["file"]
+    name, emulator = lab.attack["file"], lab.attack.get("emulator", "qemu")
     texts = handin.collect(lab._replace(files=(name,)), folder)
     exploit, number = attack.code(texts[name], work), attack.number_of(seed)
     broken = handin.build(trees.broken(lab, seed), work / "broken")
-    works = attack.written(broken, exploit, number)
-    closed = works and not attack.written(image, exploit, number)
+    works = attack.written(broken, exploit, number, emulator)
+    closed = works and not attack.written(image, exploit, number, emulator)
     said = {"X1": () if works else (f"{number} does not stand outside the procs' windows after {attack.SECONDS} seconds",),
             "X2": () if closed else (("the exploit still works",) if works else ("an exploit that works comes first",))}
     return [Part(law, attack.LAWS[law], points, 0 if said[law] else points, said[law])
@@ -160,7 +161,10 @@ def grade(lab: Lab, folder: pathlib.Path, seed: int) -> Result:
                     image = started
                 parts += _laws(lab, image, seed)
                 if lab.attack:
-                    parts += _attacked(lab, folder, image, seed, work)
+                    attacked = _attacked(lab, folder, image, seed, work)
+                    # A broken tree that is handed in as it is keeps the other laws: that alone is worth nothing.
+                    open_ = any(part.name == "X2" and not part.got for part in attacked)
+                    parts = [part._replace(got=0) if open_ else part for part in parts] + attacked
             if lab.questions:
                 parts += _questions(lab, folder, seed, work)
             return Result(lab.number, tuple(parts), "")

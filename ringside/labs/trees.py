@@ -6,6 +6,7 @@
     start(lab, seed, folder)    what a student gets: the broken tree as a git repository that tells nothing
 """
 
+from collections.abc import Iterable
 import os
 import pathlib
 import subprocess
@@ -38,17 +39,14 @@ def whole(seed: int) -> Tree:
     return tree
 
 
-def changed(tree: Tree, text: str) -> Tree:
-    """The tree with a patch."""
-    files = patches.applied(patches.read(text), lambda name: tree[name].decode())
+def changed(tree: Tree, changes: Iterable[patches.Change]) -> Tree:
+    """The tree with the changes of a patch."""
+    files = patches.applied(changes, lambda name: tree[name].decode())
     return {**tree, **{name: new.encode() for name, new in files.items()}}
 
 
 def broken(lab: Lab, seed: int) -> Tree:
-    tree = whole(seed)
-    for text in lab.patches():
-        tree = changed(tree, text)
-    return tree
+    return changed(whole(seed), lab.changes())
 
 
 def write(tree: Tree, folder: pathlib.Path) -> None:

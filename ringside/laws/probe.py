@@ -173,6 +173,7 @@ class Probe:
         self.turns: list[_Proc] = []
         self.sites: list[_Site] = []
         self.switch = 0
+        self.directed = False               # whether a way in with DF = 1 has been followed to C
 
     def found(self, law: str, said: str) -> None:
         if not any(finding.law == law and finding.said.split(" = ")[0] == said.split(" = ")[0] for finding in self.findings):
@@ -267,7 +268,8 @@ class Probe:
             return
         if registers["eflags"] & IF and not self.by_task:
             self.found("I1", "the first instruction of ring 0 has IF = 1; an interrupt may come in there, IF must be 0")
-        if proc.left["eflags"] & DF and self.dice.random() < 0.2:
+        if proc.left["eflags"] & DF and (not self.directed or self.dice.random() < 0.2):
+            self.directed = True
             self._direction()
 
     def _direction(self) -> None:
