@@ -37,10 +37,11 @@ def _read(path: pathlib.Path, name: str) -> str:
         raise Refused(f"{name} is not there: hand it in, even if it is unchanged") from None
     except OSError as error:
         raise Refused(f"{name} cannot be read ({error.strerror}): hand in a plain file, no link") from None
+    facts = os.fstat(descriptor)
+    if not stat.S_ISREG(facts.st_mode):
+        os.close(descriptor)    # before open: of a folder it would complain in Python's words
+        raise Refused(f"{name} is no plain file")
     with open(descriptor, "rb") as file:
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode):
-            raise Refused(f"{name} is no plain file")
         if facts.st_size > LARGEST:
             raise Refused(f"{name} has {facts.st_size} bytes; {LARGEST} are allowed")
         data = file.read(LARGEST + 1)

@@ -1,0 +1,259 @@
+"""Labs: each page whole, each defect one that its lab's laws see, each hand-in that is none refused with a sentence.
+
+make test grades one hand-in of the day; make test-labs all of them, and the cheats (about half an hour).
+"""
+
+import datetime
+import os
+import random
+import re
+
+import pytest
+
+from ringside.labs import catalogue, classroom, command, facts, grade, handin, trees, variants
+from ringside.labs.grade import REST
+from tests import labs
+
+ALL = "ALL_LABS" in os.environ
+LABS = catalogue.all_labs()
+BY_NUMBER = {lab.number: lab for lab in LABS}
+SEEDS = range(100) if ALL else range(4)
+DAY = random.Random(datetime.date.today().toordinal())
+FEWEST = 30
+HINTS = 3
+
+builds = pytest.mark.skipif(os.geteuid() != 0, reason="a hand-in is built by another user, which only root can do")
+all_only = pytest.mark.skipif(not ALL, reason="make test-labs")
+
+
+# ---- the catalogue
+
+def test_there_are_labs_enough_of_every_kind_and_over_every_program():
+    assert len(LABS) >= FEWEST
+    assert len(BY_NUMBER) == len(LABS), "two labs have the same number"
+    assert {lab.kind for lab in LABS} == set(catalogue.KINDS)
+    assert {lab.program for lab in LABS} >= set("p_proc kstack userctx timer hwtask fncall paged callgate sysenter".split())
+
+
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.number)
+def test_a_page_has_all_its_parts(lab):
+    page, words = lab.page(), " ".join(lab.page().split())
+    assert page.startswith(f"# Lab {lab.number}: {lab.title}\n")
+    for part in ("**What you see.**", "**What you hand in.**", "**What it teaches.**", f"About {lab.minutes} minutes."):
+        assert part in words
+    assert re.findall(r"^<details><summary>(.*)</summary>$", page, re.M) == [f"Hint {n}" for n in range(1, HINTS + 1)]
+    chapter = re.search(r"`(docs/book/en/[\w-]+\.md)`", words)
+    assert chapter and (trees.ROOT / chapter[1]).exists()
+    names = lab.hand_in()
+    assert names and [name for name in names if f"`{name}`" not in page] == []
+    assert lab.total == 10
+    # More than a sentence would tell what is broken.
+    assert len(page.partition("**What you see.**")[0].splitlines()) <= 12
+
+
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.number)
+def test_a_defect_fits_every_students_tree_and_lies_in_the_files_that_are_handed_in(lab):
+    for seed in SEEDS:
+        whole = trees.whole(seed)
+        broken = trees.broken(lab, seed)
+        changed = {name for name in whole if whole[name] != broken[name]}
+        if lab.files:
+            assert changed and changed <= set(lab.files), seed
+        for wrong in lab.wrong:
+            labs.wrongly(lab, wrong, seed)
+
+
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.number)
+def test_a_lab_names_laws_and_two_repairs_that_do_not_hold_or_refutes_each_wrong_choice(lab):
+    assert set(lab.points) <= set(grade.LAWS)
+    if lab.files:
+        assert len(lab.wrong) >= 2
+        assert all(set(wrong["loses"]) <= set(lab.points) and wrong["file"] in lab.files for wrong in lab.wrong)
+    for question in lab.questions:
+        if question.choices:
+            assert question.answer in question.choices and len(set(question.choices)) >= 3
+            assert [bool(because) for because in question.because] == [
+                choice != question.answer for choice in question.choices]
+
+
+def test_what_is_not_well_formed_is_said(tmp_path):
+    folder = tmp_path / "99-x"
+    folder.mkdir()
+    for text, words in (("kind = 'play'\ntitle = 'x'\n", "kind is play"), ("[[edit", "TOMLDecodeError"),
+                        ("colour = 1", "unknown keys colour"), ("kind = 'find'", "'title'")):
+        (folder / "lab.toml").write_text(text)
+        with pytest.raises(catalogue.NoLab, match=words):
+            catalogue.load(folder)
+
+
+# ---- variants
+
+def test_students_trees_differ_and_one_tree_is_always_the_same():
+    secret = b"a secret of this course"
+    seeds = [variants.seed_of(student, "04", secret) for student in ("ann", "bob")]
+    assert seeds[0] != seeds[1] != variants.seed_of("bob", "05", secret)
+    trees_of = [trees.whole(seed) for seed in (*seeds, seeds[0])]
+    assert trees_of[0] == trees_of[2] != trees_of[1]
+    assert variants.seed_of("ann", "04", b"a secret of another course") != seeds[0]
+
+
+# ---- what is no hand-in
+
+def spoilt(folder, name, how):
+    path = folder / name
+    if how == "missing":
+        path.unlink()
+    elif how == "huge":
+        with open(path, "wb") as file:
+            file.truncate(10 << 30)
+    elif how == "link":
+        path.unlink()
+        path.symlink_to("/etc/passwd")
+    elif how == "folder":
+        path.unlink()
+        path.mkdir()
+    elif how == "pipe":
+        path.unlink()
+        os.mkfifo(path)
+    else:
+        path.write_bytes(how)
+
+
+@pytest.mark.parametrize("how, words", [
+    ("missing", "is not there: hand it in"), ("huge", "has 10737418240 bytes; 262144 are allowed"),
+    ("link", "no link"), ("folder", "no plain file"), ("pipe", "no plain file"), (b"\x7fELF\0\0\0", "is no text"),
+    (b"\xff\xff\xff", "is no text"), (b"int x;\r\n", "Windows line ends"), (b"\xef\xbb\xbfint x;\n", "byte order mark"),
+    (b'\t.incbin "/etc/passwd"\n', "incbin would read a file from elsewhere"),
+    (b'asm(". incbin \\"x\\"");\n', "from elsewhere"), (b'#include "/etc/passwd"\n', "from elsewhere"),
+    (b'#include "../../secret"\n', "from elsewhere"), (b"#include </etc/passwd>\n", "from elsewhere"),
+    (b"#define X </etc/passwd>\n#include X\n", "from elsewhere"), (b"#embed <x>\n", "from elsewhere")],
+    ids="missing huge link folder pipe binary no-utf-8 CRLF BOM incbin spaced absolute dots angle macro embed".split())
+def test_what_is_no_hand_in_gets_no_point_and_a_sentence(how, words, tmp_path):
+    lab = BY_NUMBER["04"]
+    labs.hand_in(tmp_path, lab, trees.whole(0))
+    spoilt(tmp_path, "switch.c", how)
+    result = grade.grade(lab, tmp_path, 0)
+    assert (result.points, result.total) == (0, 10)
+    assert words in result.refused
+
+
+def test_a_folder_that_is_a_link_is_refused(tmp_path):
+    lab = next(lab for lab in LABS if "ring0/tables.h" in lab.files)
+    (tmp_path / "ring0").symlink_to(trees.ROOT / "ring0")
+    assert "ring0 is a link" in grade.grade(lab, tmp_path, 0).refused
+
+
+def test_nothing_but_the_labs_files_is_taken(tmp_path):
+    lab = BY_NUMBER["04"]
+    labs.hand_in(tmp_path, lab, trees.whole(0), {"Makefile": "$(shell touch /tmp/x)", "ring0/program.ld": "", "bochsrc": ""})
+    assert set(handin.collect(lab, tmp_path)) == {"switch.c"}
+
+
+@pytest.mark.parametrize("words, said", [(["grade", "99"], "there is no lab 99"), (["start", "x"], "there is no lab x"),
+                                         (["grade", "04", "--student", "ann"], "there is no course")])
+def test_a_command_that_cannot_be_says_what_to_do(words, said, monkeypatch, capsys):
+    monkeypatch.delenv(command.SECRET_FILE, raising=False)
+    try:
+        assert command.main(words)
+    except SystemExit as end:
+        assert end.code
+        print(end.code)
+    out = capsys.readouterr()
+    assert said in out.out + out.err
+
+
+@pytest.mark.parametrize("secret, said", [(None, "No such file"), ("short", "it must have 16 or more")])
+def test_a_secret_that_is_none_is_said(secret, said, monkeypatch, tmp_path):
+    if secret:
+        (tmp_path / "secret").write_text(secret)
+    monkeypatch.setenv(command.SECRET_FILE, str(tmp_path / "secret"))
+    with pytest.raises(command.Usage, match=said):
+        command.secret()
+
+
+@pytest.mark.parametrize("text, said", [(None, "is not there"), ("id,name\n", "names no student"), ("a/b,Ann\n", "cannot be"),
+                                        ("..,Ann\n", "cannot be"), ("ann,Ann\nann,Bob\n", "names ann twice")])
+def test_a_roster_that_is_none_is_said(text, said, tmp_path):
+    if text is not None:
+        (tmp_path / "roster.csv").write_text(text)
+    with pytest.raises(classroom.NoClass, match=said):
+        classroom.read_roster(tmp_path / "roster.csv")
+
+
+# ---- a class: labs of questions alone need no build
+
+def test_a_class_is_graded_goes_on_after_a_kill_and_one_hand_in_that_breaks_costs_its_own_mark(tmp_path, monkeypatch):
+    chosen = [BY_NUMBER["45"], BY_NUMBER["47"]]
+    (tmp_path / "roster.csv").write_text("id,name\nann,Ann\nbob,Bob <b>\ncy,Cy\n")
+    for student in ("ann", "bob"):
+        for lab in chosen:
+            folder = tmp_path / "handins" / student / lab.number
+            folder.mkdir(parents=True)
+            (folder / catalogue.ANSWERS).write_text(labs.answers(lab))
+    secret, sheet = b"a secret of this course", tmp_path / "marks"
+    graded = []
+    honest = grade.grade
+
+    def counted(lab, folder, seed):
+        graded.append((folder.parent.name, lab.number))
+        if (folder.parent.name, lab.number) == ("bob", "45"):
+            raise ZeroDivisionError("what a hand-in may do to a grader")
+        return honest(lab, folder, seed)
+
+    monkeypatch.setattr(grade, "grade", counted)
+    marks = classroom.grade_class(tmp_path / "roster.csv", tmp_path / "handins", secret, sheet, chosen)
+    assert [mark["points"] for mark in marks] == [10, 10, 0, 10, 0, 0]
+    assert "the grader failed with it" in marks[2]["refused"] and "hand in" in marks[4]["refused"]
+    assert sheet.with_suffix(".csv").read_text().splitlines()[1] == "ann,Ann,10,10,20,20"
+    assert "Bob &lt;b&gt;" in sheet.with_suffix(".html").read_text()
+    assert len(graded) == 6
+
+    graded.clear()
+    (tmp_path / "handins/ann/45" / catalogue.ANSWERS).write_text("1: b\n2: a\n3: a\n")
+    again = classroom.grade_class(tmp_path / "roster.csv", tmp_path / "handins", secret, sheet, chosen)
+    assert graded == [("ann", "45")], "only what has changed is graded again"
+    assert [mark["points"] for mark in again] == [5, 10, 0, 10, 0, 0]
+
+
+# ---- grades
+
+def sentences(result):
+    return "\n".join(result.lines())
+
+
+def trial(lab, kind, tmp_path, seed=labs.SEED):
+    """Grades a hand-in: "whole", "broken", or the number of a wrong repair. What must be true of it."""
+    tree = trees.broken(lab, seed) if kind == "broken" else trees.whole(seed)
+    others = labs.wrongly(lab, lab.wrong[kind], seed) if isinstance(kind, int) else {}
+    values = None
+    if any(not question.choices for question in lab.questions):
+        seen = facts.of(handin.build(trees.broken(lab, seed), tmp_path / "seen"))
+        values = {question.answer: facts.value(seen, question.answer) for question in lab.questions}
+    result = grade.grade(lab, labs.hand_in(tmp_path / "handin", lab, tree, others, values), seed)
+    lost = {part.name for part in result.parts if part.got < part.points}
+    if kind == "whole":
+        assert result.points == result.total, sentences(result)
+    elif kind == "broken":
+        assert lost == ({"X2", REST} if lab.attack else set(lab.points)), sentences(result)
+    else:
+        assert lost and (result.refused or set(lab.wrong[kind]["loses"]) <= lost), sentences(result)
+
+
+TRIALS = [(lab, kind) for lab in LABS for kind in ("whole", *(("broken", *range(len(lab.wrong))) if lab.files else ()))]
+
+
+def id_of(value):
+    return value.number if isinstance(value, catalogue.Lab) else str(value)
+
+
+@builds
+def test_a_hand_in_of_the_day(tmp_path):
+    lab, kind = DAY.choice([(lab, kind) for lab, kind in TRIALS if lab.files and not lab.attack])
+    trial(lab, kind, tmp_path)
+
+
+@all_only
+@builds
+@pytest.mark.parametrize("lab, kind", TRIALS, ids=id_of)
+def test_whole_trees_get_all_points_and_broken_or_badly_mended_ones_lose_them(lab, kind, tmp_path):
+    trial(lab, kind, tmp_path)
