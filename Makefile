@@ -275,6 +275,7 @@ fncall:
 # ---- testing and measuring ------------------------------------------------
 #: make attack          everything that ring 3 may try, and random codes (9 minutes)
 #: make test            what is promised, on the floppy that ships (4 minutes)
+#: make test-book       every block of the book, against runs (2 minutes)
 #: make systems         all of this on Debian 12, 13 and testing (as root; SYSTEM=trixie takes one)
 #: make breakages       what is promised, on guests broken on purpose: must fail
 #: make test-kernels    kernels that are not ours, and mistakes that people make (15 minutes)
@@ -290,7 +291,7 @@ SECONDS = 60
 TEST_TOOLS = qemu-system-i386 bochs gdb dosbox Xvfb xdotool xorriso tmux
 SYSTEM  =
 
-.PHONY: attack test systems breakages test-kernels test-pages test-laws soak bench
+.PHONY: attack test test-book systems breakages test-kernels test-pages test-laws soak bench
 attack: $(IMAGE)
 	@sh scripts/need bochs qemu-system-i386
 	@$(PYTHON) scripts/ringside attack $(PROGRAM)
@@ -300,6 +301,9 @@ test: $(IMAGE)
 breakages: $(IMAGE)
 	@sh scripts/need $(TEST_TOOLS)
 	$(PYTHON) tests/breakages/run
+test-book: $(IMAGE)
+	@sh scripts/need bochs qemu-system-i386
+	$(PYTHON) scripts/ringside docs --check docs/*.md docs/book/*/*.md
 test-kernels: $(IMAGE)
 	@sh scripts/need qemu-system-i386 bochs grub-mkrescue xorriso mformat
 	ALL_MISTAKES=1 $(PYTEST) -n 2 tests/test_kernels.py

@@ -92,6 +92,20 @@ static const char *segment_name(uint32_t selector)
 }
 
 /*
+ * An error code for the log: four digits; or "none", for an exception that pushes none
+ * (Intel, volume 3, section 6.13), and for an interrupt.
+ */
+const char *error_code(uint32_t vector, uint32_t error)
+{
+	static char digits[5];
+
+	if (vector >= 32 || !(ERROR_CODE_VECTORS >> vector & 1))
+		return "none";
+	format(digits, "%4", error);
+	return digits;
+}
+
+/*
  * What an error code says (Intel, volume 3, section 6.13): which table, which
  * entry, and whether something outside the program was the cause.  The two
  * lowest bits are not an RPL.  A page fault's says what was tried, by whom, and whether the

@@ -55,9 +55,9 @@ void tell_panic(const struct frame *f, uint32_t vector, uint32_t error)
 	error_meaning(meaning, vector, error);
 	stack_text(stack, f, 0, STACK_WORDS);
 
-	log_line("panic vector=%2 name=%s error=%4 means=\"%s\" cs:eip=%4:%8 ss:esp=%4:%8 "
+	log_line("panic vector=%2 name=%s error=%s means=\"%s\" cs:eip=%4:%8 ss:esp=%4:%8 "
 		 "eflags=%8 eax=%8 ecx=%8 edx=%8 ebx=%8 ebp=%8 esi=%8 edi=%8 "
-		 "ds=%4 es=%4 fs=%4 gs=%4", vector, name, error, meaning,
+		 "ds=%4 es=%4 fs=%4 gs=%4", vector, name, error_code(vector, error), meaning,
 		 (uint32_t)f->cs, f->eip, (uint32_t)f->ss, f->esp, f->eflags, f->eax, f->ecx,
 		 f->edx, f->ebx, f->ebp, f->esi, f->edi, (uint32_t)f->ds, (uint32_t)f->es,
 		 (uint32_t)f->fs, (uint32_t)f->gs);

@@ -86,9 +86,9 @@ void report_end(char proc, unsigned place, const struct frame *frame,
 	if (page)
 		format(walked, " cr2=%8 walk=\"%s, %s\"", page->address, page->lines[0], page->lines[1]);
 
-	log_line("fault proc=%c vector=%2 name=%s error=%4 means=\"%s\" cs:eip=%4:%8 "
+	log_line("fault proc=%c vector=%2 name=%s error=%s means=\"%s\" cs:eip=%4:%8 "
 		 "ss:esp=%4:%8 bytes=\"%s\"%s%s", proc, cause->vector, name,
-		 cause->error, meaning, (uint32_t)frame->cs, frame->eip,
+		 error_code(cause->vector, cause->error), meaning, (uint32_t)frame->cs, frame->eip,
 		 (uint32_t)frame->ss, frame->esp, code,
 		 cause->restoring ? " while=restore" : "", walked);
 	log_line("end proc=%c alive=%s", proc, next ? (const char[]){ next, 0 } : "none");

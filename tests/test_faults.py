@@ -93,7 +93,7 @@ def test_a_mistakes_line_in_the_log_names_the_instruction(reports, number):
     told = machines.fields(reports[number].fault)
     assert reports[number].fault.startswith("fault ") and reports[number].end == "end proc=A alive=B"
     assert (told["proc"], told["vector"], told["name"]) == ("A", f"{vector:02x}", name)
-    assert (told["error"], told["means"]) == tuple((error or "0000: ").split(": "))
+    assert (told["error"], told["means"]) == tuple((error or "none: ").split(": "))
     assert told["cs:eip"] == f"{SYMBOLS['A_CODE']:04x}:{place - SYMBOLS['proc_a_code']:08x}"
     assert told["ss:esp"] == f"{SYMBOLS['A_DATA']:04x}:{STACK:08x}"
     rest = SYMBOLS["proc_a_code"] + SYMBOLS["proc_a_code_bytes"] - place

@@ -359,7 +359,7 @@ def test_who_never_calls_is_ended_by_the_alarm(start, assemble):
     pc.machine.run_to(BASE + pc.word(BASE + pc.values()["esp"]))
     assert (pc.context("a")["trap_num"], pc.context("a")["error_code"]) == (ALARM, 0)
     pc.go()
-    pc.wait_log("fault proc=A vector=20 name=IRQ0 error=0000 .*cs:eip=0007:00000000")
+    pc.wait_log("fault proc=A vector=20 name=IRQ0 error=none .*cs:eip=0007:00000000")
     pc.wait_log("end proc=A alive=B")
 
 

@@ -32,7 +32,7 @@ from ringside.emulators.machines import ROOT
 from ringside.emulators.debuggers import PUSHED_BY_INT, SYMBOLS, linear
 
 # What must be in the log for each mistake: exception, error code.
-KINDS = {1: "#DE 0000", 2: "#GP 0000", 3: "#GP 010a", 4: "#GP 0010", 5: "#NM 0000", 6: "IRQ0 0000"}
+KINDS = {1: "#DE none", 2: "#GP 0000", 3: "#GP 010a", 4: "#GP 0010", 5: "#NM none", 6: "IRQ0 none"}
 ACCESSED, MEMORY = 0x01, 0x10  # of a descriptor's access byte
 IF, IOPL, NT, TF = 0x200, 0x3000, 0x4000, 0x100
 ESP0 = slice(4, 8)  # in the TSS
