@@ -2,6 +2,6 @@
 #ifndef VERSION_H
 #define VERSION_H
 
-#define VERSION	"1.1"
+#define VERSION	"1.2"
 
 #endif
