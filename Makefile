@@ -213,6 +213,7 @@ check-crossings: $(IMAGE)
 pictures: $(IMAGE)
 	@sh scripts/need bochs
 	$(PYTHON) scripts/ringside pictures
+	$(PYTHON) scripts/ringside animated
 rooms:
 	$(PYTHON) scripts/ringside rooms
 docs: $(IMAGE)
@@ -225,9 +226,10 @@ words:
 #: make book            the book as a site: build/book/
 #: make web             the page: build/web/, and build/web/ringpong.html in one file
 #: make engine          its processor: Bochs as WebAssembly (sh scripts/setup --web; 15 minutes)
+#: make release         what a teacher downloads: build/release/
 #: make test-web        the page in Chromium (sh scripts/setup --web; 3 minutes)
 
-.PHONY: book web engine test-web
+.PHONY: book web engine release test-web
 book:
 	$(PYTHON) scripts/ringside book
 web: $(IMAGE) book
@@ -236,6 +238,8 @@ web: $(IMAGE) book
 	$(PYTHON) scripts/ringside book --beside-the-page
 engine:
 	$(PYTHON) scripts/ringside engine
+release: web $B/ringpong.iso
+	$(PYTHON) scripts/ringside release
 test-web: web
 	@sh scripts/need chromium chromedriver npm
 	$(PYTEST) web/tests

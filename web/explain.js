@@ -198,9 +198,16 @@ function table(run, step, index, told, state) {
   const changed = which.find((register) => before[register].selector !== after[register].selector || new RegExp(`%${register}\\b`).test(step.text)) || which[0];
   if (!changed) return `reads a descriptor: ${name}`;
   const rpl = after[changed].selector & 3;
-  if (changed === "ss") told.checks.push(check(`RPL ${rpl} = DPL ${found.dpl} = CPL ${before.cpl}`, rpl === found.dpl && rpl === before.cpl));
+  if (found.gate) {
+    told.checks.push(check(`max(CPL ${before.cpl}, RPL) ≤ gate DPL ${found.dpl}`, before.cpl <= found.dpl), check(`present ${found.present}`, found.present === 1));
+    return `reads the call gate: ${name} leads to ${hex(found.selector, 4)}:${offset(found.offset)}`;
+  }
+  if (changed === "ss") {  // a far return or a call through a gate changes the ring first
+    const news = before.cpl === after.cpl ? "" : "new ";
+    told.checks.push(check(`RPL ${rpl} = DPL ${found.dpl} = ${news}CPL ${after.cpl}`, rpl === found.dpl && rpl === after.cpl));
+  }
   else if (changed === "cs") told.checks.push(check(`DPL ${found.dpl} = CPL ${after.cpl}`, found.dpl === after.cpl));
-  else told.checks.push(check(`max(CPL ${before.cpl}, RPL ${rpl}) ≤ DPL ${found.dpl}`, Math.max(before.cpl, rpl) <= found.dpl));
+  else told.checks.push(check(`max(CPL ${after.cpl}, RPL ${rpl}) ≤ DPL ${found.dpl}`, Math.max(after.cpl, rpl) <= found.dpl));
   told.checks.push(check(typeName(found.type), true), check(`present ${found.present}`, found.present === 1));
   return `reads the descriptor for ${changed}: ${name}`;
 }

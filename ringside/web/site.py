@@ -26,14 +26,16 @@ OUT = BUILD / "web"
 # In the order in which they need each other: in the single file they are one.
 MODULES = ("icons", "words", "places", "explain", "expand", "run", "strip", "stacks", "registers", "code", "predict",
            "picture", "ring-view", "library", "floppy", "screen", "machine", "stepper", "live", "app")
-PICTURES = ("docs/pictures/round-trip.svg", "docs/pictures/2-int-from-a.svg", "docs/pictures/5-iret-to-a.svg")
+PICTURES = ("docs/pictures/int-moving.svg", "docs/pictures/round-trip.svg",
+            "docs/pictures/2-int-from-a.svg", "docs/pictures/5-iret-to-a.svg")
 MOST = {"single": 1 << 20, "folder": 1536 << 10, "data": 200 << 10}     # bytes; the last two gzipped
 
 BIOS = {"bios": ("bochsbios", "BIOS-bochs-latest"), "vgabios": ("vgabios", "VGABIOS-lgpl-latest")}
 BOCHS_SHARE = pathlib.Path("/usr/share/bochs")
 
 
-def _squeeze(data: bytes) -> bytes:
+def squeeze(data: bytes) -> bytes:
+    """gzip, without a date."""
     return gzip.compress(data, 9, mtime=0)
 
 
@@ -153,7 +155,7 @@ def build() -> dict[str, int]:
     book = (BUILD / "book/index.html").exists()
     first = next(run for run in made if run["name"] == "p_proc")
     common = {"INT": str(first["open"]), "LEARN": "book/index.html" if book else "#learn",
-              "TOUR": _kept_tour(), "PICTURE": _svg("docs/pictures/round-trip.svg"),
+              "TOUR": _kept_tour(), "PICTURE": _svg("docs/pictures/int-moving.svg"),
               "PICTURES": "".join(f'<img src="{pathlib.Path(name).name}" alt="">' for name in PICTURES)}
     files: dict[str, bytes] = {"data.json": packed, **live, **_licences(bool(live))}
     for module in MODULES:
@@ -172,7 +174,7 @@ def build() -> dict[str, int]:
 
     script = _bundle()
     embedded = {name: content for name, content in files.items() if name == "data.json" or name in live}
-    scripts = "".join(f'<script type="text/plain" data-file="{name}">{base64.b64encode(_squeeze(content)).decode()}</script>\n'
+    scripts = "".join(f'<script type="text/plain" data-file="{name}">{base64.b64encode(squeeze(content)).decode()}</script>\n'
                       for name, content in embedded.items())
     inline = _inline(script)
     tags = f'{scripts}<script type="module">{inline}</script>'
@@ -180,8 +182,8 @@ def build() -> dict[str, int]:
     common["PICTURES"] = common["PICTURE"]
     single = _page(CSP=policy.format(script=allowed, connect="'none'"), STYLE=f"<style>{style}</style>", SCRIPT=tags, **common)
     (OUT / "ringpong.html").write_text(single)
-    weights = {"single": len(single.encode()), "data": len(_squeeze(packed)),
-               "folder": sum(len(_squeeze(content)) for content in files.values())}
+    weights = {"single": len(single.encode()), "data": len(squeeze(packed)),
+               "folder": sum(len(squeeze(content)) for content in files.values())}
     for name, weight in weights.items():
         if weight > MOST[name]:
             raise SystemExit(f"web: {name}: {weight} bytes, and {MOST[name]} are allowed")

@@ -4,9 +4,9 @@ import gzip
 import re
 
 import pytest
-from conftest import ROOM, WEB, start
+from conftest import INT, ROOM, WEB, crossing, start
 
-PLACES = ("#", "#run=p_proc&step=337.6", "#run=hwtask&step=391.20", "#run=p_proc&step=337&beside=kstack", "#play")
+PLACES = ("#", f"#run=p_proc&step={INT}.6", f"#run=hwtask&step={crossing('hwtask')}.20", f"#run=p_proc&step={INT}&beside=kstack", "#play")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -40,7 +40,7 @@ def test_nothing_is_wider_than_a_phone(page, place):
 
 def test_tabs_show_one_panel_at_a_time_on_a_phone(page):
     page.size("narrow")
-    page.open(page.site + "#run=p_proc&step=337.6")
+    page.open(page.site + f"#run=p_proc&step={INT}.6")
     page.wait("return document.querySelector('#first').run")
     shown = page.run("""
         const shown = [];
@@ -53,7 +53,7 @@ def test_tabs_show_one_panel_at_a_time_on_a_phone(page):
 
 
 def test_the_projector_has_letters_of_24_pixels(page):
-    page.open(page.site + "#run=p_proc&step=337.6&projector")
+    page.open(page.site + f"#run=p_proc&step={INT}.6&projector")
     page.wait("return document.querySelector('#first').run")
     sizes = page.execute_script("return ['.rv-go', '.rv-now', '.rv-checks'].map((s) => parseFloat(getComputedStyle(document.querySelector('#first ' + s)).fontSize))")
     assert min(sizes) >= 22 and sizes[0] >= 24
@@ -72,7 +72,7 @@ def test_without_javascript_the_page_has_its_pictures_and_its_words(site):
 
 
 def test_the_single_file_does_the_same_from_a_disk(page):
-    page.open((WEB / "ringpong.html").as_uri() + "#run=p_proc&step=337.9")
+    page.open((WEB / "ringpong.html").as_uri() + f"#run=p_proc&step={INT}.9")
     page.wait("return document.querySelector('#first').run")
     assert "pushes cs" in page.execute_script("return document.querySelector('#first .rv-at .rv-go').innerText")
 
@@ -92,9 +92,9 @@ def test_no_address_but_its_own_is_in_the_page():
 
 
 @pytest.mark.parametrize("name, size, theme, place", [
-    ("wide", "wide", "light", "#run=p_proc&step=337.9"), ("dark", "wide", "dark", "#run=p_proc&step=337.9"),
-    ("narrow", "narrow", "light", "#run=p_proc&step=337.9"), ("projector", "wide", "light", "#run=p_proc&step=337.9&projector"),
-    ("pair", "wide", "light", "#run=p_proc&step=337.9&beside=hwtask"), ("front", "wide", "light", "#"), ("play", "wide", "light", "#play"),
+    ("wide", "wide", "light", f"#run=p_proc&step={INT}.9"), ("dark", "wide", "dark", f"#run=p_proc&step={INT}.9"),
+    ("narrow", "narrow", "light", f"#run=p_proc&step={INT}.9"), ("projector", "wide", "light", f"#run=p_proc&step={INT}.9&projector"),
+    ("pair", "wide", "light", f"#run=p_proc&step={INT}.9&beside=hwtask"), ("front", "wide", "light", "#"), ("play", "wide", "light", "#play"),
 ])
 def test_pictures_for_those_who_look(page, name, size, theme, place):
     """build/web-tests/NAME.png: no test can see whether it looks right."""
