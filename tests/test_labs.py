@@ -5,8 +5,10 @@ make test grades one hand-in of the day; make test-labs all of them, and the che
 
 import datetime
 import os
+import pathlib
 import random
 import re
+import tempfile
 
 import pytest
 
@@ -217,19 +219,27 @@ def test_a_class_is_graded_goes_on_after_a_kill_and_one_hand_in_that_breaks_cost
 
 # ---- grades
 
+@pytest.fixture
+def place():
+    """A folder that another user may enter, as pytest's own may not be."""
+    with tempfile.TemporaryDirectory(prefix="rp-labs-", dir="/tmp") as name:
+        os.chmod(name, 0o755)
+        yield pathlib.Path(name)
+
+
 def sentences(result):
     return "\n".join(result.lines())
 
 
-def trial(lab, kind, tmp_path, seed=labs.SEED):
+def trial(lab, kind, place, seed=labs.SEED):
     """Grades a hand-in: "whole", "broken", or the number of a wrong repair. What must be true of it."""
     tree = trees.broken(lab, seed) if kind == "broken" else trees.whole(seed)
     others = labs.wrongly(lab, lab.wrong[kind], seed) if isinstance(kind, int) else {}
     values = None
     if any(not question.choices for question in lab.questions):
-        seen = facts.of(handin.build(trees.broken(lab, seed), tmp_path / "seen"))
+        seen = facts.of(handin.build(trees.broken(lab, seed), place / "seen"))
         values = {question.answer: facts.value(seen, question.answer) for question in lab.questions}
-    result = grade.grade(lab, labs.hand_in(tmp_path / "handin", lab, tree, others, values), seed)
+    result = grade.grade(lab, labs.hand_in(place / "handin", lab, tree, others, values), seed)
     lost = {part.name for part in result.parts if part.got < part.points}
     if kind == "whole":
         assert result.points == result.total, sentences(result)
@@ -247,13 +257,119 @@ def id_of(value):
 
 
 @builds
-def test_a_hand_in_of_the_day(tmp_path):
+def test_a_hand_in_of_the_day(place):
     lab, kind = DAY.choice([(lab, kind) for lab, kind in TRIALS if lab.files and not lab.attack])
-    trial(lab, kind, tmp_path)
+    trial(lab, kind, place)
 
 
 @all_only
 @builds
 @pytest.mark.parametrize("lab, kind", TRIALS, ids=id_of)
-def test_whole_trees_get_all_points_and_broken_or_badly_mended_ones_lose_them(lab, kind, tmp_path):
-    trial(lab, kind, tmp_path)
+def test_whole_trees_get_all_points_and_broken_or_badly_mended_ones_lose_them(lab, kind, place):
+    trial(lab, kind, place)
+
+
+# ---- cheats
+
+OUT = '__asm__ volatile("outb %%%%al, %%%%dx" : : "a"((uint8_t)(%s)), "d"((uint16_t)(%s)));'
+SWITCH = "tss->esp0 = (uint32_t)to;"
+ENTRY = "\tstruct proc *to = frame_proc(saved)->next;\n"
+DECOYS = {
+    "the expected log is printed": f"""\tfor (const char *c = "switch n=1 from=A to=B\\n"; *c; c++)
+\t\t{OUT % ("*c", 0xe9)}
+""",
+    "qemu's exit is asked for": f"\t{OUT % (0, 0x501)}\n",
+    "bochs' exit is asked for": f"""\tfor (const char *c = "Shutdown"; *c; c++)
+\t\t{OUT % ("*c", 0x8900)}
+""",
+    "turns last for ever": "\tfor (;;)\n\t\t;\n",
+}
+
+
+def cheat(place, number, others, seed=labs.SEED):
+    lab = BY_NUMBER[number]
+    return grade.grade(lab, labs.hand_in(place / "handin", lab, trees.broken(lab, seed), others, None), seed)
+
+
+@all_only
+@builds
+@pytest.mark.parametrize("code", DECOYS.values(), ids=DECOYS)
+def test_what_is_printed_or_asked_of_the_emulator_mends_nothing(code, place):
+    text = trees.broken(BY_NUMBER["04"], 0)["switch.c"].decode()
+    assert ENTRY in text
+    result = cheat(place, "04", {"switch.c": text.replace(ENTRY, ENTRY + code)})
+    assert (result.points, result.refused) == (0, "")
+
+
+@all_only
+@builds
+def test_the_esp0_of_another_student_is_no_answer(place):
+    """Two frames, and which of them is next: true of one tree, and of no other."""
+    seeds = [variants.seed_of(student, "04", b"a secret of this course") for student in ("ann", "bob")]
+    lab, ends = BY_NUMBER["04"], []
+    for seed in seeds:
+        image = handin.build(trees.whole(seed), place / "tree")
+        seen = facts.of(image)["esp0"]
+        ends.append(seen)
+    assert ends[0] != ends[1]
+    text = trees.whole(seeds[1])["switch.c"].decode()
+    size = "(sizeof(struct frame) + HEADROOM_BYTES + sizeof(struct proc))"
+    other = f"tss->esp0 = tss->esp0 == {ends[0]} ? {ends[0]} + {size} : {ends[0]};"
+    folder = labs.hand_in(place / "handin", lab, trees.whole(seeds[1]), {"switch.c": text.replace(SWITCH, other)})
+    assert grade.grade(lab, folder, seeds[1]).points == 0
+
+
+GATE = "gate:\n\tsave_registers\n"
+
+
+@all_only
+@builds
+@pytest.mark.parametrize("code", ["\tiret\n", "\tmov\t$1, %eax\n\tmov\t$2, %ecx\n\tmov\t$0, %edx\n\tiret\n"],
+                         ids=["empty", "replays what was recorded"])
+def test_a_gate_that_only_looks_like_one_gets_nothing(code, place):
+    text = trees.broken(BY_NUMBER["06"], 0)["p_proc.S"].decode()
+    text = re.sub(r"^gate:\n", "gate:\n" + code, text, flags=re.M)
+    assert cheat(place, "06", {"p_proc.S": text}).points == 0
+
+
+@all_only
+@builds
+def test_to_know_the_grader_by_its_code_is_no_help(place):
+    """The gate looks for nops in ring 3's code, and does something else if there are some: it must still keep the laws."""
+    text = trees.whole(0)["p_proc.S"].decode()
+    look = "gate:\n\tcmpb\t$0x90, %cs:proc_a_code\n\tje\t1f\n\tjmp\t2f\n1:\tiret\n2:\n"
+    assert cheat(place, "06", {"p_proc.S": re.sub(r"^gate:\n", look, text, flags=re.M)}).points == 0
+
+
+@all_only
+@builds
+@pytest.mark.parametrize("before, after, words", [
+    ("\tcall\tenter_protected_mode", "1:\tjmp\t1b\n\tcall\tenter_protected_mode", "ring 3 is never reached"),
+    ("\t.balign\t4\nring0_stack_pointer", "\t.space\t10 << 30\nring0_stack_pointer", "it does not build"),
+    ("\t.text\n", "\t.text\n\t.error \"no\"\n", "it does not build"),
+], ids=["never halts", "10 GB", "an error"])
+def test_what_does_not_build_or_never_gets_there_gets_nothing_and_a_sentence(before, after, words, place):
+    text = trees.whole(0)["p_proc.S"].decode()
+    assert before in text
+    result = cheat(place, "06", {"p_proc.S": text.replace(before, after, 1)})
+    assert result.points == 0 and words in result.refused
+
+
+@all_only
+@builds
+@pytest.mark.parametrize("recipe", ["f() { f | f & }; f; sleep 1000", "while :; do :; done", "yes > build/floppy.img"],
+                         ids=["fork bomb", "loop", "endless file"])
+def test_a_build_step_that_runs_wild_ends(recipe, place):
+    """No lab takes a Makefile: if one did, it would still come to an end."""
+    tree = {**trees.whole(0), "Makefile": f"build/floppy.img:\n\tmkdir -p build; {recipe}\n".encode()}
+    with pytest.raises(handin.Refused, match="does not build"):
+        handin.build(tree, place / "tree")
+
+
+@all_only
+@builds
+def test_a_makefile_that_is_handed_in_is_not_run(place):
+    lab, trace = BY_NUMBER["04"], place / "trace"
+    folder = labs.hand_in(place / "handin", lab, trees.whole(0), {"Makefile": f"$(shell touch {trace})\n"})
+    result = grade.grade(lab, folder, 0)
+    assert result.points == result.total and not trace.exists()

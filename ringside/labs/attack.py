@@ -2,12 +2,11 @@
 
     number = number_of(seed)
     assembled = code(text, folder)
-    written(image, assembled, number, emulator)    whether the number stands on the screen outside the procs' windows
+    written(image, assembled, number)       whether the number stands on the screen outside the procs' windows
 """
 
 import pathlib
 import subprocess
-import time
 
 from ringside.emulators import machines
 from ringside.labs.handin import Refused
@@ -17,7 +16,7 @@ LAWS = {
     "X1": "from ring 3 alone, your number gets into ring 0's part of the screen of the broken program",
     "X2": "the same code does not do it to the program that you hand in",
 }
-SECONDS = 2
+STEPS = 500_000     # before a ring 0 ends who does not ask
 SCREEN, SCREEN_BYTES = 0xb8000, 80 * 25 * 2
 
 
@@ -38,10 +37,10 @@ def code(text: str, folder: pathlib.Path) -> bytes:
     return flat.read_bytes()
 
 
-def written(image: machines.Path, exploit: bytes, number: str, emulator: str) -> bool:
-    """In Bochs where limits matter: QEMU without KVM does not look at them."""
+def written(image: machines.Path, exploit: bytes, number: str) -> bool:
+    """In Bochs, because limits matter: QEMU without KVM does not look at them."""
     entry = probe.first_of_ring_3(image)
-    with probe.EMULATORS[emulator](image) as machine:
+    with probe.EMULATORS["bochs"](image) as machine:
         machine.run_to(entry)
         registers = machine.registers()
         own = registers["cs"]
@@ -53,12 +52,7 @@ def written(image: machines.Path, exploit: bytes, number: str, emulator: str) ->
                    and SCREEN <= entry.base < SCREEN + SCREEN_BYTES and entry.limit < SCREEN_BYTES // 2]
         machine.write(own.base, exploit)
         machine.set(eip=0)
-        if isinstance(machine, probe._Bochs):
-            machine.cmd(f"s {probe.BETWEEN_STEPS}", probe.LIMIT)
-        else:
-            machine.go()
-            time.sleep(SECONDS)
-            machine.halt()
+        machine.cmd(f"s {STEPS}", probe.LIMIT)
         raw = bytearray(machine.read(SCREEN, SCREEN_BYTES))
         for start, end in windows:
             raw[start - SCREEN:end - SCREEN] = bytes(end - start)

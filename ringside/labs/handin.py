@@ -78,7 +78,7 @@ def _jail() -> list[str]:
     if os.geteuid() != 0:
         raise SystemExit("ringside lab: a hand-in is built by another user, which only root can do: sudo ringside lab grade ...")
     return ["unshare", "--net", "--ipc", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc",
-            "setpriv", f"--reuid={OUTSIDER}", f"--regid={OUTSIDER}", "--clear-groups", "--no-new-privs",
+            "setpriv", "--pdeathsig=KILL", f"--reuid={OUTSIDER}", f"--regid={OUTSIDER}", "--clear-groups", "--no-new-privs",
             "prlimit", f"--cpu={SECONDS}", f"--as={MEMORY}", f"--fsize={SPACE}", f"--nproc={PROCESSES}", "--core=0"]
 
 
@@ -97,7 +97,8 @@ def build(tree: Tree, folder: pathlib.Path) -> pathlib.Path:
         raise Refused(f"it does not build within {3 * SECONDS} seconds") from None
     if done.returncode:
         lines = done.stdout.decode(errors="replace").splitlines()
-        first = next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "no message")
+        told = [line for line in lines if not line.startswith("make")] or lines or ["no message"]
+        first = next((line for line in told if "error" in line.lower()), told[-1])
         raise Refused(f"it does not build: {first}")
     _made_of(folder)
     return folder / "build/floppy.img"
