@@ -13,7 +13,7 @@ import subprocess
 from ringside.emulators import machines
 from ringside.emulators.debuggers import COM_START
 
-FIRST, STEP = 0x8000, 0x1000    # offsets in the program's segment where a source may lie
+FIRST, STEP = 0x8000, 0x100     # offsets in the program's segment where a source may lie
 
 
 class Graft:
@@ -45,7 +45,8 @@ class Graft:
         objects = [self.directory / f"graft{number}.o" for number in range(len(self.sources))]
         self.code = self.directory / "graft.elf"
         for source, made in zip(self.sources, objects):
-            self._run(compiler, *(f.replace("-I.", f"-I{machines.ROOT}") for f in flags), "-c", source, "-o", made)
+            self._run(compiler, *(f.replace("-I.", f"-I{machines.ROOT}") for f in flags),
+                      f"-DPLACE={self.place:#x}", "-c", source, "-o", made)
         symbols = machines.symbols(program)
         hooks = [f"--section-start=.hook.{name}={symbols[name]:#x}" for name in self._hook_names(objects[-1])]
         self._run(linker, "-m", "elf_i386", f"-Ttext={self.place:#x}", "-e", "setup", *hooks,

@@ -175,7 +175,7 @@ refused:
 
 /* ---- ring 3 ------------------------------------------------------------ */
 
-	.balign	PAGE				# RING3
+	.org	RING3 - PLACE
 ring3:
 
 	xor	%ebp, %ebp
@@ -288,7 +288,7 @@ ring3_fault:
 
 /* ---- ring 0 ------------------------------------------------------------ */
 
-	.balign	PAGE
+	.org	RING3 + PAGE - PLACE
 case instruction_of_ring0 "#PF(0005)"
 	nop
 	.set	ring3_bytes, . - ring3

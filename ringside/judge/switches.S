@@ -284,7 +284,7 @@ case ring_3_closed_task "ljmp, ring 0 to 3"
 	ljmp	$A_TSS, $0
 
 /* An exception by a task gate, with its error code. */
-case error_code "#GP", GLOBAL_BEYOND
+case error_by_task "#GP", GLOBAL_BEYOND
 	call	fresh
 	call	in_ring_0
 	movl	$take_error, proc_a_tss + EIP_AT
