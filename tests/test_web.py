@@ -52,6 +52,8 @@ def test_an_edit_of_another_source_fails_loudly(tmp_path):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("another source\n")
+    (tmp_path / "instrument/stubs").mkdir(parents=True)
+    (tmp_path / "instrument/stubs/Makefile.in").touch()
     with pytest.raises(engine.CannotBuild, match="this is another source, adapt EDITS"):
         engine.edit(tmp_path)
 
