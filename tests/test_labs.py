@@ -373,3 +373,12 @@ def test_a_makefile_that_is_handed_in_is_not_run(place):
     folder = labs.hand_in(place / "handin", lab, trees.whole(0), {"Makefile": f"$(shell touch {trace})\n"})
     result = grade.grade(lab, folder, 0)
     assert result.points == result.total and not trace.exists()
+
+
+@all_only
+@builds
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_healthy_tree_loses_a_point_whatever_its_numbers(seed, place):
+    lab = BY_NUMBER["04"]._replace(points={"R1": 5, REST: 5})
+    result = grade.grade(lab, labs.hand_in(place / "handin", lab, trees.whole(seed)), seed)
+    assert result.points == result.total, sentences(result)
