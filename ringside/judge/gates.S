@@ -253,6 +253,8 @@ the_end:
 	jmp	the_end
 
 /* #SS and #TS, in ring 3: error code, eip, cs, eflags. */
+ring3_stack_fault:
+	nop
 ring3_fault:
 	add	$4, %esp
 	orl	$CASE_BYTES - 1, (%esp)
@@ -351,7 +353,7 @@ ring0_tss:
 	mov	%eax, %ss
 	mov	$ring0_stack_end, %esp
 	gate	0x0a, HERE(ring3_fault), CONFORMING, 0x8e
-	gate	0x0c, HERE(ring3_fault), CONFORMING, 0x8e
+	gate	0x0c, HERE(ring3_stack_fault), CONFORMING, 0x8e
 	mov	$TSS_DATA + RPL3, %eax
 	mov	%eax, %es
 	push_return ring0_stack_end, A_CODE, HERE(tss_null), 2, A_DATA, A_STACK

@@ -60,7 +60,7 @@ JUDGED: dict[str, Judged] = {
 }
 NAMES = {name: re.compile(judged.text) for name, judged in JUDGED.items()}
 IN_REAL_MODE = {"load segment", "pop segment", "load far pointer", "lgdt", "lidt", "write control", "popf",
-                "cli", "sti"}
+                "cli", "sti", "sysenter", "sysexit"}
 
 # Asked only when there is an exception to explain.
 REASONS: dict[str, Operation] = {"read": touch, "write": touch, "push": push, "jmp": jmp,

@@ -17,29 +17,29 @@ One thing at a time is changed at a step that the judge found nothing at:
     twice       memory that the recording holds twice, in one of the two places
     interrupt   of an interrupt: the vector; what is behind it; that it is one
 
-A change is caught if there is a finding. BENIGN, below, has the changes that no judge can
+A change is caught if there is a finding. benign.py has the changes that no judge can
 find, since the CPU would do the same. Each rule must have found something in the end,
 each field of a state must have been changed, and each entry of BENIGN needed.
 """
 
 import collections
-from collections.abc import Callable, Iterator
-import dataclasses
+from collections.abc import Iterator
 
-from ringside.emulators import registers, versions
+from ringside.emulators import registers
+from ringside.judge import benign
 from ringside.judge import judge
 from ringside.recorder import recording as recordings
-from ringside.judge.cpu import Cpu
-from ringside.judge.facts import IF, PE, RF, VM
+from ringside.judge.benign import BENIGN, Change, HALF, OTHER_VALUE, TOP_BIT
+from ringside.judge.facts import IF
 from ringside.judge.states import flat, Layout, Values
-from ringside.judge.decode import SEGMENTS
-from ringside.recorder.pages import ACCESSED, DIRTY, LARGE, PAGE, PG, PRESENT, USER
-from ringside.judge.rules import RULES, exempt, otherwise
+from ringside.recorder.pages import ACCESSED, DIRTY, PAGE, PRESENT, USER
+from ringside.judge.rules import RULES, otherwise
 from ringside.recorder.recording import Access, Recording, State
 
 # Which bits of a field are changed, of those that count.
 BITS = (0, 1, 2, 5, 7, 12, 15, 16, 22, 31, 40, 43, 44, 45, 47, 54, 55, 63)
 FLAGS = (0, 2, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 17, 18, 19, 20, 21)
+ENTRY = (0, 1, 2, 5, 6, 7, 12, 16, 21, 31)
 CONTROL = (0, 1, 2, 3, 4, 5, 16, 18, 29, 30, 31)
 KEPT_EVERY = 7  # words of memory that the step leaves alone: each, at one step of so many
 
@@ -47,192 +47,6 @@ KEPT_EVERY = 7  # words of memory that the step leaves alone: each, at one step 
 INSTRUCTIONS = {"": "?", "90": "nop", "cd20": "int $0x20", "cf": "iret", "ebfe": "jmp 0"}
 KEEP_AWAY = {"17": "pop %ss", "8ed0": "mov %eax,%ss", "fb": "sti"}
 
-HALF, TOP_BIT, OTHER_VALUE, WRITTEN = "of half the size", "with another top bit", "with another value", "a write"
-
-
-@dataclasses.dataclass
-class Change:
-    kind: str
-    what: str
-    field: str | None = None    # before
-    bit: int = 0
-    access: Access | None = None  # as it was
-
-
-# ---- what no judge can find -----------------------------------------------------------
-
-@dataclasses.dataclass(frozen=True)
-class Benign:
-    kinds: tuple[str, ...]
-    holds: Callable[["Step", Change, judge.Verdict], bool]  # (the step, the change, the verdict then)
-    reason: str
-
-
-def refused_alike(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
-    return bool(step.verdict.refused) and verdict.kind == step.verdict.kind
-
-
-def read_before_refusal(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
-    return bool(step.verdict.refused and change.access and change.access[0] == "read")
-
-
-def pushed_before_refusal(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
-    return bool(change.access and change.access[0] == "write" and change.access[1] in step.cpu.refused_words
-                and exempt(step.layout.emulator, "stack-room", "written"))
-
-
-def above_selector(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
-    access = change.access
-    return access is not None and change.what.endswith((HALF, TOP_BIT)) and any(
-        access[:3] == ["read", linear, room] and (size, room) == (2, 4)
-        for linear, size, room, *_ in step.cpu.reads)
-
-
-def mark_in_parts(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
-    """Half of it at first; or, before it is written, what was there."""
-    access = change.access
-    if not access:
-        return False
-    return change.what.endswith(HALF if access[0] == "write" else WRITTEN) and any(
-        mark.linear <= access[1] < mark.linear + 8 for mark in step.cpu.marked)
-
-
-def read_more_than_once(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
-    if not change.access or change.access[0] == "write":
-        return False
-    _, place, size, _ = change.access
-
-    def overlaps(linear: int, length: int) -> bool:
-        return bool(linear < place + size and place < linear + length)
-
-    others = sum(kind == "read" and overlaps(linear, length) for kind, linear, length, _ in step.step["accesses"]) - 1
-    return others > 0 or any(not read.must and overlaps(read.linear, read.size) for read in step.cpu.reads)
-
-
-def offset_of_a_task(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
-    word = step.linear_of(change.field) if change.field else None
-    place = change.access[1] if change.access else word[0] if word else None
-    return step.cpu.in_new_task and any(
-        read.linear == place and read.rule == "far-operand" for read in step.cpu.reads)
-
-
-def saved_in_another_order(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
-    return (change.access is not None and change.what.endswith("swapped")
-            and any(word.linear == change.access[1] for word in step.cpu.saved))
-
-
-def null_either_way(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
-    loaded = [name for name in SEGMENTS if f"{name}.selector" in step.cpu.expected]
-    return change.field == "cr0" and change.bit == PE and [step.after[f"{name}.selector"] for name in loaded] == [0]
-
-
-def real_either_way(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
-    return change.field == "cr0" and change.bit == PE and bool(step.before["eflags"] & VM)
-
-
-def ldt_elsewhere(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
-    return change.field == "ldtr.base" and step.step["accesses"] is None
-
-
-def operand_elsewhere(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
-    return (change.field is not None and change.field.endswith((".base", *registers.GENERAL))
-            and verdict.cpu is not None and verdict.cpu.believed
-            and step.step["accesses"] is None)
-
-
-def map_not_shown(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
-    return verdict.kind in ("in", "out") and change.field == "eflags" and step.step["accesses"] is None
-
-
-def other_ports(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
-    return verdict.kind in ("in", "out") and change.access is not None and change.what.endswith((OTHER_VALUE, TOP_BIT))
-
-
-def nothing_to_divide(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
-    return verdict.kind == "div" and step.before["eax"] == step.before["edx"] == 0
-
-
-def lost_alike(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
-    return step.cpu.lost and verdict.cpu is not None and str(verdict.cpu.fault) == str(step.cpu.fault)
-
-
-def trap_or_interrupt(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
-    return (change.field in step.layout.idt and change.bit == 1 << 40 and not step.before["eflags"] & IF
-            and step.step["accesses"] is None)
-
-
-def from_the_tlb(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
-    return change.what.startswith("read") and change.what.endswith("not there")
-
-
-def paging_unseen(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
-    return change.field == "cr0" and change.bit == PG and "walks" not in step.step
-
-
-def large_or_not(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
-    return (change.field is not None and change.field.startswith("pages.") and change.bit == LARGE
-            and step.step["accesses"] is None)
-
-
-def gate_of_16_bits(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
-    return (verdict.kind is not None and verdict.kind.startswith("ljmp") and change.bit == 1 << 43
-            and step.step["accesses"] is None)
-
-
-def rf_of_an_interrupt(step: "Step", change: Change, verdict: judge.Verdict) -> bool:
-    return change.field == "eflags" and change.bit == RF and verdict.kind.startswith("interrupt")
-
-
-BENIGN = (
-    Benign(("before",), trap_or_interrupt,
-           "while IF is clear, a trap gate and an interrupt gate are the same (where no accesses show the gate)"),
-    Benign(("before",), ldt_elsewhere,
-           "where no accesses show its place, an LDT that lay elsewhere all along is the same; lldt finds it out"),
-    Benign(("before",), operand_elsewhere,
-           "where no accesses show its place, what was loaded may have lain elsewhere"),
-    Benign(("bound",), map_not_shown,
-           "where no accesses show the I/O map, a port may be open by it or by IOPL"),
-    Benign(("before",), nothing_to_divide,
-           "0 divided by anything is 0"),
-    Benign(("before",), null_either_way,
-           "a null selector loads alike in real mode and in protected mode, if the base was 0"),
-    Benign(("before", "bound", "bytes"), refused_alike,
-           "it is refused with the same exception: for another reason, or what has changed is not asked for"),
-    Benign(("before", "after", "bytes"), lost_alike,
-           "the registers of a task that QEMU has not got into belong to no task"),
-    Benign(("access",), read_before_refusal,
-           "how much an instruction reads before it is refused is not laid down"),
-    Benign(("access",), pushed_before_refusal,
-           "how much was pushed before there was no room any more is not laid down"),
-    Benign(("access",), other_ports,
-           "the two bytes that are read of the I/O map have bits for other ports, too"),
-    Benign(("access",), above_selector,
-           "no CPU looks at the upper half of the word that a selector is popped from"),
-    Benign(("access",), mark_in_parts,
-           "in how many pieces a descriptor is written to change its accessed or busy bit is not laid down"),
-    Benign(("access",), read_more_than_once,
-           "how often the same memory is read is not laid down, nor whether a busy bit is read to be cleared"),
-    Benign(("access", "before"), offset_of_a_task,
-           "the offset of a far pointer to a task is of no consequence"),
-    Benign(("before",), paging_unseen,
-           "where no walks are seen, and translations lead where they would without paging, it may be off"),
-    Benign(("before",), large_or_not,
-           "where no walks show the entry, a large page that allows the same is the same"),
-    Benign(("before",), gate_of_16_bits,
-           "where no accesses show the gate, a jmp by a 16-bit gate is the same"),
-    Benign(("before",), real_either_way,
-           "a segment loads alike in real mode and in virtual-8086 mode"),
-    Benign(("walk",), from_the_tlb,
-           "an entry that is not read may come from the TLB"),
-    Benign(("access",), saved_in_another_order,
-           "in which order a task is saved is not laid down"),
-    *([Benign(("before",), rf_of_an_interrupt,
-              "QEMU pushes RF set when the hardware interrupts, whatever it was")]
-      if versions.holds("qemu-pushes-rf") else []),
-)
-
-
-# ---- the changes ----------------------------------------------------------------------
 
 class Report:
     """What has become of the changes; one of so many is made."""
@@ -288,22 +102,18 @@ def recording(made: Recording, report: Report, steps_of_a_kind: int = 1) -> None
         previous = step
 
 
-class Step:
+class Step(benign.Step):
+    """Makes all changes of one step."""
+
     def __init__(self, layout: Layout, number: int, before: State, step: recordings.Step, after: State,
                  verdict: judge.Verdict, report: Report, previous: recordings.Step | None) -> None:
-        self.layout, self.number, self.report, self.previous = layout, number, report, previous
-        self.before, self.step, self.after = flat(before), step, flat(after)
+        around = flat(before), flat(after)
         if verdict.cpu:
-            self.before, self.after = verdict.cpu.before, verdict.cpu.after     # with what the judge knows besides
-        self.verdict = verdict
+            around = verdict.cpu.before, verdict.cpu.after      # with what the judge knows besides
+        super().__init__(layout, around[0], step, around[1], verdict)
+        self.number, self.report, self.previous = number, report, previous
         self.place = f"{layout.emulator}, step {number}, {step['symbol']}: {step['text']} ({verdict.kind})"
         report.fields.update(self.before)
-
-    @property
-    def cpu(self) -> Cpu:
-        """What the model made of the step, which it was asked about."""
-        assert self.verdict.cpu
-        return self.verdict.cpu
 
     def change_all(self) -> None:
         if self.verdict.cpu is None:
@@ -407,13 +217,6 @@ class Step:
         return [fields[(linear - start) // size] for start, size, fields in self.layout.regions(values)
                 if size == unit and start <= linear < start + size * len(fields) and (linear - start) % size == 0]
 
-    def linear_of(self, field: str) -> tuple[int, int] | None:
-        if field.startswith(judge.MEMORY):
-            for start, unit, fields in self.layout.regions(self.before):
-                if field in fields:
-                    return start + unit * fields.index(field), unit
-        return None
-
     def change_accesses(self) -> None:
         if self.step["accesses"] is None:
             return
@@ -483,7 +286,7 @@ class Step:
 
 
 def bits_of(field: str, mask: int) -> list[int]:
-    places = {"eflags": FLAGS, "cr0": CONTROL}.get(field, BITS)
+    places = ENTRY if field.startswith("pages.") else {"eflags": FLAGS, "cr0": CONTROL}.get(field, BITS)
     return [1 << bit for bit in places if mask >> bit & 1 and bit < width(field)]
 
 
