@@ -65,8 +65,8 @@ userctx = $(addprefix programs/userctx/, userctx.S run.S main.c check.c contexts
 timer  = programs/timer/timer.S programs/timer/clock.c switch.c $(FRAMES) \
 	$(filter-out ring0/watchdog.c, $(COMMON))
 # A call gate's frame has another way out, other words, and an alarm that may come in ring 0.
-callgate = $(addprefix programs/callgate/, callgate.S fault.c gap.c frame_words.c) switch.c \
-	procs/panel.c procs/procs.c procs/watch.c show/tss_words.c $(filter-out ring0/watchdog.c, $(COMMON))
+callgate = $(addprefix programs/callgate/, callgate.S fault.c gap.c frame_words.c panel.c) switch.c \
+	procs/procs.c procs/watch.c show/tss_words.c $(filter-out ring0/watchdog.c, $(COMMON))
 HWTASK = $(addprefix programs/hwtask/, tasks.S tasks.c watch.c panel.c) $(COMMON)
 hwtask = programs/hwtask/hwtask.S $(filter-out ring0/door.c, $(HWTASK))
 hwjump = programs/hwtask/hwjump.S $(HWTASK)

@@ -2,6 +2,8 @@
  * Ring 0's panel, between the procs' windows: both frames and esp0; and in place of
  * a frame whose proc has ended, the report on its end (window.c).
  *
+ * A program with another door defines its words and includes this file (CALLGATE).
+ *
  * All functions: ring 0 with gs = RING0_SCREEN, ring0_stack or fault_stack,
  * interrupts off, no errors.
  */
@@ -11,6 +13,12 @@
 #include "show/text.h"
 #include "show/window.h"
 #include "show/words.h"
+
+#ifndef PANEL_PUSHES
+#define PANEL_PUSHES	"\x1b esp0: int pushes"
+#define PANEL_NO_PUSHES	"                   "
+#define PANEL_NEXT	"iret next "
+#endif
 
 /* A proc's window, and the labels around its frame, at the proc's start. */
 void panel_proc(struct proc *proc)
@@ -48,7 +56,7 @@ static void draw_frame_end(struct proc *proc, const struct tss *tss)
 	screen_put(FRAME_END_ROW, column, FAINT, "up to");
 	screen_put(FRAME_END_ROW, column + 6, LABEL, hex((uint32_t)proc, 8));
 	screen_put(FRAME_END_ROW, column + 15, BALL,
-	    tss->esp0 == (uint32_t)proc ? "\x1b esp0: int pushes" : "                   ");
+	    tss->esp0 == (uint32_t)proc ? PANEL_PUSHES : PANEL_NO_PUSHES);
 }
 
 /*
@@ -60,7 +68,7 @@ void panel_switch(uint64_t switches, struct proc *from, struct proc *to,
 {
 	screen_switches(switches);
 	draw_frame(from, "just saved");
-	draw_frame(to, "iret next ");
+	draw_frame(to, PANEL_NEXT);
 	tss_show(tss);
 	draw_frame_end(from, tss);
 	draw_frame_end(to, tss);

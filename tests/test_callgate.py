@@ -116,6 +116,16 @@ def test_a_proc_that_starts_again_has_none_of_its_old_flags(floppy):
         assert not machine.values()["eflags"] & odd
 
 
+def test_the_panel_speaks_of_lcall_and_lret(floppy):
+    with QEMU(floppy) as machine:
+        machine.run_to("gap_show")
+        machine.run_to("proc_b_code")
+        raw = machine.read(0xb8000, 4000)
+        rows = [raw[start:start + 160:2].decode("cp437") for start in range(0, 4000, 160)]
+        assert rows[6][42:78].endswith(" lret next ") and rows[16][42:78].endswith(" esp0: lcall pushes ")
+        assert not any("iret" in row or "int pushes" in row for row in rows)
+
+
 # ---- the gap
 
 def test_an_interrupt_that_comes_just_in_the_gap_does_no_harm(floppy):
