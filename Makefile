@@ -247,16 +247,20 @@ test-web: web
 # ---- labs -----------------------------------------------------------------
 #: make lab L=04        begin a lab: the broken program, in build/labs/04 (labs/README.md)
 #: make grade L=04      what your work on it is worth, law by law
+#: make slides          the lesson of docs/teaching.md as PDF, build/paper/ (sh scripts/setup --paper)
+#: make handout         a cheat sheet of one page, and what the class reads, as PDF
 #: make test-labs       each lab healthy, broken and badly mended; the cheats (half an hour, as root)
 
 L =
 
-.PHONY: lab grade test-labs
+.PHONY: lab grade slides handout test-labs
 lab: $(IMAGE)
 	@$(PYTHON) scripts/ringside lab $(if $(L),start '$(L)',list)
 grade: $(IMAGE)
 	@sh scripts/need qemu-system-i386 bochs unshare setpriv prlimit git
 	@$(PYTHON) scripts/ringside lab $(if $(L),grade '$(L)',list)
+slides handout:
+	@$(PYTHON) scripts/ringside paper $@
 test-labs: $(IMAGE)
 	@sh scripts/need qemu-system-i386 bochs unshare setpriv prlimit git
 	ALL_LABS=1 $(PYTEST) -n 2 tests/test_labs.py

@@ -22,6 +22,7 @@ COMMANDS = {
     "mistakes": ("pages.mistakes", "six famous mistakes, and what ring 0 says to them"),
     "docs": ("pages.docs", "fill the pages in docs/ from sources and runs"),
     "book": ("pages.book", "make a site of the book"),
+    "paper": ("pages.paper", "slides, a cheat sheet and a handout as PDF"),
     "words": ("pages.chapters", "the book's chapters: words, sentences, minutes, and what is wrong with them"),
     "pictures": ("pictures.command", "draw the crossings of a round trip"),
     "rooms": ("pictures.rooms", "draw how the rooms of the project hang together"),

@@ -85,6 +85,16 @@ DOOR = """<!DOCTYPE html>
 """
 
 
+def html_of(text):
+    """Markdown as HTML, without the marks that a run has filled."""
+    import markdown  # Debian: python3-markdown; only this needs it
+    text = MARKS.sub("", text)
+    text = re.sub(r"<details>", '<details markdown="1">', text)
+    text = re.sub(r"^#(?=[A-Z])", r"\\#", text, flags=re.M)  # #GP is no heading, as on GitHub
+    return markdown.markdown(text, extensions=["tables", "fenced_code", "toc", "md_in_html", "sane_lists"],
+                             extension_configs={"toc": {"slugify": lambda title, _: chapters.anchor(title)}})
+
+
 class Site:
     def __init__(self, out, beside):
         self.out, self.beside = out, beside
@@ -148,13 +158,8 @@ class Site:
             yield re.sub(r"[`*]", "", heading), re.sub(r"[`*]", "", " ".join(chapters.paragraphs(part)))
 
     def body(self, path, text):
-        import markdown  # Debian: python3-markdown; only this needs it
         here, language = place(path), self.language(path)
-        text = MARKS.sub("", RING_VIEW.sub(lambda mark: self.ring_view(path, here, language, *mark.groups()), text))
-        text = re.sub(r"<details>", '<details markdown="1">', text)
-        text = re.sub(r"^#(?=[A-Z])", r"\\#", text, flags=re.M)  # #GP is no heading, as on GitHub
-        made = markdown.markdown(text, extensions=["tables", "fenced_code", "toc", "md_in_html", "sane_lists"],
-                                 extension_configs={"toc": {"slugify": lambda title, _: chapters.anchor(title)}})
+        made = html_of(RING_VIEW.sub(lambda mark: self.ring_view(path, here, language, *mark.groups()), text))
         made = re.sub(r'(href|src)="([^"]+)"', lambda link: f'{link[1]}="{self.link(path, here, link[2])}"', made)
         made = re.sub(r"<table>", '<div class="scroll" tabindex="0" role="group" aria-label="table"><table>', made)
         made = made.replace("</table>", "</table></div>").replace("<pre>", '<pre tabindex="0">')
