@@ -38,12 +38,14 @@ COUNT = re.compile(rb"/Count (\d+)")
 
 SLIDE_STYLE = """
 @page { size: @WIDTH@mm @HEIGHT@mm; margin: 0; }
-section { width: @WIDTH@mm; height: @HEIGHT@mm; overflow: hidden; padding: 12mm 18mm; break-after: page; display: flex; flex-direction: column; gap: 5mm; font-size: 20pt; }
+section { width: @WIDTH@mm; height: @HEIGHT@mm; overflow: hidden; padding: 12mm 18mm; break-after: page; }
+section { display: flex; flex-direction: column; gap: 5mm; font-size: 20pt; }
 section:last-of-type { break-after: auto; }
 section > * { margin: 0; flex: 0 1 auto; }
 h1 { font-size: 40pt; } h2 { font-size: 28pt; color: #0b5394; }
 figure { flex: 1 1 0; min-height: 0; text-align: center; } figure img { height: 100%; max-width: 100%; object-fit: contain; }
-pre { font-size: 12.4pt; line-height: 1.22; white-space: pre; align-self: flex-start; } li { margin: 0 0 3mm; } section > p:last-child { margin-top: auto; }
+pre { font-size: 12.4pt; line-height: 1.22; white-space: pre; align-self: flex-start; } li { margin: 0 0 3mm; }
+section > p:last-child { margin-top: auto; }
 """
 # A slide that holds too much gets another one behind it, so that their number tells.
 TOO_MUCH = """<script>for (const slide of document.querySelectorAll("section"))
@@ -52,9 +54,11 @@ slide.after(document.createElement("section"));</script>"""
 SHEET_STYLE = """
 @page { size: @PAPER@ portrait; margin: 8mm 9mm; }
 main.sheet { columns: 2; column-gap: 6mm; font-size: 9pt; line-height: 1.3; }
-.sheet h1 { column-span: all; font-size: 15pt; margin: 0 0 1mm; } .sheet h2 { font-size: 11pt; margin: 3mm 0 1mm; color: #0b5394; }
+.sheet h1 { column-span: all; font-size: 15pt; margin: 0 0 1mm; }
+.sheet h2 { font-size: 11pt; margin: 3mm 0 1mm; color: #0b5394; }
 .sheet p, .sheet table, .sheet pre { margin: 1.2mm 0; } .sheet th, .sheet td { padding: .4mm .8mm; }
-.sheet table { font-size: 7.6pt; } .sheet pre { font-size: 5.3pt; padding: 1mm; white-space: pre; } .sheet pre code { letter-spacing: -.1pt; }
+.sheet table { font-size: 7.6pt; } .sheet pre { font-size: 5.3pt; padding: 1mm; white-space: pre; }
+.sheet pre code { letter-spacing: -.1pt; }
 """
 HANDOUT_STYLE = """
 @page { size: @PAPER@ portrait; margin: 16mm 18mm; }
@@ -67,7 +71,8 @@ STYLE = """
 * { box-sizing: border-box; } html { color: #111; font-family: "DejaVu Sans", sans-serif; } body, main { margin: 0; }
 pre, code { font-family: "DejaVu Sans Mono", monospace; font-size: .92em; }
 pre { background: #f6f5f1; border: .5pt solid #ccc; padding: 2mm 3mm; white-space: pre-wrap; break-inside: avoid; }
-pre code { font-size: inherit; } table { border-collapse: collapse; break-inside: avoid; } figure { margin: 0; break-inside: avoid; }
+pre code { font-size: inherit; } table { border-collapse: collapse; break-inside: avoid; }
+figure { margin: 0; break-inside: avoid; }
 th, td { border: .5pt solid #999; padding: .8mm 2mm; text-align: left; vertical-align: top; } th { background: #eeece5; }
 h1, h2 { line-height: 1.2; break-after: avoid; } a { color: inherit; text-decoration: none; }
 """
@@ -126,8 +131,8 @@ def page(paper: Paper, size: str) -> str:
 def printed(source: pathlib.Path, target: pathlib.Path) -> int:
     """Chromium prints a file; how many pages it has."""
     with tempfile.TemporaryDirectory() as home:
-        command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer", "--font-render-hinting=none",
-                   f"--user-data-dir={home}", f"--print-to-pdf={target}", source.as_uri()]
+        command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer",
+                   "--font-render-hinting=none", f"--user-data-dir={home}", f"--print-to-pdf={target}", source.as_uri()]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, env={**os.environ, "HOME": home})
         except subprocess.TimeoutExpired:
@@ -152,8 +157,8 @@ def make(papers: list[Paper], keep: bool) -> list[pathlib.Path]:
             target.unlink(missing_ok=True)
             count = printed(source, target)
             if paper.pages and count != paper.pages:
-                raise Unprintable(f"paper: {target.name} has {count} pages, and should have {paper.pages}: a page holds too much; "
-                                  f"{source} shows which")
+                raise Unprintable(f"paper: {target.name} has {count} pages, and should have {paper.pages}: a page holds too "
+                                  f"much; {source} shows which")
             if not keep:
                 source.unlink()
             print(f"paper: {target.relative_to(ROOT)}, {count} page{'s' * (count != 1)}")
@@ -171,6 +176,7 @@ def main(arguments: list[str]) -> int:
         print(__doc__)
         return 0 if options.help else 2
     if not shutil.which(CHROMIUM):
-        raise Unprintable("paper: no chromium, which prints the PDF: it is in the package chromium; sh scripts/setup --paper installs it")
+        raise Unprintable("paper: no chromium, which prints the PDF: it is in the package chromium; "
+                          "sh scripts/setup --paper installs it")
     make(slides() if options.what == "slides" else handout(), options.keep_html)
     return 0
