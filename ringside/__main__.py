@@ -8,7 +8,7 @@ import sys
 from ringside.emulators.machines import ROOT, VERSION
 
 COMMANDS = {
-    "record": ("recorder.record", "what the CPU does, step by step, as a recording"),
+    "record": ("recorder.command", "what the CPU does, step by step, as a recording"),
     "judge": ("judge.check_crossings", "hold recordings against Intel's rules, and Bochs against QEMU"),
     "why": ("why.why", "why a kernel died: any image, or a log of QEMU's"),
     "laws": ("laws.command", "what a kernel owes its procs: any recording, any image"),

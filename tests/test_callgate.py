@@ -155,7 +155,7 @@ def test_key_7_lets_interrupts_fall_into_the_gap_and_ring_3_and_both_play_on(mac
     machine.go()
     machine.wait_log("^gap n=8 ")
     machine.halt()
-    told = news(machine, "gap")
+    told = news(machine, "gap")[:4]  # n = 1, 2, 4, 8; the halt may have cut a line behind them
     assert {line["cs:eip"] for line in told} == {f"0008:{SYMBOLS['gate']:08x}"}
     assert all(int(line["esp0"], 16) - int(line["esp"], 16) == PUSHED for line in told)
     assert int(told[-1]["ring3"]) > 8

@@ -542,10 +542,10 @@ def test_nothing_is_left_when_gdb_ends(tmp_path, end):
                            stderr=subprocess.DEVNULL, env={**os.environ, "RINGPONG_TEST": str(tmp_path)})
     try:
         if end == "kill":
-            machines._wait("QEMU", lambda: any("qemu" in name for name in processes(mark)), 20, str)
+            machines.wait("QEMU", lambda: any("qemu" in name for name in processes(mark)), 20, str)
             gdb.kill()
         gdb.wait(20)
-        machines._wait("the end of all", lambda: not processes(mark), 10, lambda: str(processes(mark)))
+        machines.wait("the end of all", lambda: not processes(mark), 10, lambda: str(processes(mark)))
     finally:
         gdb.kill()
         gdb.wait()

@@ -84,12 +84,12 @@ def test_killed_it_leaves_no_mount_and_no_process(systems, tmp_path):
                 continue  # it has just ended
         return found
     try:
-        machines._wait("the mount", (tmp_path / "mounted").exists, 20, str)
+        machines.wait("the mount", (tmp_path / "mounted").exists, 20, str)
         assert not [line for line in left() if "tmpfs" in line], "the host never sees it"
         assert left(), "the process is there"
         process.send_signal(signal.SIGKILL)
         process.wait(20)
-        machines._wait("the end of all", lambda: not left(), 10, lambda: str(left()))
+        machines.wait("the end of all", lambda: not left(), 10, lambda: str(left()))
     finally:
         process.kill()
         process.communicate(timeout=20)

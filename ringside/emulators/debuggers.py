@@ -6,7 +6,7 @@ DebuggedBochs   machines.Bochs
     machine.run_to("proc_a_int", "proc_b_int")   to the first of them; which it was;
                                                  Missing if the guest halts before
     machine.step()                               one instruction
-    machine.registers()                          all, in the shape of machines.py
+    machine.registers()                          all, in the shape of registers.py
     machine.set(eax=1)                           general registers, eip
     machine.read(address, size), write()         memory, linear addresses
     machine.word("tss", 4)                       a 32-bit number: a name, an offset
@@ -26,11 +26,11 @@ knowing("timer") are both classes for one.
 from collections.abc import Iterable
 import pathlib
 import re
-import socket
 import struct
 from typing import Any
 
 from ringside.emulators import machines
+from ringside.emulators.gdb_stub import Stub
 from ringside.emulators.machines import BASE
 from ringside.emulators.registers import Registers, code_address
 from ringside.emulators import versions
@@ -176,45 +176,19 @@ class DebuggedQemu(Handles, machines.Qemu):
 
     def __init__(self, image: machines.Path = machines.FLOPPY, extra: Iterable[str] = (), **options: Any) -> None:
         super().__init__(image, gdb=True, stopped=True, extra=(*self.CLOCK, *extra), **options)
-        self._breakpoints: set[int] = set()
-        self._buffer = b""
         try:
-            self._socket = socket.socket(socket.AF_UNIX)
-            self._socket.connect(str(self.dir / "gdb"))
-            self._socket.settimeout(60)
-            self._ask("qXfer:features:read:target.xml:0,fff")  # else it refuses P
+            self._stub = Stub(self.dir / "gdb", self._evidence)
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        if hasattr(self, "_socket"):
-            self._socket.close()
+        if hasattr(self, "_stub"):
+            self._stub.close()
         super().close()
 
-    def _send(self, packet: str) -> None:
-        self._socket.sendall(b"$%s#%02x" % (packet.encode(), sum(packet.encode()) & 255))
-
-    def _answer(self) -> str:
-        while b"#" not in self._buffer or len(self._buffer) < self._buffer.index(b"#") + 3:
-            try:
-                data = self._socket.recv(65536)
-            except socket.timeout:
-                raise machines.Missing("it did not stop in time\n" + self._evidence()) from None
-            if not data:
-                raise machines.Missing("QEMU hung up\n" + self._evidence())
-            self._buffer += data
-        packet, self._buffer = self._buffer.split(b"#", 1)
-        self._buffer = self._buffer[2:]
-        self._socket.sendall(b"+")
-        return packet.split(b"$", 1)[1].decode()
-
     def _ask(self, packet: str) -> str:
-        self._send(packet)
-        answer = self._answer()
-        if answer.startswith("E") or not answer:
-            raise RuntimeError(f"QEMU's GDB stub: {packet}: {answer or 'unknown'}")
-        return answer
+        return self._stub.ask(packet)
 
     def _here(self) -> int:
         return code_address(self.hmp("info registers"))
@@ -243,36 +217,27 @@ class DebuggedQemu(Handles, machines.Qemu):
     def step(self) -> None:
         self._ask("s")
 
-    def _set_breakpoints(self, places: Places) -> None:
-        for address in self._breakpoints - places:
-            self._ask(f"z0,{address:x},1")
-        for address in places - self._breakpoints:
-            self._ask(f"Z0,{address:x},1")
-        self._breakpoints = places
-
     def _run_to(self, places: Places, timeout: float) -> int:
-        self._set_breakpoints(places)
+        self._stub.breakpoints(places)
         here = self._here()
         if here in places:  # the stub would stop there once more
             self.step()
             here = self._here()
         if here not in places:
-            self._socket.settimeout(timeout)
-            self._ask("c")
+            self._stub.on(timeout)
             here = self._here()
         return here
 
     def go(self) -> None:
         """Runs on, without breakpoints, until halt()."""
-        self._set_breakpoints(set())
-        self._send("c")
+        self._stub.breakpoints(set())
+        self._stub.send("c")
 
     def halt(self) -> None:
-        self._socket.sendall(b"\3")
-        self._answer()
+        self._stub.interrupt()
 
 
-# run_to tells here where it has stopped, and in machines.py what was printed.
+# run_to tells here where it has stopped, and in bochs.py what was printed.
 class DebuggedBochs(Handles, machines.Bochs):  # type: ignore[misc]
     """Stands still at the first instruction of the BIOS until run_to or go."""
 

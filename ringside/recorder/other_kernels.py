@@ -1,4 +1,4 @@
-"""scripts/ringside record IMAGE: the command for kernels that are not on the floppy; --help is record.py's."""
+"""scripts/ringside record IMAGE: the command for kernels that are not on the floppy; --help is command.py's."""
 
 import argparse
 import pathlib

@@ -1,0 +1,197 @@
+"""Bochs' debugger: its prompt, or one script from beginning to end."""
+
+from collections.abc import Iterable
+import functools
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import tempfile
+from typing import IO, NamedTuple
+
+from ringside.emulators import versions
+from ringside.emulators.machine import CannotStart, Machine, Missing, log_lines, tail, wait
+from ringside.emulators.places import FLOPPY, ROOT, Path
+from ringside.emulators.registers import Registers, Segment, Table, cpl_of, segments_of_bochs
+
+BOCHS_MODELS = {"sysenter": "p3_katmai"}    # for programs that want a younger CPU than bochsrc has; scripts/bochs knows them too
+
+
+@functools.lru_cache(None)
+def bochs_models() -> list[str]:
+    """The names of the CPUs that it can be, the oldest first."""
+    run = subprocess.run(["bochs", "--help", "cpu"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    return re.findall(r"^[a-z]\w+$", run.stderr + run.stdout, re.M)
+
+
+def _bochs_command(directory: pathlib.Path, script: str | None, image: Path, magic: bool, options: Iterable[str]) -> list[str]:
+    """The bochsrc that people use, as fast as the host can and the same at any hour.
+
+    The image goes by a link, because its own path may hold what means something to Bochs.
+    """
+    (directory / "floppy.img").symlink_to(pathlib.Path(image).resolve())
+    return ["bochs", "-q", *versions.bochs_debugger(), "-f", str(ROOT / "bochsrc"), *(["-rc", script] if script else []),
+            "display_library: term", "clock: sync=none, time0=1000000000", "cpu: ips=1000000",
+            f"floppya: 1_44={directory}/floppy.img, status=inserted, write_protected=1",
+            f"magic_break: enabled={int(magic)}", f"log: {directory}/bochs.log", *options]
+
+
+class _BochsMachine(Machine):
+    """Bochs with its output gathered in self.text."""
+
+    def __init__(self, image: Path, magic: bool, options: Iterable[str], script: str | None = None,
+                 stdin: int = subprocess.DEVNULL) -> None:
+        super().__init__()
+        self.text = ""
+        # TERM must be one that ncurses knows, though it never gets to a terminal.
+        try:
+            self._start(_bochs_command(self.dir, script, image, magic, options), stdin=stdin,
+                        stdout=subprocess.PIPE, cwd=ROOT, env={**os.environ, "TERM": "dumb"})
+        except BaseException:
+            super().close()
+            raise
+        os.set_blocking(self._pipe.fileno(), False)
+
+    @property
+    def _pipe(self) -> IO[bytes]:
+        assert self.process.stdout
+        return self.process.stdout
+
+    def _output(self) -> str:
+        while data := self._pipe.read():
+            self.text += data.decode(errors="replace")
+        return self.text
+
+    def close(self) -> None:
+        super().close()
+        self._pipe.close()
+
+
+def bochs_cpu(model: str) -> list[str]:
+    """Options for another model. Bochs 3's own BIOS asks cpuid, which an i386 does not have; the older one does not."""
+    legacy = ["romimage: file=$BXSHARE/BIOS-bochs-legacy"] if model == "i386" else []
+    return [f"cpu: model={model}, ips=1000000", *legacy]
+
+
+class Bochs(_BochsMachine):
+    """The prompt of Bochs' debugger. Names in commands stand in quotes: cmd('x /6wx "tss"')."""
+
+    _PROMPT = re.compile(r"<bochs:\d+> ")
+
+    def __init__(self, image: Path = FLOPPY, magic: bool = True, options: Iterable[str] = ()) -> None:
+        super().__init__(image, magic, options, stdin=subprocess.PIPE)
+        try:
+            self._until_prompt(0, "the first", 10)
+        except Missing as missing:
+            self.close()
+            raise CannotStart(str(missing)) from None
+        except BaseException:
+            self.close()
+            raise
+
+    def _until_prompt(self, start: int, after: str, timeout: float, prompts: int = 1) -> re.Match[str]:
+        """Waits for the last of so many prompts, with nothing behind it."""
+        def attempt() -> re.Match[str] | None:
+            alive = self.alive()
+            found = list(self._PROMPT.finditer(self._output(), start))
+            if len(found) >= prompts and found[-1].end() == len(self.text):
+                return found[-1]
+            if not alive:
+                raise Missing(f"Bochs ended after: {after}\n{self._evidence()}")
+            return None
+        return wait(f"the prompt after: {after}", attempt, timeout, self._evidence,
+                    output=self._pipe)
+
+    def send(self, line: str) -> None:
+        """Sends a line and does not wait; for `c` when wait_log() or stop() follow."""
+        assert self.process.stdin
+        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def cmd(self, line: str, timeout: float = 20) -> str:
+        """One command; returns what Bochs, and the guest, printed up to the next prompt."""
+        start = len(self._output())
+        self.send(line)
+        prompt = self._until_prompt(start, line, timeout)
+        return self.text[start:prompt.start()].removeprefix(line + "\n")
+
+    def stop(self, timeout: float = 10) -> str:
+        """Stops a running guest, as Ctrl-C does; returns what was printed."""
+        start = len(self._output())
+        self.process.send_signal(signal.SIGINT)
+        prompt = self._until_prompt(start, "Ctrl-C", timeout)
+        return self.text[start:prompt.start()]
+
+    def run_to(self, where: str | int, timeout: float = 20) -> str:
+        """Runs to a name or linear address; returns what was printed on the way."""
+        self.cmd("lb " + self._place(where))
+        number = re.findall(r"^ *(\d+) lbreakpoint", self.cmd("blist"), re.M)[-1]
+        out = self.cmd("c", timeout)
+        self.cmd("d " + number)
+        if f"Breakpoint {number}," not in out:
+            raise Missing(f"Bochs stopped before {where}:\n{tail(out)}")
+        return out
+
+    @staticmethod
+    def _place(where: str | int) -> str:
+        return f'"{where}"' if isinstance(where, str) else hex(where)
+
+    def x(self, where: str | int, count: int = 1, unit: str = "w") -> list[int]:
+        """Numbers in memory, of bytes (b), halfwords (h) or words (w), at a name or linear address."""
+        out = self.cmd(f"x /{count}{unit}x {self._place(where)}")
+        numbers = re.findall(r"\t(0x[0-9a-f]+)", out)
+        if len(numbers) != count:
+            raise Missing(f"x {where}: {out}")
+        return [int(number, 16) for number in numbers]
+
+    def regs(self) -> dict[str, int]:
+        """eax … eip, eflags as numbers."""
+        out = self.cmd("r")
+        found = {"e" + name: int(low, 16)
+                 for name, low in re.findall(r"\br([a-z]{2}): *[0-9a-f]{8}_([0-9a-f]{8})", out)}
+        found["eflags"] = int(re.findall(r"eflags:? 0x([0-9a-f]+)", out)[0], 16)
+        return found
+
+    def sreg(self) -> dict[str, Segment | Table]:
+        """cs … gs, tr, ldtr as Segments; gdtr, idtr as Tables."""
+        return segments_of_bochs(self.cmd("sreg"))
+
+    def registers(self) -> Registers:
+        """All of them, with the names and in the shape of Qemu.registers()."""
+        controls = {name.lower(): int(value, 16)
+                    for name, value in re.findall(r"^(CR\d)=.*?0x([0-9a-f]+)", self.cmd("creg"), re.M)}
+        found: Registers = {**self.regs(), **self.sreg(), **controls}
+        found["cpl"] = cpl_of(found)
+        return found
+
+
+class Result(NamedTuple):
+    out: str            # all that was printed
+    log: list[str]      # the guest's lines
+
+
+def bochs(commands: Iterable[str], image: Path = FLOPPY, timeout: float = 30, until: str | None = None, magic: bool = True,
+          options: Iterable[str] = ()) -> Result:
+    """Runs debugger commands to their end, or until a line of the output has a pattern.
+
+    Returns a result with .out, everything that was printed, and .log, the guest's lines.
+    Bochs' exit code says nothing: judge by these.
+    """
+    with tempfile.NamedTemporaryFile("w", prefix="rp-", suffix=".rc") as script:
+        script.write("\n".join(commands) + "\nq\n")
+        script.flush()
+        with _BochsMachine(image, magic, options, script.name) as machine:
+            def attempt() -> str | None:
+                alive = machine.alive()
+                output = machine._output()
+                # To the line's end and no further, so that no race decides what is seen.
+                seen = until and re.search(f"(?:{until}).*\n", output)
+                if not seen and not alive and until:
+                    raise Missing(f"/{until}/ did not come\n{machine._evidence()}")
+                if seen:
+                    return output[:seen.end()]
+                return None if alive else output
+            what = f"/{until}/" if until else "the end of the script"
+            out = wait(what, attempt, timeout, machine._evidence)
+    return Result(out, log_lines(out))
