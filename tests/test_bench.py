@@ -8,7 +8,7 @@ import shutil
 import subprocess
 
 from ringside.costs import bench as bench_command
-from ringside.costs import choose, clocks, cost
+from ringside.costs import choose, clocks, cost, spaces
 from ringside.emulators import machines
 import pytest
 from ringside.emulators.machines import ROOT
@@ -147,6 +147,12 @@ def test_a_switch_costs_the_same_in_a_ring_of_256_as_of_2():
     assert max(many) <= 1.01 * min(few) and min(many) >= 0.99 * max(few)
     assert {row[0]: row[1:3] for row in RING_ROWS}["256"] == [str(min(many)), str(max(many))]
     assert tuple(int(row[0]) for row in RING_ROWS) == cost.RINGS
+
+
+def test_a_switch_costs_the_same_among_256_spaces_as_among_2():
+    _, rows = table_of("costs spaces")
+    assert tuple(int(row[0]) for row in rows) == spaces.RINGS
+    assert {tuple(row[1:3]) for row in rows} == {2 * (promised(cost.BY_NAME["PAGED"])["A to B"],)}
 
 
 def test_more_procs_find_room_with_their_headroom_and_away_from_code():
