@@ -4,6 +4,7 @@ import re
 
 from ringside.attacks import msrs
 from ringside.costs import cost
+from ringside.emulators import debuggers
 from ringside.emulators import machines
 from ringside.emulators.debuggers import GENERAL, NAMES, knowing
 import pytest
@@ -19,6 +20,7 @@ FRAME, ESP0 = 52, 4
 WORDS = "gs fs es ds edi esi ebp pusha_esp ebx edx ecx eax eflags".split()
 CODE, STACK_END = 0x08048000, 0x08050000
 PRESENT, WRITABLE, USER = 1, 2, 4
+CALL, CALL_BYTES = b"\xe8", 3   # in real mode
 STAYS_OUT = 'boot prog=sysenter stays-out="the CPU has no sysenter" signature='
 
 
@@ -210,6 +212,17 @@ def test_where_there_is_no_sysenter_it_says_so_and_stays_out(cpu, signature, flo
         pc.wait_log(re.escape(STAYS_OUT + signature))
         pc.wait_screen("This CPU has no sysenter")
         assert len(pc.log()) == 1
+
+
+def test_qemus_486_executes_it_all_the_same(floppy):
+    """Only cpuid says that it is not there: past that question the game plays."""
+    with QEMU(floppy, cpu="486") as machine:
+        machine.base = debuggers.BASE
+        machine.run_to(debuggers.BASE + debuggers.COM_START)
+        assert machine.read(debuggers.BASE + debuggers.COM_START, 1) == CALL
+        machine.set(eip=machine.values()["eip"] + CALL_BYTES)
+        machine.go()
+        machine.wait_log("^switch n=4 ")
 
 
 @pytest.mark.parametrize("cpu", ["pentium2,model=1,stepping=3", "max"])
