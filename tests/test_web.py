@@ -31,6 +31,16 @@ def test_what_memory_does_not_have_stands_in_a_packed_step(recorded):
     assert any(len(access) == 3 for access in told)
 
 
+def test_a_packed_recording_with_pages_has_their_entries_once():
+    """What a state has of page tables is a place in a list, and what a walk has told is not told again."""
+    entries = compact._Entries()
+    assert entries.pack({"pages": {"1000": 3, "2004": 7}}) == [0, 0x1000, 3, 0x2004, 7]
+    entries.walked([["write", 0x2004, 4, 0x27]])
+    assert entries.pack({"pages": {"1000": 3, "2004": 0x27}}) == []
+    assert entries.pack({"pages": {"2004": 0x67}}) == [1, 0x2004, 0x67]
+    assert [list(one) for one in entries.sets] == [[0x1000, 0x2004], [0x2004]]
+
+
 def test_every_what_if_is_a_breakage_that_fits():
     for made in runs.RUNS:
         if made.breakage:

@@ -6,7 +6,7 @@ import { exceptionOf, explain } from "./explain.js";
 const MANY = 14;    // accesses that are shown one by one; more are put in groups
 const AROUND = 7;   // lines of assembly in front of the current one and behind it
 const GROUPS = { saves: "saves the old task", loads: "loads the new task", descriptors: "reads the descriptors of the new task's segments",
-  deliver: "finds its way in", int: "finds its way in", iret: "takes the way out" };
+  deliver: "finds its way in", int: "finds its way in", iret: "takes the way out", walk: "reads page tables" };
 
 const checks = (told) => told.checks.map(({ text, ok }) => `<li class="${ok ? "rv-ok" : "rv-bad"}">${escape(text)} <b>${ok ? "✓" : "✗"}</b></li>`).join("");
 

@@ -11,6 +11,7 @@ const NUMBERS = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "eip", 
 const SELECTORS = ["cs", "ss", "ds", "es", "fs", "gs", "tr", "ldtr"];
 const EIP = NUMBERS.indexOf("eip");
 const LDT_LENGTH = NUMBERS.length + SELECTORS.length + 2;
+const PAGING = ["cr2", "cr3", "cr4"];
 
 export class BadRecording extends Error {}
 
@@ -95,11 +96,33 @@ class Memory {
   }
 }
 
+/** Entries of page tables: which a state has, and what is known of them. */
+class Entries {
+  constructor(sets) {
+    this.sets = sets;
+    this.known = new Map();
+    this.place = 0;
+  }
+
+  walked(walks) {
+    for (const [, physical, , value] of walks) this.known.set(physical, value);
+  }
+
+  take([place, ...news]) {
+    this.place = place;
+    for (let i = 0; i < news.length; i += 2) this.known.set(news[i], news[i + 1]);
+  }
+
+  pages() {
+    return Object.fromEntries(this.sets[this.place].map((physical) => [physical.toString(16), this.known.get(physical)]));
+  }
+}
+
 const same = (one, other) => one === other || JSON.stringify(one) === JSON.stringify(other);
 
 /** A state as recordings have it, from what compact.py's _values gives, and from memory. What has
     not changed since the old state is the same object as there. */
-function toState(values, memory, packed, old) {
+function toState(values, memory, packed, old, entries) {
   const { base, symbols, frames } = packed;
   const [, [gdtLength, idtLength], stackLength] = packed.state;
   const state = {};
@@ -124,10 +147,14 @@ function toState(values, memory, packed, old) {
   state.frames = touched ? Object.fromEntries(Object.entries(frames).map(([letter, { offset, words }]) =>
     [letter, words.map((_, i) => memory.read(base + offset + 4 * i, 4))])) : old.frames;
   const esp = state.ss.attributes & 0x4000 ? state.esp : state.esp & 0xffff;
-  const linear = Math.max(state.ss.base + (esp & ~3) - 2 * stackLength, 0);
+  const linear = Math.max(state.ss.base + esp - esp % 4 - 2 * stackLength, 0) % 2 ** 32;
   state.stack = old && old.stack.linear === linear && !memory.isTouched(linear, 4 * stackLength)
     ? old.stack : { linear, words: Array.from({ length: stackLength }, (_, i) => memory.read(linear + 4 * i, 4)) };
   memory.touched = [];
+  if (entries) {
+    PAGING.forEach((name, i) => { state[name] = values[LDT_LENGTH + 1 + i]; });
+    state.pages = entries.pages();
+  }
   return state;
 }
 
@@ -144,10 +171,12 @@ export function expand(packed) {
   const memory = new Memory(packed.base);
   memory.poke(packed.memory);
   let values = packed.state[0];
-  let state = toState(values, memory, packed, null);
-  const { code, of, format: _f, memory: _m, state: _s, steps: _t, version: _v, ...head } = packed;
+  const entries = packed.sets ? new Entries(packed.sets) : null;
+  if (entries) entries.take(packed.state[3]);
+  let state = toState(values, memory, packed, null, entries);
+  const { code, of, format: _f, memory: _m, sets: _e, state: _s, steps: _t, version: _v, ...head } = packed;
   const recording = { format: FORMAT, version: of, ...head, state, steps: [] };
-  for (const [index, changes, accesses, pokes, options] of packed.steps) {
+  for (const [index, changes, accesses, pokes, options, news] of packed.steps) {
     const [, , bytes, text, symbol, source] = code[index];
     const step = { bytes, text, symbol, source, accesses: accesses === null ? null : [], ...(options || {}) };
     for (const [kind, place, size, value] of accesses || []) {
@@ -161,7 +190,9 @@ export function expand(packed) {
     values = values.slice();
     values[EIP] += bytes.length / 2;
     for (let i = 0; changes && i < changes.length; i += 2) values[changes[i]] = changes[i + 1];
-    const next = toState(values, memory, packed, state);
+    if (entries && step.walks) entries.walked(step.walks);
+    if (news) entries.take(news);
+    const next = toState(values, memory, packed, state, entries);
     step.changes = difference(state, next);
     recording.steps.push(step);
     state = next;

@@ -3,6 +3,7 @@
 //   explain(run, step, index)   {access, place, text, checks: [{text, ok}], group}
 //   sentence(run, at)           a place of the run in one sentence, for those who listen
 
+import { isEntry, tellEntry } from "./pages.js";
 import { area, entryName, EXCEPTIONS, FRAME_WORDS_PUSHED, selectorName, symbolAt, WITH_ERROR } from "./places.js";
 import { descriptorOf, errorCode, hex, isCode, isData, offset, typeName } from "./words.js";
 
@@ -17,6 +18,7 @@ export function explain(run, step, index) {
 
 function explainNew(run, step, index) {
   const [kind, address, size, value] = step.accesses[index];
+  if (isEntry(step.accesses[index])) return explainEntry(run, step, index);
   const write = kind === "write";
   const state = stateAt(step, index);
   const place = area(run, address, state);
@@ -25,6 +27,16 @@ function explainNew(run, step, index) {
   if (!told.text) told.text = `${write ? "writes" : "reads"} ${size === 1 ? "a byte" : `${size} bytes`}: ${place.text}`;
   told.value = size === 8 ? hex(value, 16) : hex(value, 2 * size);
   return told;
+}
+
+/** An entry of a page table: ring 3 asks for it, unless it is for a table or for ring 0's stack. */
+function explainEntry(run, step, index) {
+  const [kind, physical, size, value, walk] = step.accesses[index];
+  const [delivery] = step.kind.deliveries;
+  const table = walk.access && ["gdt", "ldt", "idt", "tss"].includes(area(run, walk.access[1], step.before).kind);
+  const user = step.before.cpl === 3 && !table && !(delivery && index > delivery.index);
+  return { access: step.accesses[index], place: { kind: "entry", address: physical, linear: walk.linear, text: walk.level }, group: "walk",
+    write: kind === "entry-write", value: hex(value, 2 * size), ...tellEntry(step, index, user) };
 }
 
 /** Behind a task switch's first accesses other tables count than before it. */
@@ -228,7 +240,8 @@ function plain(run, step, index, told, state) {
   const mnemonic = step.kind.mnemonic;
   const stack = /^(push|pop|call|ret|lcall|lret|enter|leave|pusha|popa|pushf|popf|iret|int)/.test(mnemonic);
   const named = SEGMENT.exec(step.text);
-  const onStack = stack && Math.abs(address - before.ss.base - (before.esp & (before.ss.attributes & 0x4000 ? -1 : 0xffff))) <= 64;
+  const esp = before.ss.attributes & 0x4000 ? before.esp : before.esp & 0xffff;
+  const onStack = stack && Math.abs(address - before.ss.base - esp) <= 64;
   const register = onStack ? "ss" : named ? named[1]
     : /^(stos|scas|ins)/.test(mnemonic) || (/^(movs|cmps)/.test(mnemonic) && told.write) ? "es"
       : /\(%e?[sb]p/.test(step.text) ? "ss" : "ds";

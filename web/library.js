@@ -28,7 +28,9 @@ let data;
 export function library() {
   if (!data) data = file("data.json").then((bytes) => {
     if (!bytes) throw new Error("this page has lost its recordings: data.json is missing");
-    return JSON.parse(new TextDecoder().decode(bytes));
+    const read = JSON.parse(new TextDecoder().decode(bytes));
+    read.code = read.code[0].map((_, i) => read.code.map((column) => column[i]));
+    return read;
   });
   return data;
 }

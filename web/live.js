@@ -4,7 +4,7 @@ import { BadRecording } from "./expand.js";
 import { checkFloppy, programsOn, withProgram } from "./floppy.js";
 import { escape } from "./icons.js";
 import { library } from "./library.js";
-import { KEY_NAMES, loadEngine, startMachine, TICKS_A_SECOND } from "./machine.js";
+import { KEY_NAMES, loadEngine, MODELS, startMachine, TICKS_A_SECOND, YOUNG } from "./machine.js";
 import { Screen } from "./screen.js";
 import { knowledgeOf, recordFrom } from "./stepper.js";
 
@@ -19,6 +19,7 @@ const NEAR = 60000;           // ticks: at full speed there are crossings in the
 const MOST_CROSSINGS = 3000;  // that are counted to find the last ones
 const NO_ENGINE = "This edition of the page was made without its processor, so nothing can be played here. " +
   "Step through the recordings instead; make engine web makes an edition that plays.";
+const YOUNGER = "SYSENTER wants a CPU that has the instruction. Choose SYSENTER in the list below: then the page starts it on one.";
 const MISTAKES = ["divides by 0", "cli", "calls DOS", "wants ring 0's data", "uses the FPU", "never yields"];
 const KEY_BUTTONS = [[" ", "space", "hold; then one switch a press"], ["+", "+", "faster"], ["-", "−", "slower"], ["f", "f", "full speed"],
   ["r", "r", "restart procs that have ended"], ["q", "q", "quit"]];
@@ -129,7 +130,8 @@ async function restart(program) {
   const names = programsOn(live.image);
   livePart("program").innerHTML = `<option value="">what the floppy starts</option>` + names.map((name) => `<option>${escape(name)}</option>`).join("");
   livePart("program").value = names.includes(program.toUpperCase()) ? program.toUpperCase() : "";
-  const machine = await startMachine(live.image);
+  // A floppy of the user's own may be for any CPU.
+  const machine = await startMachine(live.image, live.own ? YOUNG : MODELS[livePart("program").value]);
   if (live.number !== number) return;
   Object.assign(live, { machine, lines: [], saved: [], booted: false, said: "", program: "", before: 0, began: performance.now(), first: 0, ran: 0, menu: null });
   livePart("log").textContent = "";
@@ -188,6 +190,7 @@ function tell() {
       live.booted = true;
       if (boot[1] === "menu" && live.menu !== null) choose();
     }
+    if (/ stays-out="the CPU has no sysenter"/.test(line)) sayLive(YOUNGER);
     if (/^switch n=1 /.test(line) && !live.first) live.first = performance.now() - live.began;
   }
   if (lines.length) {

@@ -8,10 +8,11 @@
 // The engine's functions: web/engine/instrument.cc.
 
 import { file } from "./library.js";
+import { isPaged, PAGE } from "./pages.js";
 
 export const TICKS_A_SECOND = 4000000; // of the machine's clock
 const EVENT_WORDS = 5;
-const READ = 0, WRITE = 1, EXCEPTION = 2, INTERRUPT = 3, HANDLER = 0x100;
+const READ = 0, WRITE = 1, EXCEPTION = 2, INTERRUPT = 3, READ_ENTRY = 4, WRITE_ENTRY = 5, HANDLER = 0x100;
 const SHUTDOWN = 2; // of Bochs' activity states
 const SCREEN = 0xb8000, SCREEN_BYTES = 4000;
 const WITH_SELECTOR = ["cs", "ss", "ds", "es", "fs", "gs", "tr", "ldtr"];
@@ -19,8 +20,13 @@ const GENERAL_ORDER = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "
 export const KEY_NAMES = { Shift: 0x100, ArrowUp: 0x101, ArrowDown: 0x102, ArrowLeft: 0x103, ArrowRight: 0x104, Enter: 10, Escape: 27,
   Backspace: 8, Tab: 9 };
 
+const OLD = "pentium";
+export const YOUNG = "p3_katmai";
+// Programs that want a younger CPU than the others get: as in scripts/bochs.
+export const MODELS = { SYSENTER: YOUNG };
+
 // As bochsrc has it, but for what a page cannot have.
-const CONFIGURATION = `cpu: model=pentium, count=1, ips=${TICKS_A_SECOND}, reset_on_triple_fault=0
+const configuration = (model) => `cpu: model=${model}, count=1, ips=${TICKS_A_SECOND}, reset_on_triple_fault=0
 memory: guest=32, host=8
 display_library: nogui
 ata0: enabled=0
@@ -69,8 +75,8 @@ async function script() {
   });
 }
 
-/** A machine at the BIOS' first instruction. image: the page's own floppy unless given. */
-export async function startMachine(image) {
+/** A machine at the BIOS' first instruction. image: the page's own floppy unless given; model: of the CPU, as Bochs calls it. */
+export async function startMachine(image, model = OLD) {
   const found = await loadEngine();
   if (!found) return null;
   const engine = await found.factory({
@@ -80,7 +86,7 @@ export async function startMachine(image) {
     },
     print() {}, printErr() {},
   });
-  for (const [name, bytes] of [["/bios", found.bios], ["/vgabios", found.vgabios], ["/floppy.img", image || found.floppy], ["/bochsrc", CONFIGURATION]]) {
+  for (const [name, bytes] of [["/bios", found.bios], ["/vgabios", found.vgabios], ["/floppy.img", image || found.floppy], ["/bochsrc", configuration(model)]]) {
     engine.FS.writeFile(name, bytes);
   }
   return new Machine(engine);
@@ -133,31 +139,34 @@ export class Machine {
     return done === undefined ? null : this.state();
   }
 
-  /** One instruction: {accesses, exceptions, interrupt: {vector, state, accesses} if one came before it}. */
+  /** One instruction: {accesses, walks, exceptions, interrupt: {vector, state, accesses, walks} if one came before it}. */
   step() {
     const done = this._do(() => { this.engine._rp_step(); return true; });
     if (!done) return null;
     const words = new Uint32Array(this.engine.HEAPU8.buffer, this.engine._rp_events(), EVENT_WORDS * this.engine._rp_event_count()).slice();
     let accesses = [];
+    let walks = [];
     const exceptions = [];
     let interrupt = null;
     for (let i = 0; i < words.length; i += EVENT_WORDS) {
       const [kind, a, b, low, high] = words.subarray(i, i + EVENT_WORDS);
       if (kind === READ || kind === WRITE) {
         accesses.push([kind === WRITE ? "write" : "read", a, b, b >= 8 ? BigInt(high) << 32n | BigInt(low) : low]);
+      } else if (kind === READ_ENTRY || kind === WRITE_ENTRY) {
+        walks.push([kind === WRITE_ENTRY ? "write" : "read", a, b, b >= 8 ? BigInt(high) << 32n | BigInt(low) : low]);
       } else if (kind === EXCEPTION) exceptions.push({ vector: a, error: b });
       else if (kind === INTERRUPT && a === HANDLER) {
-        interrupt.accesses = accesses;
+        Object.assign(interrupt, { accesses, walks, state: this._state(this.engine._rp_between()) });
         accesses = [];
-        interrupt.state = this._state(this.engine._rp_between());
+        walks = [];
       } else if (kind === INTERRUPT) interrupt = { vector: a, accesses: [] };
     }
     if (interrupt && !interrupt.state) { // it had no time for the handler's first instruction
-      interrupt.accesses = accesses;
+      Object.assign(interrupt, { accesses, walks, state: this.state() });
       accesses = [];
-      interrupt.state = this.state();
+      walks = [];
     }
-    return { accesses, exceptions, interrupt };
+    return { accesses, walks, exceptions, interrupt };
   }
 
   state() {
@@ -174,6 +183,7 @@ export class Machine {
     });
     state.gdtr = { base: words[44], limit: words[45] };
     state.idtr = { base: words[46], limit: words[47] };
+    if (isPaged(state)) Object.assign(state, { cr2: words[51], cr3: words[52], cr4: words[53] });
     this.activity = words[48];
     this.ticks = words[49] + words[50] * 2 ** 32;
     return state;
@@ -188,8 +198,9 @@ export class Machine {
     const { engine } = this;
     const reader = linear && engine._rp_read_linear ? engine._rp_read_linear : engine._rp_read;
     const bytes = new Uint8Array(size);
-    for (let at = 0; at < size; at += 65536) {
-      const length = Math.min(65536, size - at);
+    for (let at = 0, length; at < size; at += length) {
+      // A linear page at a time: behind one that is not there others may be.
+      length = Math.min(linear ? PAGE - (address + at) % PAGE : 65536, size - at);
       engine.HEAPU8.fill(0, this.room, this.room + length);
       reader(address + at, length, this.room);
       bytes.set(engine.HEAPU8.subarray(this.room, this.room + length), at);

@@ -58,7 +58,9 @@ export function entryName(run, kind, index, state) {
 export function selectorName(run, selector, state) {
   if (!run.selectorNames) {
     run.selectorNames = new Map();
-    for (const [name, value] of Object.entries(run.symbols)) {
+    for (const [name, symbol] of Object.entries(run.symbols)) {
+      // Constants, too, are told as offsets where the program does not lie at its load address.
+      const value = run.base >= 2 ** 31 ? (symbol + run.base) % 2 ** 32 : symbol;
       if (value > 3 && value < 0x400 && SELECTOR_NAME.test(name)) {
         run.selectorNames.set(value & ~3, [...(run.selectorNames.get(value & ~3) || []), name]);
       }

@@ -1,6 +1,7 @@
 // Registers, with the hidden parts of segment registers, and the CPU's tables.
 
 import { escape } from "./icons.js";
+import { entryFlags, isEntry, isPaged, PAGE, walkOf } from "./pages.js";
 import { selectorName } from "./places.js";
 import { descriptor, flags, hex, offset, selector, typeName } from "./words.js";
 
@@ -41,6 +42,7 @@ export function drawRegisters(run, at) {
   const general = GENERAL.map((name) => `<div class="${old[name] !== now[name] ? "rv-new" : ""}"><dt>${name}</dt><dd>${changed(hex(now[name]), hex(old[name]))}</dd></div>`);
   const more = [["eflags", changed(hex(now.eflags), hex(old.eflags)) + ` <span class="rv-dim">${flags(now.eflags)}</span>`],
     ["cr0", `${changed(hex(now.cr0), hex(old.cr0))} <span class="rv-dim">${now.cr0 & 1 ? "protected mode" : "real mode"}</span>`],
+    ...(now.cr3 === undefined ? [] : [["cr3", changed(hex(now.cr3), hex(old.cr3 ?? now.cr3))]]),
     ["GDTR", `${hex(now.gdtr.base)} <span class="rv-dim">limit</span> ${offset(now.gdtr.limit)}`],
     ["IDTR", `${hex(now.idtr.base)} <span class="rv-dim">limit</span> ${offset(now.idtr.limit)}`]];
   return `<table class="rv-segments"><caption>Segment registers, hidden parts</caption><colgroup><col class="rv-s1"><col class="rv-s2"><col class="rv-s3"><col><col class="rv-s5"></colgroup><thead><tr><th scope="col">` +
@@ -87,7 +89,7 @@ export function drawTables(run, at, access) {
   const gdt = `<table><caption>GDT</caption>${head("base +limit", "sel")}<tbody>${list("gdt", state.gdtr, state.gdtr.limit + 1 >> 3)}</tbody></table>`;
   const ldt = state.ldtr.selector & ~3
     ? `<table><caption>LDT ${escape(selectorName(run, state.ldtr.selector, state))}</caption>${head("base +limit", "sel")}<tbody>${list("ldt", state.ldtr, Math.min(state.ldtr.limit + 1 >> 3, 12))}</tbody></table>` : "";
-  return gdt + ldt + idt(run, at, state, lit, line, head) + tss(run, at, state, lit);
+  return pageTables(run, at, state, access) + gdt + ldt + idt(run, at, state, lit, line, head) + tss(run, at, state, lit);
 }
 
 /** Of the IDT the entries that a run uses, and some that are always of interest. */
@@ -102,6 +104,25 @@ function idt(run, at, state, lit, line, head) {
   return rows ? `<table><caption>IDT, ${shown.length} of ${count}</caption>${head("leads to", "vec")}<tbody>${rows}</tbody></table>` : "";
 }
 
+const ENTRY_BYTES = 8;  // at most
+
+/** Of the page tables that count now: the entries for the instruction, the stack, and what the step reads and writes. */
+function pageTables(run, at, state, access) {
+  if (!isPaged(state)) return "";
+  const step = run.steps[at.step];
+  const told = step ? step.accesses.map((one) => isEntry(one) ? one[4].linear : one[1]) : [];
+  const wanted = [state.cs.base + state.eip, state.ss.base + state.esp - 1, ...told].map((linear) => (linear - linear % PAGE) >>> 0);
+  const lit = access && access.place.kind === "entry" ? access.place.address : -ENTRY_BYTES;
+  const rows = [...new Set(wanted)].sort((a, b) => a - b).map((linear) => {
+    const entries = walkOf(linear, state, (physical) => run.entry(physical, at));
+    const cells = entries.slice(-2).map(({ physical, value }) =>
+      `<td class="${physical === lit ? access.write ? "rv-new" : "rv-read" : ""}">${hex(value)} <span class="rv-dim">${entryFlags(value)}</span></td>`);
+    return cells.length ? `<tr><th scope="row">${hex(linear)}</th>${cells.join("")}</tr>` : "";
+  });
+  return `<table class="rv-pages"><caption>Page tables, cr3 ${hex(state.cr3)}</caption><thead><tr><th scope="col">page</th><th scope="col">directory entry</th>` +
+    `<th scope="col">table entry</th></tr></thead><tbody>${rows.join("")}</tbody></table>`;
+}
+
 const TSS = [["esp0", 4], ["ss0", 8]];
 
 function tss(run, at, state, lit) {
@@ -109,7 +130,7 @@ function tss(run, at, state, lit) {
   const rows = TSS.map(([name, place]) => {
     const address = state.tr.base + place;
     const value = run.number(address, at);
-    const { old } = run.word(address & ~3, at);
+    const { old } = run.word(address - address % 4, at);
     return `<tr class="${lit[`tss ${name}`] || ""}"><th scope="row">${name}</th><td>${value === undefined ? "·" : hex(value)}</td>` +
       `<td>${old === undefined || address & 3 ? "" : `<s>${hex(old)}</s>`}</td></tr>`;
   });

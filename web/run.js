@@ -6,8 +6,13 @@
 //
 // A place `at` is {step, access}: in front of step n, with so many of its accesses made. Access 0 is
 // the place between two instructions. {step: length, access: 0} is the end.
+//
+// Addresses are linear. Where paging is on, memory is kept by its physical addresses, since two
+// procs have other words at the same place; what no page table tells is kept for each cr3.
 
+import { isEntry, isPaged, physicalOf, stopsOf } from "./pages.js";
 import { kindOf, selectorName } from "./places.js";
+import { descriptor } from "./words.js";
 
 const WIDE = 1024; // more than a step has accesses
 export const key = (at) => at.step * WIDE + at.access;
@@ -24,6 +29,7 @@ export class Run {
     this.frames = recording.frames || {};
     this.names = Object.entries(this.symbols).filter(([name]) => !/^[A-Z]/.test(name)).sort((a, b) => a[1] - b[1]);
     this._history = new Map();
+    this._entries = new Map();  // of page tables, by physical address, while the history is written
     this._build();
     this._findCode();
     this._findCrossings();
@@ -36,14 +42,23 @@ export class Run {
   _build() {
     let before = this.recording.state;
     let certain = true; // has every step so far told its accesses?
+    let saved = "";     // whose frame esp has been in last
+    this.savedLast = [];
     this._see(before, 0, true);
     this.steps = this.recording.steps.map((recorded, number) => {
       const after = { ...before, ...recorded.changes };
       const step = { number, before, after, text: recorded.text, bytes: recorded.bytes, symbol: recorded.symbol,
-        source: recorded.source, accesses: recorded.accesses || [], told: recorded.accesses !== null,
+        source: recorded.source, accesses: stopsOf(recorded, before), told: recorded.accesses !== null,
         folded: recorded.folded, repeats: recorded.repeats, interrupt: recorded.interrupt, gap: recorded.gap };
-      step.accesses.forEach(([kind, address, size, value], index) => {
-        this._access(kind === "write", address, size, value, number * WIDE + index + 1, certain);
+      saved = this._savedIn(before) || saved;
+      this.savedLast.push(saved);
+      this._space = before;
+      this._learnEntries(after);
+      step.accesses.forEach((access, index) => {
+        const [kind, address, size, value] = access;
+        const when = number * WIDE + index + 1;
+        if (isEntry(access)) this._entry(address, size, value, when, certain, kind === "entry-write");
+        else this._access(kind === "write", address, size, value, when, certain);
       });
       certain = certain && step.told;
       this._see(recorded.changes, (number + 1) * WIDE, certain, after);
@@ -52,10 +67,45 @@ export class Run {
       return step;
     });
     this.states = [...this.steps.map((step) => step.before), before];
+    this.savedLast.push(saved);
+  }
+
+  /** The letter of the frame in which ring 0's esp is, if it is in one. */
+  _savedIn(state) {
+    if (state.cpl !== 0) return "";
+    const esp = state.ss.base + state.esp;
+    const [letter] = Object.entries(this.frames).find(([name, { offset, words }]) => name.length === 1 &&
+      this.base + offset <= esp && esp <= this.base + offset + 4 * words.length) || [""];
+    return letter;
+  }
+
+  _learnEntries(state) {
+    for (const [physical, value] of Object.entries(state.pages || {})) this._entries.set(parseInt(physical, 16), value);
+  }
+
+  /** An entry of a page table is seen, or changed by the CPU. */
+  _entry(physical, size, value, when, certain, write) {
+    this._entries.set(physical, value);
+    const all = BigInt(value);
+    for (let i = 0; i < size; i += 4) {
+      this._note(physical + i, Number(all >> BigInt(8 * i) & 0xffffffffn), 0xffffffff, when, certain, write);
+    }
+  }
+
+  /** Where a word is kept in the history; entry: see pages.js. */
+  _keptAt(linear, state, entry) {
+    if (!isPaged(state)) return linear;
+    return physicalOf(linear, state, entry) ?? linear + ((state.cr3 >>> 12) + 1) * 2 ** 32;
   }
 
   /** What a state tells of memory. */
   _see(changes, when, certain, state = changes) {
+    this._space = state;
+    this._learnEntries(changes);
+    const entryBytes = state.cr4 & 0x20 ? 8 : 4;
+    for (const [physical, value] of Object.entries(changes.pages || {})) {
+      this._entry(parseInt(physical, 16), entryBytes, value, when, certain, false);
+    }
     const words = (start, list) => list.forEach((value, i) => this._learn(start + 4 * i, value, when, certain));
     const table = (start, list) => list.forEach((text, i) => {
       this._learn(start + 8 * i, parseInt(text.slice(8), 16), when, certain);
@@ -91,8 +141,9 @@ export class Run {
 
   _bytes(address, size, value, when, certain, write) {
     for (let i = 0; i < size;) {
-      const word = (address + i) & ~3;
-      const shift = (address + i) & 3;
+      const place = this._keptAt(address + i, this._space, (physical) => this._entries.get(physical));
+      const shift = place % 4;
+      const word = place - shift;
       const length = Math.min(4 - shift, size - i);
       const part = length === 4 ? value : (value >>> (8 * i)) & (2 ** (8 * length) - 1);
       const mask = length === 4 ? 0xffffffff : ((2 ** (8 * length) - 1) << (8 * shift)) >>> 0;
@@ -129,9 +180,19 @@ export class Run {
 
   /** {value, mask, old, since, written}: a word (the address a multiple of 4) at a place of the run.
       mask: which bits are known. old: what it was before it became so, undefined if not known.
-      written: has the very last access written it? */
-  word(address, at) {
-    const entries = this._history.get(address);
+      written: has the very last access written it? state: the one whose page tables count. */
+  word(address, at, state = this.states[at.step]) {
+    return this._kept(this._keptAt(address, state, (physical) => this.entry(physical, at)), at);
+  }
+
+  /** What is known of an entry of a page table, or of any word at a physical address. */
+  entry(physical, at) {
+    const { value, mask } = this._kept(physical, at);
+    return mask === 0xffffffff ? value : undefined;
+  }
+
+  _kept(place, at) {
+    const entries = this._history.get(place);
     const now = key(at);
     if (!entries || entries[0].when > now) return { value: 0, mask: 0, old: undefined, since: -1, written: false };
     let low = 0;
@@ -150,10 +211,11 @@ export class Run {
 
   /** The number in four bytes at any address; undefined if not all are known. */
   number(address, at) {
-    const first = this.word(address & ~3, at);
-    const shift = 8 * (address & 3);
+    const shift = 8 * (address % 4);
+    const start = address - address % 4;
+    const first = this.word(start, at);
     if (!shift) return first.mask === 0xffffffff ? first.value : undefined;
-    const second = this.word((address & ~3) + 4, at);
+    const second = this.word(start + 4, at);
     if (first.mask !== 0xffffffff || second.mask !== 0xffffffff) return undefined;
     return ((first.value >>> shift) | (second.value << (32 - shift))) >>> 0;
   }
@@ -178,14 +240,21 @@ export class Run {
     const state = this.states[number];
     if (!(state.cr0 & 1)) return "real";
     if (state.cpl !== 3) return String(state.cpl);
-    return this.proc(state);
+    const letter = this.proc(state);
+    return letter === "3" && this.savedLast[number] || letter;
+  }
+
+  /** Where esp0 points, as a linear address. */
+  esp0(state) {
+    const entry = state.gdt[state.tss.ss0 >>> 3];
+    return (entry && state.tss.ss0 >>> 3 ? descriptor(entry).base : this.base) + state.tss.esp0;
   }
 
   /** "A" or "B", which runs in ring 3 in this state; "3" if nothing tells. */
   proc(state) {
     for (const [letter, { offset, words }] of Object.entries(this.frames)) {
       const start = this.base + offset;
-      const end = state.tss.esp0 + this.base;
+      const end = this.esp0(state);
       if (letter.length === 1 && (state.tr.base === start || (start < end && end <= start + 4 * words.length))) return letter;
     }
     for (const segment of [state.ss, state.cs, state.ldtr]) {

@@ -29,8 +29,8 @@ export function pointer(run, at) {
 const first = (run) => (run.crossings[0] || 0) * 1024;
 
 /** One word as a row of a table. */
-function row(run, at, address, name, notes, extra = "") {
-  const { value, mask, old: before, since, written } = run.word(address, at);
+function row(run, at, address, name, notes, extra = "", space = run.states[at.step]) {
+  const { value, mask, old: before, since, written } = run.word(address, at, space);
   // While memory is being filled for the first time, what was there before is of no interest.
   const old = since >= first(run) || written ? before : undefined;
   const known = mask === 0xffffffff;
@@ -61,7 +61,7 @@ function pointers(run, at) {
   add(pointer(run, at), "esp");
   if (state.cr0 & 1 && state.tr.selector & ~3) {
     const esp0 = run.number(state.tr.base + 4, at);
-    if (esp0) add(run.base + esp0, "esp0");
+    if (esp0) add(run.esp0({ ...state, tss: { ...state.tss, esp0 } }), "esp0");
   }
   return notes;
 }
@@ -99,9 +99,10 @@ function ring0(run, at, notes, esp, frames) {
     now = false;
   }
   if (step < 0) return "";
-  const top = (address & ~3) + 4 * RING0_ROWS;
+  const low = address - address % 4;
+  const top = low + 4 * RING0_ROWS;
   const rows = [];
-  for (let word = top; word >= (address & ~3) - 4 * RING0_ROWS / 2; word -= 4) rows.push(row(run, at, word, offset(word - run.base), notes));
+  for (let word = top; word >= low - 4 * RING0_ROWS / 2; word -= 4) rows.push(row(run, at, word, offset(word - run.base), notes));
   return stackTable(now ? "ring 0's stack" : "ring 0's stack, as left", address - run.base, rows, now);
 }
 
@@ -113,10 +114,11 @@ function ring3(run, at, notes, esp, state) {
   const of = run.states[step];
   const address = state.cpl === 3 && !at.access ? esp : of.ss.base + of.esp;
   const rows = [];
-  for (let word = (address & ~3) + 4 * RING3_ROWS - 4; word >= (address & ~3) - 4 * RING3_ROWS; word -= 4) {
+  const low = address - address % 4;
+  for (let word = low + 4 * RING3_ROWS - 4; word >= low - 4 * RING3_ROWS; word -= 4) {
     const place = word - of.ss.base;
     const outside = place < 0 || place > of.ss.limit;
-    rows.push(row(run, at, word, place < 0 ? `−${offset(-place)}` : offset(place), notes, outside ? " rv-outside" : ""));
+    rows.push(row(run, at, word, place < 0 ? `−${offset(-place)}` : offset(place), notes, outside ? " rv-outside" : "", of));
   }
   return stackTable(`${run.lane(step)}'s stack`, of.esp, rows, state.cpl === 3);
 }

@@ -7,9 +7,11 @@
 // say where the tables are, and the engine says what an instruction is.
 
 import { FORMAT } from "./expand.js";
+import { isPaged, PAGE, walkOf } from "./pages.js";
 import { symbolAt } from "./places.js";
 
-const VERSION = 3;
+const VERSION = 4;
+const LOADED = 0x10000;     // where boot.S loads a program; one with pages has itself elsewhere, once they are on
 const STACK_WORDS = 8;      // below esp, and from there on
 const FOLD_MOST = 40000000; // instructions of what is not followed
 const MEMORY = 0x10000;     // of the program: its segment
@@ -45,7 +47,7 @@ class Shadow {
   }
 
   renew() {
-    this.bytes = this.base ? this.machine.read(this.base, MEMORY) : new Uint8Array(0);
+    this.bytes = this.base ? this.machine.read(this.base, MEMORY, true) : new Uint8Array(0);
   }
 
   read(address, size) {
@@ -73,8 +75,8 @@ class Recorder {
     this.names = { base: knowledge.base, names: Object.entries(knowledge.symbols).filter(([name]) => !/^[A-Z]/.test(name)).sort((a, b) => a[1] - b[1]) };
   }
 
-  /** The registers, and of memory what a state of a recording has. */
-  whole(registers) {
+  /** The registers, and of memory what a state of a recording has. touched: addresses of the step's accesses. */
+  whole(registers, touched = []) {
     const { symbols, frames, base } = this.knowledge;
     const table = (start, length) => {
       const bytes = this.shadow.read(start, 8 * length);
@@ -94,10 +96,26 @@ class Recorder {
       return [letter, words.map((_, i) => littleEndian(frame, 4 * i, 4))];
     }));
     const esp = ss.attributes & 0x4000 ? registers.esp : registers.esp & 0xffff;
-    const linear = Math.max(ss.base + esp - (esp & 3) - 4 * STACK_WORDS, 0);
+    const linear = Math.max(ss.base + esp - esp % 4 - 4 * STACK_WORDS, 0);
     const stack = this.shadow.read(linear, 8 * STACK_WORDS);
     state.stack = { linear, words: Array.from({ length: 2 * STACK_WORDS }, (_, i) => littleEndian(stack, 4 * i, 4)) };
+    if (isPaged(registers)) state.pages = this.pages(registers, [linear, linear + 8 * STACK_WORDS - 1, tss, gdtr.base, idtr.base, ...touched]);
     return state;
+  }
+
+  /** Entries of page tables, by physical address: those that lead to the instruction and to some addresses. */
+  pages(registers, addresses) {
+    const { symbols, frames, base } = this.knowledge;
+    const found = {};
+    const size = registers.cr4 & 0x20 ? 8 : 4;
+    const entry = (physical) => littleEndian(this.machine.read(physical, size), 0, size);
+    const tables = ["gdt", "idt"].filter((name) => name in symbols).map((name) => base + symbols[name]);
+    const saved = Object.values(frames).flatMap(({ offset, words }) => [base + offset, base + offset + 4 * words.length - 1]);
+    const wanted = [registers.cs.base + registers.eip, ...tables, ...saved, ...addresses];
+    for (const page of new Set(wanted.map((linear) => (linear - linear % PAGE) >>> 0))) {
+      for (const { physical } of walkOf(page, registers, entry)) found[physical.toString(16)] = entry(physical);
+    }
+    return found;
   }
 
   /** {bytes, text, symbol, source} of the next instruction. */
@@ -123,7 +141,8 @@ class Recorder {
     let distance = littleEndian(all, all.length - size, size);
     if (size === 2 && distance > 0x7fff) distance -= 0x10000;
     const target = (registers.eip + all.length + distance) >>> 0;
-    const found = this.names.names.filter(([name, offset]) => offset === target && this.knowledge.scenery.has(name));
+    const place = (registers.cs.base + target - this.knowledge.base) % 2 ** 32;
+    const found = this.names.names.filter(([name, offset]) => offset === place && this.knowledge.scenery.has(name));
     return found.length ? found[0][0] : "";
   }
 
@@ -146,29 +165,32 @@ class Recorder {
     const done = this.machine.step();
     if (!done) return;
     if (done.interrupt) {
-      const { vector, accesses, state } = done.interrupt;
+      const { vector, accesses, walks, state } = done.interrupt;
       this.shadow.apply(accesses);
       yield [{ bytes: "", text: `interrupt 0x${vector.toString(16).padStart(2, "0")}`, symbol: instruction.symbol, source: instruction.source,
-        interrupt: vector, accesses }, state];
+        interrupt: vector, accesses, ...withWalks(walks) }, state];
       if (done.accesses.length === 0 && this.machine.state().eip === state.eip) return;
       this.shadow.apply(done.accesses);
-      yield [{ ...this.instruction(state), accesses: done.accesses }, this.machine.state()];
+      yield [{ ...this.instruction(state), accesses: done.accesses, ...withWalks(done.walks) }, this.machine.state()];
       return;
     }
     this.shadow.apply(done.accesses);
-    yield [{ ...instruction, accesses: done.accesses }, this.machine.state()];
+    yield [{ ...instruction, accesses: done.accesses, ...withWalks(done.walks) }, this.machine.state()];
   }
 }
 
+const withWalks = (walks) => walks && walks.length ? { walks } : {};
 const alike = (one, other) => one === other || JSON.stringify(one) === JSON.stringify(other);
 
 /** A recording from where the machine is: until so many crossings from ring 0 to ring 3 are made, or so many
     steps. open: the first step behind so many ticks (target). pause: a promise now and then, so that the page stays alive. */
 export async function recordFrom(machine, knowledge, { switches = 2, most = 4000, target = 0, pause = () => null } = {}) {
-  const recorder = new Recorder(machine, knowledge);
   let registers = machine.state();
+  // A program with pages: before they are on, it lies where it was loaded.
+  const early = knowledge.base >= 2 ** 31 && !isPaged(registers);
+  const recorder = new Recorder(machine, early ? { ...knowledge, base: LOADED } : knowledge);
   let state = recorder.whole(registers);
-  const recording = { format: FORMAT, version: VERSION, emulator: "bochs", program: knowledge.program, base: knowledge.base,
+  const recording = { format: FORMAT, version: VERSION, emulator: "bochs", program: knowledge.program, base: recorder.knowledge.base,
     symbols: knowledge.symbols, frames: knowledge.frames, state, steps: [] };
   let made = 0;
   let inside = false;
@@ -177,7 +199,7 @@ export async function recordFrom(machine, knowledge, { switches = 2, most = 4000
     const count = recording.steps.length;
     if (open < 0 && machine.ticks >= target) open = count;
     for (const [step, after] of recorder.steps(state, registers)) {
-      const next = recorder.whole(after);
+      const next = recorder.whole(after, (step.accesses || []).flatMap(([, address, size]) => [address, address + size - 1]));
       const changes = {};
       for (const [name, value] of Object.entries(next)) if (!alike(value, state[name])) changes[name] = value;
       recording.steps.push({ ...step, changes });

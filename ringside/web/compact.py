@@ -11,11 +11,16 @@ changed without one (a call that was not recorded). An instruction stands there 
     "code"    [[eip, cs base, bytes, text, symbol, source], ...]
     "state"   [[numbers], [segments], [gdtr, idtr], lengths]: see _numbers
     "memory"  [address, bytes in hexadecimal, ...]
-    "steps"   [[code, changes, accesses, pokes, options], ...], shorter if the last ones are 0
+    "sets"    [[physical address, ...], ...], if paging is on: entries of page tables that a state has
+    "steps"   [[code, changes, accesses, pokes, options, entries], ...], shorter if the last ones are 0
               changes   [place in the state, new value, ...]; eip only if it is not behind the instruction
               accesses  [[1 for a write, address, bytes, value], ...]; no value if memory has it
               pokes     like memory
-              options   what else a step has: repeats, folded, interrupt
+              options   what else a step has: repeats, folded, interrupt, walks
+              entries   [place in sets, physical address, value, ...]: which entries the state has then,
+                        and those that are other than a walk or an earlier state has told
+
+"state" and "entries" have the same form for the first state: it is the last thing in "state".
 
 Addresses are relative to the base.
 """
@@ -27,6 +32,7 @@ from ringside.emulators.registers import NUMBERS, SELECTORS
 from ringside.recorder.recording import Recording, State, walk
 
 SEGMENT = ("selector", "base", "limit", "attributes")   # type and dpl follow from the last
+PAGING = ("cr2", "cr3", "cr4")
 EIP = list(NUMBERS).index("eip")
 Bytes = dict[int, int]
 
@@ -36,7 +42,7 @@ def _values(state: State) -> list[Any]:
     return [*(state[name] for name in NUMBERS),
             *([state[name][key] for key in SEGMENT] for name in SELECTORS),
             *([state[name]["base"], state[name]["limit"]] for name in ("gdtr", "idtr")),
-            len(state["ldt"])]
+            len(state["ldt"]), *(state[name] for name in PAGING if name in state)]
 
 
 def _seen(state: State, recorded: Recording) -> Iterator[tuple[int, bytes]]:
@@ -82,11 +88,34 @@ def _access(memory: Bytes, access: list[Any], base: int) -> list[Any]:
     return [*short, value if size <= 4 else f"{value:x}"]
 
 
+class _Entries:
+    """Of page tables: which a state has, and what is known of them."""
+
+    def __init__(self) -> None:
+        self.sets: dict[tuple[int, ...], int] = {}
+        self.known: dict[int, int] = {}
+        self.last = -1
+
+    def walked(self, walks: list[Any]) -> None:
+        self.known.update((physical, value) for _, physical, _, value in walks)
+
+    def pack(self, state: State) -> list[int]:
+        """What of a state's pages is new; empty if nothing is."""
+        pages = {int(physical, 16): value for physical, value in state.get("pages", {}).items()}
+        place = self.sets.setdefault(tuple(pages), len(self.sets))
+        news = [item for physical, value in pages.items() if self.known.get(physical) != value for item in (physical, value)]
+        self.known |= pages
+        moved, self.last = place != self.last, place
+        return [place, *news] if news or moved else []
+
+
 def pack(recorded: Recording) -> dict[str, Any]:
-    """A packed recording."""
+    """A packed recording. One in which paging is switched on half-way is none of the page's."""
     base = recorded["base"]
     memory: Bytes = {}
     first = _learn(memory, recorded["state"], recorded)
+    entries = _Entries()
+    pages = entries.pack(recorded["state"]) if "pages" in recorded["state"] else 0
     code: dict[tuple[Any, ...], int] = {}
     steps: list[list[Any]] = []
     for _, before, step, after in walk(recorded):
@@ -99,7 +128,9 @@ def pack(recorded: Recording) -> dict[str, Any]:
         pokes = _spans(_learn(memory, after, recorded), base)
         options = {name: value for name, value in step.items()
                    if name not in ("bytes", "text", "symbol", "source", "accesses", "changes")}
-        packed = [index, changes or 0, accesses if accesses is None else accesses or 0, pokes or 0, options or 0]
+        entries.walked(step.get("walks", []))
+        news = entries.pack(after) if pages else 0
+        packed = [index, changes or 0, accesses if accesses is None else accesses or 0, pokes or 0, options or 0, news or 0]
         while packed[-1] == 0 and len(packed) > 1:
             packed.pop()
         steps.append(packed)
@@ -107,5 +138,6 @@ def pack(recorded: Recording) -> dict[str, Any]:
     return {"format": "ringpong packed", "version": 1, "of": recorded["version"], **head,
             "code": [list(key) for key in code],
             "state": [_values(recorded["state"]), [len(recorded["state"][name]) for name in ("gdt", "idt")],
-                      len(recorded["state"]["stack"]["words"])],
+                      len(recorded["state"]["stack"]["words"]), pages],
+            **({"sets": [list(one) for one in entries.sets]} if pages else {}),
             "memory": _spans(first, base), "steps": steps}

@@ -46,8 +46,8 @@ EDITS = (
     ("bochs.h",
      "#  define BX_DBG_PHY_MEMORY_ACCESS(cpu,      phy, len, memtype, rw, attr, data) /* empty */\n",
      "#  define BX_DBG_PHY_MEMORY_ACCESS(cpu,      phy, len, memtype, rw, attr, data) \\\n"
-     "   if (rp_telling) rp_physical(len, rw, data);\n",
-     "likewise, for a write back to what was read"),
+     "   if (rp_telling) rp_physical(phy, len, rw, attr, data);\n",
+     "likewise, for a write back to what was read, and for entries of page tables"),
     ("cpu/cpu.cc",
      "  // We get here either by a normal function call, or by a longjmp\n"
      "  // back from an exception() call.  In either case, commit the\n"
@@ -97,6 +97,7 @@ CONFIGURE = (
     "--disable-clgd54xx", "--disable-voodoo", "--disable-large-ramfile", "--disable-shared",
 )
 COMPILE = "-O2 -fno-exceptions -fno-rtti"
+QUICK = "-O0"   # for configure, which links a hundred small programs
 LINK = (
     "-O2", "-sMODULARIZE=1", "-sEXPORT_NAME=ringpongEngine", "-sENVIRONMENT=web,node", "-sINVOKE_RUN=0",
     "-sEXIT_RUNTIME=0", "-sFORCE_FILESYSTEM=1", "-sALLOW_MEMORY_GROWTH=0", "-sINITIAL_MEMORY=67108864",
@@ -199,15 +200,16 @@ def build(deadline: float) -> None:
         edit(source)
     # Debian's emscripten finds its own JavaScript modules only with Debian's Node.
     environment = {**os.environ, "NODE_PATH": "/usr/share/nodejs", "CC": "emcc", "CXX": "em++", "AR": "emar",
-                   "RANLIB": "emranlib", "CFLAGS": COMPILE, "CXXFLAGS": COMPILE,
-                   "LC_ALL": "C.UTF-8"}
+                   "RANLIB": "emranlib", "CFLAGS": QUICK, "CXXFLAGS": QUICK, "LC_ALL": "C.UTF-8"}
     jobs = str(min(os.cpu_count() or 1, 8))
     with open(ENGINE / "build.log", "w") as log:
         for what, command in (
                 *([] if configured.exists() else [("configure", ["./configure", *CONFIGURE])]),
                 ("make", ["make", "-j", jobs, "bochs", f"LDFLAGS={' '.join(LINK)}", "LIBS="])):
             print(f"engine: {what}", flush=True)
-            made = subprocess.Popen(command, cwd=source, env=environment, stdin=subprocess.DEVNULL, stdout=log,
+            # emcc puts these behind its arguments, and of two -O the last one counts.
+            flags = {"EMCC_CFLAGS": COMPILE} if what == "make" else {}
+            made = subprocess.Popen(command, cwd=source, env={**environment, **flags}, stdin=subprocess.DEVNULL, stdout=log,
                                     stderr=log, start_new_session=True)
             try:
                 code = made.wait(max(1, deadline - time.monotonic()))

@@ -47,8 +47,8 @@ class Made:
     beside: str = ""
 
 
-def _program(name: str, title: str, about: str, beside: str = "kstack", start: str = "start") -> Made:
-    return Made(name, "program", title, about, program=name, beside=beside, start=start)
+def _program(name: str, title: str, about: str, beside: str = "kstack", **more: Any) -> Made:
+    return Made(name, "program", title, about, program=name, beside=beside, start=programs.PROGRAMS[name].start, **more)
 
 
 def _mistake(key: int, what: str, about: str, **more: Any) -> Made:
@@ -69,9 +69,14 @@ RUNS = (
     _program("userctx", "USERCTX: run(&context)", "Ring 3 as a function that C calls.", "p_proc"),
     _program("timer", "TIMER: a clock ends each turn", "No proc yields: an interrupt comes between two instructions.", "p_proc"),
     _program("callgate", "CALLGATE: lcall through a call gate",
-             "The CPU copies a parameter from A's stack to ring 0's.", "p_proc"),
+             "The CPU copies a parameter from A's stack to ring 0's.", "p_proc", open="lcall"),
     _program("hwtask", "HWTASK: a task gate", "The CPU's own task switch: 44 accesses inside one int.", "p_proc"),
     _program("hwjump", "HWJUMP: a far jump to a task", "int enters ring 0; a far jump switches the task.", "hwtask"),
+    _program("paged", "PAGED: an address space for each",
+             "The CPU reads page tables, too: their entries are stops of their own. A switch loads cr3.", "kstack"),
+    _program("sysenter", "SYSENTER: in and out without tables",
+             "sysenter and sysexit read no descriptor and push nothing: ring 0's code saves all itself.", "paged",
+             open="sysenter"),
     _mistake(1, "div by 0", "A divides by zero: #DE."),
     _mistake(2, "cli", "A executes cli: #GP, since IOPL is 0."),
     _mistake(3, "int 0x21", "A calls DOS by int 0x21: #GP, since that gate is not for ring 3."),
@@ -190,7 +195,8 @@ def make(names: list[str] | None = None) -> list[dict[str, Any]]:
 
 def library(of: list[dict[str, Any]]) -> dict[str, Any]:
     """What web/library.js reads. Instructions and names stand there once for all runs, and so do the
-    source files in which steps stand."""
+    source files in which steps stand. Of instructions all that is alike stands together, by which
+    gzip saves 14 KB: the first place in each, then the second, ..."""
     code: dict[str, int] = {}
     symbols: list[dict[str, int]] = []
     for run in of:
@@ -204,7 +210,8 @@ def library(of: list[dict[str, Any]]) -> dict[str, Any]:
     names = {entry[5].rpartition(":")[0] for entry in entries}
     sources = {name: (ROOT / name).read_text() for name in sorted(names) if name and (ROOT / name).is_file()}
     scenery = {run["packed"]["program"]: _scenery(run["packed"]["program"]) for run in of if run["kind"] == "program"}
-    return {"runs": of, "code": entries, "symbols": symbols, "sources": sources, "scenery": scenery}
+    return {"runs": of, "code": [list(column) for column in zip(*entries)],
+            "symbols": symbols, "sources": sources, "scenery": scenery}
 
 
 def _scenery(program: str) -> list[str]:

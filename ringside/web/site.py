@@ -24,7 +24,7 @@ from ringside.web import engine, runs
 WEB = ROOT / "web"
 OUT = BUILD / "web"
 # In the order in which they need each other: in the single file they are one.
-MODULES = ("icons", "words", "places", "explain", "expand", "run", "strip", "stacks", "registers", "code", "predict",
+MODULES = ("icons", "words", "pages", "places", "explain", "expand", "run", "strip", "stacks", "registers", "code", "predict",
            "picture", "ring-view", "library", "floppy", "screen", "machine", "stepper", "live", "app")
 PICTURES = ("docs/pictures/int-moving.svg", "docs/pictures/round-trip.svg",
             "docs/pictures/2-int-from-a.svg", "docs/pictures/5-iret-to-a.svg")

@@ -19,10 +19,10 @@ bool rp_telling;
 
 /* ---- what a step did: words, as web/machine.js reads them */
 
-enum { READ, WRITE, EXCEPTION, INTERRUPT };
+enum { READ, WRITE, EXCEPTION, INTERRUPT, READ_ENTRY, WRITE_ENTRY };
 enum { EVENT_WORDS = 5, MOST_EVENTS = 4096, STATE_WORDS = 56, MOST_LOG = 1 << 16 };
 
-static Bit32u events[MOST_EVENTS * EVENT_WORDS]; /* kind, linear or vector, length or error, value low, high */
+static Bit32u events[MOST_EVENTS * EVENT_WORDS]; /* kind, address or vector, length or error, value low, high */
 static Bit32u event_count;
 static Bit32u last_linear;
 
@@ -38,24 +38,30 @@ static void event(Bit32u kind, Bit32u a, Bit32u b, Bit32u low, Bit32u high)
 	e[4] = high;
 }
 
-static void access(unsigned length, unsigned how, const Bit8u *data)
+static void access(Bit32u kind, Bit32u address, unsigned length, const Bit8u *data)
 {
 	Bit32u value[2] = { 0, 0 };
 
 	memcpy(value, data, length < 8 ? length : 8);
-	event(how == BX_WRITE ? WRITE : READ, last_linear, length, value[0], value[1]);
+	event(kind, address, length, value[0], value[1]);
 }
 
 void rp_linear(bx_address linear, unsigned length, unsigned how, const Bit8u *data)
 {
 	last_linear = (Bit32u)linear;
-	access(length, how, data);
+	access(how == BX_WRITE ? WRITE : READ, last_linear, length, data);
 }
 
-/* Bochs tells a write back to what it has just read by its physical address alone. */
-void rp_physical(unsigned length, unsigned how, const Bit8u *data)
+/* By its physical address alone Bochs tells an entry of a page table, and a write back to what it
+   has just read by a linear one. why: an AccessReason of cpu.h. */
+void rp_physical(bx_phy_address physical, unsigned length, unsigned how, unsigned why, const Bit8u *data)
 {
-	access(length, how, data);
+	bool entry = why >= BX_PDPTR0_ACCESS && why <= BX_PML5E_ACCESS;
+
+	if (entry)
+		access(how == BX_WRITE ? WRITE_ENTRY : READ_ENTRY, (Bit32u)physical, length, data);
+	else
+		access(how == BX_WRITE ? WRITE : READ, last_linear, length, data);
 }
 
 /* ---- the state, as words */
@@ -99,6 +105,7 @@ static void tell_state(Bit32u *to)
 	*to++ = (Bit32u)(ticks >> 32);
 	*to++ = (Bit32u)cpu->cr2;
 	*to++ = (Bit32u)cpu->cr3;
+	*to++ = cpu->cr4.get32();
 }
 
 /* ---- Bochs' callbacks */

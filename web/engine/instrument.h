@@ -13,7 +13,7 @@ extern bool rp_telling; /* do rp_linear and rp_physical keep accesses? */
 /* Called by the memory macros of bochs.h (ringside/web/engine.py puts them there), with the data:
    the documented callback for accesses has none. */
 void rp_linear(bx_address linear, unsigned length, unsigned how, const Bit8u *data);
-void rp_physical(unsigned length, unsigned how, const Bit8u *data);
+void rp_physical(bx_phy_address physical, unsigned length, unsigned how, unsigned why, const Bit8u *data);
 
 void rp_initialize(void);
 void rp_exception(unsigned vector, unsigned error);

@@ -8,7 +8,7 @@ from conftest import ROOM, WEB
 from ringside.emulators import debuggers, machines
 from ringside.recorder import programs
 
-PROGRAMS = ("p_proc", "kstack", "userctx", "timer", "callgate", "hwtask", "hwjump")
+PROGRAMS = ("p_proc", "kstack", "userctx", "timer", "callgate", "hwtask", "hwjump", "paged", "sysenter")
 # What A's mistakes 1 to 5 are, in the log: docs/faults.md. The sixth is ended by the alarm, and is no exception.
 FAULTS = {1: ("00", "#DE", None), 2: ("0d", "#GP", "0000"), 3: ("0d", "#GP", "010a"), 4: ("0d", "#GP", None), 5: ("07", "#NM", None)}
 # CALLGATE's mistakes are others: programs/callgate/README.md.
@@ -23,7 +23,7 @@ LIMITS = {
 }
 
 MACHINE = """
-const { startMachine, TICKS_A_SECOND } = await import("./machine.js");
+const { startMachine, MODELS, TICKS_A_SECOND } = await import("./machine.js");
 const image = async (name) => new Uint8Array(await (await fetch("/raw/" + name)).arrayBuffer());
 const lines = [];
 /** Runs until a line of the log is as it should be; the line, or "" after so many seconds of the machine's. */
@@ -124,17 +124,24 @@ def test_menu_starts_each_program(page, floppies, program):
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_stepping_from_here_tells_what_record_tells(page, floppies, program):
-    """From the program's first instruction on, access for access."""
+    """From where its recording begins, access for access, and walk for walk."""
+    raw = json.loads((machines.BUILD / f"web-runs/{program}.json").read_text())
+    start = raw["state"]["cs"]["base"] + raw["state"]["eip"]
+
+    def words(accesses):
+        return [[str(word) for word in access] for access in accesses]
+
     page.open(page.site)
     made = page.run(MACHINE + """
         const { knowledgeOf, recordFrom } = await import("./stepper.js");
-        const machine = await startMachine(await image(given[0] + ".img"));
-        if (machine.until(0x10100, 60000000) === undefined || machine.off) return machine.off || "never there";
+        const machine = await startMachine(await image(given[0] + ".img"), MODELS[given[0].toUpperCase()]);
+        if (machine.until(given[1], 60000000) === undefined || machine.off) return machine.off || "never there";
         const { recording } = await recordFrom(machine, knowledgeOf(given[0], await ringpong.library()), {switches: 2});
-        return recording.steps.map((step) => [step.text, step.symbol, step.accesses && step.accesses.map((a) => a.map(String)), step.folded || ""]);""", program)
+        const words = (list) => list && list.map((a) => a.map(String));
+        return recording.steps.map((step) => [step.text, step.symbol, words(step.accesses), words(step.walks || []), step.folded || ""]);""",
+                    program, start)
     assert isinstance(made, list), made
-    raw = json.loads((machines.BUILD / f"web-runs/{program}.json").read_text())
-    wanted = [[step["text"], step["symbol"], step["accesses"] and [[str(word) for word in access] for access in step["accesses"]],
+    wanted = [[step["text"], step["symbol"], step["accesses"] and words(step["accesses"]), words(step.get("walks", [])),
                step.get("folded", "")] for step in raw["steps"]]
     # Where TIMER's clock ends a turn depends on the speed of the machine: up to there the same.
     if program == "timer":

@@ -6,6 +6,9 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from conftest import INT
 
+from ringside.emulators import machines
+from ringside.recorder import programs
+
 VIEW = f"const view = document.querySelector('#first'); const INT = {INT};"
 
 # A state as the view would show it: memory word by word, out of the run's history.
@@ -34,7 +37,8 @@ def names(runs, kind=None):
 
 
 def test_all_runs_are_there(runs):
-    assert len(names(runs, "program")) >= 6 and len(names(runs, "mistake")) == 6
+    on_the_floppy = {name for name in programs.on_the_floppy() if f"{name}.com" in (machines.ROOT / "floppy.img.in").read_text()}
+    assert set(names(runs, "program")) == on_the_floppy and len(names(runs, "mistake")) == 6
     assert {"what-if-esp0", "what-if-lldt", "what-if-ebp", "what-if-trap", "what-if-iopl", "what-if-dpl"} <= set(names(runs, "what-if"))
 
 
@@ -95,6 +99,29 @@ def test_the_five_words_go_into_the_frame_one_by_one_inside_one_int(page):
     assert [written for _, written in told[:5]] == [[]] * 5
     assert [written for _, written in told[5:]] == [["ss"], ["esp"], ["eflags"], ["cs"], ["eip"]]
     assert "reads ss0 in the TSS" in told[2][0] and "pushes cs into A's frame" in told[8][0]
+
+
+def test_the_cpus_way_through_page_tables_is_stops_of_their_own(page):
+    """In front of the access for which it is made; the table of pages lights up."""
+    page.open(page.site + "#run=paged")
+    page.wait("return document.querySelector('#first').run")
+    found = page.run(VIEW + """
+        const { explain } = await import("./explain.js");
+        const { run } = view;
+        const walked = run.recording.steps.flatMap((step) => step.walks || []);
+        const step = run.steps.find((one) => /^addl/.test(one.text) && one.accesses.length > 6);
+        const texts = step.accesses.map((_, i) => explain(run, step, i).text);
+        view.go({step: step.number, access: texts.findIndex((text) => /page-table entry/.test(text)) + 1});
+        const lit = view.querySelectorAll(".rv-pages td.rv-read").length;
+        const stops = run.steps.flatMap((one) => one.accesses.filter(([kind]) => /^entry/.test(kind)));
+        return [walked.length, stops.length, texts, lit, view.querySelector(".rv-say").textContent];""")
+    walked, stops, texts, lit, said = found
+    assert walked == stops > 50 and lit == 1
+    assert [text.split(" of ")[0] for text in texts] == [
+        "reads the page-directory entry", "reads the page-table entry", "marks the page-directory entry", "marks the page-table entry",
+        "reads the page-directory entry", "reads the page-table entry", "marks the page-table entry",
+        "reads address 8049004", "writes address 8049004"]
+    assert "reads the page-table entry of 08048000, where the instruction lies. Checked: P 1: present holds; U/S 1: ring 3 may holds" in said
 
 
 def test_every_check_that_is_drawn_holds_but_the_one_that_fails(page, runs):
