@@ -163,6 +163,7 @@ class Site:
         made = re.sub(r'(href|src)="([^"]+)"', lambda link: f'{link[1]}="{self.link(path, here, link[2])}"', made)
         made = re.sub(r"<table>", '<div class="scroll" tabindex="0" role="group" aria-label="table"><table>', made)
         made = made.replace("</table>", "</table></div>").replace("<pre>", '<pre tabindex="0">')
+        made = made.replace("<th></th>", "<td></td>")  # a corner is no heading of anything
         return re.sub(r"<p>(<img [^>]*?)\s*/?></p>",
                       lambda picture: f'<figure{self.wide(picture[1])}>{picture[1]}></figure>', made)
 
