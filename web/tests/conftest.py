@@ -23,7 +23,7 @@ from selenium.webdriver.chrome.service import Service  # noqa: E402
 WEB = BUILD / "web"
 ROOM = BUILD / "web-tests"
 AXE = "4.10.2"
-SIZES = {"wide": (1280, 800), "narrow": (390, 844)}
+SIZES = {"wide": (1280, 800), "tablet": (820, 1180), "narrow": (390, 844)}
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
