@@ -7,6 +7,7 @@ with ALL_MISTAKES=1 all of those that break a rule of the CPU do.
 import datetime
 import fcntl
 import html
+import itertools
 import json
 import os
 import pathlib
@@ -14,6 +15,7 @@ import re
 import shutil
 import struct
 import subprocess
+import types
 from xml.etree import ElementTree
 
 import pytest
@@ -21,9 +23,9 @@ import pytest
 import runs
 import try_mistakes as mistakes
 from ringside.emulators import machines
-from ringside.why import elf, hidden
+from ringside.why import death, elf, hidden
 from ringside.why import log as qemu_log
-from ringside.why import why
+from ringside.why import run, why
 from ringside.why.machine import Machine
 
 ALL = "ALL_MISTAKES" in os.environ
@@ -297,6 +299,20 @@ def test_a_log_says_where_a_handler_was_not_reached():
     found = qemu_log.read(text + "check_exception old: 0x8 new 0xd\nTriple fault\n")
     assert [str(event) for event in found.events] == ["#GP(0000)", "#DF(0000)"]
     assert found.events[1].old == 13 and found.third == 13
+
+
+@pytest.mark.parametrize("ended, kind", [("quiet", "exception"), (death.UNLOGGED, "")])
+def test_a_kernel_that_goes_on_by_call_gates_alone_has_come_back(ended, kind):
+    """It ends a program for an exception; after that nothing more is logged, though it changes rings."""
+    assert death.find(qemu_log.read(EXCEPTION.format(vector=13, error=0)), ended).kind == kind
+
+
+@pytest.mark.parametrize("rings, changes", [([0], False), ([3], False), ([0, 0, 3], True)])
+def test_a_machine_that_stands_still_in_one_ring_does_not_change_rings(rings, changes, monkeypatch):
+    seen = itertools.cycle(rings)
+    machine = types.SimpleNamespace(state=lambda: types.SimpleNamespace(cpl=next(seen), protected=True))
+    monkeypatch.setattr(run.time, "sleep", lambda seconds: None)
+    assert run.Run.changes_rings(machine) == changes
 
 
 # ---- bad input

@@ -13,6 +13,7 @@ from ringside.why.machine import Machine, Unknown, Unmapped
 
 LOOP = 50       # so many times the same exception at the same place: for ever
 MOVING = ("enough", "until", "time")    # how a run ends that has not come to an end
+UNLOGGED = "unlogged"                   # it goes on by ways that are not in the log
 LATEST = 4                              # so many events may not have been answered then
 
 
@@ -69,7 +70,7 @@ def find(log: Log, ended: str = "") -> Death:
     for number in protected:
         if events[number].old != NONE and log.third is None:
             continue
-        if ended in MOVING and number >= len(events) - LATEST and log.third is None:
+        if ended in MOVING and number >= len(events) - LATEST and log.third is None or ended == UNLOGGED:
             continue
         if not came_back(events, number):
             if log.third is not None:

@@ -21,6 +21,7 @@ from ringside.why.machine import PAGE, Unknown
 from ringside.why.settings import Options
 
 START_SECONDS, LOOK_SECONDS = 10, 0.05
+LOOKS = 60                  # at a machine that runs: in which ring it is
 QUIET_SECONDS = 2           # no word in the log after an exception: nothing more will come
 SCREEN, SCREEN_BYTES, NOTHING = 0xB8000, 4000, b"No bootable device"
 LOG_BYTES = 100 << 20
@@ -34,7 +35,8 @@ class Run:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="why-"))
         self.pages: dict[int, bytes] = {}
         self.process: subprocess.Popen[bytes] | None = None
-        # "triple fault", "halted", "quiet", "enough", "until", "time", "still" (time, and no word for long), "QEMU ended"
+        # "triple fault", "halted", "quiet", "enough", "until", "time", "still" (time, and no word for long), "unlogged" (as
+        # quiet or still, but it changes rings by ways that QEMU does not log), "QEMU ended"
         self.ended = ""
         self.errors = ""
 
@@ -148,6 +150,8 @@ class Run:
                 key = keys.pop(0)
                 self.monitor("sendkey " + KEYS.get(key, f"shift-{key.lower()}" if key.isupper() else key))
         if not self.over():
+            if self.ended in ("still", "quiet") and self.changes_rings():
+                self.ended = "unlogged"
             self.command("stop")
         else:
             self.errors = (self.folder / "errors").read_text(errors="replace")
@@ -177,6 +181,17 @@ class Run:
         except (OSError, Unknown):
             return False
         return bool(state["hlt"]) and not state["efl"] & 0x200
+
+    def changes_rings(self) -> bool:
+        """Does it go between ring 0 and others, as it runs? QEMU logs no call gates, no sysenter, and no jumps to tasks."""
+        rings = set()
+        for _ in range(LOOKS):
+            state = self.state()
+            rings.add(state.cpl if state.protected else 0)
+            if len(rings) > 1:
+                return True
+            time.sleep(LOOK_SECONDS / 5)
+        return False
 
     def gave_up(self) -> bool:
         """Has the BIOS found nothing to start? Then it says so on the screen."""

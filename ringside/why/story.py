@@ -136,6 +136,9 @@ def happened(scene: Scene, found: death.Death) -> str:
         return f"an exception in ring {event.state.cpl}, {said}, from which the kernel never came back"
     if scene.ended == "halted":
         return f"halted with interrupts off; {count:,} crossings seen, none refused"
+    if scene.ended == death.UNLOGGED:
+        return (f"runs, and changes rings by ways that QEMU does not log (call gates, sysenter, jumps to tasks); {count:,} "
+                "crossings seen, none refused")
     if scene.ended == "still":
         return f"stands still: no interrupt or exception comes any more, without a refusal; {count:,} crossings seen"
     if scene.ended == "time" and scene.seconds:
