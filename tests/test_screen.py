@@ -317,6 +317,26 @@ def test_the_ball_flies_from_the_one_window_to_the_other():
     assert set(down) | set(up) == set(range(WINDOWS["a"], WINDOWS["b"] + 1))
 
 
+def luminance(colour):
+    """Of one of the sixteen of the VGA's text modes, as WCAG counts it."""
+    bright = 0x55 if colour & 8 else 0
+    parts = [bright + 0xaa * bool(colour & bit) for bit in (4, 2, 1)]
+    if colour == 6:
+        parts[1] = 0x55     # brown
+    parts = [part / 255 / 12.92 if part <= 10 else ((part / 255 + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+
+def test_every_letter_of_the_panel_can_be_read(slow):
+    rows = slow.cells()
+    assert "by int" in "".join(char for row in rows for char, _ in row)
+    for number, row in enumerate(rows):
+        for char, attribute in row:
+            if char.isalnum():
+                dark, light = sorted((luminance(attribute & 15), luminance(attribute >> 4)))
+                assert (light + 0.05) / (dark + 0.05) >= 4.5, f"row {number}: {char!r} is {attribute:02x}"
+
+
 def test_a_screenshot_is_a_picture_with_all_its_colours(slow, tmp_path):
     slow.screenshot(tmp_path / "screen.png")
     png = (tmp_path / "screen.png").read_bytes()

@@ -70,7 +70,8 @@ def test_the_search_needs_no_server(page, language, word, other):
             input.value = given[0];
             input.dispatchEvent(new Event("input"));
             const found = document.querySelector(".found");
-            for (let n = 0; n < 100 && (found.hidden || !found.textContent); n++) await new Promise((next) => setTimeout(next, 20));
+            for (let n = 0; n < 100 && (found.hidden || !found.textContent); n++)
+              await new Promise((next) => setTimeout(next, 20));
             const links = [...found.querySelectorAll("a")].map((a) => a.getAttribute("href"));
             found.textContent = "";
             return links;""", wanted)
@@ -93,7 +94,8 @@ def test_a_view_plays_in_the_chapter(page, site):
     shown = page.run("""
         const view = document.querySelector("ring-view");
         view.querySelector("button").click();
-        for (let n = 0; n < 500 && !view.querySelector(".rv-at"); n++) await new Promise((next) => setTimeout(next, 20));
+        for (let n = 0; n < 500 && !view.querySelector(".rv-at"); n++)
+          await new Promise((next) => setTimeout(next, 20));
         return view.innerText;""")
     assert "int $0x30" in shown
 
