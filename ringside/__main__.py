@@ -27,6 +27,7 @@ COMMANDS = {
     "pictures": ("pictures.command", "draw the crossings of a round trip"),
     "rooms": ("pictures.rooms", "draw how the rooms of the project hang together"),
     "web": ("web.site", "make the page: recordings to step through, and the floppy live"),
+    "view": ("web.embed", "a recording as a page of its own, to step through"),
     "release": ("web.release", "what a teacher downloads: floppy, CD, page, sums"),
     "animated": ("web.animated", "draw one int, access by access, as a picture that moves"),
     "engine": ("web.engine", "build the page's processor: Bochs as WebAssembly"),

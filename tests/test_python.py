@@ -25,7 +25,7 @@ BELOW = {
     "pages": ("emulators", "recorder", "judge", "costs"),
     "laws": ("emulators", "recorder"),
     "labs": ("emulators", "recorder", "laws"),
-    "why": ("emulators", "recorder", "judge", "pictures"),
+    "why": ("emulators", "recorder", "judge", "pictures", "web"),
     "web": ("emulators", "recorder"),
 }
 NEVER = {

@@ -1,5 +1,6 @@
 """The page, as far as it can be told without a browser; web/tests has the rest (make test-web)."""
 
+import base64
 import gzip
 import json
 import re
@@ -8,7 +9,7 @@ import pytest
 
 from ringside.emulators.machines import ROOT
 from ringside.recorder import record
-from ringside.web import animated, compact, engine, runs, site
+from ringside.web import animated, compact, embed, engine, runs, site
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +51,23 @@ def test_every_what_if_is_a_breakage_that_fits():
 
 def test_all_modules_are_in_the_single_file_and_no_name_is_there_twice():
     assert sorted(site.MODULES) == sorted(path.stem for path in (ROOT / "web").glob("*.js") if path.stem != "book")
-    bundle = site._bundle()
+    bundle = site.bundle()
     assert not re.search(r"^(import|export) ", bundle, re.M)
     for module in site.MODULES:
         for name in re.findall(r'from "\./([\w-]+)\.js"', (ROOT / "web" / f"{module}.js").read_text()):
             assert site.MODULES.index(name) < site.MODULES.index(module), f"{module} needs {name}, which comes later"
+
+
+def test_a_recording_becomes_a_page_of_its_own_that_needs_nothing_else(recorded):
+    html = embed.page(recorded, "mine & more", "3.1")
+    assert "<title>mine &amp; more</title>" in html and set(re.findall(r"https?://[\w.]+", html)) == {"http://www.w3.org"}
+    found = {name: json.loads(gzip.decompress(base64.b64decode(text)))
+             for name, text in re.findall(r'data-file="([\w.]+)">([^<]+)<', html)}
+    assert found["recording.json"] == json.loads(json.dumps(recorded))
+    assert found["about.json"]["step"] == "3.1" and "p_proc.S" in found["about.json"]["sources"]
+    script = re.search(r'<script type="module">(.*?)</script>', html, re.S)[1]
+    assert site.allowed(script) in html and "customElements.define" in script
+    assert 'sandbox="allow-scripts"' in embed.frame(recorded, "mine")
 
 
 def test_an_edit_of_another_source_fails_loudly(tmp_path):

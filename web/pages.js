@@ -122,4 +122,4 @@ export function tellEntry(step, index, user) {
 
 /** Flags of an entry, in letters. */
 export const entryFlags = (value) => [[PRESENT, "P"], [WRITABLE, "W"], [USER, "U"], [ACCESSED, "A"], [DIRTY, "D"], [LARGE, "PS"]]
-  .filter(([bit]) => value & bit).map(([, letter]) => letter).join(" ");
+  .filter(([bit]) => value & bit).map(([, letter]) => letter).join("");

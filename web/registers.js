@@ -42,7 +42,7 @@ export function drawRegisters(run, at) {
   const general = GENERAL.map((name) => `<div class="${old[name] !== now[name] ? "rv-new" : ""}"><dt>${name}</dt><dd>${changed(hex(now[name]), hex(old[name]))}</dd></div>`);
   const more = [["eflags", changed(hex(now.eflags), hex(old.eflags)) + ` <span class="rv-dim">${flags(now.eflags)}</span>`],
     ["cr0", `${changed(hex(now.cr0), hex(old.cr0))} <span class="rv-dim">${now.cr0 & 1 ? "protected mode" : "real mode"}</span>`],
-    ...(now.cr3 === undefined ? [] : [["cr3", changed(hex(now.cr3), hex(old.cr3 ?? now.cr3))]]),
+    ...(!isPaged(now) ? [] : [["cr3", changed(hex(now.cr3), hex(old.cr3 ?? now.cr3))]]),
     ["GDTR", `${hex(now.gdtr.base)} <span class="rv-dim">limit</span> ${offset(now.gdtr.limit)}`],
     ["IDTR", `${hex(now.idtr.base)} <span class="rv-dim">limit</span> ${offset(now.idtr.limit)}`]];
   return `<table class="rv-segments"><caption>Segment registers, hidden parts</caption><colgroup><col class="rv-s1"><col class="rv-s2"><col class="rv-s3"><col><col class="rv-s5"></colgroup><thead><tr><th scope="col">` +
@@ -78,7 +78,7 @@ export function drawTables(run, at, access) {
     const found = entry(base, index);
     if (!found) return "";
     const none = !found.present && found.type === 0;
-    const what = none ? "empty" : found.gate ? `${hex(found.selector, 4)}:${offset(found.offset)}` : `${hex(found.base, 6)}+${offset(found.limit)}`;
+    const what = none ? "empty" : found.gate ? `${hex(found.selector, 4)}:${offset(found.offset)}` : `${hex(found.base, 6)}+${found.limit === 0xffffffff ? "all" : offset(found.limit)}`;
     return `<tr class="${lit[`${kind} ${index}`] || ""}"><th scope="row">${kind === "idt" ? hex(index, 2) : hex(8 * index + (kind === "ldt" ? 4 : 0), 2)}</th>` +
       `${kind === "idt" ? "" : `<td>${escape(name || "")}</td>`}<td>${what}</td><td>${none ? "" : found.dpl}</td><td class="rv-type" title="${none ? "" : escape(typeName(found.type))}">${none ? "" : SHORT(found.type)}</td></tr>`;
   };
@@ -117,7 +117,7 @@ function pageTables(run, at, state, access) {
     const entries = walkOf(linear, state, (physical) => run.entry(physical, at));
     const cells = entries.slice(-2).map(({ physical, value }) =>
       `<td class="${physical === lit ? access.write ? "rv-new" : "rv-read" : ""}">${hex(value)} <span class="rv-dim">${entryFlags(value)}</span></td>`);
-    return cells.length ? `<tr><th scope="row">${hex(linear)}</th>${cells.join("")}</tr>` : "";
+    return cells.length ? `<tr><th scope="row">${hex(linear / PAGE, 5)}</th>${cells.join("")}</tr>` : "";
   });
   return `<table class="rv-pages"><caption>Page tables, cr3 ${hex(state.cr3)}</caption><thead><tr><th scope="col">page</th><th scope="col">directory entry</th>` +
     `<th scope="col">table entry</th></tr></thead><tbody>${rows.join("")}</tbody></table>`;

@@ -49,7 +49,8 @@ function isRead(run, at, address) {
   return kind === "read" && start < address + 4 && address < start + size;
 }
 
-const stackTable = (title, place, rows, current) => `<table class="rv-stack${current ? " rv-current" : ""}"><caption>${escape(title)} ` +
+/** wide: its words have places of eight digits. */
+const stackTable = (title, place, rows, current, wide = false) => `<table class="rv-stack${current ? " rv-current" : ""}${wide ? " rv-long" : ""}"><caption>${escape(title)} ` +
   `<span class="rv-dim">${offset(place)}</span></caption><colgroup><col class="rv-c1"><col class="rv-c2"><col class="rv-c3"><col></colgroup><thead class="rv-hidden"><tr><th scope="col">word</th><th scope="col">is</th>` +
   `<th scope="col">was</th><th scope="col">who points there</th></tr></thead><tbody>${rows.join("")}</tbody></table>`;
 
@@ -103,7 +104,7 @@ function ring0(run, at, notes, esp, frames) {
   const top = low + 4 * RING0_ROWS;
   const rows = [];
   for (let word = top; word >= low - 4 * RING0_ROWS / 2; word -= 4) rows.push(row(run, at, word, offset(word - run.base), notes));
-  return stackTable(now ? "ring 0's stack" : "ring 0's stack, as left", address - run.base, rows, now);
+  return stackTable(now ? "ring 0's stack" : "ring 0's stack, as left", address - run.base, rows, now, top - run.base > 0xffff);
 }
 
 /** The stack of the proc that runs, or ran last. */
@@ -120,5 +121,5 @@ function ring3(run, at, notes, esp, state) {
     const outside = place < 0 || place > of.ss.limit;
     rows.push(row(run, at, word, place < 0 ? `−${offset(-place)}` : offset(place), notes, outside ? " rv-outside" : "", of));
   }
-  return stackTable(`${run.lane(step)}'s stack`, of.esp, rows, state.cpl === 3);
+  return stackTable(`${run.lane(step)}'s stack`, of.esp, rows, state.cpl === 3, of.esp > 0xffff);
 }

@@ -39,11 +39,11 @@ def squeeze(data: bytes) -> bytes:
     return gzip.compress(data, 9, mtime=0)
 
 
-def _bundle() -> str:
-    """All modules as one, for the single file: it has one name for each thing, so imports fall away."""
+def bundle(modules: tuple[str, ...] = MODULES) -> str:
+    """Modules as one, for a single file: it has one name for each thing, so imports fall away."""
     parts = []
     names: dict[str, str] = {}
-    for module in MODULES:
+    for module in modules:
         text = (WEB / f"{module}.js").read_text()
         text = re.sub(r"^import [^;]*;\n", "", text, flags=re.M)
         text = re.sub(r"^export \{[^}]*\};\n", "", text, flags=re.M)
@@ -130,12 +130,12 @@ def _page(**parts: str) -> str:
     return text
 
 
-def _inline(text: str) -> str:
+def inline(text: str) -> str:
     """A script's text between its tags."""
     return text.replace("</script", "<\\/script")
 
 
-def _allowed(text: str) -> str:
+def allowed(text: str) -> str:
     """What a Content-Security-Policy says of an inline script or style."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
@@ -172,15 +172,15 @@ def build() -> dict[str, int]:
     for name, content in files.items():
         (OUT / name).write_bytes(content)
 
-    script = _bundle()
+    script = bundle()
     embedded = {name: content for name, content in files.items() if name == "data.json" or name in live}
     scripts = "".join(f'<script type="text/plain" data-file="{name}">{base64.b64encode(squeeze(content)).decode()}</script>\n'
                       for name, content in embedded.items())
-    inline = _inline(script)
-    tags = f'{scripts}<script type="module">{inline}</script>'
-    allowed = f" {_allowed(inline)} blob:"      # blob: the engine's script, which the page unpacks
+    inlined = inline(script)
+    tags = f'{scripts}<script type="module">{inlined}</script>'
+    hashed = f" {allowed(inlined)} blob:"      # blob: the engine's script, which the page unpacks
     common["PICTURES"] = ""     # the page is one file, and has one picture already
-    single = _page(CSP=policy.format(script=allowed, connect="'none'"), STYLE=f"<style>{style}</style>", SCRIPT=tags, **common)
+    single = _page(CSP=policy.format(script=hashed, connect="'none'"), STYLE=f"<style>{style}</style>", SCRIPT=tags, **common)
     (OUT / "ringpong.html").write_text(single)
     weights = {"single": len(single.encode()), "data": len(squeeze(packed)),
                "folder": sum(len(squeeze(content)) for content in files.values())}

@@ -7,7 +7,8 @@ import pytest
 from conftest import INT
 
 from ringside.emulators import machines
-from ringside.recorder import programs
+from ringside.recorder import programs, recording
+from ringside.web import embed
 
 VIEW = f"const view = document.querySelector('#first'); const INT = {INT};"
 
@@ -257,6 +258,21 @@ def test_the_view_is_copied_as_an_svg_that_stands_alone(page):
     for expected in ("int $0x30", "A's frame", "00000297", "RING0_CODE", "esp0"):
         assert expected in text
     assert "href" not in svg and "<script" not in svg
+
+
+def test_a_page_of_one_recording_steps_through_it(page, tmp_path):
+    """scripts/ringside view, and the same as a frame inside another page."""
+    recorded = recording.load(machines.BUILD / "web-runs/kstack.json")
+    (tmp_path / "own.html").write_text(embed.page(recorded, "mine", "3.1"))
+    page.open((tmp_path / "own.html").as_uri(), "return document.documentElement.dataset.ready")
+    assert page.execute_script("const view = document.querySelector('ring-view'); view.move('access'); return [view.at.step, view.run.length]") == [
+        4, len(recorded["steps"])]
+    (tmp_path / "outer.html").write_text(f"<!DOCTYPE html><title>outer</title><p>told</p>{embed.frame(recorded, 'mine', '3.1')}")
+    page.open((tmp_path / "outer.html").as_uri(), "return document.querySelector('iframe')")
+    page.switch_to.frame(0)
+    page.wait("return document.documentElement.dataset.ready")
+    assert "Step 3" in page.execute_script("return document.querySelector('.rv-say').textContent")
+    page.switch_to.default_content()
 
 
 def drop(page, name, content):
