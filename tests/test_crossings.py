@@ -11,13 +11,14 @@ import pytest
 import runs
 from ringside.emulators.image import Image, Unusable, recognise
 from ringside.emulators import anybochs
-from ringside.emulators.machines import ROOT, by_name
+from ringside.emulators.machines import BUILD, ROOT, by_name, floppy_that_starts
 from ringside.judge import judge
 from ringside.laws import laws
 from ringside.recorder import listing, recording
 
 FEW = 24
 TIMER = 0x20     # its vector
+AROUND = 4.3     # seconds of the guest's: its first crossing is at 4.27
 
 
 def ringside(*words):
@@ -84,6 +85,40 @@ def test_a_spoilt_register_is_found_in_such_a_recording(disk):
                   if number > FEW and before["cpl"] == 0 and after["cpl"] == 3)
     made["steps"][number]["changes"]["ebx"] = 0xdead
     assert {finding.law for finding in laws.broken(made)} == {"R1"}
+
+
+# By a call gate and a far ret, found with no ELF file; by sysenter and sysexit, with one, linked elsewhere.
+DOORS = {"callgate": ([], {"lcall, ring 3 to 0", "lret, ring 0 to 3"}),
+         "sysenter": (["--elf", BUILD / "sysenter.elf", "--base", 0x10000], {"sysenter, ring 3 to 0", "sysexit, ring 0 to 3"})}
+
+
+@pytest.mark.parametrize("program", DOORS)
+def test_doors_that_bochs_does_not_list_are_found(program, tmp_path):
+    options, kinds = DOORS[program]
+    image = floppy_that_starts(program, tmp_path / "floppy.img")
+    run = ringside("record", image, *options, "--first", 5, "--output", tmp_path / "recording.json")
+    assert run.returncode == 0, run.stderr
+    verdicts = [verdict for _, verdict in judge.verdicts(recording.load(tmp_path / "recording.json"))]
+    assert kinds <= {verdict.kind for verdict in verdicts}
+    # The clock wakes ring 0, which waits in hlt.
+    assert "interrupt 0x28, ring 0 to 0" in {verdict.kind for verdict in verdicts}
+    assert [str(fact) for verdict in verdicts for fact in verdict.findings] == []
+
+
+def test_options_say_which_crossings(disk):
+    """--from, --vector and --every together; then --around, a moment that the first recording has seen."""
+    folder, made, _ = disk
+    path, base = folder / "some.json", made["state"]["cs"]["base"]
+    run = ringside("record", folder / "disk.img", "--elf", folder / "disk.elf", "--base", base, "--from", "leave",
+                   "--vector", hex(TIMER), "--every", 2, "--first", 6, "--output", path)
+    assert run.returncode == 0, run.stderr
+    steps = recording.load(path)["steps"]
+    assert [step["interrupt"] for step in steps if "interrupt" in step] == [TIMER] * 3
+    assert sum("iret" in step["text"] for step in steps) == 3
+    between = [step["gap"] for step in steps if "gap" in step]
+    assert max(between) > 1000, "each second one is left out"
+    found = listing.found(recognise(folder / "disk.img"), listing.Wanted(first=8, around=AROUND)).lines
+    assert len(found) == 8 and sum(line.tick < AROUND * anybochs.PER_SECOND for line in found) == 4
 
 
 LINES = [listing.Line(tick, kind, selector, eip) for tick, kind, selector, eip in (

@@ -44,8 +44,10 @@ MODULES = ("--install-modules=multiboot biosdisk iso9660 normal configfile", "--
            "--compress=no")
 CYLINDER = 16 * 63 * 512
 FLOPPIES = {720 << 10: "720k", 1200 << 10: "1_2", 1440 << 10: "1_44", 2880 << 10: "2_88"}
-EARLY = 300                 # stops before the tick: from a task switch on, Bochs 2.7 makes one at each instruction
+FEW_TICKS = 64              # more than are stepped behind a stop
+EARLY = 300                 # stops before the tick, at most
 SECONDS = 120               # of ours, until a tick is reached
+PAGE = 0x1000
 
 
 def has_grub() -> bool:
@@ -112,8 +114,13 @@ class AnyBochs(machines.Bochs):
             self._process.stdout.close()
 
     def to(self, tick: int) -> bool:
-        """Runs on until that tick; False if it is over already, or the machine stops elsewhere."""
+        """Runs on until that tick; False if it is over already, or the machine stops elsewhere.
+
+        While the CPU is halted ticks go by without a step, so that steps cannot lead there. But sba, in Bochs 2.7,
+        stops the machine again behind as many ticks: if these are few, that would be soon."""
         self.text = ""
+        while 0 < tick - self.now <= FEW_TICKS:
+            self.stopped(self.cmd("s", SECONDS))
         if tick > self.now:
             self.cmd(f"sba {tick}")
             self.stopped(self.cmd("c", SECONDS))
@@ -128,3 +135,16 @@ class AnyBochs(machines.Bochs):
         if found := re.findall(r"Next at t=(\d+)", said):
             self.now = int(found[-1])
         return said
+
+    def read(self, linear: int, size: int) -> bytes:
+        """Memory, page by page; zeros where no page is."""
+        found = bytearray()
+        path = self.dir / "memory"
+        while len(found) < size:
+            start = linear + len(found) & 0xFFFFFFFF
+            count = min(size - len(found), PAGE - start % PAGE)
+            path.unlink(missing_ok=True)
+            self.cmd(f'writemem "{path}" {start:#x} {count}')
+            there = path.read_bytes() if path.exists() else b""
+            found += there if len(there) == count else bytes(count)
+        return bytes(found)

@@ -59,7 +59,7 @@ class _BochsMachine(Machine):
         return self.process.stdout
 
     def _output(self) -> str:
-        while data := self._pipe.read():
+        if data := self._pipe.read():   # once: who lists crossings may print more for ever
             self.text += data.decode(errors="replace")
         return self.text
 

@@ -16,7 +16,7 @@ from ringside.judge.cpu import Cpu
 from ringside.judge.decode import SEGMENTS
 from ringside.judge.facts import IF, PE, RF, VM
 from ringside.judge.rules import exempt
-from ringside.judge.states import Layout, Values
+from ringside.judge.states import GATES, Layout, Values
 from ringside.recorder import recording as recordings
 from ringside.recorder.pages import LARGE, PG
 from ringside.recorder.recording import Access
@@ -155,7 +155,7 @@ def lost_alike(step: Step, change: Change, verdict: judge.Verdict) -> bool:
 
 
 def trap_or_interrupt(step: Step, change: Change, verdict: judge.Verdict) -> bool:
-    return (change.field in step.layout.idt and change.bit == 1 << 40 and not step.before["eflags"] & IF
+    return (change.field in GATES and change.bit == 1 << 40 and not step.before["eflags"] & IF
             and step.step["accesses"] is None)
 
 

@@ -26,8 +26,8 @@ its usual 10 ms, which would fill the recording. Its interrupt is a step of its 
 recording begins at the first instruction of its handler, because the debugger does not stop there.
 
 The second way is for any other kernel: a floppy, a disk, a CD, or a multiboot ELF. In Bochs its crossings
-are listed in one run, and recorded in another: interrupts, exceptions and iret, each with all accesses;
-what comes between them is left out.
+are listed in one run, and recorded in another: interrupts, exceptions, iret, sysenter, sysexit, far
+calls and far returns, each with all accesses; what comes between them is left out.
 
   IMAGE       it is only read
   --elf       the kernel's ELF, for symbols and source lines; a multiboot ELF is its own

@@ -11,11 +11,9 @@ Nothing of the kernel is asked but the CPU's own registers: GDTR, IDTR, LDTR, TR
 
 import bisect
 from collections.abc import Iterable, Iterator
-import functools
 import pathlib
 import re
 import subprocess
-import tempfile
 from typing import Any
 
 from ringside.emulators import machines
@@ -25,6 +23,7 @@ from ringside.emulators.image import Image
 from ringside.emulators.registers import Registers
 from ringside.recorder import listing
 from ringside.recorder import pages
+from ringside.recorder import places
 from ringside.recorder import recording
 from ringside.recorder import trace
 from ringside.recorder.record import NEAR_FAULT, STACK_WORDS, descriptors, hidden, numbers
@@ -33,7 +32,6 @@ from ringside.recorder.recording import Access, Recording, State, Step
 WRAP = 0xFFFFFFFF
 TSS_HEAD = 12           # bytes: backlink, esp0, ss0
 AROUND_STACK = 0x100    # bytes below and above the top of a stack onto which an interrupt may push
-LONGEST = 16            # bytes of an instruction, and one more
 
 
 IOMAP_AT = 0x66         # in a TSS of 32 bits
@@ -41,6 +39,8 @@ TSS_TYPE_32 = 0x09      # available; busy with bit 1
 ARRIVALS = 8            # in ring 3, the last ones, at which the PICs are looked at
 FOLLOWED = 2            # ways in with DF set that are followed step by step,
 STEPS_FOLLOWED = 40     # so far at most
+STEPS_TO_HALT = 200
+HALT = re.compile(r"\(unk\. ctxt\): hlt\b")     # what comes next
 DF = 1 << 10
 LEAVES = ("call", "ret", "cld", "iret", "std", "hlt", "rep")
 
@@ -86,14 +86,7 @@ class Kernel:
 
     def read(self, linear: int, size: int) -> bytes:
         """Memory, page by page; zeros where no page is."""
-        found = bytearray()
-        path = self.machine.dir / "memory"
-        while len(found) < size:
-            start = linear + len(found) & WRAP
-            count = min(size - len(found), pages.PAGE - start % pages.PAGE)
-            self.machine.cmd(f'writemem "{path}" {start:#x} {count}')
-            there = path.read_bytes()
-            found += there if len(there) == count else bytes(count)
+        found = bytearray(self.machine.read(linear, size))
         for place in range(size):
             found[place] = self.undo.get(linear + place & WRAP, found[place])
         return bytes(found)
@@ -161,7 +154,7 @@ def stack_pointer(raw: Registers) -> int:
 
 def record_crossings(image: Image, wanted: listing.Wanted, names: Names) -> Recording:
     """Raises listing.NoneFound, image.Unusable, or machines.Missing."""
-    lines, quiet = listing.found(image, wanted)
+    lines, quiet = listing.found(image, wanted, names.elf, names.base)
     with AnyBochs(image) as machine:
         taken = Steps(Kernel(machine))
         steps = list(taken.of(lines))
@@ -169,8 +162,8 @@ def record_crossings(image: Image, wanted: listing.Wanted, names: Names) -> Reco
         raise listing.NoneFound("no crossing is met again in a second run")
     first = steps[0][0]
     entries = [step for _, step in steps]
-    places = [step["place"] for step in entries]
-    for step, place, source, text in zip(entries, places, names.sources(places), texts(entries)):
+    stood = [step["place"] for step in entries]
+    for step, place, source, text in zip(entries, stood, names.sources(stood), texts(entries)):
         step |= {"symbol": names.symbol(place), "source": source, "text": text}
         del step["wide"], step["place"]
     return {"format": recording.FORMAT, "version": recording.VERSION, "emulator": "bochs", "program": image.path.stem,
@@ -195,7 +188,7 @@ class Steps:
         for line in lines:
             behind = machine.now
             try:
-                if not machine.to(line.tick - 1):
+                if not self._halted(line) and not machine.to(line.tick - 1):
                     continue    # it was the handler's first instruction, and there already
             except machines.Missing:
                 return          # the machine has ended, or Bochs does not get there in time
@@ -205,6 +198,21 @@ class Steps:
                 yield self.last, self._entry("", raw, changed(self.last, before), None, gap=machine.now - behind)
             yield from self._crossing(raw, before)
             yield from self._look(raw)
+
+    def _halted(self, line: listing.Line) -> bool:
+        """In front of an interrupt that wakes the CPU: whether it was halted, a few steps from here, by ring 0. No tick
+        leads there, since the debugger does not stop while it waits."""
+        machine = self.kernel.machine
+        if line.kind != listing.INTERRUPT or self.last is None or self.last["cpl"]:
+            return False
+        for _ in range(STEPS_TO_HALT):
+            if machine.now >= line.tick - 1:
+                break
+            said = machine.stopped(machine.cmd("s"))
+            if HALT.search(said):
+                machine.stopped(machine.cmd("s"))
+                return machine.now < line.tick
+        return False
 
     def _look(self, before: Registers) -> Iterator[tuple[State, Step]]:
         """Behind a crossing: at what only laws ask for. A way in with DF set is followed until it matters."""
@@ -219,13 +227,13 @@ class Steps:
                 found = list(self._crossing(self.kernel.machine.registers(), self.last))
                 yield from found
                 code, place = found[0][1]["bytes"], found[0][1]["place"]
-                if code and disassembled(code, found[0][1]["wide"], place)[1].startswith(LEAVES):
+                if code and places.disassembled(code, found[0][1]["wide"], place)[1].startswith(LEAVES):
                     break
 
     def _crossing(self, raw: Registers, before: State) -> Iterator[tuple[State, Step]]:
         kernel = self.kernel
         stacks = kernel.stacks(raw)
-        code = kernel.read(raw["cs"].base + raw["eip"], LONGEST).hex()
+        code = kernel.read(raw["cs"].base + raw["eip"], places.LONGEST).hex()
         moments = kernel.step(raw)
         for number, moment in enumerate(moments):
             kernel.undo = {}
@@ -243,7 +251,7 @@ class Steps:
             yield before, self._entry(code, raw, changed(before, after), moment.accesses, **options)
             self.last = before = after
             raw = moment.registers
-            code = kernel.read(raw["cs"].base + raw["eip"], LONGEST).hex()
+            code = kernel.read(raw["cs"].base + raw["eip"], places.LONGEST).hex()
 
     @staticmethod
     def _entry(code: str, raw: Registers, changes: State, accesses: list[Access] | None, **options: Any) -> Step:
@@ -267,18 +275,6 @@ def texts(entries: list[Step]) -> list[str]:
         elif "interrupt" in step:
             step["text"] = f"interrupt {step['interrupt']:#04x}"
         else:
-            code, step["text"] = disassembled(step["bytes"], step["wide"], step["place"])
+            code, step["text"] = places.disassembled(step["bytes"], step["wide"], step["place"])
             step["bytes"] = code
     return [step["text"] for step in entries]
-
-
-@functools.lru_cache(None)
-def disassembled(code: str, wide: bool, place: int) -> tuple[str, str]:
-    """Its bytes and its text."""
-    with tempfile.NamedTemporaryFile(prefix="rp-") as file:
-        file.write(bytes.fromhex(code))
-        file.flush()
-        said = subprocess.run(["objdump", "-D", "-w", "-z", "-b", "binary", "-m", "i386", "-M", "i386" if wide else "i8086",
-                               f"--adjust-vma={place:#x}", file.name], check=True, capture_output=True, text=True).stdout
-    found = re.search(r"^ *\w+:\t([0-9a-f ]+)\t(.*)$", said, re.M)
-    return (found[1].replace(" ", ""), re.sub(r"\s+", " ", found[2].strip())) if found else (code[:2], "(bad)")

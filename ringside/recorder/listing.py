@@ -3,30 +3,37 @@
     found(image, Wanted(first=100)).lines       Lines, in order
 
 Bochs' debugger prints a line for each interrupt, exception and iret, with the tick behind it. It has
-none for sysenter, sysexit, far calls, far returns and task switches by a jmp.
+none for sysenter, sysexit, far calls and far returns: there it stops (places.py), and runs on at once.
+What is in no ELF file is known once the kernel's tables are made: then there is another run. Task switches
+by a jmp are not found.
 """
 
 import dataclasses
+import pathlib
 import re
+import select
 import time
 from typing import NamedTuple
 
 from ringside.emulators import machines
 from ringside.emulators.anybochs import PER_SECOND, AnyBochs
 from ringside.emulators.image import Image
+from ringside.recorder import places
 from ringside.recorder.trace import offset_of
 
 # Real mode's have offsets of four digits. A Bochs that writes all sixteen is understood.
 LISTED = re.compile(r"^(\d{11,}): ([a-z][a-z ()]*?) ([0-9a-f]{4}):(?:0{8})?([0-9a-f]{8}) ", re.M)
+STOP, PROMPT = "(0) Breakpoint", re.compile(r"<bochs:\d+> $")     # of the debugger
 LOOK_SECONDS = 0.05
 QUIET_SECONDS = 10      # without a line, once there were some: no more will come
-WAY_OUT = "iret"
+WAYS_OUT = ("iret", "lret", "sysexit")
+INTERRUPT = "exception (not softint)"   # or an exception
 
 
 class Line(NamedTuple):
     tick: int       # behind the crossing
-    kind: str       # softint; iret; or what else leads into a handler
-    selector: int   # where it leads
+    kind: str       # softint; iret; what else leads into a handler; or a Place's
+    selector: int   # where it leads; 0 if it is a Place's
     eip: int
 
 
@@ -58,7 +65,7 @@ def groups(lines: list[Line]) -> list[list[Line]]:
     """Each begins with a way in."""
     made: list[list[Line]] = []
     for line in lines:
-        if line.kind != WAY_OUT or not made:
+        if line.kind not in WAYS_OUT or not made:
             made.append([])
         made[-1].append(line)
     return made
@@ -81,39 +88,89 @@ def in_service(machine: AnyBochs) -> int:
     return sum(found << 8 * place for place, found in enumerate(bits))
 
 
-def found(image: Image, wanted: Wanted) -> Found:
-    """Raises NoneFound."""
-    with AnyBochs(image) as machine:
-        if wanted.start is not None:
-            _run_to(machine, wanted)
-        if "iret" not in machine.cmd("show int"):
-            machine.cmd("show iret")
-        machine.text = ""
-        machine.send("c")
-        targets: set[tuple[int, int]] | None = None
-        begun = moved = time.monotonic()
-        lines: list[Line] = []
-        while True:
-            time.sleep(LOOK_SECONDS)
-            alive, now = machine.alive(), time.monotonic()
-            before, lines = len(lines), lines_in(machine._output())
-            if len(lines) > before:
-                moved = now
-            if lines and wanted.vector is not None and targets is None:
-                machine.stop()
-                targets = {_target(machine, wanted.vector)}
-                machine.send("c")
-            still = alive and lines and now - moved > QUIET_SECONDS
-            if still or _enough(lines, wanted, targets) or not alive or now - begun > wanted.seconds:
-                break
-        quiet = 0
-        if still:
-            machine.stop()
-            quiet = in_service(machine)
-    made = chosen(lines, wanted, targets)
+def found(image: Image, wanted: Wanted, elf: pathlib.Path | None = None, base: int = 0) -> Found:
+    """elf, base: as Names has them. Raises NoneFound."""
+    known = places.in_elf(elf, base)
+    first = Run(image, wanted, known)
+    seen = {line.kind for line in first.lines}
+    if any(place.kind not in seen for place in first.entries):
+        first = Run(image, wanted, [*first.entries, *known])
+    made = chosen(first.lines, wanted, first.targets)
     if not made:
-        raise NoneFound(_why(lines, wanted, alive))
-    return Found(made, quiet)
+        raise NoneFound(_why(first.lines, wanted, first.alive))
+    return Found(made, first.quiet)
+
+
+class Run:
+    """One run, until there are enough lines."""
+
+    def __init__(self, image: Image, wanted: Wanted, watched: list[places.Place]) -> None:
+        self.lines: list[Line] = []
+        self.targets: set[tuple[int, int]] | None = None    # see chosen()
+        self.entries: list[places.Place] = []               # as its tables have them in the end
+        self.quiet = 0
+        self.alive = True
+        with AnyBochs(image) as self.machine:
+            if wanted.start is not None:
+                _run_to(self.machine, wanted)
+            if "iret" not in self.machine.cmd("show int"):
+                self.machine.cmd("show iret")
+            self.watch = places.Watch(self.machine, watched)
+            still = self._until_enough(wanted)
+            if self.alive and self._stop():
+                self.quiet = in_service(self.machine) if still else 0
+                self.entries = [*places.in_tables(self.machine)]
+
+    def _until_enough(self, wanted: Wanted) -> bool:
+        """Whether no more came, though there were some."""
+        self._go_on()
+        begun = moved = looked = time.monotonic()
+        while True:
+            if self.watch.by_number:
+                select.select([self.machine._pipe], [], [], LOOK_SECONDS)
+            else:
+                time.sleep(LOOK_SECONDS)
+            self.alive, now, before = self.machine.alive(), time.monotonic(), len(self.lines)
+            if self._take():
+                self._go_on()
+            moved = now if len(self.lines) > before else moved
+            if now - looked < LOOK_SECONDS and self.alive:
+                continue
+            looked = now
+            if self.lines and wanted.vector is not None and self.targets is None and self._stop():
+                self.targets = _targets(self.machine, wanted.vector)
+                self._go_on()
+            still = self.alive and bool(self.lines) and now - moved > QUIET_SECONDS
+            if still or not self.alive or _enough(self.lines, wanted, self.targets) or now - begun > wanted.seconds:
+                return still
+
+    def _go_on(self) -> None:
+        self.machine.text = ""
+        self.machine.send("c")
+
+    def _take(self) -> bool:
+        """Takes the lines from what was printed meanwhile; whether the machine has stopped."""
+        text = self.machine._output()
+        stopped = bool(PROMPT.search(text))
+        end = len(text) if stopped or not self.alive else text.rfind("\n", 0, text.find(STOP) if STOP in text else len(text)) + 1
+        made = {line.tick: line for line in lines_in(text[:end])}
+        if stopped:
+            self.machine.text = ""
+            made |= {stop.tick: Line(stop.tick, stop.place.kind, 0, 0) for stop in self.watch.stops(text)}
+        self.machine.text = text[end:]
+        last = self.lines[-1].tick if self.lines else -1
+        self.lines += [made[tick] for tick in sorted(made) if tick > last]
+        return stopped
+
+    def _stop(self) -> bool:
+        """False if it has ended meanwhile."""
+        try:
+            if not self._take():
+                self.machine.stop()
+                self._take()
+        except machines.Missing:
+            self.alive = False
+        return self.alive
 
 
 def _enough(lines: list[Line], wanted: Wanted, targets: set[tuple[int, int]] | None) -> bool:
@@ -143,12 +200,18 @@ def _run_to(machine: AnyBochs, wanted: Wanted) -> None:
     machine.cmd("d 1")
 
 
-def _target(machine: AnyBochs, vector: int) -> tuple[int, int]:
-    """Where a gate leads: its selector and offset."""
-    idtr = machine.sreg()["idtr"]
+def _targets(machine: AnyBochs, vector: int) -> set[tuple[int, int]]:
+    """Where a gate leads, as lines may tell it: its selector and offset, and behind the handler's first instruction, since
+    Bochs makes the hardware's interrupts together with that."""
+    segments = machine.sreg()
+    idtr = segments["idtr"]
     if 8 * vector + 7 > idtr.limit:
         raise NoneFound(f"the IDT has {(idtr.limit + 1) // 8} gates, none of vector {vector:#04x}")
-    path = machine.dir / "gate"
-    machine.cmd(f'writemem "{path}" {idtr.base + 8 * vector:#x} 8')
-    gate = int.from_bytes(path.read_bytes(), "little")
-    return gate >> 16 & 0xFFFC, offset_of(gate)
+    gate = int.from_bytes(machine.read(idtr.base + 8 * vector, 8), "little")
+    selector, offset = gate >> 16 & 0xFFFC, offset_of(gate)
+    row = int.from_bytes(machine.read(segments["ldtr" if selector & places.OF_THE_LDT else "gdtr"].base + (selector & ~7), 8),
+                         "little")
+    code = machine.read(places.base_of(row) + offset & 0xFFFFFFFF, places.LONGEST).hex()
+    code, text = places.disassembled(code, bool(row >> 54 & 1), offset)
+    jumps = re.match(r"jmp (?:0x)?([0-9a-f]+)$", text)
+    return {(selector, offset), (selector, int(jumps[1], 16) if jumps else offset + len(code) // 2)}
