@@ -168,9 +168,10 @@ class Site:
                       lambda picture: f'<figure{self.wide(picture[1])}>{picture[1]}></figure>', made)
 
     def wide(self, picture):
-        """Pictures of the whole round trip scroll on a telephone; those that are made for it do not."""
-        return "" if re.search(r"pictures/docs/pictures/(en|zh-TW)/", picture) else ' class="wide" tabindex="0" role="group"' \
-            ' aria-label="picture"'
+        """Pictures of crossings and of the round trip scroll on a telephone; those that are made for it do not."""
+        if re.search(r"pictures/docs/pictures/(en|zh-TW)/(?!\d|round)", picture):
+            return ""
+        return ' class="wide" tabindex="0" role="group" aria-label="picture"'
 
     def ring_view(self, path, here, language, run, step, words, fallback):
         number = step_of(run, step) if self.beside else None

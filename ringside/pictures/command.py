@@ -7,8 +7,8 @@ usage: scripts/ringside pictures [--recording FILE] [--output DIR] [--book]
   --output     docs/pictures unless given
 
 One picture for each crossing, things being at the same place in all of them, and
-round-trip.svg with all five on one line; and in en/ and zh-TW/ the book's own, as wide as
-a telephone (--book: only these). Every number is the recording's: an
+round-trip.svg with all five on one line, each also in zh-TW/; and in en/ and zh-TW/ the book's
+own, as wide as a telephone (--book: only these). Every number is the recording's: an
 element that shows one says which, in a data- attribute (data-word="A.esp").
 """
 
@@ -75,10 +75,11 @@ def main(arguments):
     except NoRoundTrip as error:
         raise SystemExit(f"pictures: {path}: no round trip A, B, A to draw: {error}; "
                          f"this makes one: scripts/ringside record --switches 2") from None
-    options.output.mkdir(parents=True, exist_ok=True)
-    Overview(recorded, found).draw().save(options.output / OVERVIEW)
-    for number, name in enumerate(FILES, 1):
-        Picture(recorded, found, number).draw().save(options.output / name)
+    for language, folder in ("en", options.output), ("zh-TW", options.output / "zh-TW"):
+        folder.mkdir(parents=True, exist_ok=True)
+        Overview(recorded, found, language).draw().save(folder / OVERVIEW)
+        for number, name in enumerate(FILES, 1):
+            Picture(recorded, found, number, language).draw().save(folder / name)
     for sketch in designs.SKETCHES:
         DesignPicture(sketch).draw().save(options.output / designs.file_of(sketch))
     if not options.recording:

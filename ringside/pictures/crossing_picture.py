@@ -1,6 +1,7 @@
 """The picture of one crossing: both procs' stacks and frames, the TSS, and esp's way.
 
-In all five pictures the same thing lies in the same place.
+In all five pictures the same thing lies in the same place. self.say(english, chinese) is the one that
+the page's language wants.
 """
 
 import textwrap
@@ -9,19 +10,29 @@ from ringside.pictures.crossings import CPU_WORDS, FRAME_BYTES, frame_range
 from ringside.pictures.svg import KEY_WIDTH, Svg
 from ringside.emulators.registers import FRAME_WORDS
 
-TITLES = ("Out, for the first time: iret into proc A", "In: proc A's int 0x30", "Out: iret into proc B",
-          "In: proc B's int 0x30", "Out: iret back into proc A")
+TITLES = (("Out, for the first time: iret into proc A", "第一次出去：iret 到 proc A"),
+          ("In: proc A's int 0x30", "進來：proc A 的 int 0x30"), ("Out: iret into proc B", "出去：iret 到 proc B"),
+          ("In: proc B's int 0x30", "進來：proc B 的 int 0x30"), ("Out: iret back into proc A", "出去：iret 回到 proc A"))
 CAPTIONS = (
-    "Proc A has never run, but its frame is filled in as if it had once come in by int 0x30. "
-    "Twelve words are popped into registers; the last five are iret's, and A runs in ring 3.",
-    "The CPU finds ss0:esp0 in the TSS, the end of A's frame, and pushes five words there by itself. "
-    "The gate pushes the other twelve below them: now all of A lies in its frame.",
-    "switch.c has chosen B and pointed esp0 at the end of B's frame. Out comes what is in it: "
-    "twelve words by pop and popa, five by iret. B runs, and A waits in its own frame.",
-    "The same gate, the same five pushes by the CPU, the same twelve by the gate. Only esp0 is "
-    "different from A's time, and so all of B lands in B's frame.",
-    "switch.c has pointed esp0 back at the end of A's frame. iret takes A's five words, "
-    "and A goes on right behind its int 0x30 as if nothing had happened.",
+    ("Proc A has never run, but its frame is filled in as if it had once come in by int 0x30. "
+     "Twelve words are popped into registers; the last five are iret's, and A runs in ring 3.",
+     "proc A 從沒跑過，但它的 frame 已經填好，好像它曾經用 int 0x30 進來過。\n"
+     "12 個 word 彈到暫存器裡，最後 5 個是 iret 的，然後 A 就在 ring 3 跑。"),
+    ("The CPU finds ss0:esp0 in the TSS, the end of A's frame, and pushes five words there by itself. "
+     "The gate pushes the other twelve below them: now all of A lies in its frame.",
+     "CPU 在 TSS 裡找到 ss0:esp0，也就是 A 的 frame 的尾端，自己在那裡壓 5 個 word。\n"
+     "閘在下面再壓另外 12 個：現在 A 的一切都在它的 frame 裡。"),
+    ("switch.c has chosen B and pointed esp0 at the end of B's frame. Out comes what is in it: "
+     "twelve words by pop and popa, five by iret. B runs, and A waits in its own frame.",
+     "switch.c 選了 B，把 esp0 指到 B 的 frame 的尾端。裡面的東西全部出來：\n"
+     "12 個 word 由 pop 和 popa 彈出，5 個由 iret 彈出。B 在跑，A 在自己的 frame 裡等。"),
+    ("The same gate, the same five pushes by the CPU, the same twelve by the gate. Only esp0 is "
+     "different from A's time, and so all of B lands in B's frame.",
+     "同一個閘，CPU 一樣壓 5 個，閘一樣壓 12 個。\n只有 esp0 跟 A 那次不同，所以 B 的一切進了 B 的 frame。"),
+    ("switch.c has pointed esp0 back at the end of A's frame. iret takes A's five words, "
+     "and A goes on right behind its int 0x30 as if nothing had happened.",
+     "switch.c 把 esp0 指回 A 的 frame 的尾端。iret 拿走 A 的 5 個 word，\n"
+     "A 就從它的 int 0x30 後面繼續，好像什麼都沒發生過。"),
 )
 
 WIDTH, HEIGHT = 1280, 720
@@ -44,18 +55,25 @@ STOP_WIDTH = 100        # a number in a circle, "esp", four digits
 
 
 class Picture:
-    def __init__(self, recorded, found, number):
+    def __init__(self, recorded, found, number, language="en"):
         self.recorded, self.now, self.number = recorded, found[number - 1], number
+        self.language = language
         # The stack segments, as the CPU holds them while the procs run.
         self.stacks = {crossing.letter: crossing.outer["ss"] for crossing in found}
-        self.svg = Svg(WIDTH, HEIGHT, f"{number} of 5. {TITLES[number - 1]}", self.description())
+        self.title, self.caption = self.say(*TITLES[number - 1]), self.say(*CAPTIONS[number - 1])
+        self.svg = Svg(WIDTH, HEIGHT, self.say(f"{number} of 5. ", f"{number}／5　") + self.title, self.description())
+
+    def say(self, english, chinese):
+        return chinese if self.language == "zh-TW" else english
 
     def description(self):
         now = self.now
-        way = " then ".join(f"{esp:04x}" for esp in now.esp)
-        return (f"{CAPTIONS[self.number - 1]} esp is {way}; TSS.esp0 is {now.before['tss']['esp0']:04x}; "
-                f"CPL {now.before['cpl']} becomes {now.after['cpl']}. "
-                f"Recorded in {self.recorded['emulator'].capitalize()}.")
+        way = self.say(" then ", "，再來 ").join(f"{esp:04x}" for esp in now.esp)
+        esp0, before, after = f"{now.before['tss']['esp0']:04x}", now.before["cpl"], now.after["cpl"]
+        emulator = self.recorded["emulator"].capitalize()
+        return self.caption.replace("\n", "") + self.say(
+            f" esp is {way}; TSS.esp0 is {esp0}; CPL {before} becomes {after}. Recorded in {emulator}.",
+            f"esp 是 {way}；TSS.esp0 是 {esp0}；CPL 從 {before} 變成 {after}。在 {emulator} 裡錄的。")
 
     # A's side as given, B's side mirrored.
     def x(self, letter, x):
@@ -88,8 +106,8 @@ class Picture:
     def top(self):
         svg = self.svg
         svg.number(34, 35, self.number, 17)
-        svg.text(62, 44, TITLES[self.number - 1], "title")
-        for row, line in enumerate(textwrap.wrap(CAPTIONS[self.number - 1], 108)):
+        svg.text(62, 44, self.title, "title")
+        for row, line in enumerate(self.say(textwrap.wrap(self.caption, 108), self.caption.split("\n"))):
             svg.text(18, 74 + 23 * row, line, "caption")
 
         # Where on the round trip: A above, ring 0 between, B below.
@@ -111,7 +129,8 @@ class Picture:
         for letter in "AB":
             svg.rect(self.box(letter, RING_3[0], RING_3[1] - RING_3[0]), top, RING_3[1] - RING_3[0],
                      bottom - top, "ring3")
-            svg.text(self.x(letter, sum(RING_3) / 2), top + 24, f"ring 3: proc {letter}", "head", "middle")
+            svg.text(self.x(letter, sum(RING_3) / 2), top + 24, self.say("ring 3: proc ", "ring 3：proc ") + letter,
+                     "head", "middle")
         svg.rect(RING_0[0], top, RING_0[1] - RING_0[0], bottom - top, "ring0")
         svg.text(CENTRE, top + 24, "ring 0", "head", "middle")
 
@@ -126,7 +145,7 @@ class Picture:
             svg.rect(left, y, STACK_WIDTH, ROW, "words-none")
             svg.text(self.x(letter, STACK - 8), y + 15, f"{limit + 1 - 4 * (row + 1):04x}", "mono small faint",
                      self.anchor(letter, "end"))
-        svg.text(left + STACK_WIDTH / 2, END + ROW + 15, "empty", "small faint", "middle")
+        svg.text(left + STACK_WIDTH / 2, END + ROW + 15, self.say("empty", "空的"), "small faint", "middle")
         self.torn(left, END + rows * ROW, STACK_WIDTH)
         for row, (name, value, digits, key) in enumerate((
                 (f"{letter}_DATA", selector, 4, "selector"), ("base", base, 8, "base"),
@@ -137,8 +156,8 @@ class Picture:
             svg.text(left + RING_3[1] - RING_3[0] - 16, y, f"{value:0{digits}x}", "mono small", "end",
                      data_segment=f"{letter}.{key}")
         if letter == self.now.letter:
-            note = (("int pushes", "nothing here.") if self.now.kind == "int" else
-                    ("esp and ss are", "what iret", "pops last."))
+            note = (self.say(("int pushes", "nothing here."), ("int 什麼都", "沒壓在這裡。")) if self.now.kind == "int" else
+                    self.say(("esp and ss are", "what iret", "pops last."), ("esp 和 ss", "是 iret", "最後彈出的。")))
             for row, line in enumerate(note):
                 svg.text(self.x(letter, sum(RING_3) / 2), END + 228 + 18 * row, line, "", "middle")
 
@@ -154,7 +173,7 @@ class Picture:
         left = self.box(letter, FRAME, FRAME_WIDTH)
         values = now.saved["frames"][letter]
         start = frame_range(self.recorded, letter).start
-        svg.text(left + FRAME_WIDTH / 2, END - 26, f"{letter}'s frame", "head", "middle")
+        svg.text(left + FRAME_WIDTH / 2, END - 26, self.say(f"{letter}'s frame", f"{letter} 的 frame"), "head", "middle")
         split = max(now.esp[1:3])  # between the CPU's words and the gate's
         for place, (name, value) in enumerate(zip(FRAME_WORDS, values)):
             address = start + 4 * place
@@ -175,13 +194,14 @@ class Picture:
         else:
             svg.rect(left, END, FRAME_WIDTH, START - END, "outline")
             x = self.x(letter, FRAME - 12)
-            for row, line in enumerate((f"{letter} waits:", "all of it", "is in here")):
+            waits = self.say((f"{letter} waits:", "all of it", "is in here"), (f"{letter} 在等：", "它的一切", "都在這裡"))
+            for row, line in enumerate(waits):
                 svg.text(x, (END + START) / 2 - 18 + 19 * row, line, "faint", self.anchor(letter, "end"))
         inner = self.x(letter, FRAME + FRAME_WIDTH)
         svg.line([(inner, END), (self.x(letter, FRAME + FRAME_WIDTH + 50), END)], "rule")
         svg.text(self.x(letter, FRAME + FRAME_WIDTH + 14), END - 11, f"{start + FRAME_BYTES:04x}",
                  "mono small faint", self.anchor(letter, "start"), data_end=letter)
-        svg.text(self.x(letter, FRAME + FRAME_WIDTH), END - 11, "end", "small faint", self.anchor(letter, "end"))
+        svg.text(self.x(letter, FRAME + FRAME_WIDTH), END - 11, self.say("end", "尾端"), "small faint", self.anchor(letter, "end"))
         svg.rect(left, START, FRAME_WIDTH, 22, "headroom")
         svg.text(left + FRAME_WIDTH / 2, START + 16, "headroom", "small faint", "middle")
 
@@ -204,9 +224,11 @@ class Picture:
         if moved:
             was = "AB"[toward == "A"]
             svg.line([(self.x(was, left), END), (self.x(was, FRAME + FRAME_WIDTH), END)], "was", 11)
-        note = (("esp0: where the", "next int is", "going to push") if self.number == 1 else
-                ("switch.c has", "moved esp0 from", f"{was}'s frame to {toward}'s") if moved else
-                ("int has read", "ss0:esp0 and", "pushed there"))
+        note = (self.say(("esp0: where the", "next int is", "going to push"), ("esp0：下一個", "int 要壓在", "哪裡"))
+                if self.number == 1 else
+                self.say(("switch.c has", "moved esp0 from", f"{was}'s frame to {toward}'s"),
+                         ("switch.c 把 esp0", f"從 {was} 的 frame", f"移到 {toward} 的")) if moved else
+                self.say(("int has read", "ss0:esp0 and", "pushed there"), ("int 讀了", "ss0:esp0，", "壓在那裡")))
         for row, line in enumerate(note):
             svg.text(CENTRE, END + 48 + 19 * row, line, "", "middle")
 
@@ -214,10 +236,11 @@ class Picture:
         svg, now = self.svg, self.now
         width, rows = RING0_STACK_WIDTH, 3
         left = CENTRE - width / 2
-        svg.text(CENTRE, RING0_STACK - 42, "ring-0 stack", "head", "middle")
+        svg.text(CENTRE, RING0_STACK - 42, self.say("ring-0 stack", "ring 0 的堆疊"), "head", "middle")
         for row in range(rows):
             svg.rect(left, RING0_STACK + ROW * row, width, ROW, "words-none")
-        for row, line in enumerate(("empty:", "C has run here" if now.kind == "iret" else "C runs here next")):
+        for row, line in enumerate(self.say(("empty:", "C has run here" if now.kind == "iret" else "C runs here next"),
+                                            ("空的：", "C 剛在這裡跑過" if now.kind == "iret" else "C 接著在這裡跑"))):
             svg.text(CENTRE, RING0_STACK + ROW * row + 15, line, "small faint", "middle")
         self.torn(left, RING0_STACK + rows * ROW, width)
 
@@ -270,10 +293,11 @@ class Picture:
         into = now.kind == "int"
         split = self.y(letter, max(now.esp[1:3]))
         x, anchor = self.x(letter, TRACK - 12), self.anchor(letter, "end")
-        lines = [((END + split) / 2 - 6, ("the CPU,", "by itself:", f"{CPU_WORDS} words"), "t-cpu")]
-        pusha = split + 8 * ROW
-        lines += [((split + pusha) / 2 - 4, (("pusha" if into else "popa") + ":", "8 words"), "t-gate"),
-                  ((pusha + START) / 2 - 8, (("push" if into else "pop") + ":", "4 words"), "t-gate")]
+        by_itself = self.say(("the CPU,", "by itself:", f"{CPU_WORDS} words"), ("CPU", "自己：", f"{CPU_WORDS} 個 word"))
+        lines = [((END + split) / 2 - 6, by_itself, "t-cpu")]
+        pusha, colon = split + 8 * ROW, self.say(":", "：")
+        lines += [((split + pusha) / 2 - 4, (("pusha" if into else "popa") + colon, self.say("8 words", "8 個 word")), "t-gate"),
+                  ((pusha + START) / 2 - 8, (("push" if into else "pop") + colon, self.say("4 words", "4 個 word")), "t-gate")]
         for middle, texts, look in lines:
             for row, text in enumerate(texts):
                 svg.text(x, middle - 9 * (len(texts) - 2) + 18 * row, text, look, anchor)
@@ -290,27 +314,31 @@ class Picture:
                    (408, "ss:esp", address("ss", "esp")),
                    (578, "eflags", lambda state: f"{state['eflags']:08x}"))
         for y, key, state, look in ((643, "before", now.before, "mono"), (668, "after", now.after, "mono bold")):
-            svg.text(18, y, f"{key} {instruction}", look)
+            when = {"before": "之前", "after": "之後"}[key]
+            svg.text(18, y, self.say(f"{key} {instruction}", f"{instruction} {when}"), look)
             for x, name, value in columns:
                 svg.text(x, y, value(state), look, data_reg=f"{key}.{name}")
         for x, name, _ in columns:
             svg.text(x, 618, name, "mono faint")
         svg.line([(18, 626), (650, 626)], "rule")
-        note = ("cs:eip is from entry 0x30 of the IDT, ss:esp from the TSS, less the five words; IF and TF are off."
+        note = (self.say("cs:eip is from entry 0x30 of the IDT, ss:esp from the TSS, less the five words; IF and TF are off.",
+                         "cs:eip 來自 IDT 的第 0x30 項，ss:esp 來自 TSS，再減掉 5 個 word；IF 和 TF 關掉了。")
                 if now.kind == "int" else
-                "All of it is popped from the frame; ss:esp, too, because the popped cs has RPL 3.")
+                self.say("All of it is popped from the frame; ss:esp, too, because the popped cs has RPL 3.",
+                         "全部都是從 frame 彈出來的；ss:esp 也是，因為彈出的 cs 的 RPL 是 3。"))
         svg.text(18, 698, note)
 
     def legend(self):
-        svg, into = self.svg, self.now.kind == "int"
+        svg, into, say = self.svg, self.now.kind == "int", self.say
         left, width = 800, KEY_WIDTH
-        who = "the code at start" if self.number == 1 else "the gate"
+        who = say("the code at start", "start 的程式") if self.number == 1 else say("the gate", "閘")
+        inside, pushes = ("int", ("pusha", "push")) if into else ("iret", ("pop", "popa"))
         for y, key, text in (
-                (606, "cpu", "moved by the CPU itself, inside " + ("int" if into else "iret")),
-                (632, "gate", f"moved by {who}, with " + ("pusha and push" if into else "pop and popa")),
-                (658, "none", "stays as it is")):
+                (606, "cpu", say(f"moved by the CPU itself, inside {inside}", f"CPU 自己在 {inside} 裡面搬的")),
+                (632, "gate", say(f"moved by {who}, with {' and '.join(pushes)}", f"{who}用 {' 和 '.join(pushes)} 搬的")),
+                (658, "none", say("stays as it is", "沒有動"))):
             svg.key(left, y, key, text)
         svg.number(left + 9, 698 - 5, 1, 9)
         svg.text(left + width / 2, 698, "–", "", "middle")
         svg.number(left + width - 9, 698 - 5, 4, 9)
-        svg.text(left + width + 12, 698, "where esp points, one after the other")
+        svg.text(left + width + 12, 698, say("where esp points, one after the other", "esp 依序指到的地方"))
