@@ -283,6 +283,7 @@ fncall:
 # ---- testing and measuring ------------------------------------------------
 #: make attack          everything that ring 3 may try, and random codes (9 minutes)
 #: make test            what is promised, on the floppy that ships (4 minutes)
+#: make test-long       the same where it takes longer: other compilers, each program's attacks (5 minutes)
 #: make test-book       every block of the book, against runs (2 minutes)
 #: make systems         all of this on Debian 12, 13 and testing (as root; SYSTEM=trixie takes one)
 #: make breakages       what is promised, on guests broken on purpose: must fail
@@ -299,13 +300,16 @@ SECONDS = 60
 TEST_TOOLS = qemu-system-i386 bochs gdb dosbox Xvfb xdotool xorriso tmux
 SYSTEM  =
 
-.PHONY: attack test test-book systems breakages test-kernels test-pages test-laws soak bench
+.PHONY: attack test test-long test-book systems breakages test-kernels test-pages test-laws soak bench
 attack: $(IMAGE)
 	@sh scripts/need bochs qemu-system-i386
 	@$(PYTHON) scripts/ringside attack $(PROGRAM)
 test: $(IMAGE)
 	@scripts/need qemu-system-i386 bochs gdb dosbox Xvfb xdotool xorriso
-	$(PYTEST) -n 2 --dist loadgroup tests
+	$(PYTEST) -n 2 --dist loadgroup -m "not long" tests
+test-long: $(IMAGE)
+	@scripts/need qemu-system-i386 bochs gdb dosbox Xvfb xdotool xorriso
+	$(PYTEST) -n 2 --dist loadgroup -m long tests
 breakages: $(IMAGE)
 	@sh scripts/need $(TEST_TOOLS)
 	$(PYTHON) tests/breakages/run

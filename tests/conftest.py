@@ -13,6 +13,7 @@ from ringside.recorder import record, recording
 def pytest_configure(config):
     tidy.pytest_configure(config)
     config.addinivalue_line("markers", "xdist_group(name): one worker runs all tests of a group")
+    config.addinivalue_line("markers", "long: takes seconds of the host's processor; make test-long runs it, not make test")
     if not machines.FLOPPY.exists():
         raise pytest.UsageError(f"no {machines.FLOPPY.relative_to(machines.ROOT)}: run: make")
     if not config.option.basetemp:

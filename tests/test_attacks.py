@@ -50,6 +50,7 @@ def test_codes_at_random_end_proc_a_at_worst(model):
     assert found == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("emulator", EMULATORS)
 @pytest.mark.parametrize("program", OTHERS, ids=named)
 def test_in_the_other_programs_each_attack_ends_as_it_must(program, emulator):
@@ -83,6 +84,7 @@ def test_what_is_otherwise_has_a_reason(program):
         assert any(re.fullmatch(pattern, name) for name in same), pattern
 
 
+@pytest.mark.long
 def test_make_attack_prints_a_line_for_each_and_ends_well():
     run = subprocess.run(machines.by_name([machines.ROOT / "scripts/ringside", "attack", "--program", "p_proc",
                                            "--random", "20", "read cr0", "mov to ds", "lods without"]),

@@ -185,6 +185,7 @@ def bench(monkeypatch):
     (["qemu-system-i386"], ["24", "24", "58", "68", None, "–", r"1: .* million/s"]),
     (["bochs", "qemu-system-i386"], ["–"] * 7),
 ], ids=["no Bochs", "no QEMU", "neither"])
+@pytest.mark.long
 def test_without_an_emulator_it_says_so_and_prints_the_rest(bench, monkeypatch, capsys, lacking, known):
     which = shutil.which
     monkeypatch.setattr(cost.shutil, "which", lambda tool: None if tool in lacking else which(tool))
@@ -248,6 +249,7 @@ def test_a_boot_takes_as_few_instructions_and_calls_as_bench_says(bench, capsys)
     assert with_8_kib <= limit == 22000
 
 
+@pytest.mark.long
 def test_the_program_for_comparison_has_its_frames_on_the_gates_page(bench, monkeypatch, tmp_path):
     monkeypatch.setattr(bench, "WORK", tmp_path)
     floppy, elf = bench.same_page_floppy()  # checks the page

@@ -31,6 +31,7 @@ def build(tree, arguments, umask=0o022, **environment):
 
 # ---- compilers
 
+@pytest.mark.long
 def test_the_floppy_is_the_same_wherever_and_by_whomever_it_is_built(tmp_path):
     _, here = build(tmp_path / "here", GCC, TZ="Asia/Tokyo", LC_ALL="C")
     _, there = build(tmp_path / "in another place", GCC, 0o077, TZ="America/New_York", LC_ALL="C.UTF-8",
@@ -38,6 +39,7 @@ def test_the_floppy_is_the_same_wherever_and_by_whomever_it_is_built(tmp_path):
     assert here.read_bytes() == there.read_bytes()
 
 
+@pytest.mark.long
 def test_a_cross_compiler_makes_the_same_floppy(tmp_path):
     _, native = build(tmp_path / "native", GCC)
     said, cross = build(tmp_path / "cross", CROSS)
@@ -45,6 +47,7 @@ def test_a_cross_compiler_makes_the_same_floppy(tmp_path):
     assert native.read_bytes() == cross.read_bytes()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("compiler", [GCC, CLANG], ids=["gcc", "clang"])
 def test_a_compiler_has_no_remarks_and_its_floppy_plays(tmp_path, compiler):
     said, image = build(tmp_path / "tree", compiler)

@@ -52,6 +52,7 @@ def test_the_emulators_agree_and_no_excuse_is_without_need(pair):
     assert made.fields > 100 * made.steps
 
 
+@pytest.mark.long
 def test_a_change_of_any_field_of_the_state_is_found(pair):
     last = len(pair[1]["steps"]) - 1
     *_, (_, _, _, bochs) = recording.walk(pair[0])

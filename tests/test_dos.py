@@ -491,6 +491,7 @@ def dosbox(tmp_path):
         box.close()
 
 
+@pytest.mark.long
 def test_at_a_dos_prompt_each_program_plays_and_q_goes_back_to_the_prompt(dosbox):
     assert dosbox.there("BEFORE.BIN", 20), dosbox.settings.with_name("said").read_text()
     for program in IN_DOSBOX:

@@ -339,6 +339,7 @@ def test_what_ring_3_may_ask_has_the_same_answers_in_both_emulators(tmp_path):
 
 # ---- for a long time
 
+@pytest.mark.long
 def test_five_seconds_at_full_speed_with_mistakes():
     """Which mistakes, and when, depends on a random seed."""
     soak = run("scripts/ringside", "soak", "--seconds", "5", timeout=100)

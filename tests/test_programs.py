@@ -10,7 +10,7 @@ from ringside.recorder import programs
 import pytest
 from ringside.recorder import record, recording
 
-ONE_OF = 11  # changes of a recording
+ONE_OF = 37  # changes of a recording
 
 
 @pytest.fixture(scope="module", params=[name for name in programs.on_the_floppy() if name != "p_proc"])
@@ -74,7 +74,7 @@ def test_a_sample_of_changes_is_noticed_or_benign(pair):
     for made in pair:
         mutate.recording(made, report)
     assert report.unnoticed == []
-    assert report.caught() > 1000
+    assert report.caught() > 11000 / ONE_OF
 
 
 def test_the_frames_are_those_of_who_waits(pair):

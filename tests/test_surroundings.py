@@ -80,6 +80,7 @@ def test_the_debuggers_work_there(tree):
         assert terminal.code() == 0
 
 
+@pytest.mark.long
 def test_two_makes_in_a_clean_tree_do_not_disturb_each_other(tmp_path):
     tree = tmp_path / "tree"
     shutil.copytree(ROOT, tree, ignore=NOT_SOURCES)
@@ -90,6 +91,7 @@ def test_two_makes_in_a_clean_tree_do_not_disturb_each_other(tmp_path):
     assert (tree / "build/floppy.img").read_bytes() == machines.FLOPPY.read_bytes()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_nothing_built_knows_where_it_was_built(tree, compiler):
     if not shutil.which(compiler):
