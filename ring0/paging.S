@@ -2,6 +2,7 @@
  * Paging on, and off again.  Between the two, ring 0 lies in the last 64 KiB of the
  * linear addresses (flat_segments.h); before and after, where it lies in memory.
  */
+#define FLAT_RING3_SEGMENTS(SEG)	/* a program's own, and none of these */
 #include "flat_segments.h"
 #include "paging.h"
 

@@ -121,7 +121,7 @@ void error_meaning(char *to, uint32_t vector, uint32_t error)
 	if (vector == VECTOR_PF)
 		format(to, "%s, %s, %s", error & FAULT_WRITE ? "write" : "read",
 		       error & FAULT_USER ? "ring 3" : "ring 0", error & FAULT_RESERVED ? "reserved bit" :
-		       error & FAULT_PRESENT ? "present" : "not present");
+		       error & FAULT_PRESENT ? "present" : "absent");
 	if (!selects)
 		return;
 	if (!(error & ~ERROR_EXT)) {

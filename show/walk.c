@@ -30,10 +30,10 @@ static const char *usually(struct walk walk, uint32_t error)
 	if (walk.address < PAGE_BYTES && !(error & FAULT_PRESENT))
 		return "A null pointer: page 0 is never there, so that it is found at once.";
 	if (!(error & FAULT_PRESENT))
-		return "Nothing is there: a stray pointer, or the stack has grown into its guard page.";
+		return "Nothing is there: a stray pointer, or the stack's guard page.";
 	if (!(walk.rights & PAGE_USER))
 		return "The page is ring 0's (no U): ring 3 may neither read nor write it.";
-	return "The page is there to read, not to write (no W): it is code, or constant.";
+	return "May be read, not written to (no W): it is code, or constant.";
 }
 
 /* In: the directory in CR3; what the address leads to; the error code.  Out: valid until the

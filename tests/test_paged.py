@@ -219,9 +219,9 @@ def fault_of(machine, key):
 @pytest.mark.parametrize("key, error, means, cr2, walk", [
     (1, 5, "read, ring 3, present", RING_0, r"directory 03ff \w+ PW- refuses, table 03f0 \w+ P--"),
     (2, 7, "write, ring 3, present", CODE, r"directory 0020 \w+ PWU, table 0048 \w+ P-U refuses"),
-    (4, 6, "write, ring 3, not present", STACK - 4, r"directory 0020 \w+ PWU, table 004e 00000000 --- refuses"),
-    (5, 4, "read, ring 3, not present", 0, "directory 0000 00000000 --- refuses, no table"),
-    (7, 4, "read, ring 3, not present", HOLE, r"directory 0020 \w+ PWU, table 004a 00000000 --- refuses"),
+    (4, 6, "write, ring 3, absent", STACK - 4, r"directory 0020 \w+ PWU, table 004e 00000000 --- refuses"),
+    (5, 4, "read, ring 3, absent", 0, "directory 0000 00000000 --- refuses, no table"),
+    (7, 4, "read, ring 3, absent", HOLE, r"directory 0020 \w+ PWU, table 004a 00000000 --- refuses"),
 ])
 def test_a_mistake_is_told_as_a_page_walk_and_ends_its_thread_alone(machine, key, error, means, cr2, walk):
     machine.run_to("thread_int")
@@ -235,7 +235,8 @@ def test_a_mistake_is_told_as_a_page_walk_and_ends_its_thread_alone(machine, key
     space_of_a = thread(machine, "a")["space"]
     assert report[1:3] == ["#PF: page fault", f"0x0e cr2 {cr2:08x}, cr3 {space_of_a:08x}"]
     assert report[7:9] == [f"└{fault['walk'].split(', ')[0]}", f" └{fault['walk'].split(', ')[1]}"]
-    assert report[9].split()[0] in ("The", "A", "Nothing")
+    assert report[6] == f" error {error:04x}: {means}" and report[9].split()[0] in ("The", "A", "Nothing", "May")
+    assert report[11].startswith("TSS  ss0:esp0"), "two rows of words, and not more"
 
 
 @pytest.mark.parametrize("key, lines", [

@@ -6,7 +6,7 @@ So no divergence is excused without need, whatever versions a system has.
 import dataclasses
 import subprocess
 
-from ringside.attacks import differences, game
+from ringside.attacks import differences, games
 from ringside.emulators import debuggers
 from ringside.emulators import machines
 from ringside.recorder import programs
@@ -34,7 +34,7 @@ def an_interrupt_pushes_rf(tmp_path):
 def otherwise_in_qemu(name):
     """In QEMU an attack ends differently from what the manual says."""
     attack, = (attack for attack in differences.table(P_PROC) if attack.name == name)
-    return any(found for _, found in game.try_all("qemu", P_PROC, [dataclasses.replace(attack, qemu=None)]))
+    return any(found for _, found in games.try_all("qemu", P_PROC, [dataclasses.replace(attack, qemu=None)]))
 
 
 def the_bios_loses_edx():

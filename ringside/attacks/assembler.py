@@ -9,14 +9,17 @@ import subprocess
 import tempfile
 
 from ringside.attacks.attack import BEGIN, END, HERE
+from ringside.attacks import flat
 from ringside.emulators import machines
 from ringside.emulators.debuggers import COM_START
 
+PAGE_BYTES = 0x1000
 UD2 = b"\x0f\x0b"
 
 
 def layout(program):
-    return {"CODE_BYTES": program.place(program.code_bytes), "DATA_BYTES": program.data_bytes,
+    at = flat.layout(program) if program.pages else {"CODE_AT": 0}
+    return {**at, "CODE_BYTES": program.place(program.code_bytes), "DATA_BYTES": program.data_bytes,
             "WINDOW_BYTES": 640, "ASKED": program.asked, "BEYOND_GDT": program.gdt_bytes()}
 
 
@@ -33,6 +36,8 @@ class Code:
 
 def stride(program):
     """From one attack's code to the next one's."""
+    if program.pages:
+        return PAGE_BYTES
     return 512 if layout(program)["CODE_BYTES"] < 448 else 1024
 
 

@@ -11,13 +11,14 @@ while B runs.
 
 Expected is what Intel's manual says, and what Bochs does; where QEMU does something else, the
 attack says what, and why. (Where code ends: 8. Where the exception is: 9, by default at the
-last instruction. Where the code segment begins: 7.) Numbers that are not the same in every
+last instruction. Where the code begins: 7, an offset; its address is CODE_AT more.) Numbers that are not the same in every
 program are written as its names for them: "A_DATA", "CODE_BYTES + 8".
 """
 
 import dataclasses
 from typing import NamedTuple
 
+from ringside.emulators import versions
 from ringside.recorder import programs
 
 
@@ -39,9 +40,10 @@ EXCEPTIONS = {
     11: Named("#NP", "segment not present"),
     12: Named("#SS", "stack fault"),
     13: Named("#GP", "general protection"),
+    14: Named("#PF", "page fault"),
     0x20: Named("IRQ0", "the alarm"),
 }
-TS, NP, SS, GP_VECTOR = 10, 11, 12, 13
+TS, NP, SS, GP_VECTOR, PF = 10, 11, 12, 13, 14
 HERE, END, BEGIN = "here", "end", "begin"
 
 
@@ -49,19 +51,23 @@ HERE, END, BEGIN = "here", "end", "begin"
 class Expected:
     """How A ends. at: its eip: a number, HERE, END, BEGIN, None for anywhere."""
     vector: int | None      # None: it does not, but plays on
-    error: object = 0
+    error: object = 0       # None: whichever
     at: object = HERE
     restoring: bool = False
     traps: tuple = ()       # vectors that it gets past before
     stray: str = ""         # what ring 0 has counted besides: "nmi", "spurious"
+    cr2: object = None      # of a page fault
+    told: str = ""          # the first words of lines that ring 0 writes besides: "page", "say", "refused"
 
     def __str__(self):
         name = EXCEPTIONS[self.vector].name if self.vector is not None else "plays on"
-        text = f"{name}({self.error:04x})" if self.vector in (TS, NP, SS, GP_VECTOR) else name
+        error = "any" if self.error is None else f"{self.error:04x}"
+        text = f"{name}({error})" if self.vector in (TS, NP, SS, GP_VECTOR, PF) else name
+        text += f" {self.cr2:08x}" if self.cr2 is not None else ""
         if (self.vector, self.at) == (6, END):
             text = "goes on"
         return ("".join(f"trap {vector:02x}, " for vector in self.traps) + (self.stray and self.stray + ", ")
-                + text + (", restore" if self.restoring else ""))
+                + (self.told and self.told + ", ") + text + (", restore" if self.restoring else ""))
 
 
 class Bytes(NamedTuple):
@@ -92,8 +98,20 @@ class Attack:
         return self.qemu if emulator == "qemu" and self.qemu else self.expected
 
 
+def if_it_holds(row, qemu):
+    """What QEMU does instead, and why, in the versions for which that row of versions.py holds."""
+    return (qemu, versions.row(row).reason) if versions.holds(row) else ()
+
+
 def gp(error=0, **more):
     return Expected(GP_VECTOR, error, **more)
+
+
+PRESENT, WRITE, USER = 1, 2, 4      # in a page fault's error code
+
+
+def pf(error, cr2, at=HERE, **more):
+    return Expected(PF, error, at, cr2=cr2, **more)
 
 
 def refused(vector, error, at=HERE):
@@ -102,17 +120,20 @@ def refused(vector, error, at=HERE):
 
 
 def means(program, vector, error):
-    """An error code in words (Intel, volume 3, section 6.13)."""
+    """An error code in words (Intel, volume 3, sections 6.13 and 4.7)."""
+    if vector == PF:
+        return ", ".join(["write" if error & WRITE else "read", "ring 3" if error & USER else "ring 0",
+                          "present" if error & PRESENT else "absent"])
     if vector not in (TS, NP, SS, GP_VECTOR):
         return ""
     selector = error & 0xfffc
     if error & 2:
         text = f"IDT 0x{selector >> 3:02x}"
     elif selector:
-        symbols = program.symbols
-        names = {symbols[name] & ~3: name for name in (*programs.RING0_SEGMENTS, *program.segments)}
+        selectors = program.selectors()
+        names = {selectors[name] & ~3: name for name in (*programs.RING0_SEGMENTS, *program.segments)}
         name = names.get(selector)
-        text = f"{'LDT' if selector & 4 else 'GDT'} 0x{selector:02x}" + (f" ({name})" if name else "")
+        text = f"{'LDT' if selector & 4 else 'GDT'} 0x{selector:0{2 if selector < 0x100 else 4}x}" + (f" ({name})" if name else "")
     else:
         text = "no selector"
     return text + (" EXT" if error & 1 else "")

@@ -12,10 +12,11 @@ import re
 from typing import Any, NamedTuple
 
 from ringside.attacks.assembler import layout
-from ringside.attacks.attack import (ALARM, Attack, BEGIN, END, Expected, GP, GP_VECTOR, HERE, NP, ON, SS, STACK, TS, gp,
+from ringside.attacks.attack import (ALARM, Attack, BEGIN, END, Expected, GP, GP_VECTOR, HERE, NM, NP, ON, SS, STACK, TS, gp,
                                      refused)
+from ringside.attacks import flat
 from ringside.attacks.calls import CALLS
-from ringside.attacks.table import LIMITS, TABLE, WAIT, YIELDS, at_the_end, popf
+from ringside.attacks.table import LIMITS, NULL, TABLE, TYPES, WAIT, YIELDS, at_the_end, popf
 from ringside.emulators import versions
 
 Changes = dict[str, Any]
@@ -31,8 +32,11 @@ ENTERED = "the task switch refuses it, in A's task already"
 BEFORE = ENTERED + "; TCG shows the eip of the task before"
 BETWEEN = ENTERED + "; TCG pushes by an ss that is not loaded yet: not run there"
 ANOTHER_DOOR = "by this program's own door"
+OF_DOORS = {"paged": flat.SAYS, "sysenter": flat.ENTERS}
 LCALL = "lcall $CALL_GATE, $0"
 CALL = f"push $0; {LCALL}"
+STEPPED = "the backlink holds what a single step has pushed there"
+STEPS_ON = "sysenter leaves TF set: #DB in ring 0, in front of its first instruction"
 STEPS = "a call gate leaves TF set: #DB in ring 0, in front of its first instruction"
 COPIES = "the parameter cannot be copied from there; " + LIMITS
 AT_THE_JUMP = "the task switch refuses it; TCG shows the jump, ring 0's own mistake: not run there"
@@ -58,6 +62,19 @@ class Difference(NamedTuple):
     changes: Changes | Callable[[Attack], Changes]     # to fields of the attack; or what makes them of it
     reason: str
 
+
+BY_PAGES = "segments are flat, and pages are tried instead (flat.py)"
+READS_DATA = "its data begin elsewhere"
+THEIR_WORDS = "no such word is kept: sysexit makes cs and ss"
+FLAT = {
+    "read the last byte of own data|ljmp beyond|an exception at the last byte|own window as stack .*|a loop around .*":
+        Difference({}, BY_PAGES),
+    "descriptor: .*": Difference({}, NEIGHBOURS),
+    "read through null": Difference({"qemu": flat.pf(flat.READ, 0)}, NULL),
+    "write through null": Difference({"qemu": flat.pf(flat.WRITES, 0x600000)}, NULL),
+    "AC comes back and does nothing|selectors with RPL 0 at int 0x30": Difference(
+        lambda attack: {"code": re.sub(r"mov [01], %eax", "mov SCRATCH + 1, %eax", attack.code)}, READS_DATA),
+}
 
 DIFFERENT = {   # by program, and by a pattern of names
     "p_proc": {},
@@ -99,6 +116,30 @@ DIFFERENT = {   # by program, and by a pattern of names
         "frame: TF": Difference({"code": f"1: {CALL}; 9: jmp 1b", "expected": refused(1, 0)},
                                 "popf would step through ring 0's own way out"),
     },
+    "paged": {
+        **FLAT,
+        "int 0x31: beyond the IDT": Difference({}, "that is a door"),
+    },
+    "sysenter": {
+        **FLAT,
+        "lock int 0x30|1[56] bytes of int 0x30": Difference({}, "there is no gate 0x30, and sysenter takes no such prefixes"),
+        "frame: [cs]s .*": Difference({}, THEIR_WORDS),
+        "sysenter": Difference({"expected": flat.pf(flat.READ, 0, 0), "qemu": None}, "it is the door, and edx is 0"),
+        "NT, then (iret|int 0x30, then iret)": Difference({"expected": flat.BACKLINK}, STEPPED),
+        "NT, then int3, then iret": Difference({"expected": dataclasses.replace(flat.BACKLINK, traps=(3,))}, STEPPED),
+        "sysexit": Difference({"expected": GP, "qemu": None}, "the CPU has it"),
+        "fxsave": Difference({"expected": NM, "qemu": None}, "the CPU has it"),
+        "TF, then int 0x30": Difference({"code": f"{flat.ENTERS_LATER}; {popf(0x302)}; sysenter; 77: 9: nop"}, STEPS_ON),
+        "TF, mov ss, int 0x30": Difference(
+            {"code": f"mov %ss, %eax; {flat.ENTERS_LATER}; {popf(0x302)}; mov %eax, %ss; sysenter; 77: 9: nop"}, STEPS_ON),
+        "TF, pop ss, int 0x30": Difference(
+            {"code": f"mov %esp, %ecx; mov $77f - 7b + CODE_AT, %edx; push %ss; {popf(0x302)}; pop %ss; sysenter; 77: 9: nop"}, STEPS_ON),
+        "frame: TF": Difference({"code": f"1: {flat.ENTERS_LATER}; sysenter; 77: 9: jmp 1b", "expected": refused(1, 0), "qemu": Expected(1)},
+                                "popf would step through ring 0's own way out; TCG takes sti and what is behind it for one step"),
+        "frame: [defg]s ring 0's data": Difference({"expected": Expected(None)}, "sysexit leaves it as it is: flat, as A's own"),
+        "only own registers after int 0x30": Difference(
+            lambda attack: {"code": re.sub(r"or %e[cd]x, %ebx;", "", attack.code)}, "ecx and edx are where it goes on"),
+    },
     "hwtask": {
         "frame: cs (null|an LDT)": Difference({}, TASK_OF_RING_0),
         "frame: [defg]s ring 0's data": Difference(
@@ -120,17 +161,29 @@ DIFFERENT = {   # by program, and by a pattern of names
 
 def table(program):
     """The attacks as they are in a program, and those on doors that it alone has."""
-    own = CALLS if program.gates else []
+    own = [*(CALLS if program.gates else []), *(flat.PAGES if program.pages else []), *OF_DOORS.get(program.name, [])]
     return [resolved(program, attack) for attack in (*(different(program, attack) for attack in TABLE), *own)]
 
 
 def different(program, attack):
+    if program.pages:
+        if attack.why.startswith((LIMITS, TYPES)):
+            return dataclasses.replace(attack, left_out=BY_PAGES, why=BY_PAGES)
+        attack = in_data(attack)
     for pattern, (changes, reason) in DIFFERENT[program.name].items():
         if re.fullmatch(pattern, attack.name):
             attack = by_another_door(program, attack)
             fields = changes(attack) if callable(changes) else changes
             return dataclasses.replace(attack, **fields or {"left_out": reason}, why=reason)
     return without_yielding(attack) if program.ticks else by_another_door(program, attack)
+
+
+def in_data(attack):
+    """What it wants to have at 8 and 12 of its data lies where these are."""
+    parts = [part if ".byte" in part else re.sub(r"(?<=[ ,*])(8|12)(?=,|$)", r"SCRATCH + \1", part) for part in attack.code.split(";")]
+    code = ";".join(parts)
+    return attack if code == attack.code else dataclasses.replace(
+        attack, code=code, why="; ".join(filter(None, [attack.why, READS_DATA])))
 
 
 def by_another_door(program, attack):

@@ -14,7 +14,9 @@ def index(selector):
 
 def doors(program):
     """The vectors that ring 3 may ask for."""
-    return (3, 4) if program.ticks or program.gates else (3, 4, 0x30)
+    others = {"idt_gate": 0x30, "idt_say": 0x31}
+    found = [number for name, number in others.items() if name in program.symbols]
+    return (3, 4) if program.ticks or program.gates else (3, 4, *found)
 
 
 def vector(program, number):
@@ -40,7 +42,7 @@ def far(way):
             # No jump leads to another ring; a call finds no parameter on its empty stack.
             return (f"{way} {selector:04x}", f"{way} ${selector:#x}, $0",
                     *([STACK, ON, LIMITS] if way == "lcall" else [gp(index(program.symbols["RING0_CODE"]))]))
-        return (f"{way} {selector:04x}", f"{way} ${selector:#x}, $8f - 7b",
+        return (f"{way} {selector:04x}", f"{way} ${selector:#x}, $8f - 7b + CODE_AT",
                 ON if index(selector) == own_segments(program)[0] else gp(index(selector)))
     return one
 
@@ -48,7 +50,7 @@ def far(way):
 def back(way, flags):
     def one(program, selector):
         # Not to a ring further in; and there is none further out.
-        return (f"{way} to {selector:04x}", f"{flags} push ${selector:#x}; push $8f - 7b; {way}",
+        return (f"{way} to {selector:04x}", f"{flags} push ${selector:#x}; push $8f - 7b + CODE_AT; {way}",
                 ON if selector == own_segments(program)[0] + 3 else gp(index(selector)))
     return one
 

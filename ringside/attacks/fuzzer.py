@@ -9,19 +9,30 @@ from ringside.attacks.assembler import Code, assembled, layout, padded
 from ringside.attacks.attack import Attack, ON
 
 
+INT_30 = b"\xcd\x30"
+SYSENTER = bytes.fromhex("89e1 e800000000 5a 83c206 0f34")   # mov %esp, %ecx; edx: behind it, by call and pop; sysenter
+
+
 class Values(random.Random):
     """Random numbers, and a program that they are for."""
 
     def __init__(self, seed, program):
         super().__init__(seed)
         words = {**program.selectors(), **layout(program)}
-        code, data, screen = (words[name] for name in ("A_CODE", "A_DATA", "A_SCREEN"))
+        code, data = words["A_CODE"], words["A_DATA"]
+        screen = words.get("A_SCREEN", data)
         self.code_bytes = words["CODE_BYTES"]
         self.selectors = words["BEYOND_GDT"] + 16
         self.own = (0, 3, code - 3, code, data - 3, data, data, data, screen - 3, screen, screen,
                     *(words[name] for name in program.writable[2:]))
         self.stacks = data, data, screen
         self.ticks = program.ticks
+        self.data = words["SCRATCH"] if program.pages else 0    # what is near begins there
+        self.door = INT_30
+        if program.gates:
+            self.door = b"\x6a\x01\x9a" + _word(0) + words[program.gates[0]].to_bytes(2, "little")    # push, lcall
+        elif "sysenter" in program.yields:
+            self.door = SYSENTER
 
 
 def random_code(values, size):
@@ -48,7 +59,7 @@ def _any(values):
 
 
 def _near(values):
-    return values.randrange(0x80)
+    return values.data + values.randrange(0x80)
 
 
 def _far(values):
@@ -68,8 +79,8 @@ def _mov_to_segment(selector, registers):
 
 
 def _away(values):
-    """int 0x30; or WAIT for a while, so that a tick comes there, or within what follows."""
-    return b"\xb9" + _word(values.randrange(0x3000)) + b"\xe2\xfe" if values.ticks else b"\xcd\x30"
+    """Its door; or WAIT for a while, so that a tick comes there, or within what follows."""
+    return b"\xb9" + _word(values.randrange(0x3000)) + b"\xe2\xfe" if values.ticks else values.door
 
 
 # Instructions that mostly go well, and leave things in a state that ring 0 must bear.

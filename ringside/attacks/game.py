@@ -1,9 +1,8 @@
-"""A game in an emulator, attacked by its own proc A, again and again.
+"""A game in an emulator, attacked by its own proc A, again and again (many games: games.py).
 
     with Game("bochs", program, codes) as game:
         game.attack(attack, number)    what was not as expected of an attack; empty if all was
         game.random(number)            what it did that no code in proc A may do; how it ended
-    try_all("qemu", program, attacks), at_random(program, seed, 500)    many, one after the other
 
 The floppy is the one that ships, and nothing of the program is changed. The attacks' code
 lies in memory that the program does not use; a debugger stops whenever ring 0 asks for a
@@ -14,15 +13,15 @@ wanted them (where a clock takes turns away, that is LOOKS later, unless A has e
 must know of the program for that is in ringside/recorder/programs.py.
 """
 
+import dataclasses
 import re
 import struct
 import tempfile
 
 from ringside.emulators import machines
 from ringside.attacks.assembler import assembled, layout, stride
-from ringside.attacks.attack import Bytes, EXCEPTIONS, means
-from ringside.attacks.fuzzer import random_codes
-from ringside.emulators.debuggers import BASE, DebuggedBochs, DebuggedQemu
+from ringside.attacks.attack import Bytes, EXCEPTIONS, PF, means
+from ringside.emulators.debuggers import BASE, NAMES, knowing
 from ringside.recorder.programs import PUSHED
 from ringside.emulators import versions
 
@@ -31,18 +30,13 @@ CODES_AT = 0x200000  # linear; the program ends far below
 WHOLE = (0, 0xa0000), (0xb8000, 0x100000)
 PIECE = 0x20000  # bytes: Bochs puts no larger image into memory as one, and four of them
 PAGE = 0x1000      # of loadmem: it puts what is behind in the first one's place
-GAME = 500         # attacks at random, until a new game begins
 LOOKS = 4          # of a clock's ring 0, until A goes on for ever
-WHOLE_EVERY = 16   # of them, until all the memory is looked at
-EMULATORS = {"bochs": DebuggedBochs, "qemu": DebuggedQemu}
 BASE_AND_ACCESS = 2  # in a descriptor: three bytes and one
 ACCESSED = 1       # a bit of the latter
 A_CODE_ACCESS = 0xfb  # present, DPL 3, code, readable, accessed
 SEGMENTS = ("cs", "ss", "ds", "es", "fs", "gs")
 ARITHMETIC = 0x8d5  # flags that B's own additions set
 KEY_NONE, KEY_F, KEY_R = "KEY_NONE", "KEY_F", "KEY_R"
-# Bochs' names: the oldest that it has, and a young one.
-MODELS = ("i386" if versions.holds("bochs-old-models") else "pentium", "corei7_haswell_4770")
 ROW = 160
 BOTH = "both end"
 
@@ -111,16 +105,16 @@ class Game:
             image = machines.FLOPPY
             if program.elf != machines.PROGRAM:
                 image = machines.floppy_that_starts(program.name, f"{folder}/floppy.img")
+            kind = dict(zip(NAMES, knowing(program.name)))[emulator]
             if emulator == "bochs":
                 options = [f"optramimage{n}: file={path}, address={at:#x}" for n, (path, at) in enumerate(pieces, 1)]
                 options = [] if later else options
                 if model:
                     options += machines.bochs_cpu(model)
-                self.machine = DebuggedBochs(image, options=options)
+                self.machine = kind(image, options=options)
             else:
                 loaders = [f"loader,file={path},addr={at:#x},force-raw=on" for path, at in pieces]
-                self.machine = DebuggedQemu(image, extra=[word for loader in loaders for word in ("-device", loader)])
-            self.machine.symbols = program.symbols
+                self.machine = kind(image, extra=[word for loader in loaders for word in ("-device", loader)])
             try:
                 for path, at in pieces if later else ():
                     self.machine.cmd(f'loadmem "{path}" {at:#x}')
@@ -204,7 +198,12 @@ class Game:
         self.machine.set(eax=self.keys[key], eip=self.ret)
         if key != KEY_NONE:  # a look asks until there is none
             self._look()
+            if key == KEY_R:
+                self._begins()
             self._press(KEY_NONE)
+
+    def _begins(self):
+        """A has just been started again."""
 
     def _point_at(self, number):
         """A's code segment is that code."""
@@ -370,7 +369,9 @@ class Game:
         traps = [machines.fields(line) for line in lines if line.startswith("trap ")]
         if any(trap["proc"] != "A" or int(trap["vector"], 16) not in expected.traps for trap in traps):
             yield f"traps: {traps}"
-        lines = [line for line in lines if not line.startswith("trap ")]
+        told = expected.told.split()
+        yield from (f"no line {word}: {lines}" for word in told if not any(line.startswith(f"{word} proc=A ") for line in lines))
+        lines = [line for line in lines if line.split()[0] not in ("trap", *told)]
         if expected.vector is None:
             if lines:
                 yield f"it does not play on: {lines}"
@@ -380,6 +381,8 @@ class Game:
             return
         fault = machines.fields(lines[0])
         name = EXCEPTIONS[expected.vector].name
+        if expected.error is None:
+            expected = dataclasses.replace(expected, error=int(fault["error"], 16))
         for key, value in (("proc", "A"), ("vector", f"{expected.vector:02x}"), ("name", name),
                            ("error", f"{expected.error:04x}" if expected.vector in WITH_ERROR_CODE else "none"),
                            ("means", means(self.program, expected.vector, expected.error))):
@@ -388,16 +391,25 @@ class Game:
         if ("while" in fault) != expected.restoring:
             yield "while=restore" if "while" in fault else "not while=restore"
         cs, eip = (int(part, 16) for part in fault["cs:eip"].split(":"))
-        at = code.eip(expected.at)
+        at = self._eip(code, expected.at)
         if at is not None and eip != at:
             yield f"eip {eip:x}, not {at:x}"
+        if expected.vector == PF and fault["cr2"] != f"{expected.cr2:08x}":
+            yield f"cr2 {fault['cr2']}, not {expected.cr2:08x}"
         if "cs" in bent or ("A_CODE", 5, 1) in bent:
             return
         if cs != self.selectors["A_CODE"]:
             yield f"cs {cs:04x}"
-        shown = code.data[eip:max(eip, min(eip + 8, self.words["code_bytes"]))].hex(" ")
-        if fault["bytes"] != shown:
+        shown = self._bytes(code, eip)
+        if shown is not None and fault["bytes"] != shown:
             yield f"bytes {fault['bytes']}, not {shown}"
+
+    def _eip(self, code, at):
+        return code.eip(at)
+
+    def _bytes(self, code, eip):
+        """What a report shows of an attack's code; None if that cannot be said."""
+        return code.data[eip:max(eip, min(eip + 8, self.words["code_bytes"]))].hex(" ")
 
     def _judge_screen(self, expected, line):
         """The report says the same as the log."""
@@ -408,8 +420,9 @@ class Game:
         if f"ended by {name}, {title}" not in rows[3]:
             yield f"A's window: {rows[3].strip()}"
         report = "".join(row[2:38] for row in rows[6:18]).replace(" ", "")
-        error = f"error {expected.error:04x}: {fault['means']}" if fault["means"] else "error none"
-        for words in ("proc A has ended", f"{name}: {title}", f"vector 0x{fault['vector']}", f"cs:eip {fault['cs:eip']}",
+        error = f"error {fault['error']}: {fault['means']}" if fault["means"] else "error none"
+        vector = f"0x0e cr2 {fault['cr2']}" if expected.vector == PF else f"vector 0x{fault['vector']}"
+        for words in ("proc A has ended", f"{name}: {title}", vector, f"cs:eip {fault['cs:eip']}",
                       f"ss:esp {fault['ss:esp']}", f"bytes {fault['bytes']}", error,
                       "while ring 0 restored its registers" if expected.restoring else ""):
             if words.replace(" ", "") not in report:
@@ -438,50 +451,3 @@ class Game:
                 place = next(i for i, byte in enumerate(before, start) if memory[i] != byte)
                 found.append(f"{name}: changed at {place:#x}")
         return found
-
-
-# ---- many attacks, with a new game whenever one is over
-
-def try_all(emulator, program, attacks):
-    """Gives (attack, what was not as expected of it), None for what is not to be run there."""
-    size = at_once(program)
-    for start in range(0, len(attacks), size):
-        yield from _games(emulator, program, attacks[start:start + size])
-
-
-def _games(emulator, program, attacks):
-    codes = assembled(program, attacks)
-    game = None
-    try:
-        for number, attack in enumerate(attacks):
-            if attack.left_out or attack.harmful and emulator == "qemu":
-                yield attack, None
-                continue
-            game = game or Game(emulator, program, codes)
-            found = game.attack(attack, number)
-            yield attack, found
-            if found:
-                game.close()
-                game = None
-    finally:
-        if game:
-            game.close()
-
-
-def at_random(program, seed, count, model=MODELS[0]):
-    """Gives (code, how A ended, what was not as it must be) for codes at random, in Bochs."""
-    for start in range(0, count, GAME):
-        codes = random_codes(program, f"{seed}.{start}", min(GAME, count - start))
-        game = None
-        try:
-            for number, code in enumerate(codes):
-                game = game or Game("bochs", program, codes, model)
-                last = number == len(codes) - 1
-                found, end = game.random(number, whole=last or number % WHOLE_EVERY == 0)
-                yield code, end, found
-                if found or end == BOTH:
-                    game.close()
-                    game = None
-        finally:
-            if game:
-                game.close()

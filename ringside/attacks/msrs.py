@@ -1,7 +1,8 @@
 """The three MSRs of sysenter, bent from outside before SYSENTER uses them; and what comes of it.
 
-    MSRS           what is tried
+    MSRS                what is tried
     Bent.on(emulator)   what the log must say first, a pattern; None: the game goes on
+    wrong(emulator, bent, floppy)   what is not so, in an emulator with a floppy that starts SYSENTER
 
 The CPU checks hardly anything of what stands there when sysenter reads it: a wrong value shows later,
 or somewhere else. `intel` says what the manual has to come of it, `qemu` what TCG does instead and
@@ -9,6 +10,10 @@ or somewhere else. `intel` says what the manual has to come of it, `qemu` what T
 """
 
 import dataclasses
+import pathlib
+import re
+
+from ringside.emulators import debuggers
 
 CS, ESP, EIP = 0x174, 0x175, 0x176      # Intel, volume 4, table 2-2
 OF_NO_CS = "fault proc=A vector=0d name=#GP error=0000 .* while=restore$"
@@ -43,3 +48,20 @@ MSRS = (
     Bent("EIP: 0", EIP, 0, "panic vector=0e name=#PF error=0000 .* cs:eip=0030:00000000 "),
     Bent("EIP: a page without code", EIP, 0xfffd0000 - 0x1000, "panic vector=0e name=#PF error=0000 .* cs:eip=0030:fffcf000 "),
 )
+PLAYS_ON = "switch n=2048 "
+
+
+def wrong(emulator: str, bent: Bent, floppy: pathlib.Path) -> list[str]:
+    kinds = dict(zip(debuggers.NAMES, debuggers.knowing("sysenter")))
+    with kinds[emulator](floppy) as machine:    # type: ignore[call-arg]
+        machine.run_to("ckpt_wrmsr")
+        while machine.values()["ecx"] != bent.msr:
+            machine.step()
+            machine.run_to("ckpt_wrmsr")
+        machine.set(eax=bent.value)
+        if bent.key:
+            machine.press(bent.key)
+        machine.go()
+        machine.wait_log(f"^(fault |panic |{PLAYS_ON})")
+        found = next(line for line in machine.log() if re.match(f"fault |panic |{PLAYS_ON}", line))
+        return [] if re.match(bent.on(emulator) or PLAYS_ON, found) else [found]

@@ -7,21 +7,13 @@ stands in differences.py.
 import dataclasses
 
 from ringside.attacks.attack import (ALARM, Attack, BEGIN, BEYOND, BR, Bytes, DB, DE, Expected, GP, GP_VECTOR, NM, NP, ON, STACK,
-                                     TS, UD, gp, refused)
-from ringside.emulators import versions
+                                     TS, UD, gp, if_it_holds, refused)
 
 LIMITS = "TCG checks no segment limits"
 TYPES = "TCG does not ask what a segment may be used for"
 NULL = "TCG lets null selectors be used"
 YOUNGER = "QEMU's CPU is younger and has the instruction, but not for ring 3"
 WRITES = LIMITS + ": not run there, for it would write over the guest"
-
-
-def if_it_holds(row, qemu):
-    """What QEMU does instead, and why, in the versions for which that row of versions.py holds."""
-    return (qemu, versions.row(row).reason) if versions.holds(row) else ()
-
-
 CACHES = if_it_holds("qemu-caches-of-all", ON)
 
 # What A finds in its flags: CF PF AF ZF SF OF are the attack's own.
@@ -238,7 +230,7 @@ TABLE = [
     A("popf: IOPL 3", f"{popf(0x3202)}; {FLAGS}; cmp $0x202, %ecx; je 1f; hlt; 1: nop", ON),
     A("popf: IF off", f"{popf(0x002)}; {FLAGS}; cmp $0x202, %ecx; je 1f; hlt; 1: nop", ON),
     A("popf: VM, VIF, VIP, RF", f"{popf(0x1b0202)}; {FLAGS}; cmp $0x202, %ecx; je 1f; hlt; 1: nop", ON),
-    A("iret: IOPL 3, IF off", f"push $0x3002; push $A_CODE; push $2f - 7b; iret; 2: {FLAGS}; cmp $0x202, %ecx;"
+    A("iret: IOPL 3, IF off", f"push $0x3002; push $A_CODE; push $2f - 7b + CODE_AT; iret; 2: {FLAGS}; cmp $0x202, %ecx;"
       "je 1f; hlt; 1: nop", ON),
     A("TF", f"{popf(0x302)}; nop; 9: nop", DB),
     A("TF, then int 0x30", f"{popf(0x302)}; int $0x30; nop; 9: nop", DB),
@@ -276,7 +268,7 @@ TABLE = [
     A("selectors with RPL 0 at int 0x30", "mov $A_DATA - 3, %eax; mov %eax, %ds; mov %eax, %gs; int $0x30;"
       "mov %gs, %ebx; cmp %eax, %ebx; je 1f; hlt; 1: mov 0, %eax", ON),
     A("wrong wishes in the word that ring 0 asks by", "movl $0x7fffffff, ASKED; int $0x30; int $0x30", ON),
-    A("int 0x30 from a far copy of own cs", "ljmp $A_CODE - 3, $1f - 7b; 1: int $0x30", ON),
+    A("int 0x30 from a far copy of own cs", "ljmp $A_CODE - 3, $1f - 7b + CODE_AT; 1: int $0x30", ON),
     A("only own registers after int 0x30", "int $0x30; or %eax, %ebx; or %ecx, %ebx; or %edx, %ebx; or %esi, %ebx;"
       "or %edi, %ebx; or %ebp, %ebx; jz 1f; hlt; 1: nop", ON),
     A("int3, by its one byte", "int3; nop", dataclasses.replace(ON, traps=(3,))),

@@ -13,7 +13,7 @@ import functools
 import pathlib
 import re
 import subprocess
-from typing import Any
+from typing import Any, NamedTuple
 
 from ringside.emulators import machines
 from ringside.emulators.registers import FRAME_WORDS, TSS_WORDS
@@ -28,6 +28,18 @@ SYSENTER_WORDS = (*FRAME_WORDS[:9], "eip", "esp", "eax", "eflags")
 
 # context.h, from the lowest address up: a frame, with two more words inside it and two behind it.
 CONTEXT_WORDS = (*FRAME_WORDS[:12], "trap_num", "error_code", *FRAME_WORDS[12:], "fsbase", "gsbase")
+
+
+class Pages(NamedTuple):
+    """Of a program with pages, for scripts/ringside attack: ring 3's addresses, and both spaces."""
+    code: int
+    data: int
+    window: int
+    stack_end: int
+    spaces: dict[str, str]          # where the directories' physical addresses stand, A's and B's
+    names: tuple[str, ...]          # a space's pages in the pool, from its directory on
+    first: int = 4                  # A's directory, counted from the pool's first page
+    models: tuple[str, ...] = ()    # of Bochs' CPUs for codes at random, if not the usual ones
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,10 +81,11 @@ class Program:
     untouched: dict[str, Span] = dataclasses.field(default_factory=dict)   # while they play: from, to
     late: tuple[str, ...] = ()        # descriptors that TCG only marks as accessed when an exception comes
     shared: tuple[str, ...] = ()      # of these, what A may touch after all, and by it end B
+    pages: Pages | None = None
 
     @property
     def attacked(self) -> bool:
-        """By ringside/attacks: A's code is a segment, and attacks lie there. Not where there are pages."""
+        """By ringside/attacks: A's code is a segment, or a page, and attacks lie there."""
         return bool(self.ended)
 
     @property
@@ -97,7 +110,8 @@ class Program:
 
     def selectors(self) -> dict[str, int]:
         """By role or name, with the RPL that each has in the program."""
-        named = {name: self.symbols[name] for name in (*RING0_SEGMENTS, *self.segments)}
+        # A program with pages has a base below which no symbol lies, and selectors are symbols as well.
+        named = {name: self.symbols[name] & 0xffff for name in (*RING0_SEGMENTS, *self.segments)}
         return {**named, **{role: what if isinstance(what, int) else named[what] for role, what in self.roles.items()}}
 
     def gdt_bytes(self) -> int:
@@ -166,6 +180,16 @@ CALLGATE: dict[str, Any] = {
     "untouched": {**PROCS["untouched"], "GDT": ("gdt", "idt_gate"), "gate 0x30": ("idt_gate + 2", "gdt_end"),
                   "IDT": ("idt", "idtr")},
 }
+# No LDT, as in KSTACK, and two flat segments.
+FLAT: dict[str, Any] = {
+    "segments": ("USER_CODE", "USER_DATA"),
+    "writable": ("USER_DATA",),
+    "code": "USER_CODE",
+    "roles": {"A_CODE": "USER_CODE", "A_DATA": "USER_DATA", "A_LDT": "DOUBLE_FAULT", "B_LDT": "TSS", "B_CODE": 0x1f, "B_DATA": 0x27},
+    "code_bytes": "512",    # of the page
+    "asked": 0x08049000,
+    "untouched": {"GDT": ("gdt", "gdt_end"), "IDT": ("idt", "idt_end"), "gate 0x30": ("idt", "idt_end"), "TSS": ("tss + 8", "tss + 104")},
+}
 HWTASK: dict[str, Any] = {**TASKS, "spoilt": ("eip", "code_bytes + 8")}
 
 PROGRAMS = {program.name: program for program in (
@@ -222,6 +246,17 @@ PROGRAMS = {program.name: program for program in (
         scenery_functions=("ask_count",),
         start="ckpt_spaces",
         qemu_cpu="pentium",     # no global pages
+        **{**FLAT, "untouched": {**FLAT["untouched"], "IDT": ("idt", "idt_gate"), "gate 0x30": ("idt_gate + 2", "idt_end")}},
+        late=("gdt + 48", "gdt + 56"),
+        ended={"A": "thread_a + thread.playing", "B": "thread_b + thread.playing"},
+        ended_is=0,
+        spoilt=("cs", "0"),
+        b_count="4",            # in its data
+        b_has={**NO_REGISTERS, "esi": "0", "edi": "0", "cs": "USER_CODE", "ss": "USER_DATA", "ds": "USER_DATA", "es": "USER_DATA",
+               "fs": "0", "gs": "0", "esp": "134545408"},
+        pages=Pages(0x08048000, 0x08049000, 0x0804d000, 0x08050000,
+                    {"A": "thread_a + thread.space", "B": "thread_b + thread.space"},
+                    ("directory", "directory without ring 0", "table", "data", "later", "window", "stack", "ring 0's ways in")),
     ),
     Program(
         "userctx",
@@ -278,6 +313,15 @@ PROGRAMS = {program.name: program for program in (
         scenery=("panel.c", "paging.c", "walk.c", "window_page.c"),
         scenery_functions=("ask_count",),
         start="ckpt_spaces",
+        **{**FLAT, "segments": ("SYSENTER_CODE", "SYSENTER_DATA", *FLAT["segments"])},
+        yields="mov %esp, %ecx; mov $77f - 7b + CODE_AT, %edx; sysenter; 77:",
+        prelude="xor %ecx, %ecx; xor %edx, %edx",
+        ended={"A": "proc_a + proc.ended", "B": "proc_b + proc.ended"},
+        spoilt=("eip", "0"),
+        b_flags=0x002,      # they are saved behind sysenter
+        b_has={**{name: "0" for name in ("eax", "ebx", "ebp", "fs", "gs")}, "ds": "USER_DATA", "es": "USER_DATA", "esp": "134545408"},
+        pages=Pages(0x08048000, 0x08049000, 0x0804d000, 0x08050000, {"A": "proc_a + proc.space", "B": "proc_b + proc.space"},
+                    ("directory", "table", "data", "window", "stack"), models=("p3_katmai", "corei7_haswell_4770")),
     ),
     Program(
         "hwtask", **HWTASK,
