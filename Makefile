@@ -281,7 +281,7 @@ fncall:
 		mv -f $B/fncall/fncall.$$$$ $B/fncall/fncall
 
 # ---- testing and measuring ------------------------------------------------
-#: make attack          everything that ring 3 may try, and random codes (9 minutes)
+#: make attack          everything that ring 3 may try, and random codes (15 minutes)
 #: make test            what is promised, on the floppy that ships (4 minutes)
 #: make test-long       the same where it takes longer: other compilers, each program's attacks (5 minutes)
 #: make test-book       every block of the book, against runs (2 minutes)

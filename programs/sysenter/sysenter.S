@@ -96,7 +96,7 @@ msrs_end:
 	idt_ends
 
 /* In front of the first instruction esp is at esp0.  A #DB or NMI that comes just there pushes
-   below: into the backlink, which nothing reads here, and this. */
+   below: eflags into the backlink, where iret with NT finds no task by them, and into this. */
 	.space	HEADROOM_BYTES
 	tss_begins proc_a
 	.set	tss_bytes, TSS_BYTES

@@ -133,7 +133,8 @@ def means(program, vector, error):
         selectors = program.selectors()
         names = {selectors[name] & ~3: name for name in (*programs.RING0_SEGMENTS, *program.segments)}
         name = names.get(selector)
-        text = f"{'LDT' if selector & 4 else 'GDT'} 0x{selector:0{2 if selector < 0x100 else 4}x}" + (f" ({name})" if name else "")
+        digits = 2 if selector < 0x100 else 4
+        text = f"{'LDT' if selector & 4 else 'GDT'} 0x{selector:0{digits}x}" + (f" ({name})" if name else "")
     else:
         text = "no selector"
     return text + (" EXT" if error & 1 else "")

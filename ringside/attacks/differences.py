@@ -133,9 +133,10 @@ DIFFERENT = {   # by program, and by a pattern of names
         "TF, mov ss, int 0x30": Difference(
             {"code": f"mov %ss, %eax; {flat.ENTERS_LATER}; {popf(0x302)}; mov %eax, %ss; sysenter; 77: 9: nop"}, STEPS_ON),
         "TF, pop ss, int 0x30": Difference(
-            {"code": f"mov %esp, %ecx; mov $77f - 7b + CODE_AT, %edx; push %ss; {popf(0x302)}; pop %ss; sysenter; 77: 9: nop"}, STEPS_ON),
-        "frame: TF": Difference({"code": f"1: {flat.ENTERS_LATER}; sysenter; 77: 9: jmp 1b", "expected": refused(1, 0), "qemu": Expected(1)},
-                                "popf would step through ring 0's own way out; TCG takes sti and what is behind it for one step"),
+            {"code": f"{flat.ENTERS_LATER}; push %ss; {popf(0x302)}; pop %ss; sysenter; 77: 9: nop"}, STEPS_ON),
+        "frame: TF": Difference(
+            {"code": f"1: {flat.ENTERS_LATER}; sysenter; 77: 9: jmp 1b", "expected": refused(1, 0), "qemu": Expected(1)},
+            "popf would step through ring 0's own way out; TCG takes sti and what is behind it for one step"),
         "frame: [defg]s ring 0's data": Difference({"expected": Expected(None)}, "sysexit leaves it as it is: flat, as A's own"),
         "only own registers after int 0x30": Difference(
             lambda attack: {"code": re.sub(r"or %e[cd]x, %ebx;", "", attack.code)}, "ecx and edx are where it goes on"),
@@ -180,7 +181,8 @@ def different(program, attack):
 
 def in_data(attack):
     """What it wants to have at 8 and 12 of its data lies where these are."""
-    parts = [part if ".byte" in part else re.sub(r"(?<=[ ,*])(8|12)(?=,|$)", r"SCRATCH + \1", part) for part in attack.code.split(";")]
+    parts = [part if ".byte" in part else re.sub(r"(?<=[ ,*])(8|12)(?=,|$)", r"SCRATCH + \1", part)
+             for part in attack.code.split(";")]
     code = ";".join(parts)
     return attack if code == attack.code else dataclasses.replace(
         attack, code=code, why="; ".join(filter(None, [attack.why, READS_DATA])))

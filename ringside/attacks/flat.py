@@ -27,8 +27,8 @@ def layout(program):
 READ, WRITES = USER, USER | WRITE
 READ_RING0, WRITE_RING0 = READ | PRESENT, WRITES | PRESENT
 RING0_PAGES = {"code": RING0 + 0x1000, "tables": TABLES, "screen": SCREEN, "page tables": POOL}
-ABSENT = {"null": 0, "the hole": HOLE, "the guard page": GUARD, "in front of the code": CODE - PAGE, "behind the stack": STACK_END,
-          "between": 0x40000000, "the end of memory": LAST & ~3}
+ABSENT = {"null": 0, "the hole": HOLE, "the guard page": GUARD, "in front of the code": CODE - PAGE,
+          "behind the stack": STACK_END, "between": 0x40000000, "the end of memory": LAST & ~3}
 READS_FIRST = "TCG reads first, and asks then whether it may write"
 
 A = Attack
@@ -46,7 +46,8 @@ PAGES = [
     A("page: write own code", "movb $0x90, CODE_AT", pf(WRITE_RING0, CODE)),
     A("page: add to own code", "incl CODE_AT", pf(WRITE_RING0, CODE)),
     A("page: add to ring 0, locked", "9: .byte 0xf0; incl TABLES", pf(WRITE_RING0, TABLES), pf(READ_RING0, TABLES), READS_FIRST),
-    A("page: compare and exchange with ring 0", "cmpxchg %edx, TABLES", pf(WRITE_RING0, TABLES), pf(READ_RING0, TABLES), READS_FIRST),
+    A("page: compare and exchange with ring 0", "cmpxchg %edx, TABLES", pf(WRITE_RING0, TABLES), pf(READ_RING0, TABLES),
+      READS_FIRST),
     A("page: read across the end of own data", "mov HOLE - 3, %eax", pf(READ, HOLE)),
     A("page: write across the end of own data", "movl $-1, HOLE - 1", pf(WRITES, HOLE)),
     A("page: write across the beginning of own code", "movl $-1, CODE_AT - 2", pf(WRITES, CODE - 2)),
@@ -62,8 +63,8 @@ PAGES = [
     A("page: lds out of ring 0", "lds TABLES, %eax", pf(READ_RING0, TABLES + 4), pf(READ_RING0, TABLES),
       "TCG reads the offset first, and the manual says nothing of it"),
     A("page: xlat in ring 0", "mov $RING0, %ebx; xlat", pf(READ_RING0, RING0)),
-    A("page: bits far from here", "mov $0x7ffb7800, %eax; bts %eax, SCRATCH", pf(WRITES, SCRATCH + 0x0fff6f00), pf(READ, SCRATCH + 0x0fff6f00),
-      READS_FIRST),
+    A("page: bits far from here", "mov $0x7ffb7800, %eax; bts %eax, SCRATCH", pf(WRITES, SCRATCH + 0x0fff6f00),
+      pf(READ, SCRATCH + 0x0fff6f00), READS_FIRST),
     A("page: fnsave into ring 0", "fnsave TABLES", Expected(7)),
     A("page: verr of all segments is no leave to read", "mov $A_DATA, %eax; verw %ax; mov RING0, %eax", pf(READ_RING0, RING0)),
 
@@ -112,9 +113,10 @@ SAYS = [
     *(say(name, f"{place:#x}", "refused") for name, place in {**RING0_PAGES, **ABSENT}.items()),
     A("say: a text that ends in nowhere", "mov $HOLE, %ecx; 1: dec %ecx; movb $65, (%ecx); cmp $HOLE - 16, %ecx; jne 1b;"
       "mov %ecx, %eax; int $0x31; inc %eax; jz 1f; hlt; 1: nop", Expected(6, 0, END, told="refused")),
-    A("say: with bent segments and stack", "mov $SCRATCH, %eax; xor %ecx, %ecx; mov %ecx, %ds; mov %ecx, %es; mov $-1, %esp; int $0x31; nop",
+    A("say: with bent segments and stack", "mov $SCRATCH, %eax; xor %ecx, %ecx; mov %ecx, %ds; mov %ecx, %es; mov $-1, %esp;"
+      "int $0x31; nop", Expected(6, 0, END, told="say")),
+    A("say: with all flags", "mov $SCRATCH, %eax; push $0x247ed7 & ~0x100; popf; int $0x31; nop",
       Expected(6, 0, END, told="say")),
-    A("say: with all flags", "mov $SCRATCH, %eax; push $0x247ed7 & ~0x100; popf; int $0x31; nop", Expected(6, 0, END, told="say")),
     A("later: read", "mov LATER, %eax; test %eax, %eax; jz 1f; hlt; 1: nop", Expected(6, 0, END, told="page")),
     A("later: write its last byte", "incb LATER + 0xfff", Expected(6, 0, END, told="page")),
     A("later: as a stack", "mov $LATER + 0x1000, %esp; push %eax", Expected(6, 0, END, told="page")),
@@ -126,31 +128,48 @@ SAYS = [
 ENTERS_LATER = "mov %esp, %ecx; mov $77f - 7b + CODE_AT, %edx"
 BACKLINK = Expected(TS, None)   # in the TSS, where a single step's words are pushed: no task's selector
 BACK = "mov $1f - 7b + CODE_AT, %edx"
+
+
+def enters(before, after, stack="mov %esp, %ecx"):
+    """sysenter, and what comes behind."""
+    return f"{before}; {stack}; {BACK}; sysenter; 1: {after}"
+
+
+def goes_to(place):
+    return f"mov %esp, %ecx; mov ${place:#x}, %edx; sysenter"
+
+
+def keeps(flag):
+    """A bit of eflags is set behind sysenter."""
+    return f"pushf; pop %eax; test ${flag:#x}, %eax; jnz 1f; hlt; 1: nop"
+
+
 ENTERS = [
-    A("sysenter: no stack given, none used", f"xor %ecx, %ecx; {BACK}; sysenter; 1: test %esp, %esp; jz 1f; hlt; 1: nop", ON),
-    A("sysenter: no stack given, then push", f"xor %ecx, %ecx; {BACK}; sysenter; 1: 9: push %eax", pf(WRITES, LAST & ~3)),
-    A("sysenter: ring 0's stack", f"mov $TABLES + 4, %ecx; {BACK}; sysenter; 1: 9: push %eax", pf(WRITE_RING0, TABLES)),
-    *(A(f"sysenter: back to {name}", f"mov %esp, %ecx; mov ${place:#x}, %edx; sysenter", pf(READ, place, place)) for name, place in ABSENT.items()),
-    *(A(f"sysenter: back to ring 0's {name}", f"mov %esp, %ecx; mov ${place:#x}, %edx; sysenter", pf(READ_RING0, place, place))
+    A("sysenter: no stack given, none used", enters("nop", "test %esp, %esp; jz 1f; hlt; 1: nop", "xor %ecx, %ecx"), ON),
+    A("sysenter: no stack given, then push", enters("nop", "9: push %eax", "xor %ecx, %ecx"), pf(WRITES, LAST & ~3)),
+    A("sysenter: ring 0's stack", enters("nop", "9: push %eax", "mov $TABLES + 4, %ecx"), pf(WRITE_RING0, TABLES)),
+    *(A(f"sysenter: back to {name}", goes_to(place), pf(READ, place, place)) for name, place in ABSENT.items()),
+    *(A(f"sysenter: back to ring 0's {name}", goes_to(place), pf(READ_RING0, place, place))
       for name, place in RING0_PAGES.items()),
-    A("sysenter: back into own data", "movb $0xf4, SCRATCH; mov %esp, %ecx; mov $SCRATCH, %edx; sysenter", gp(0, at=SCRATCH)),
-    A("sysenter: back to the middle of an instruction", f"mov %esp, %ecx; mov $1f - 7b + CODE_AT + 1, %edx; sysenter; 1: mov $0xf4f4f4f4, %eax",
-      gp(0, at=None)),
-    A("sysenter: all other registers come back", f"mov $0x11, %eax; mov $0x22, %ebx; mov $0x33, %esi; mov $0x44, %edi; mov $0x55, %ebp;"
-      f"mov %esp, %ecx; {BACK}; sysenter; 1: add %ebx, %eax; add %esi, %eax; add %edi, %eax; add %ebp, %eax; cmp $0xff, %eax; je 1f; hlt;"
-      "1: nop", ON),
-    A("sysenter: selectors of A's", f"mov %cs, %eax; mov %eax, %fs; mov $A_DATA, %eax; mov %eax, %gs; mov %esp, %ecx; {BACK}; sysenter;"
-      "1: mov %fs, %eax; mov %cs, %ebx; cmp %eax, %ebx; je 1f; hlt; 1: mov %gs:SCRATCH, %eax", ON),
-    A("sysenter: with null segments", f"xor %eax, %eax; mov %eax, %ds; mov %eax, %es; mov %esp, %ecx; {BACK}; sysenter;"
-      "1: mov %ds, %eax; test %eax, %eax; jz 1f; hlt; 1: nop", ON),
-    A("sysenter: in single step", f"mov %esp, %ecx; {BACK}; push $0x302; popf; sysenter; 1: 9: nop", DB),
-    A("sysenter: NT", f"mov %esp, %ecx; {BACK}; push $0x4202; popf; sysenter; 1: pushf; pop %eax; test $0x4000, %eax; jnz 1f; hlt; 1: nop", ON),
-    A("sysenter: NT, then iret", f"mov %esp, %ecx; {BACK}; push $0x4202; popf; sysenter; 1: 9: iret", BACKLINK),
-    A("sysenter: DF", f"mov %esp, %ecx; {BACK}; std; sysenter; 1: pushf; pop %eax; test $0x400, %eax; jnz 1f; hlt; 1: nop", ON),
-    A("sysenter: IF is set behind it", f"mov %esp, %ecx; {BACK}; sysenter; 1: pushf; pop %eax; test $0x200, %eax; jnz 1f; hlt; 1: nop", ON),
+    A("sysenter: back into own data", f"movb $0xf4, SCRATCH; {goes_to(SCRATCH)}", gp(0, at=SCRATCH)),
+    A("sysenter: back to the middle of an instruction", "mov %esp, %ecx; mov $1f - 7b + CODE_AT + 1, %edx; sysenter;"
+      "1: mov $0xf4f4f4f4, %eax", gp(0, at=None)),
+    A("sysenter: all other registers come back",
+      enters("mov $0x11, %eax; mov $0x22, %ebx; mov $0x33, %esi; mov $0x44, %edi; mov $0x55, %ebp",
+             "add %ebx, %eax; add %esi, %eax; add %edi, %eax; add %ebp, %eax; cmp $0xff, %eax; je 1f; hlt; 1: nop"), ON),
+    A("sysenter: selectors of A's",
+      enters("mov %cs, %eax; mov %eax, %fs; mov $A_DATA, %eax; mov %eax, %gs",
+             "mov %fs, %eax; mov %cs, %ebx; cmp %eax, %ebx; je 1f; hlt; 1: mov %gs:SCRATCH, %eax"), ON),
+    A("sysenter: with null segments",
+      enters("xor %eax, %eax; mov %eax, %ds; mov %eax, %es", "mov %ds, %eax; test %eax, %eax; jz 1f; hlt; 1: nop"), ON),
+    A("sysenter: in single step", f"{ENTERS_LATER}; push $0x302; popf; sysenter; 77: 9: nop", DB),
+    A("sysenter: NT", f"{ENTERS_LATER}; push $0x4202; popf; sysenter; 77: {keeps(0x4000)}", ON),
+    A("sysenter: NT, then iret", f"{ENTERS_LATER}; push $0x4202; popf; sysenter; 77: 9: iret", BACKLINK),
+    A("sysenter: DF", enters("std", keeps(0x400)), ON),
+    A("sysenter: IF is set behind it", enters("nop", keeps(0x200)), ON),
     A("sysenter, locked", "9: .byte 0xf0; sysenter", UD, *if_it_holds("qemu-lock-int", pf(READ, 0, 0))),
-    A("sysenter with 16 bits", f"mov %esp, %ecx; {BACK}; .byte 0x66; sysenter; 1: nop", ON),
-    A("sysenter behind mov ss", f"mov %ss, %eax; mov %esp, %ecx; {BACK}; mov %eax, %ss; sysenter; 1: nop", ON),
+    A("sysenter with 16 bits", f"{ENTERS_LATER}; .byte 0x66; sysenter; 77: nop", ON),
+    A("sysenter behind mov ss", f"mov %ss, %eax; {ENTERS_LATER}; mov %eax, %ss; sysenter; 77: nop", ON),
     A("sysexit, to ring 0's code", "mov $RING0 + 0x1000, %edx; mov %esp, %ecx; sysexit", GP),
     *(A(f"wrmsr: SYSENTER_{name}", f"mov ${number:#x}, %ecx; mov $RING0, %eax; wrmsr", GP)
       for name, number in (("CS", 0x174), ("ESP", 0x175), ("EIP", 0x176))),

@@ -19,7 +19,7 @@ import struct
 import tempfile
 
 from ringside.emulators import machines
-from ringside.attacks.assembler import assembled, layout, stride
+from ringside.attacks.assembler import layout, stride
 from ringside.attacks.attack import Bytes, EXCEPTIONS, PF, means
 from ringside.emulators.debuggers import BASE, NAMES, knowing
 from ringside.recorder.programs import PUSHED

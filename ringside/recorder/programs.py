@@ -185,11 +185,16 @@ FLAT: dict[str, Any] = {
     "segments": ("USER_CODE", "USER_DATA"),
     "writable": ("USER_DATA",),
     "code": "USER_CODE",
-    "roles": {"A_CODE": "USER_CODE", "A_DATA": "USER_DATA", "A_LDT": "DOUBLE_FAULT", "B_LDT": "TSS", "B_CODE": 0x1f, "B_DATA": 0x27},
+    "roles": {"A_CODE": "USER_CODE", "A_DATA": "USER_DATA", "A_LDT": "DOUBLE_FAULT", "B_LDT": "TSS", "B_CODE": 0x1f,
+              "B_DATA": 0x27},
     "code_bytes": "512",    # of the page
     "asked": 0x08049000,
-    "untouched": {"GDT": ("gdt", "gdt_end"), "IDT": ("idt", "idt_end"), "gate 0x30": ("idt", "idt_end"), "TSS": ("tss + 8", "tss + 104")},
+    "untouched": {"GDT": ("gdt", "gdt_end"), "IDT": ("idt", "idt_end"), "gate 0x30": ("idt", "idt_end"),
+                  "TSS": ("tss + 8", "tss + 104")},
 }
+FLAT_AND_GATE: dict[str, Any] = {
+    **FLAT, "untouched": {**FLAT["untouched"], "IDT": ("idt", "idt_gate"), "gate 0x30": ("idt_gate + 2", "idt_end")}}
+FLAT_AND_SYSENTER: dict[str, Any] = {**FLAT, "segments": ("SYSENTER_CODE", "SYSENTER_DATA", *FLAT["segments"])}
 HWTASK: dict[str, Any] = {**TASKS, "spoilt": ("eip", "code_bytes + 8")}
 
 PROGRAMS = {program.name: program for program in (
@@ -246,7 +251,7 @@ PROGRAMS = {program.name: program for program in (
         scenery_functions=("ask_count",),
         start="ckpt_spaces",
         qemu_cpu="pentium",     # no global pages
-        **{**FLAT, "untouched": {**FLAT["untouched"], "IDT": ("idt", "idt_gate"), "gate 0x30": ("idt_gate + 2", "idt_end")}},
+        **FLAT_AND_GATE,
         late=("gdt + 48", "gdt + 56"),
         ended={"A": "thread_a + thread.playing", "B": "thread_b + thread.playing"},
         ended_is=0,
@@ -313,13 +318,14 @@ PROGRAMS = {program.name: program for program in (
         scenery=("panel.c", "paging.c", "walk.c", "window_page.c"),
         scenery_functions=("ask_count",),
         start="ckpt_spaces",
-        **{**FLAT, "segments": ("SYSENTER_CODE", "SYSENTER_DATA", *FLAT["segments"])},
+        **FLAT_AND_SYSENTER,
         yields="mov %esp, %ecx; mov $77f - 7b + CODE_AT, %edx; sysenter; 77:",
         prelude="xor %ecx, %ecx; xor %edx, %edx",
         ended={"A": "proc_a + proc.ended", "B": "proc_b + proc.ended"},
         spoilt=("eip", "0"),
         b_flags=0x002,      # they are saved behind sysenter
-        b_has={**{name: "0" for name in ("eax", "ebx", "ebp", "fs", "gs")}, "ds": "USER_DATA", "es": "USER_DATA", "esp": "134545408"},
+        b_has={"eax": "0", "ebx": "0", "ebp": "0", "ds": "USER_DATA", "es": "USER_DATA", "fs": "0", "gs": "0",
+               "esp": "134545408"},
         pages=Pages(0x08048000, 0x08049000, 0x0804d000, 0x08050000, {"A": "proc_a + proc.space", "B": "proc_b + proc.space"},
                     ("directory", "table", "data", "window", "stack"), models=("p3_katmai", "corei7_haswell_4770")),
     ),
