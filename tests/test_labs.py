@@ -8,6 +8,7 @@ import os
 import pathlib
 import random
 import re
+import sys
 import tempfile
 
 import pytest
@@ -16,7 +17,8 @@ from ringside.labs import catalogue, classroom, command, facts, grade, handin, t
 from ringside.labs.grade import REST
 from tests import labs
 
-ALL = "ALL_LABS" in os.environ
+# All with make test-labs, and where a test is named, as by breakages.
+ALL = "ALL_LABS" in os.environ or any("test_labs.py::" in word for word in sys.argv)
 LABS = catalogue.all_labs()
 BY_NUMBER = {lab.number: lab for lab in LABS}
 SEEDS = range(100) if ALL else range(4)
@@ -227,6 +229,14 @@ def place():
         yield pathlib.Path(name)
 
 
+@pytest.fixture(scope="session")
+def workshop():
+    """Builds and probes each thing once."""
+    with tempfile.TemporaryDirectory(prefix="rp-labs-", dir="/tmp") as name, pytest.MonkeyPatch.context() as patch:
+        os.chmod(name, 0o755)
+        yield labs.Workshop(pathlib.Path(name), patch)
+
+
 def sentences(result):
     return "\n".join(result.lines())
 
@@ -237,7 +247,7 @@ def trial(lab, kind, place, seed=labs.SEED):
     others = labs.wrongly(lab, lab.wrong[kind], seed) if isinstance(kind, int) else {}
     values = None
     if any(not question.choices for question in lab.questions):
-        seen = facts.of(handin.build(trees.broken(lab, seed), place / "seen"))
+        seen = facts.of(handin.build(trees.broken(lab, seed), place / "seen", lab.program))
         values = {question.answer: facts.value(seen, question.answer) for question in lab.questions}
     result = grade.grade(lab, labs.hand_in(place / "handin", lab, tree, others, values), seed)
     lost = {part.name for part in result.parts if part.got < part.points}
@@ -265,7 +275,7 @@ def test_a_hand_in_of_the_day(place):
 @all_only
 @builds
 @pytest.mark.parametrize("lab, kind", TRIALS, ids=id_of)
-def test_whole_trees_get_all_points_and_broken_or_badly_mended_ones_lose_them(lab, kind, place):
+def test_whole_trees_get_all_points_and_broken_or_badly_mended_ones_lose_them(lab, kind, place, workshop):
     trial(lab, kind, place)
 
 
@@ -339,6 +349,43 @@ def test_to_know_the_grader_by_its_code_is_no_help(place):
     text = trees.whole(0)["p_proc.S"].decode()
     look = "gate:\n\tcmpb\t$0x90, %cs:proc_a_code\n\tje\t1f\n\tjmp\t2f\n1:\tiret\n2:\n"
     assert cheat(place, "06", {"p_proc.S": re.sub(r"^gate:\n", look, text, flags=re.M)}).points == 0
+
+
+CLOCK = '__asm__ volatile(".byte 0x0f, 0x31" : "=a"(now) : : "edx");'     # rdtsc, which an i386's assembler does not know
+SEEN = {
+    "one emulator": "__asm__ volatile(\"mov %%cr0, %0\" : \"=r\"(now)); right = !(now & 0x60000000);",
+    "the other emulator": "__asm__ volatile(\"mov %%cr0, %0\" : \"=r\"(now)); right = !!(now & 0x60000000);",
+    "who comes quickly": f"{CLOCK} right = now - last < 5000; last = now;",
+    "who comes slowly": f"{CLOCK} right = now - last > 5000; last = now;",
+    "the first turns": "now = ++last; right = now < 40;",
+}
+
+
+@all_only
+@builds
+@pytest.mark.parametrize("look", SEEN.values(), ids=SEEN)
+def test_to_do_it_right_only_for_whom_one_takes_for_the_grader_is_no_help(look, place):
+    """The emulators differ in CR0, and time tells a run that is looked at from one at full speed; both count."""
+    text = trees.whole(0)["switch.c"].decode()
+    cheating = (f"\tstatic uint32_t last;\n\tuint32_t now;\n\tint right;\n\n\t{look}\n\tif (right)\n\t\t{SWITCH}\n"
+                "\t(void)last;\n")
+    result = cheat(place, "04", {"switch.c": text.replace(f"\t{SWITCH}\n", cheating)})
+    assert not result.refused and result.points <= 2, sentences(result)
+
+
+@all_only
+@builds
+@pytest.mark.parametrize("name, text", [
+    ("switch.c", '__asm__(".inc" "bin \\"@\\"");\n'),
+    ("p_proc.S", '\t.macro read how\n\t.\\how "@"\n\t.endm\n\tread incbin\n'),
+], ids=["in two pieces", "by a macro"])
+def test_what_is_outside_the_tree_cannot_be_read_however_it_is_spelled(name, text, place):
+    secret = place / "secret"
+    secret.write_text("what other students have handed in")
+    number = "04" if name == "switch.c" else "06"
+    whole = trees.whole(0)[name].decode()
+    result = cheat(place, number, {name: whole + text.replace("@", str(secret))})
+    assert result.points == 0 and "it does not build" in result.refused, sentences(result)
 
 
 @all_only

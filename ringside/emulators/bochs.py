@@ -1,6 +1,6 @@
 """Bochs' debugger: its prompt, or one script from beginning to end."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 import functools
 import os
 import pathlib
@@ -116,6 +116,13 @@ class Bochs(_BochsMachine):
         prompt = self._until_prompt(start, line, timeout)
         return self.text[start:prompt.start()].removeprefix(line + "\n")
 
+    def cmds(self, lines: Sequence[str], timeout: float = 20) -> str:
+        """Several commands in one go, of which none lets the guest run; what Bochs printed, prompts among it."""
+        start = len(self._output())
+        self.send("\n".join(lines))
+        prompt = self._until_prompt(start, lines[-1], timeout, len(lines))
+        return self.text[start:prompt.start()]
+
     def stop(self, timeout: float = 10) -> str:
         """Stops a running guest, as Ctrl-C does; returns what was printed."""
         start = len(self._output())
@@ -147,7 +154,10 @@ class Bochs(_BochsMachine):
 
     def regs(self) -> dict[str, int]:
         """eax … eip, eflags as numbers."""
-        out = self.cmd("r")
+        return self._regs_in(self.cmd("r"))
+
+    @staticmethod
+    def _regs_in(out: str) -> dict[str, int]:
         found = {"e" + name: int(low, 16)
                  for name, low in re.findall(r"\br([a-z]{2}): *[0-9a-f]{8}_([0-9a-f]{8})", out)}
         found["eflags"] = int(re.findall(r"eflags:? 0x([0-9a-f]+)", out)[0], 16)
@@ -159,9 +169,9 @@ class Bochs(_BochsMachine):
 
     def registers(self) -> Registers:
         """All of them, with the names and in the shape of Qemu.registers()."""
-        controls = {name.lower(): int(value, 16)
-                    for name, value in re.findall(r"^(CR\d)=.*?0x([0-9a-f]+)", self.cmd("creg"), re.M)}
-        found: Registers = {**self.regs(), **self.sreg(), **controls}
+        out = self._PROMPT.sub("", self.cmds(("r", "sreg", "creg")))
+        controls = {name.lower(): int(value, 16) for name, value in re.findall(r"^(CR\d)=.*?0x([0-9a-f]+)", out, re.M)}
+        found: Registers = {**self._regs_in(out), **segments_of_bochs(out), **controls}
         found["cpl"] = cpl_of(found)
         return found
 

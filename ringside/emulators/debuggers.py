@@ -58,6 +58,7 @@ COM_START = 0x100
 ROOT_DIRECTORY = 20 * 512
 ENTRY_SUM = 20  # see boot.S
 RF = 1 << 16  # of eflags
+AT_ONCE = 100   # commands that Bochs is sent without waiting: a pipe holds them all
 WRAP = machines.LINEAR  # QEMU wants to be told no address beyond
 
 
@@ -255,8 +256,7 @@ class DebuggedBochs(Handles, machines.Bochs):  # type: ignore[misc]
                 for name in ORDER}
 
     def set(self, **values: int) -> None:
-        for name, value in values.items():
-            self.cmd(f"set {name} = {value:#x}")
+        self.cmds([f"set {name} = {value:#x}" for name, value in values.items()])
 
     def read(self, address: int, size: int) -> bytes:
         path = self.dir / "read"
@@ -267,10 +267,10 @@ class DebuggedBochs(Handles, machines.Bochs):  # type: ignore[misc]
         if self.base != BASE:
             address = self.physical(address)
         whole = len(data) // 4 * 4
-        for offset in (*range(0, whole, 4), *range(whole, len(data))):
-            size = 4 if offset < whole else 1
-            value = int.from_bytes(data[offset:offset + size], "little")
-            self.cmd(f"setpmem {address + offset:#x} {size} {value:#x}")
+        pieces = [(offset, 4) for offset in range(0, whole, 4)] + [(offset, 1) for offset in range(whole, len(data))]
+        for first in range(0, len(pieces), AT_ONCE):
+            self.cmds([f"setpmem {address + offset:#x} {size} {int.from_bytes(data[offset:offset + size], 'little'):#x}"
+                       for offset, size in pieces[first:first + AT_ONCE]])
 
     def physical_memory(self, address: int, size: int) -> bytes:
         words = -(-size // 4)
@@ -291,11 +291,8 @@ class DebuggedBochs(Handles, machines.Bochs):  # type: ignore[misc]
     def _set_breakpoints(self, places: Places) -> None:
         if places == self._breakpoints:
             return
-        for number in self._numbers:
-            self.cmd(f"d {number}")
-        for address in places:
-            self.cmd(f"lb {address:#x}")
-        listed = [line.split() for line in self.cmd("blist").splitlines() if "lbreakpoint" in line]
+        commands = [*(f"d {number}" for number in self._numbers), *(f"lb {address:#x}" for address in places), "blist"]
+        listed = [line.split() for line in self.cmds(commands).splitlines() if "lbreakpoint" in line]
         self._numbers = [fields[0] for fields in listed]
         self._breakpoints = places
 

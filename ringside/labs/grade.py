@@ -4,7 +4,6 @@
     result = grade_image(lab, image, seed)  the same for an image alone
 """
 
-from concurrent.futures import ThreadPoolExecutor
 import pathlib
 import re
 import shutil
@@ -66,23 +65,23 @@ def _nothing(lab: Lab, why: str) -> Result:
 
 
 def _probed(lab: Lab, image: pathlib.Path, seed: int) -> list[tuple[str, probe.Finding]]:
-    """What both emulators find, with the name of each."""
+    """What both emulators find, with the name of each. Where nothing comes back in Bochs, QEMU is not asked."""
     entry = probe.first_of_ring_3(image)
     promised = probe.Promised(tuple(lab.promised.get("registers", ())), tuple(lab.promised.get("ports", ())),
                               lab.procs, lab.instructions)
-    with ThreadPoolExecutor(len(probe.EMULATORS)) as pool:
-        runs = {name: pool.submit(probe.Probe(name, image, entry, seed, promised).run) for name in probe.EMULATORS}
-        return [(name, finding) for name, run in runs.items() for finding in run.result()]
+    found: list[tuple[str, probe.Finding]] = []
+    for name in probe.EMULATORS:
+        found += [(name, finding) for finding in probe.Probe(name, image, entry, seed, promised).run()]
+        if any(finding.law == ALL for _, finding in found):
+            break
+    return found
 
 
 def _laws(lab: Lab, image: pathlib.Path, seed: int) -> list[Part]:
     laws = {law: points for law, points in lab.points.items() if law not in attack.LAWS}
     if not laws:
         return []
-    try:
-        found = _probed(lab, image, seed)
-    except probe.NoRing3 as reason:
-        raise handin.Refused(f"ring 3 is never reached: {reason}") from None
+    found = _probed(lab, image, seed)
     dead = [f"{name}: {finding.said}" for name, finding in found if finding.law == ALL]
     parts = []
     for law, points in laws.items():
@@ -109,7 +108,7 @@ def _attacked(lab: Lab, folder: pathlib.Path, image: pathlib.Path, seed: int, wo
 def _questions(lab: Lab, folder: pathlib.Path, seed: int, work: pathlib.Path) -> list[Part]:
     texts = handin.collect(lab._replace(files=(ANSWERS,)), folder)
     given = {int(number): answer for number, answer in LINE.findall(texts[ANSWERS])}
-    seen = facts.of(handin.build(trees.broken(lab, seed), work / "asked")) if any(
+    seen = facts.of(handin.build(trees.broken(lab, seed), work / "asked", lab.program)) if any(
         not question.choices for question in lab.questions) else {}
     parts = []
     for number, question in enumerate(lab.questions, 1):
@@ -138,10 +137,15 @@ def grade_image(lab: Lab, image: pathlib.Path, seed: int) -> Result:
     """Laws alone, of an image of which nothing else is known."""
     if not image.is_file() or image.stat().st_size != machines.FLOPPY_BYTES:
         return _nothing(lab, f"{image} is no floppy image of {machines.FLOPPY_BYTES} bytes")
-    try:
-        return Result(lab.number, tuple(_laws(lab, image, seed)), "")
-    except handin.Refused as reason:
-        return _nothing(lab, str(reason))
+    with tempfile.TemporaryDirectory(prefix="rp-lab-", dir="/tmp") as name:
+        started = pathlib.Path(name, "floppy.img")
+        try:
+            handin.starting(lab.program, image, started)
+            return Result(lab.number, tuple(_laws(lab, started, seed)), "")
+        except handin.Refused as reason:
+            return _nothing(lab, str(reason))
+        except probe.NoRing3 as reason:
+            return _nothing(lab, f"ring 3 is never reached: {reason}")
 
 
 def grade(lab: Lab, folder: pathlib.Path, seed: int) -> Result:
@@ -155,21 +159,23 @@ def grade(lab: Lab, folder: pathlib.Path, seed: int) -> Result:
             if lab.files:
                 texts = handin.collect(lab, folder)
                 tree = {**trees.broken(lab, seed), **{name: text.encode() for name, text in texts.items()}}
-                image = handin.build(tree, work / "tree")
-                if lab.program != "p_proc":
-                    started = work / "floppy.img"
-                    handin.starting(work / "tree", lab.program, started)
-                    image = started
+                image = handin.build(tree, work / "tree", lab.program)
                 parts += _laws(lab, image, seed)
                 if lab.attack:
                     attacked = _attacked(lab, folder, image, seed, work)
                     # A broken tree that is handed in as it is keeps the other laws: that alone is worth nothing.
-                    open_ = any(part.name == "X2" and not part.got for part in attacked)
-                    parts = [part._replace(got=0) if open_ else part for part in parts] + attacked
+                    # Nor has one that hangs closed anything.
+                    closed = all(part.name != "X2" or part.got for part in attacked)
+                    kept = all(part.got for part in parts)
+                    parts = [part._replace(got=part.got if closed else 0) for part in parts]
+                    parts += [part if kept or part.name != "X2" else
+                              part._replace(got=0, said=("what closes it must keep every other law",)) for part in attacked]
             if lab.questions:
                 parts += _questions(lab, folder, seed, work)
             return Result(lab.number, tuple(parts), "")
         except handin.Refused as reason:
             return _nothing(lab, str(reason))
+        except probe.NoRing3 as reason:
+            return _nothing(lab, f"ring 3 is never reached: {reason}")
         finally:
             shutil.rmtree(work / "tree", ignore_errors=True)

@@ -5,7 +5,8 @@
 
 A hand-in is text that a stranger wrote. Only the files that the lab names are taken, none by a link;
 make, the linker's script and all else are ours. It is built by another user, without a network, in a
-process namespace of its own that ends with it, within limits of time, memory and space.
+process namespace of its own that ends with it, under a root that has the tools and the tree and nothing else
+(jail.sh), within limits of time, memory and space.
 """
 
 import os
@@ -19,6 +20,7 @@ from ringside.emulators.machines import ROOT
 from ringside.labs.catalogue import Lab
 from ringside.labs.trees import Tree, write
 
+JAIL = pathlib.Path(__file__).with_name("jail.sh")
 LARGEST = 256 * 1024
 OUTSIDER = 65534
 SECONDS, MEMORY, SPACE, PROCESSES = 20, 256 << 20, 64 << 20, 64
@@ -73,26 +75,37 @@ def collect(lab: Lab, folder: pathlib.Path) -> dict[str, str]:
     return texts
 
 
-def _jail() -> list[str]:
-    """The command in front of make: another user, no network, no process that outlives it."""
+def _jail(folder: pathlib.Path) -> list[str]:
+    """The command in front of make: another user, no network, no other file, no process that outlives it."""
     if os.geteuid() != 0:
         raise SystemExit("ringside lab: a hand-in is built by another user, which only root can do: sudo ringside lab grade ...")
-    return ["unshare", "--net", "--ipc", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc",
+    return ["unshare", "--net", "--ipc", "--pid", "--fork", "--kill-child", "--mount", "sh", str(JAIL), str(folder), str(SPACE),
             "setpriv", "--pdeathsig=KILL", f"--reuid={OUTSIDER}", f"--regid={OUTSIDER}", "--clear-groups", "--no-new-privs",
             "prlimit", f"--cpu={SECONDS}", f"--as={MEMORY}", f"--fsize={SPACE}", f"--nproc={PROCESSES}", "--core=0"]
 
 
-def build(tree: Tree, folder: pathlib.Path) -> pathlib.Path:
-    """The floppy of a tree that is written to the folder."""
+def build(tree: Tree, folder: pathlib.Path, program: str = "p_proc") -> pathlib.Path:
+    """A floppy that starts the program of a tree, and has no other; the tree is written to the folder."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    write(tree, folder)
+    write(with_one(tree, program), folder)
+    return make(folder, program)
+
+
+def with_one(tree: Tree, program: str) -> Tree:
+    """The tree, with a floppy of one program: the boot sector starts P_PROC.COM, whatever that is."""
+    floppy = [line for line in tree["floppy.img.in"].decode().splitlines() if not line.startswith("file")]
+    return {**tree, "floppy.img.in": "\n".join([*floppy, f"file P_PROC.COM {program}.com\n"]).encode()}
+
+
+def make(folder: pathlib.Path, program: str) -> pathlib.Path:
+    """Builds what lies in a folder, of which another user becomes the owner."""
     for path in (folder, *folder.rglob("*")):
         os.chown(path, OUTSIDER, OUTSIDER, follow_symlinks=False)
     try:
-        done = subprocess.run([*_jail(), "make", "-s", "-j2", "build/floppy.img"], cwd=folder, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=3 * SECONDS,
-                              env={"PATH": os.defpath, "HOME": str(folder), "LC_ALL": "C"})
+        done = subprocess.run([*_jail(folder), "make", "-s", "-j2", f"PROGRAMS={program}", "build/floppy.img"],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=3 * SECONDS,
+                              env={"PATH": f"{os.defpath}:/usr/sbin:/sbin", "HOME": "/tree", "LC_ALL": "C"})
     except subprocess.TimeoutExpired:
         raise Refused(f"it does not build within {3 * SECONDS} seconds") from None
     if done.returncode:
@@ -104,10 +117,12 @@ def build(tree: Tree, folder: pathlib.Path) -> pathlib.Path:
     return folder / "build/floppy.img"
 
 
-def starting(folder: pathlib.Path, program: str, image: pathlib.Path) -> None:
-    """The floppy of a built tree that starts another of its programs."""
-    subprocess.run(["sh", str(ROOT / "scripts/mkfloppy"), "--program", program.upper(),
-                    str(folder / "build/floppy.img"), str(image)], check=True, capture_output=True, timeout=SECONDS)
+def starting(program: str, image: pathlib.Path, copy: pathlib.Path) -> None:
+    """A copy of a floppy that starts the program, which must be on it."""
+    done = subprocess.run(["sh", str(ROOT / "scripts/mkfloppy"), "--program", program.upper(), str(image), str(copy)],
+                          capture_output=True, text=True, timeout=SECONDS)
+    if done.returncode:
+        raise Refused(f"{image} cannot start {program.upper()}: {done.stderr.strip()}")
 
 
 def _made_of(folder: pathlib.Path) -> None:

@@ -28,7 +28,10 @@ BETWEEN_STEPS = 3_000_000   # the same in Bochs, in instructions
 LIMIT = 20                  # seconds until a switch that does not end counts as one that never does
 IN_RING_0 = 40              # instructions of a way in that are looked at one by one
 
-NOP = b"\x90"
+LOOK = 2                    # seconds until Bochs is asked how far it is
+TICKS = 1_000_000           # of Bochs in a second of its machine (ips)
+MACHINE_LIMIT = 12 * TICKS
+NOP, HLT = b"\x90", b"\xf4"
 LOADS = b"\x0f\xa9\x0f\xa1\x07\x1f\x61\x9d"     # pop gs, fs, es, ds; popa; popf
 WAITS = b"\xeb\xfe"                             # jmp .
 LOADED_WORDS = 13
@@ -80,8 +83,38 @@ LAWS = {
 }
 
 
+_NEXT = re.compile(r"^Next at t=(\d+)", re.M)
+
+
 class _Bochs(debuggers.DebuggedBochs):
     symbols: dict[str, int] = {}
+
+    def cmd(self, line: str, timeout: float = LIMIT) -> str:
+        """What never comes back to the prompt is not waited for on the host's clock: a CPU that halts with IF = 0, or
+        MACHINE_LIMIT of the machine's own time.
+        """
+        if line[0] not in "cs":
+            return super().cmd(line, timeout)
+        start, waited = self._time(), 0
+        while True:
+            try:
+                return super().cmd(line, LOOK)
+            except machines.Missing:
+                waited += LOOK
+                if not self.alive() or waited >= timeout:
+                    raise
+            if " Breakpoint " in (said := self.stop()):
+                return said
+            registers = self.registers()
+            here = registers["cs"].base + registers["eip"]
+            if not registers["eflags"] & IF and self.read(here - 1, 1) == HLT:
+                raise machines.Missing(f"it halts at {here - 1:x} with IF = 0")
+            if self._time() - start > MACHINE_LIMIT:
+                raise machines.Missing(f"{MACHINE_LIMIT // TICKS} seconds have passed in the machine")
+
+    def _time(self) -> int:
+        """The machine's own, in ticks, as it was told last."""
+        return int(found[-1]) if (found := _NEXT.findall(self.text)) else 0
 
 
 class _Qemu(debuggers.DebuggedQemu):
@@ -106,31 +139,35 @@ def first_of_ring_3(image: machines.Path) -> int:
             machine.run_to(PROGRAM_START, timeout=LIMIT)
         except machines.Missing:
             raise NoRing3("the boot sector does not start the program") from None
-        chunks = 0
+        chunks, begun = 0, machine._time()
         # No way in without a TSS: up to ltr, nothing need be looked at.
         while machine.sreg()["tr"].limit == RESET_LIMIT:
-            _steps(machine)
+            _steps(machine, begun)
             chunks += 1
             if chunks > STEPS_TO_RING_3 // CHUNK:
                 raise NoRing3(f"{STEPS_TO_RING_3} instructions after its start it has executed no ltr")
     with _Bochs(image) as machine:
         machine.run_to(PROGRAM_START)
+        begun = machine._time()
         for _ in range(chunks - 1):
-            _steps(machine)
+            _steps(machine, begun)
         machine.cmd("trace on")
         for _ in range(STEPS_TO_RING_3 // CHUNK):
-            for linear, selector in _TRACED.findall(_steps(machine)):
+            for linear, selector in _TRACED.findall(_steps(machine, begun)):
                 if int(selector, 16) & 3 == 3:
                     return int(linear, 16)
     raise NoRing3(f"{STEPS_TO_RING_3} instructions after ltr it is still in ring 0")
 
 
-def _steps(machine: _Bochs) -> str:
-    """A chunk of instructions; what Bochs says of them."""
+def _steps(machine: _Bochs, begun: int) -> str:
+    """A chunk of instructions; what Bochs says of them. begun: the machine's time at the program's start."""
     try:
         out = machine.cmd(f"s {CHUNK}", LIMIT)
-    except machines.Missing:
-        raise NoRing3("it halts in ring 0 before ring 3 is reached") from None
+    except machines.Missing as missing:
+        said = str(missing).partition("\n")[0]
+        raise NoRing3(said if "halts at" in said else "it halts in ring 0 before ring 3 is reached") from None
+    if machine._time() - begun > MACHINE_LIMIT:
+        raise NoRing3(f"{MACHINE_LIMIT // TICKS} seconds after its start, by the machine's clock, it is still in ring 0")
     if "shutdown" in out.lower():
         raise NoRing3("a fault in a fault in a fault: the CPU shuts down before ring 3 is reached")
     return out
@@ -295,9 +332,10 @@ class Probe:
             self.procs.append(proc)
         else:
             self._compare(proc.left, registers)
-        self._while_it_runs(registers)
+        tables = reach.Tables(self.machine.read, registers)
+        self._while_it_runs(registers, tables)
         self.turns.append(proc)
-        self._fill(proc, registers)
+        self._fill(proc, registers, tables)
 
     def _first(self, registers: Registers) -> None:
         """S1: all that it was not given is zero, DF and NT among it."""
@@ -323,14 +361,13 @@ class Probe:
                 self.found("R1", f"{name} = {is_.selector:04x} as before, but its base and limit are {is_.base:x}, "
                                  f"{is_.limit:x}; they were {was.base:x}, {was.limit:x}")
 
-    def _while_it_runs(self, registers: Registers) -> None:
+    def _while_it_runs(self, registers: Registers, tables: reach.Tables) -> None:
         if registers["eflags"] & IOPL:
             self.found("P2", f"IOPL = {(registers['eflags'] & IOPL) >> 12} in ring 3; it must be 0")
         if not registers["eflags"] & IF:
             self.found("P3", "IF = 0 in ring 3; no interrupt can end its turn")
         if not registers["cr0"] & CR0_EM_TS:
             self.found("P4", "CR0 has EM = 0 and TS = 0 in ring 3; the FPU carries state from proc to proc")
-        tables = reach.Tables(self.machine.read, registers)
         for said in reach.kernel_in_reach(tables):
             self.found("P1", said)
         self._others_in_reach(tables, registers)
@@ -351,10 +388,9 @@ class Probe:
                             self.found("P5", f"a segment = {own[0]:x} to {own[1] - 1:x} is within reach; "
                                              f"{span[0]:x} to {span[1] - 1:x} belongs to another proc")
 
-    def _fill(self, proc: _Proc, registers: Registers) -> None:
+    def _fill(self, proc: _Proc, registers: Registers, tables: reach.Tables) -> None:
         """New values in all registers; then to the int."""
         machine, dice = self.machine, self.dice
-        tables = reach.Tables(machine.read, registers)
         selectors = [0] + [entry.selector + 3 for entry in tables.loadable()
                            if not entry.code or entry.type & 2]     # what may be read
         selectors.append(registers["ss"].selector)
@@ -381,7 +417,11 @@ class Probe:
         proc.saved = {start + 4 * place: words[place] for place in range(lowest, len(words))}
 
     def _changed(self, proc: _Proc) -> frozenset[int]:
-        return frozenset(place for place, value in proc.saved.items() if _word(self.machine.read(place, 4)) != value)
+        if not proc.saved:
+            return frozenset()
+        start = min(proc.saved)
+        raw = self.machine.read(start, max(proc.saved) + 4 - start)
+        return frozenset(place for place, value in proc.saved.items() if _word(raw[place - start:place - start + 4]) != value)
 
     def _lost(self, law: str, proc: _Proc, places: frozenset[int], why: str) -> None:
         place = min(places)
@@ -438,4 +478,6 @@ class Probe:
         what = missing.partition("\n")[0]
         if "shutdown" in missing.lower():
             return "a fault in a fault in a fault: the CPU shuts down"
+        if "halts at" in what or "in the machine" in what:
+            return f"no proc comes back to ring 3: {what}"
         return f"no proc comes back to ring 3 within {LIMIT} seconds: {what}"
