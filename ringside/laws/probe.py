@@ -83,7 +83,7 @@ LAWS = {
 }
 
 
-_NEXT = re.compile(r"^Next at t=(\d+)", re.M)
+_NEXT = re.compile(r"Next at t=(\d+)")
 
 
 class _Bochs(debuggers.DebuggedBochs):
@@ -114,7 +114,8 @@ class _Bochs(debuggers.DebuggedBochs):
 
     def _time(self) -> int:
         """The machine's own, in ticks, as it was told last."""
-        return int(found[-1]) if (found := _NEXT.findall(self.text)) else 0
+        found = _NEXT.match(self.text, max(0, self.text.rfind("Next at t=")))
+        return int(found[1]) if found else 0
 
 
 class _Qemu(debuggers.DebuggedQemu):
