@@ -1,6 +1,7 @@
 """The page, as far as it can be told without a browser; web/tests has the rest (make test-web)."""
 
 import base64
+from html import unescape
 import gzip
 import json
 import re
@@ -61,7 +62,7 @@ def test_all_modules_are_in_the_single_file_and_no_name_is_there_twice():
 def test_a_recording_becomes_a_page_of_its_own_that_needs_nothing_else(recorded):
     html = embed.page(recorded, "mine & more", "3.1")
     assert "<title>mine &amp; more</title>" in html and set(re.findall(r"https?://[\w.]+", html)) == {"http://www.w3.org"}
-    found = {name: json.loads(gzip.decompress(base64.b64decode(text)))
+    found = {name: json.loads(gzip.decompress(base64.b85decode(text.replace(",", "<"))))
              for name, text in re.findall(r'data-file="([\w.]+)">([^<]+)<', html)}
     assert found["recording.json"] == json.loads(json.dumps(recorded))
     assert found["about.json"]["step"] == "3.1" and "p_proc.S" in found["about.json"]["sources"]
@@ -108,3 +109,32 @@ def test_the_moving_picture_is_todays(recorded):
     assert animated.OUTPUT.stat().st_size <= 400 << 10
     moved = re.findall(r"animation-duration: (\S+); animation-iteration-count: (\d+)", plain[0])
     assert moved == [("6s", "3")] and "prefers-reduced-motion" in plain[0]
+
+
+# t("..."), in one kind of quotation marks or the other.
+SAID = r"""\b(?:t|later|word)\((?:"((?:[^"\\]|\\.)+)"|'((?:[^'\\]|\\.)+)')"""
+IN_PAGE = r'<[^>]*\bdata-t>([^<]+)<|data-t-title="([^"]+)"'
+
+
+def texts():
+    """All that the page says in the reader's language."""
+    found = set()
+    for path in (ROOT / "web").glob("*.js"):
+        if path.name not in ("chinese.js", "book.js"):
+            for double, single in re.findall(SAID, path.read_text()):
+                found.add(json.loads(f'"{double}"') if double else single)
+    page = (ROOT / "web/page.html").read_text()
+    found |= {unescape(text) for words in re.findall(IN_PAGE, page) for text in words if text}
+    return found | {text for made in runs.RUNS for text in (made.title, made.about)}
+
+
+def test_no_text_is_missing_in_either_language():
+    """The English ones stand in the modules, the Chinese ones in chinese.js: the same, with the same places to fill."""
+    chinese = json.loads(re.search(r"CHINESE = (\{.*\});", (ROOT / "web/chinese.js").read_text(), re.S)[1])
+    english = texts()
+    assert sorted(english - set(chinese)) == [], "web/chinese.js lacks them"
+    assert sorted(set(chinese) - english) == [], "nothing says them any more"
+    places = [[sorted(re.findall(r"\{\d\}", side)) for side in both] for both in chinese.items()]
+    assert [both for both, (one, other) in zip(chinese.items(), places) if one != other] == []
+    assert all(said.strip() or not text.strip() for text, said in chinese.items()) and len(chinese) > 250
+    assert [said for said in chinese.values() if re.search("寄存器|堆栈|堆棧|內核|内核|進程|进程|默認|字節|程序", said)] == []

@@ -3,8 +3,10 @@
 //   #                        the front page
 //   #run=p_proc&step=337.4   the view; &beside=kstack: with a second run
 //   #play                    the live machine
+//   ...&lang=zh-TW, &theme=dark, &projector: in addition
 
 import { BadRecording, FORMAT, parse } from "./expand.js";
+import { language, later, setLanguage, t } from "./language.js";
 import { keep, library, runNamed } from "./library.js";
 import { openLive } from "./live.js";
 import { readPlace, RingView, writePlace } from "./ring-view.js";
@@ -31,6 +33,39 @@ function setProjector(on) {
   $("[data-projector]").setAttribute("aria-pressed", String(on));
 }
 
+// ---- the language: that of the address, of the button, of the browser
+
+let chosen = "";
+
+function speak(wanted) {
+  if (!setLanguage(wanted)) return;
+  document.documentElement.lang = language() === "en" ? "en" : "zh-Hant-TW";
+  translatePage();
+  for (const view of document.querySelectorAll("ring-view")) view.translate();
+}
+
+/** Text and titles of the page's own: data-t, data-t-title; the English ones are kept. */
+function translatePage() {
+  for (const one of document.querySelectorAll("[data-t]")) {
+    one.dataset.t = one.dataset.t || one.textContent.trim();
+    one.textContent = t(one.dataset.t);
+  }
+  for (const one of document.querySelectorAll("[data-t-title]")) {
+    one.title = t(one.dataset.tTitle);
+    if (one.tagName === "BUTTON") one.setAttribute("aria-label", one.title);
+  }
+  const button = $("[data-language]");
+  [button.textContent, button.lang] = language() === "en" ? ["正體中文", "zh-Hant-TW"] : ["English", "en"];
+  for (const option of document.querySelectorAll("#which option, #which-second option")) option.textContent = t(option.dataset.title);
+  for (const group of document.querySelectorAll("optgroup")) group.label = t(group.dataset.title);
+}
+
+const option = (run) => {
+  const made = new Option(t(run.title), run.name);
+  made.dataset.title = run.title;
+  return made;
+};
+
 // ---- the address
 
 const address = () => Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
@@ -54,6 +89,8 @@ async function route() {
     if (link.dataset.part === part) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  chosen = words.lang || chosen;
+  speak(chosen || navigator.language);
   if (words.theme === "dark" || words.theme === "light") setTheme(words.theme);
   setProjector("projector" in words);
   if ("learn" in words) $("#front .tour").open = true;
@@ -66,19 +103,19 @@ async function showStep({ run: name, step, beside }) {
   let run = await runNamed(name);
   say("");
   if (!run) {
-    say(`There is no run "${name}" on this page; here is ${FIRST}.`);
+    say(t('There is no run "{0}" on this page; here is {1}.', name, FIRST));
     run = await runNamed(FIRST);
   }
   await fillSelect();
   const at = step === undefined ? run.about.open === undefined ? undefined : { step: run.about.open, access: 0 } : readPlace(step, run);
-  if (step !== undefined && !at) say(`"${step}" is no step of ${run.title}, which has ${run.length}.`);
+  if (step !== undefined && !at) say(t('"{0}" is no step of {1}, which has {2}.', step, t(run.title), run.length));
   const view = $("#first");
   if (view.run === run && at) view.go(at, true);
   else view.show(run, at || undefined);
   $("#which").value = run.name;
-  $("#step .about").textContent = run.about.about || "";
+  $("#step .about").textContent = $("#step .about").title = t(run.about.about || "");
   const second = beside ? await runNamed(beside) : null;
-  if (beside && !second) say(`There is no run "${beside}" on this page.`);
+  if (beside && !second) say(t('There is no run "{0}" on this page.', beside));
   await pair(second);
 }
 
@@ -87,13 +124,14 @@ async function fillSelect() {
   if (select.dataset.filled) return;
   select.dataset.filled = "yes";
   const { runs } = await library();
-  const groups = { program: "programs", mistake: "mistakes of ring 3", "what-if": "what if ...?", own: "your own" };
+  const groups = { program: later("programs"), mistake: later("mistakes of ring 3"), "what-if": later("what if ...?"), own: later("your own") };
   for (const box of [select, $("#which-second")]) {
     for (const [kind, title] of Object.entries(groups)) {
       const group = document.createElement("optgroup");
-      group.label = title;
+      group.label = t(title);
+      group.dataset.title = title;
       group.dataset.kind = kind;
-      for (const run of runs.filter((one) => one.kind === kind)) group.append(new Option(run.title, run.name));
+      for (const run of runs.filter((one) => one.kind === kind)) group.append(option(run));
       box.append(group);
     }
   }
@@ -135,8 +173,8 @@ export async function showRecorded(recording, about, at) {
   keep(run);
   await fillSelect();
   for (const box of [$("#which"), $("#which-second")]) {
-    for (const old of [...box.options].filter((option) => option.value === run.name)) old.remove();
-    box.querySelector('[data-kind="own"]').append(new Option(run.title, run.name));
+    for (const old of [...box.options].filter((one) => one.value === run.name)) old.remove();
+    box.querySelector('[data-kind="own"]').append(option(run));
   }
   location.hash = `run=${encodeURIComponent(run.name)}&step=${at ? writePlace(at) : writePlace({ step: run.crossings[0] || 0, access: 0 })}`;
   if (at) $("#first").show(run, at);
@@ -148,16 +186,16 @@ const MOST = 64 << 20;
 
 async function take(dropped) {
   try {
-    if (dropped.size > MOST) throw new BadRecording(`${dropped.name} has ${dropped.size} bytes: this is neither a recording, a floppy nor a .COM.`);
+    if (dropped.size > MOST) throw new BadRecording(t("{0} has {1} bytes: this is neither a recording, a floppy nor a .COM.", dropped.name, dropped.size));
     const bytes = new Uint8Array(await dropped.arrayBuffer());
     if (bytes[0] === 0x7b) {
       const text = new TextDecoder().decode(bytes);
-      await showRecorded(parse(text), { name: `own-${dropped.name}`, title: dropped.name, about: "A recording that you have dropped here." });
+      await showRecorded(parse(text), { name: `own-${dropped.name}`, title: dropped.name, about: t("A recording that you have dropped here.") });
     } else if (!$("#play").hidden || /\.(img|ima|flp|com)$/i.test(dropped.name)) {
       location.hash = "play";
       await openLive.insert(bytes, dropped.name);
     } else {
-      throw new BadRecording(`${dropped.name} is no recording ("${FORMAT}"), no floppy and no .COM. Recordings are made by: make record`);
+      throw new BadRecording(t('{0} is no recording ("{1}"), no floppy and no .COM. Recordings are made by: make record', dropped.name, FORMAT));
     }
   } catch (error) {
     if (!(error instanceof BadRecording)) throw error;
@@ -171,6 +209,11 @@ export function start() {
   setTheme(dark.matches ? "dark" : "light");
   dark.addEventListener("change", () => setTheme(dark.matches ? "dark" : "light"));
   $("[data-theme-switch]").addEventListener("click", () => setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));
+  $("[data-language]").addEventListener("click", () => {
+    const words = new URLSearchParams(location.hash.slice(1));
+    words.set("lang", language() === "en" ? "zh-TW" : "en");
+    location.hash = String(words);
+  });
   $("[data-projector]").addEventListener("click", () => setProjector(!document.body.classList.contains("projector")));
   $("#which").addEventListener("change", (event) => { location.hash = `run=${encodeURIComponent(event.target.value)}`; });
   $("#which-second").addEventListener("change", async (event) => { await pair(await runNamed(event.target.value)); writeAddress(); });
@@ -200,7 +243,7 @@ export function start() {
 /** Never a blank page: what went wrong stands on it. */
 function report(error) {
   $("#step").hidden = false;
-  say(`This page could not do that: ${error.message}`);
+  say(t("This page could not do that: {0}", error.message));
   throw error;
 }
 

@@ -1,12 +1,14 @@
 // The instruction: what the CPU does behind its back, its assembly, and its source.
 
 import { escape } from "./icons.js";
-import { exceptionOf, explain } from "./explain.js";
+import { exceptionOf, explain, laneName } from "./explain.js";
+import { t } from "./language.js";
 
 const MANY = 14;    // accesses that are shown one by one; more are put in groups
 const AROUND = 7;   // lines of assembly in front of the current one and behind it
-const GROUPS = { saves: "saves the old task", loads: "loads the new task", descriptors: "reads the descriptors of the new task's segments",
-  deliver: "finds its way in", int: "finds its way in", iret: "takes the way out", walk: "reads page tables" };
+const GROUPS = { saves: () => t("saves the old task"), loads: () => t("loads the new task"),
+  descriptors: () => t("reads the descriptors of the new task's segments"), deliver: () => t("finds its way in"), int: () => t("finds its way in"),
+  iret: () => t("takes the way out"), walk: () => t("reads page tables"), "": () => t("more") };
 
 const checks = (told) => told.checks.map(({ text, ok }) => `<li class="${ok ? "rv-ok" : "rv-bad"}">${escape(text)} <b>${ok ? "✓" : "✗"}</b></li>`).join("");
 
@@ -33,10 +35,10 @@ function groupsOf(run, step) {
 
 export function drawAccesses(run, at, opened) {
   const step = run.steps[at.step];
-  if (!step) return '<p class="rv-dim">The end of this recording.</p>';
-  if (step.folded) return `<p>Not followed: <code>${escape(step.folded)}</code>, which has to do with screen, log and pace.</p>`;
-  if (!step.told) return '<p class="rv-dim">The recording does not tell the accesses of this step.</p>';
-  if (!step.accesses.length) return '<p class="rv-dim">No access to memory, but to fetch the instruction.</p>';
+  if (!step) return `<p class="rv-dim">${t("The end of this recording.")}</p>`;
+  if (step.folded) return `<p>${t("Not followed: {0}, which has to do with screen, log and pace.", `<code>${escape(step.folded)}</code>`)}</p>`;
+  if (!step.told) return `<p class="rv-dim">${t("The recording does not tell the accesses of this step.")}</p>`;
+  if (!step.accesses.length) return `<p class="rv-dim">${t("No access to memory, but to fetch the instruction.")}</p>`;
   const line = (index) => accessLine(run, step, index, at);
   const many = step.accesses.length > MANY;
   const body = !many ? step.accesses.map((_, index) => line(index)).join("")
@@ -46,22 +48,21 @@ export function drawAccesses(run, at, opened) {
       const id = `${at.step}.${from}`;
       const open = here || opened.has(id);
       const done = at.access >= to ? "rv-made" : at.access > from ? "rv-at" : "rv-ahead";
-      return `<li class="${done}"><button type="button" class="rv-group" data-group="${id}" aria-expanded="${open}">${GROUPS[group] || "more"}: ` +
-        `${to - from} accesses</button>${open ? `<ol start="${from + 1}">${Array.from({ length: to - from }, (_, i) => line(from + i)).join("")}</ol>` : ""}</li>`;
+      return `<li class="${done}"><button type="button" class="rv-group" data-group="${id}" aria-expanded="${open}">` +
+        `${t("{0}: {1} accesses", (GROUPS[group] || GROUPS[""])(), to - from)}</button>${open ? `<ol start="${from + 1}">${Array.from({ length: to - from }, (_, i) => line(from + i)).join("")}</ol>` : ""}</li>`;
     }).join("");
   const ended = exceptionOf(step);
-  return `<ol class="rv-accesses">${body}</ol>${ended ? `<p class="rv-fault">This instruction is refused: ${escape(ended)}.</p>` : ""}`;
+  return `<ol class="rv-accesses">${body}</ol>${ended ? `<p class="rv-fault">${t("This instruction is refused: {0}.", escape(ended))}</p>` : ""}`;
 }
 
 export function drawHead(run, at) {
   const step = run.steps[at.step];
   if (!step) return "";
   const lane = run.lane(at.step);
-  const where = lane === "real" ? "real mode" : lane === "0" ? "ring 0" : lane === "3" ? "ring 3" : /[AB]/.test(lane) ? `ring 3, proc ${lane}` : `ring ${lane}`;
   const count = step.accesses.length;
-  return `<p class="rv-now"><span class="rv-ring rv-ring${lane === "real" ? "r" : /[AB3]/.test(lane) ? "3" : "0"}">${where}</span> ` +
+  return `<p class="rv-now"><span class="rv-ring rv-ring${lane === "real" ? "r" : /[AB3]/.test(lane) ? "3" : "0"}">${laneName(lane)}</span> ` +
     `<code class="rv-text">${escape(step.text.replace(/\s+/, " "))}</code> <span class="rv-dim">${escape(step.symbol)}` +
-    `${step.repeats ? `, ${step.repeats} times` : ""}${count ? ` · ${count} access${count > 1 ? "es" : ""}` : ""}</span></p>`;
+    `${step.repeats ? t(", {0} times", step.repeats) : ""}${count ? ` · ${count === 1 ? t("1 access") : t("{0} accesses", count)}` : ""}</span></p>`;
 }
 
 /** Assembly around the instruction, as far as the run has come by it; and its source. */
@@ -86,7 +87,7 @@ export function drawCode(run, at) {
   const first = Math.max(0, index - AROUND);
   const source = text ? text.split("\n").slice(first, index + AROUND + 1).map((line, i) =>
     `<li value="${first + i + 1}"${first + i === index ? ' class="rv-here" aria-current="true"' : ""}>${escape(line.replace(/\t/g, "    ")) || " "}</li>`).join("") : "";
-  return `<div class="rv-sources"><figure><figcaption>Assembly</figcaption><ol class="rv-asm">${asm}</ol></figure>` +
-    `<figure><figcaption>${/\.c$/.test(file) ? "C" : "Source"}: ${escape(file || "unknown")}${number !== "?" ? `, line ${number}` : ""}</figcaption>` +
-    `${source ? `<ol class="rv-source">${source}</ol>` : '<p class="rv-dim">The source is not in this recording.</p>'}</figure></div>`;
+  return `<div class="rv-sources"><figure><figcaption>${t("Assembly")}</figcaption><ol class="rv-asm">${asm}</ol></figure>` +
+    `<figure><figcaption>${/\.c$/.test(file) ? "C" : t("Source")}: ${escape(file || t("unknown"))}${number !== "?" ? t(", line {0}", number) : ""}</figcaption>` +
+    `${source ? `<ol class="rv-source">${source}</ol>` : `<p class="rv-dim">${t("The source is not in this recording.")}</p>`}</figure></div>`;
 }

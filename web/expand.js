@@ -5,6 +5,8 @@
 //
 // Values of 8 bytes are BigInt in both: a number of JavaScript's loses their last digits.
 
+import { t } from "./language.js";
+
 export const FORMAT = "ringpong recording";
 const VERSIONS = [3, 4, 5, 6];
 const NUMBERS = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "eip", "eflags", "cr0", "cpl"];
@@ -26,23 +28,23 @@ export function parse(text) {
     // [..., 8, NUMBER]: as a string, before JSON.parse makes a number of it.
     recording = JSON.parse(text.replace(/,8,(\d{10,})\]/g, ',8,"$1d"]'));
   } catch (error) {
-    throw new BadRecording("This is no recording: it is not JSON. Recordings are made by: make record");
+    throw new BadRecording(t("This is no recording: it is not JSON. Recordings are made by: make record"));
   }
   demand(recording && recording.format === FORMAT,
-    'This is no recording of Ringpong: its "format" says something else. Recordings are made by: make record');
+    t('This is no recording of Ringpong: its "format" says something else. Recordings are made by: make record'));
   demand(VERSIONS.includes(recording.version),
-    `This recording has version ${recording.version}, which this page does not know. Make it again: make record`);
+    t("This recording has version {0}, which this page does not know. Make it again: make record", recording.version));
   demand(recording.state && Array.isArray(recording.steps) && recording.steps.length,
-    "This recording has no steps: it may have been cut short. Make it again: make record");
+    t("This recording has no steps: it may have been cut short. Make it again: make record"));
   demand(NUMBERS.every((name) => Number.isInteger(recording.state[name])) &&
     SELECTORS.every((name) => recording.state[name] && Number.isInteger(recording.state[name].base)),
-    "The first state of this recording is not complete. Make it again: make record");
+    t("The first state of this recording is not complete. Make it again: make record"));
   recording.steps.forEach((step, number) => {
     demand(step && typeof step.text === "string" && step.changes && typeof step.changes === "object",
-      `Step ${number} of this recording is not whole. Make it again: make record`);
+      t("Step {0} of this recording is not whole. Make it again: make record", number));
     for (const access of step.accesses || []) {
       demand(Array.isArray(access) && access.length >= 4 && (access[0] === "read" || access[0] === "write"),
-        `Step ${number} of this recording has a memory access that is none. Make it again: make record`);
+        t("Step {0} of this recording has a memory access that is none. Make it again: make record", number));
       access[3] = toValue(access[3], access[2]);
     }
   });

@@ -1,6 +1,7 @@
 // Floppies: what is on one, and a .COM of the user's put onto ours. FAT12, as scripts/mkfloppy makes it.
 
 import { BadRecording } from "./expand.js";
+import { t } from "./language.js";
 
 const FLOPPY = 1474560;
 const SECTOR = 512, ENTRY = 32, ROOM = 60 << 10;
@@ -15,8 +16,8 @@ function layout(image) {
 
 /** A floppy from the bytes of a file, or a sentence why it is none. */
 export function checkFloppy(bytes, name) {
-  if (bytes.length !== FLOPPY) throw new BadRecording(`${name} has ${bytes.length} bytes; a floppy of 1.44 MB has ${FLOPPY}.`);
-  if (bytes[510] !== 0x55 || bytes[511] !== 0xaa) throw new BadRecording(`${name} does not boot: its first sector does not end with 55 aa.`);
+  if (bytes.length !== FLOPPY) throw new BadRecording(t("{0} has {1} bytes; a floppy of 1.44 MB has {2}.", name, bytes.length, FLOPPY));
+  if (bytes[510] !== 0x55 || bytes[511] !== 0xaa) throw new BadRecording(t("{0} does not boot: its first sector does not end with 55 aa.", name));
   return bytes;
 }
 
@@ -34,7 +35,7 @@ export function programsOn(image) {
 
 /** A copy of our floppy with a .COM on it, as OWN.COM. */
 export function withProgram(image, bytes, name) {
-  if (!bytes.length || bytes.length > ROOM) throw new BadRecording(`${name} has ${bytes.length} bytes: a .COM has 1 to ${ROOM}.`);
+  if (!bytes.length || bytes.length > ROOM) throw new BadRecording(t("{0} has {1} bytes: a .COM has 1 to {2}.", name, bytes.length, ROOM));
   const floppy = image.slice();
   const { fat, fats, fatBytes, root, entries, data, cluster } = layout(floppy);
   const next = (number) => {
@@ -54,7 +55,7 @@ export function withProgram(image, bytes, name) {
   for (let number = 2; number < most && free.length < Math.ceil(bytes.length / cluster); number++) if (!next(number)) free.push(number);
   let place = root;
   while (floppy[place] && floppy[place] !== 0xe5) place += ENTRY;
-  if (place >= data || free.length < Math.ceil(bytes.length / cluster)) throw new BadRecording("There is no room left on the floppy.");
+  if (place >= data || free.length < Math.ceil(bytes.length / cluster)) throw new BadRecording(t("There is no room left on the floppy."));
   free.forEach((number, i) => {
     chain(number, i + 1 < free.length ? free[i + 1] : 0xfff);
     floppy.set(bytes.subarray(i * cluster, (i + 1) * cluster), data + (number - 2) * cluster);

@@ -3,6 +3,7 @@
 import { BadRecording } from "./expand.js";
 import { checkFloppy, programsOn, withProgram } from "./floppy.js";
 import { escape } from "./icons.js";
+import { later, t } from "./language.js";
 import { library } from "./library.js";
 import { KEY_NAMES, loadEngine, MODELS, startMachine, TICKS_A_SECOND, YOUNG } from "./machine.js";
 import { Screen } from "./screen.js";
@@ -17,13 +18,13 @@ const SHIFT_EVERY = 100000;
 const SAVE_EVERY = TICKS_A_SECOND * 2;
 const NEAR = 60000;           // ticks: at full speed there are crossings in the last ones
 const MOST_CROSSINGS = 3000;  // that are counted to find the last ones
-const NO_ENGINE = "This edition of the page was made without its processor, so nothing can be played here. " +
-  "Step through the recordings instead; make engine web makes an edition that plays.";
-const YOUNGER = "SYSENTER wants a CPU that has the instruction. Choose SYSENTER in the list below: then the page starts it on one.";
-const MISTAKES = ["divides by 0", "cli", "calls DOS", "wants ring 0's data", "uses the FPU", "never yields"];
-const KEY_BUTTONS = [[" ", "space", "hold; then one switch a press"], ["+", "+", "faster"], ["-", "−", "slower"], ["f", "f", "full speed"],
-  ["r", "r", "restart procs that have ended"], ["q", "q", "quit"]];
-const MENU_KEYS = [["ArrowUp", "up", "menu: up"], ["ArrowDown", "down", "menu: down"], ["Enter", "Enter", "menu: start"]];
+const NO_ENGINE = later("This edition of the page was made without its processor, so nothing can be played here. Step through the recordings instead; make engine web makes an edition that plays.");
+const YOUNGER = later("SYSENTER wants a CPU that has the instruction. Choose SYSENTER in the list below: then the page starts it on one.");
+const MISTAKES = [later("A divides by 0"), later("A executes cli"), later("A calls DOS"), later("A wants ring 0's data"), later("A uses the FPU"),
+  later("A never yields")];
+const KEY_BUTTONS = [[" ", "space", later("hold; then one switch a press")], ["+", "+", later("faster")], ["-", "−", later("slower")],
+  ["f", "f", later("full speed")], ["r", "r", later("restart procs that have ended")], ["q", "q", later("quit")]];
+const MENU_KEYS = [["ArrowUp", "up", later("menu: up")], ["ArrowDown", "down", later("menu: down")], ["Enter", "Enter", later("menu: start")]];
 
 const live = { machine: null, image: null, lines: [], running: false, held: false, saved: [], started: 0 };
 
@@ -42,13 +43,13 @@ export async function openLive(_, show, words = {}) {
   live.open = true;
   try {
     const engine = await loadEngine();
-    if (!engine) return sayLive(NO_ENGINE);
+    if (!engine) return sayLive(t(NO_ENGINE));
     if (!live.image) live.image = engine.floppy;
     if (!liveRoom().firstChild) drawLive();
     if (!live.machine) await restart(words.play || "");
     startLive();
   } catch (error) {
-    sayLive(`The machine could not be started: ${error.message}`);
+    sayLive(t("The machine could not be started: {0}", error.message));
   }
   return undefined;
 }
@@ -62,26 +63,28 @@ openLive.live = live;
 /** A floppy or a .COM of the user's own. */
 openLive.insert = async (bytes, name) => {
   const engine = await loadEngine();
-  if (!engine) throw new BadRecording(NO_ENGINE);
+  if (!engine) throw new BadRecording(t(NO_ENGINE));
   const com = /\.com$/i.test(name);
   live.image = com ? withProgram(engine.floppy, bytes, name) : checkFloppy(bytes, name);
   live.own = name;
   live.open = true;
   if (!liveRoom().firstChild) drawLive();
   await restart(com ? "OWN" : "");
-  sayLive(`${com ? "A floppy with" : "The floppy"} ${name} is in the drive. It stays on this page: nothing is sent anywhere.`);
+  sayLive(com ? t("A floppy with {0} is in the drive. It stays on this page: nothing is sent anywhere.", name)
+    : t("The floppy {0} is in the drive. It stays on this page: nothing is sent anywhere.", name));
   startLive();
 };
 
 function drawLive() {
-  const button = ([name, label, title]) => `<button type="button" data-key="${escape(name)}" title="${title}" aria-label="${title}">${label}</button>`;
-  liveRoom().innerHTML = `<div class="live"><div><canvas data-live="canvas" tabindex="0" role="img" aria-label="the screen of the machine; its rows follow as text"></canvas>
-    <div class="keys" role="group" aria-label="keys">${KEY_BUTTONS.map(button).join("")}<span class="rv-dim">mistakes of A:</span>${
-    MISTAKES.map((what, i) => button([String(i + 1), `${i + 1}`, `A ${what}`])).join("")}<span class="rv-dim">menu:</span>${MENU_KEYS.map(button).join("")}</div>
-    <div class="keys"><label>program <select data-live="program"></select></label><button type="button" data-do="restart">restart</button>
-    <button type="button" data-do="pause" aria-pressed="false">pause</button><button type="button" data-do="step"><b>step from here</b></button></div></div>
-    <div><h2 class="rv-hidden">Log</h2><pre class="log" data-live="log" tabindex="0" role="log" aria-label="the log of port e9"></pre>
-    <details><summary>the screen as text</summary><pre class="log" data-live="text" tabindex="0" aria-label="the screen as text"></pre></details></div></div>`;
+  const button = ([name, label, title]) => `<button type="button" data-key="${escape(name)}" data-t-title="${title}" title="${t(title)}" aria-label="${t(title)}">${label}</button>`;
+  const word = (text) => `<span data-t="${text}">${t(text)}</span>`;
+  liveRoom().innerHTML = `<div class="live"><div><canvas data-live="canvas" tabindex="0" role="img" aria-label="${t("the screen of the machine; its rows follow as text")}"></canvas>
+    <div class="keys" role="group" aria-label="${t("keys")}">${KEY_BUTTONS.map(button).join("")}<span class="rv-dim">${word("mistakes of A:")}</span>${
+    MISTAKES.map((what, i) => button([String(i + 1), `${i + 1}`, what])).join("")}<span class="rv-dim">${word("menu:")}</span>${MENU_KEYS.map(button).join("")}</div>
+    <div class="keys"><label>${word("program")} <select data-live="program"></select></label><button type="button" data-do="restart">${word("restart")}</button>
+    <button type="button" data-do="pause" aria-pressed="false">${word("pause")}</button><button type="button" data-do="step"><b>${word("step from here")}</b></button></div></div>
+    <div><h2 class="rv-hidden">${word("Log")}</h2><pre class="log" data-live="log" tabindex="0" role="log" aria-label="${t("the log of port e9")}"></pre>
+    <details><summary>${word("the screen as text")}</summary><pre class="log" data-live="text" tabindex="0" aria-label="${t("the screen as text")}"></pre></details></div></div>`;
   live.screen = new Screen(livePart("canvas"));
   liveRoom().addEventListener("click", (event) => {
     const target = event.target.closest("button");
@@ -128,7 +131,7 @@ async function restart(program) {
   live.number = number;
   sayLive("");
   const names = programsOn(live.image);
-  livePart("program").innerHTML = `<option value="">what the floppy starts</option>` + names.map((name) => `<option>${escape(name)}</option>`).join("");
+  livePart("program").innerHTML = `<option value="">${t("what the floppy starts")}</option>` + names.map((name) => `<option>${escape(name)}</option>`).join("");
   livePart("program").value = names.includes(program.toUpperCase()) ? program.toUpperCase() : "";
   // A floppy of the user's own may be for any CPU.
   const machine = await startMachine(live.image, live.own ? YOUNG : MODELS[livePart("program").value]);
@@ -166,8 +169,8 @@ function frame(now) {
   }
   tell();
   keepSaved();
-  if (machine.off) return sayLive(`The machine is off: ${machine.off}. Restart it with the button.`);
-  if (machine.shutDown) return sayLive("The CPU has shut down: an exception came while it delivered a double fault. A PC would start again here.");
+  if (machine.off) return sayLive(t("The machine is off: {0}. Restart it with the button.", machine.off));
+  if (machine.shutDown) return sayLive(t("The CPU has shut down: an exception came while it delivered a double fault. A PC would start again here."));
   live.running = true;
   requestAnimationFrame(frame);
   return undefined;
@@ -190,7 +193,7 @@ function tell() {
       live.booted = true;
       if (boot[1] === "menu" && live.menu !== null) choose();
     }
-    if (/ stays-out="the CPU has no sysenter"/.test(line)) sayLive(YOUNGER);
+    if (/ stays-out="the CPU has no sysenter"/.test(line)) sayLive(t(YOUNGER));
     if (/^switch n=1 /.test(line) && !live.first) live.first = performance.now() - live.began;
   }
   if (lines.length) {
@@ -262,7 +265,7 @@ async function stepFromHere() {
   const { machine } = live;
   if (!machine || live.stepping) return;
   live.stepping = true;
-  sayLive("Recording ...");
+  sayLive(t("Recording ..."));
   await new Promise((next) => setTimeout(next, 30));
   try {
     const data = await library();
@@ -270,13 +273,13 @@ async function stepFromHere() {
     const target = goBack(machine);
     const pause = () => new Promise((next) => setTimeout(next));
     const { recording, open } = await recordFrom(machine, knowledge, { switches: 4, target, pause });
-    if (!recording.steps.length) throw new BadRecording(`There is nothing to step through: ${machine.off || "the CPU has shut down"}.`);
-    const ended = machine.off || machine.shutDown ? " It ends where the machine did." : "";
+    if (!recording.steps.length) throw new BadRecording(t("There is nothing to step through: {0}.", machine.off || t("the CPU has shut down")));
+    const ended = machine.off || machine.shutDown ? ` ${t("It ends where the machine did.")}` : "";
     sayLive("");
     tell();
     hold(true);
-    await live.show(recording, { name: "live", title: `live: ${live.own || live.program || "your floppy"}`,
-      about: `The machine, from the switch before the one at which you stopped it.${ended}` }, { step: open, access: 0 });
+    await live.show(recording, { name: "live", title: t("live: {0}", live.own || live.program || t("your floppy")),
+      about: `${t("The machine, from the switch before the one at which you stopped it.")}${ended}` }, { step: open, access: 0 });
   } catch (error) {
     sayLive(error.message);
     if (!(error instanceof BadRecording)) throw error;

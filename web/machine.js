@@ -7,6 +7,7 @@
 //
 // The engine's functions: web/engine/instrument.cc.
 
+import { t } from "./language.js";
 import { file } from "./library.js";
 import { isPaged, PAGE } from "./pages.js";
 
@@ -55,7 +56,7 @@ export function loadEngine() {
 }
 
 async function load() {
-  if (typeof WebAssembly !== "object") throw new Error("this browser has no WebAssembly, so it cannot play. Stepping through recordings works.");
+  if (typeof WebAssembly !== "object") throw new Error(t("this browser has no WebAssembly, so it cannot play. Stepping through recordings works."));
   const names = ["bochs.wasm", "bios", "vgabios", "floppy.img"];
   const [wasm, bios, vgabios, floppy] = await Promise.all(names.map(file));
   if (!wasm || !bios || !vgabios || !floppy) return null;
@@ -70,7 +71,7 @@ async function script() {
   tag.src = inside ? URL.createObjectURL(new Blob([await file("bochs.js")], { type: "text/javascript" })) : new URL("bochs.js", document.baseURI);
   await new Promise((done, failed) => {
     tag.onload = done;
-    tag.onerror = () => failed(new Error("bochs.js could not be loaded"));
+    tag.onerror = () => failed(new Error(t("bochs.js could not be loaded")));
     document.head.append(tag);
   });
 }
@@ -108,7 +109,7 @@ export class Machine {
   }
 
   end(error) {
-    this.off = error && error.name === "ExitStatus" ? "the guest has switched the machine off" : `the machine has ended: ${error && error.message || error}`;
+    this.off = error && error.name === "ExitStatus" ? t("the guest has switched the machine off") : t("the machine has ended: {0}", error && error.message || error);
   }
 
   _do(action) {

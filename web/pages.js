@@ -10,6 +10,7 @@
 // entry(physical) is the number that lies there, or undefined. A walk among stops is
 // ["entry-read" | "entry-write", physical, bytes, value, {level, linear, bits}]; bits: how many of linear are known.
 
+import { later, t } from "./language.js";
 import { hex } from "./words.js";
 
 const PG = 0x80000000, WP = 0x10000; // cr0
@@ -21,8 +22,10 @@ const FRAME = 0xfffff000, LONGEST = 15;
 export const isPaged = (state) => (state.cr0 & PG) !== 0;
 export const isEntry = (access) => access[0].startsWith("entry");
 
-const LEVELS = { 4: [["page-directory entry", 22], ["page-table entry", 12]],
-  8: [["page-directory-pointer entry", 30], ["page-directory entry", 21], ["page-table entry", 12]] };
+const POINTER = later("the page-directory-pointer entry of {0}");
+const DIRECTORY = later("the page-directory entry of {0}");
+const TABLE = later("the page-table entry of {0}");
+const LEVELS = { 4: [[DIRECTORY, 22], [TABLE, 12]], 8: [[POINTER, 30], [DIRECTORY, 21], [TABLE, 12]] };
 const sizeOf = (state) => state.cr4 & PAE ? 8 : 4;
 
 export function walkOf(linear, state, entry) {
@@ -105,19 +108,19 @@ export function stopsOf(step, before) {
 export function tellEntry(step, index, user) {
   const [kind, physical, , value, { level, linear, access, fetched }] = step.accesses[index];
   const low = Number(BigInt(value) & 0xffffffffn);
-  const where = `the ${level} of ${hex(linear)}`;
-  const wanted = fetched ? ", where the instruction lies" : "";
+  const where = t(level, hex(linear));
   if (kind === "entry-write") {
     const before = step.accesses.slice(0, index).reverse().find((one) => isEntry(one) && one[1] === physical);
     const news = before ? low & ~Number(BigInt(before[3]) & 0xffffffffn) : low;
-    const marks = [...(news & ACCESSED ? ["accessed"] : []), ...(news & DIRTY ? ["written"] : [])];
-    return { text: `marks ${where} as ${marks.join(" and ") || "it is"}`, checks: [] };
+    const text = !(news & DIRTY) ? t("marks {0} as accessed", where) : news & ACCESSED ? t("marks {0} as accessed and written", where)
+      : t("marks {0} as written", where);
+    return { text, checks: [] };
   }
-  const checks = [[`P ${low & PRESENT}: present`, (low & PRESENT) !== 0]];
-  if (low & PRESENT && user) checks.push([`U/S ${low & USER ? 1 : 0}: ring 3 may`, (low & USER) !== 0]);
+  const checks = [[t("P {0}: present", low & PRESENT), (low & PRESENT) !== 0]];
+  if (low & PRESENT && user) checks.push([t("U/S {0}: ring 3 may", low & USER ? 1 : 0), (low & USER) !== 0]);
   const protects = user || (step.before.cr0 & WP) !== 0;
-  if (low & PRESENT && protects && access && access[0] === "write") checks.push([`R/W ${low & WRITABLE ? 1 : 0}: may be written`, (low & WRITABLE) !== 0]);
-  return { text: `reads ${where}${wanted}`, checks: checks.map(([text, ok]) => ({ text, ok })) };
+  if (low & PRESENT && protects && access && access[0] === "write") checks.push([t("R/W {0}: may be written", low & WRITABLE ? 1 : 0), (low & WRITABLE) !== 0]);
+  return { text: fetched ? t("reads {0}, where the instruction lies", where) : t("reads {0}", where), checks: checks.map(([text, ok]) => ({ text, ok })) };
 }
 
 /** Flags of an entry, in letters. */

@@ -1,5 +1,7 @@
 // What lies at an address, and what kind of step a step is: from the state and the recording's names.
 
+import { t } from "./language.js";
+
 export const FRAME_WORDS_PUSHED = ["eip", "cs", "eflags", "esp", "ss"];
 export const TSS_WORDS = ["backlink", "esp0", "ss0", "esp1", "ss1", "esp2", "ss2", "cr3", "eip", "eflags",
   "eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "es", "cs", "ss", "ds", "fs", "gs", "LDT", "I/O map"];
@@ -9,7 +11,7 @@ const within = (address, start, length) => start <= address && address < start +
 
 /** What lies there: {kind, ...}.
     gdt, ldt, idt: index; tss: word, letter if it is a proc's; frame: letter, word; stack: ring;
-    screen; memory. All: text, for people; symbol, its name and offset in the program, if it has one. */
+    screen; memory. owner: of a frame or TSS, in words. All: text, for people; symbol, its name and offset in the program, if it has one. */
 export function area(run, address, state) {
   const symbol = symbolAt(run, address);
   const protect = state.cr0 & 1;
@@ -25,7 +27,8 @@ export function area(run, address, state) {
     if (within(address, state.tr.base, TSS_BYTES) && state.tr.selector & ~3) {
       const letter = Object.keys(run.frames).find((name) => run.base + run.frames[name].offset === state.tr.base);
       const word = TSS_WORDS[(address - state.tr.base) >> 2];
-      return found("tss", `${word} in ${letter ? tssOf(letter) : "the TSS"}`, { word, letter, tss: state.tr.base });
+      const owner = letter ? tssOf(letter) : t("the TSS");
+      return found("tss", t("{0} in {1}", word, owner), { word, letter, owner, tss: state.tr.base });
     }
   }
   for (const [letter, { offset, words }] of Object.entries(run.frames)) {
@@ -33,25 +36,25 @@ export function area(run, address, state) {
     if (within(address, start, 4 * words.length)) {
       const task = words.length === TSS_WORDS.length && words[0] === "backlink";
       const word = words[(address - start) >> 2];
-      return found(task ? "tss" : "frame", `${word === "pusha_esp" ? "(esp)" : word} in ${task ? tssOf(letter) : `${letter}'s frame`}`,
-        { letter, word, tss: task ? start : undefined });
+      const owner = task ? tssOf(letter) : t("{0}'s frame", letter);
+      return found(task ? "tss" : "frame", t("{0} in {1}", word === "pusha_esp" ? "(esp)" : word, owner), { letter, word, owner, tss: task ? start : undefined });
     }
   }
-  if (within(address, 0xa0000, 0x20000)) return found("screen", "the screen");
+  if (within(address, 0xa0000, 0x20000)) return found("screen", t("the screen"));
   const ss = state.ss;
   if (within(address, ss.base, ss.limit + 1) && Math.abs(address - ss.base - state.esp) < 256) {
-    return found("stack", `ring ${state.cpl}'s stack`, { ring: state.cpl });
+    return found("stack", t("ring {0}'s stack", state.cpl), { ring: state.cpl });
   }
-  return found("memory", symbol || `address ${address.toString(16)}`);
+  return found("memory", symbol || t("address {0}", address.toString(16)));
 }
 
-const tssOf = (letter) => letter.length === 1 ? `${letter}'s TSS` : `the TSS of ${letter}`;
+export const tssOf = (letter) => letter.length === 1 ? t("{0}'s TSS", letter) : t("the TSS of {0}", letter);
 
 /** "GDT entry 3, TSS". */
 export function entryName(run, kind, index, state) {
-  if (kind === "idt") return `IDT entry ${index.toString(16).padStart(2, "0")}`;
+  if (kind === "idt") return t("{0} entry {1}", "IDT", index.toString(16).padStart(2, "0"));
   const name = selectorName(run, index * 8 + (kind === "ldt" ? 4 : 0), state);
-  return `${kind.toUpperCase()} entry ${index}${name ? `, ${name}` : ""}`;
+  return `${t("{0} entry {1}", kind.toUpperCase(), index)}${name ? `, ${name}` : ""}`;
 }
 
 /** A selector's name in the program: a proc's own if several have the same place in their LDTs. */

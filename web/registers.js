@@ -1,6 +1,7 @@
 // Registers, with the hidden parts of segment registers, and the CPU's tables.
 
 import { escape } from "./icons.js";
+import { t } from "./language.js";
 import { entryFlags, isEntry, isPaged, PAGE, walkOf } from "./pages.js";
 import { selectorName } from "./places.js";
 import { descriptor, flags, hex, offset, selector, typeName } from "./words.js";
@@ -26,9 +27,9 @@ export function drawRegisters(run, at) {
     };
     const kind = (state) => {
       const value = state[name];
-      if (!(state.cr0 & 1)) return "16 times the selector";
+      if (!(state.cr0 & 1)) return t("16 times the selector");
       const named = selectorName(run, value.selector, state);
-      return value.selector & ~3 ? `${named ? `${named}: ` : ""}${selector(value.selector)}; ${typeName(value.type)}` : "null: no access through it";
+      return value.selector & ~3 ? `${named ? `${named}: ` : ""}${selector(value.selector)}; ${typeName(value.type)}` : t("null: no access through it");
     };
     const [cells, was] = [show(now), show(old)];
     const coming = next && JSON.stringify(next[name]) !== JSON.stringify(now[name]) ? show(next) : null;
@@ -41,12 +42,12 @@ export function drawRegisters(run, at) {
   });
   const general = GENERAL.map((name) => `<div class="${old[name] !== now[name] ? "rv-new" : ""}"><dt>${name}</dt><dd>${changed(hex(now[name]), hex(old[name]))}</dd></div>`);
   const more = [["eflags", changed(hex(now.eflags), hex(old.eflags)) + ` <span class="rv-dim">${flags(now.eflags)}</span>`],
-    ["cr0", `${changed(hex(now.cr0), hex(old.cr0))} <span class="rv-dim">${now.cr0 & 1 ? "protected mode" : "real mode"}</span>`],
+    ["cr0", `${changed(hex(now.cr0), hex(old.cr0))} <span class="rv-dim">${now.cr0 & 1 ? t("protected mode") : t("real mode")}</span>`],
     ...(!isPaged(now) ? [] : [["cr3", changed(hex(now.cr3), hex(old.cr3 ?? now.cr3))]]),
     ["GDTR", `${hex(now.gdtr.base)} <span class="rv-dim">limit</span> ${offset(now.gdtr.limit)}`],
     ["IDTR", `${hex(now.idtr.base)} <span class="rv-dim">limit</span> ${offset(now.idtr.limit)}`]];
-  return `<table class="rv-segments"><caption>Segment registers, hidden parts</caption><colgroup><col class="rv-s1"><col class="rv-s2"><col class="rv-s3"><col><col class="rv-s5"></colgroup><thead><tr><th scope="col">` +
-    `<span class="rv-hidden">register</span></th><th scope="col">selector</th><th scope="col">base</th><th scope="col">limit</th><th scope="col">DPL</th></tr></thead>` +
+  return `<table class="rv-segments"><caption>${t("Segment registers, hidden parts")}</caption><colgroup><col class="rv-s1"><col class="rv-s2"><col class="rv-s3"><col><col class="rv-s5"></colgroup><thead><tr><th scope="col">` +
+    `<span class="rv-hidden">${t("register")}</span></th><th scope="col">${t("selector")}</th><th scope="col">base</th><th scope="col">limit</th><th scope="col">DPL</th></tr></thead>` +
     `<tbody>${rows.join("")}</tbody></table><dl class="rv-general">${general.join("")}</dl>` +
     `<dl class="rv-more">${more.map(([name, text]) => `<div><dt>${name}</dt><dd>${text}</dd></div>`).join("")}</dl>`;
 }
@@ -67,7 +68,7 @@ const SHORT = (type) => type & 16 ? (type & 8 ? "code" : "data")
 export function drawTables(run, at, access) {
   const state = run.states[at.step];
   if (!(state.cr0 & 1)) {
-    return `<p class="rv-dim">In real mode the CPU reads no descriptors: a segment's base is 16 times what its register holds.</p>`;
+    return `<p class="rv-dim">${t("In real mode the CPU reads no descriptors: a segment's base is 16 times what its register holds.")}</p>`;
   }
   const lit = touched(run, at, access);
   const entry = (base, index) => {
@@ -78,11 +79,11 @@ export function drawTables(run, at, access) {
     const found = entry(base, index);
     if (!found) return "";
     const none = !found.present && found.type === 0;
-    const what = none ? "empty" : found.gate ? `${hex(found.selector, 4)}:${offset(found.offset)}` : `${hex(found.base, 6)}+${found.limit === 0xffffffff ? "all" : offset(found.limit)}`;
+    const what = none ? t("empty") : found.gate ? `${hex(found.selector, 4)}:${offset(found.offset)}` : `${hex(found.base, 6)}+${found.limit === 0xffffffff ? "all" : offset(found.limit)}`;
     return `<tr class="${lit[`${kind} ${index}`] || ""}"><th scope="row">${kind === "idt" ? hex(index, 2) : hex(8 * index + (kind === "ldt" ? 4 : 0), 2)}</th>` +
       `${kind === "idt" ? "" : `<td>${escape(name || "")}</td>`}<td>${what}</td><td>${none ? "" : found.dpl}</td><td class="rv-type" title="${none ? "" : escape(typeName(found.type))}">${none ? "" : SHORT(found.type)}</td></tr>`;
   };
-  const head = (what, where) => `<thead><tr><th scope="col">${where}</th>${where === "vec" ? "" : '<th scope="col">name</th>'}<th scope="col">${what}</th><th scope="col">DPL</th><th scope="col">type</th></tr></thead>`;
+  const head = (what, where) => `<thead><tr><th scope="col">${where}</th>${where === "vec" ? "" : `<th scope="col">${t("name")}</th>`}<th scope="col">${what}</th><th scope="col">DPL</th><th scope="col">${t("type")}</th></tr></thead>`;
   const list = (kind, register, count) => Array.from({ length: count }, (_, i) => i)
     .filter((i) => kind !== "gdt" || i > 0)
     .map((i) => line(kind, register.base, i, kind === "idt" ? "" : selectorName(run, i * 8 + (kind === "ldt" ? 4 : 0), state))).join("");
@@ -101,7 +102,7 @@ function idt(run, at, state, lit, line, head) {
   const count = state.idtr.limit + 1 >> 3;
   const shown = [...run.usedVectors].filter((vector) => vector < count).sort((a, b) => a - b);
   const rows = shown.map((vector) => line("idt", state.idtr.base, vector, "")).join("");
-  return rows ? `<table><caption>IDT, ${shown.length} of ${count}</caption>${head("leads to", "vec")}<tbody>${rows}</tbody></table>` : "";
+  return rows ? `<table><caption>${t("IDT, {0} of {1}", shown.length, count)}</caption>${head(t("leads to"), "vec")}<tbody>${rows}</tbody></table>` : "";
 }
 
 const ENTRY_BYTES = 8;  // at most
@@ -119,8 +120,8 @@ function pageTables(run, at, state, access) {
       `<td class="${physical === lit ? access.write ? "rv-new" : "rv-read" : ""}">${hex(value)} <span class="rv-dim">${entryFlags(value)}</span></td>`);
     return cells.length ? `<tr><th scope="row">${hex(linear / PAGE, 5)}</th>${cells.join("")}</tr>` : "";
   });
-  return `<table class="rv-pages"><caption>Page tables, cr3 ${hex(state.cr3)}</caption><thead><tr><th scope="col">page</th><th scope="col">directory entry</th>` +
-    `<th scope="col">table entry</th></tr></thead><tbody>${rows.join("")}</tbody></table>`;
+  return `<table class="rv-pages"><caption>${t("Page tables, cr3 {0}", hex(state.cr3))}</caption><thead><tr><th scope="col">${t("page")}</th><th scope="col">${t("directory entry")}</th>` +
+    `<th scope="col">${t("table entry")}</th></tr></thead><tbody>${rows.join("")}</tbody></table>`;
 }
 
 const TSS = [["esp0", 4], ["ss0", 8]];
@@ -134,5 +135,5 @@ function tss(run, at, state, lit) {
     return `<tr class="${lit[`tss ${name}`] || ""}"><th scope="row">${name}</th><td>${value === undefined ? "·" : hex(value)}</td>` +
       `<td>${old === undefined || address & 3 ? "" : `<s>${hex(old)}</s>`}</td></tr>`;
   });
-  return `<table class="rv-tss"><caption>${escape(selectorName(run, state.tr.selector, state) || "TSS")}</caption><thead class="rv-hidden"><tr><th scope="col">word</th><th scope="col">is</th><th scope="col">was</th></tr></thead><tbody>${rows.join("")}</tbody></table>`;
+  return `<table class="rv-tss"><caption>${escape(selectorName(run, state.tr.selector, state) || "TSS")}</caption><thead class="rv-hidden"><tr><th scope="col">${t("word")}</th><th scope="col">${t("is")}</th><th scope="col">${t("was")}</th></tr></thead><tbody>${rows.join("")}</tbody></table>`;
 }

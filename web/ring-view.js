@@ -8,6 +8,7 @@
 import { drawAccesses, drawCode, drawHead } from "./code.js";
 import { exceptionOf, explain, sentence } from "./explain.js";
 import { escape, icon } from "./icons.js";
+import { language, t } from "./language.js";
 import { question } from "./predict.js";
 import { drawRegisters, drawTables } from "./registers.js";
 import { drawStacks } from "./stacks.js";
@@ -15,12 +16,12 @@ import { drawStrip, moveCursor } from "./strip.js";
 import { toSvg } from "./picture.js";
 
 const SPEEDS = { slow: 1200, normal: 400, fast: 90 };   // milliseconds a stop
-const BUTTONS = [["first", "Home", "to the beginning"], ["crossingBack", "[", "crossing back"], ["back", "←", "instruction back"],
-  ["accessBack", ",", "access back"], ["play", "space", "play"], ["access", ".", "next access"], ["forward", "→", "next instruction"],
-  ["crossing", "]", "next crossing"], ["last", "End", "to the end"]];
+const BUTTONS = () => [["first", "Home", t("to the beginning")], ["crossingBack", "[", t("crossing back")], ["back", "←", t("instruction back")],
+  ["accessBack", ",", t("access back")], ["play", t("space"), t("play")], ["access", ".", t("next access")], ["forward", "→", t("next instruction")],
+  ["crossing", "]", t("next crossing")], ["last", "End", t("to the end")]];
 const KEYS = { Home: "first", "[": "crossingBack", ArrowLeft: "back", ",": "accessBack", " ": "play", ".": "access",
   ArrowRight: "forward", "]": "crossing", End: "last" };
-const TABS = [["what", "Instruction"], ["stacks", "Stacks"], ["registers", "Registers"], ["tables", "Tables"]];
+const TABS = () => [["what", t("Instruction")], ["stacks", t("Stacks")], ["registers", t("Registers")], ["tables", t("Tables")]];
 
 export const writePlace = (at) => at.access ? `${at.step}.${at.access}` : String(at.step);
 
@@ -41,29 +42,46 @@ export class RingView extends HTMLElement {
     this.classList.add("rv");
     this.tabIndex = 0;
     this.setAttribute("role", "region");
-    this.setAttribute("aria-label", "a recording, step by step");
-    this.innerHTML = `<div class="rv-top"><div class="rv-stripbox" role="slider" tabindex="0" aria-label="time" aria-valuemin="0"></div>
-      <div class="rv-lanes" aria-hidden="true"><span>A</span><span>0</span><span>B</span></div></div>
-      <div class="rv-bar" role="toolbar" aria-label="move">${BUTTONS.map(([name, key, title]) =>
-        `<button type="button" data-move="${name}" title="${title} (${key})" aria-label="${title}">${icon(name)}</button>`).join("")}
-      <label class="rv-speed">speed <select data-speed><option>slow</option><option selected>normal</option><option>fast</option></select></label>
-      <label>step <input data-jump inputmode="decimal" size="7" autocomplete="off"></label> <span class="rv-of"></span>
-      <span class="rv-grow"></span><label class="rv-check"><input type="checkbox" data-predict> predict</label>
-      <button type="button" data-copy>copy as SVG</button><button type="button" data-print>print</button></div>
-      <div class="rv-ask" hidden></div>
-      <div class="rv-tabs" role="tablist">${TABS.map(([name, title], i) =>
-        `<button type="button" role="tab" data-tab="${name}" aria-selected="${i === 0}">${title}</button>`).join("")}</div>
-      <div class="rv-grid" data-shown="what"><section data-panel="what"><h2 class="rv-hidden">Instruction</h2><div data-part="head"></div><div data-part="accesses" tabindex="0" role="group" aria-label="accesses of the instruction"></div><div data-part="code"></div></section>
-      <section data-panel="stacks"><h2 class="rv-hidden">Stacks</h2><div data-part="stacks" tabindex="0" role="group" aria-label="frames and stacks"></div></section>
-      <section data-panel="registers"><h2 class="rv-hidden">Registers</h2><div data-part="registers" tabindex="0" role="group" aria-label="registers"></div></section>
-      <section data-panel="tables"><h2 class="rv-hidden">Tables</h2><div data-part="tables" tabindex="0" role="group" aria-label="the CPU's tables"></div></section></div>
-      <p class="rv-say rv-hidden" aria-live="polite"></p>`;
+    this.setAttribute("aria-label", t("a recording, step by step"));
+    this._furnish();
     this.addEventListener("click", (event) => this._click(event));
     this.addEventListener("keydown", (event) => this.key(event));
     this.addEventListener("change", (event) => this._change(event));
+    if (this.run) this.show(this.run, this.at);
+  }
+
+  /** All that stays while one moves, in the language of the day. */
+  _furnish() {
+    this.spoken = language();
+    this.drawn.clear();
+    this.innerHTML = `<div class="rv-top"><div class="rv-stripbox" role="slider" tabindex="0" aria-label="${t("time")}" aria-valuemin="0"></div>
+      <div class="rv-lanes" aria-hidden="true"><span>A</span><span>0</span><span>B</span></div></div>
+      <div class="rv-bar" role="toolbar" aria-label="${t("move")}">${BUTTONS().map(([name, key, title]) =>
+        `<button type="button" data-move="${name}" title="${title} (${key})" aria-label="${title}">${icon(name)}</button>`).join("")}
+      <label class="rv-speed">${t("speed")} <select data-speed><option value="slow">${t("slow")}</option><option value="normal" selected>${t("normal")}</option><option value="fast">${t("fast")}</option></select></label>
+      <label>${t("step")} <input data-jump inputmode="decimal" size="7" autocomplete="off"></label> <span class="rv-of"></span>
+      <span class="rv-grow"></span><label class="rv-check"><input type="checkbox" data-predict> ${t("predict")}</label>
+      <button type="button" data-copy>${t("copy as SVG")}</button><button type="button" data-print>${t("print")}</button></div>
+      <div class="rv-ask" hidden></div>
+      <div class="rv-tabs" role="tablist">${TABS().map(([name, title], i) =>
+        `<button type="button" role="tab" data-tab="${name}" aria-selected="${i === 0}">${title}</button>`).join("")}</div>
+      <div class="rv-grid" data-shown="what"><section data-panel="what"><h2 class="rv-hidden">${t("Instruction")}</h2><div data-part="head"></div><div data-part="accesses" tabindex="0" role="group" aria-label="${t("accesses of the instruction")}"></div><div data-part="code"></div></section>
+      <section data-panel="stacks"><h2 class="rv-hidden">${t("Stacks")}</h2><div data-part="stacks" tabindex="0" role="group" aria-label="${t("frames and stacks")}"></div></section>
+      <section data-panel="registers"><h2 class="rv-hidden">${t("Registers")}</h2><div data-part="registers" tabindex="0" role="group" aria-label="${t("Registers")}"></div></section>
+      <section data-panel="tables"><h2 class="rv-hidden">${t("Tables")}</h2><div data-part="tables" tabindex="0" role="group" aria-label="${t("the CPU's tables")}"></div></section></div>
+      <p class="rv-say rv-hidden" aria-live="polite"></p>`;
     const strip = this.querySelector(".rv-stripbox");
     strip.addEventListener("pointerdown", (event) => { strip.setPointerCapture(event.pointerId); this._scrub(event, strip); });
     strip.addEventListener("pointermove", (event) => { if (event.buttons) this._scrub(event, strip); });
+  }
+
+  /** After the page has changed its language. */
+  translate() {
+    if (!this.ready || this.spoken === language()) return;
+    const { shown } = this.querySelector(".rv-grid").dataset;
+    this._furnish();
+    this.querySelector("[data-predict]").checked = this.predicting;
+    this._tab(shown);
     if (this.run) this.show(this.run, this.at);
   }
 
@@ -78,10 +96,10 @@ export class RingView extends HTMLElement {
     this.opened = new Set();
     this.at = at || { step: run.crossings[1] || run.crossings[0] || 0, access: 0 };
     if (!this.ready) return;
-    this.setAttribute("aria-label", `${run.title}, step by step${this.id === "second" ? ", beside the other" : ""}`);
+    this.setAttribute("aria-label", this.id === "second" ? t("{0}, step by step, beside the other", t(run.title)) : t("{0}, step by step", t(run.title)));
     this.querySelector(".rv-stripbox").innerHTML = drawStrip(run);
     this.querySelector(".rv-stripbox").setAttribute("aria-valuemax", run.length);
-    this.querySelector(".rv-of").textContent = `of ${run.length}`;
+    this.querySelector(".rv-of").textContent = t("of {0}", run.length);
     this.draw();
   }
 
@@ -146,7 +164,7 @@ export class RingView extends HTMLElement {
   _playing(on) {
     const button = this.querySelector('[data-move="play"]');
     button.innerHTML = icon(on ? "pause" : "play");
-    button.setAttribute("aria-label", on ? "pause" : "play");
+    button.setAttribute("aria-label", on ? t("pause") : t("play"));
   }
 
   /** A key that the view knows moves it; true if it was one. */
@@ -215,7 +233,7 @@ export class RingView extends HTMLElement {
     const asked = question(this.run, step, this.at.access);
     this.right = asked.right;
     box.hidden = false;
-    box.innerHTML = `<p>Which word next, and where?</p>${asked.choices.map((text, i) =>
+    box.innerHTML = `<p>${t("Which word next, and where?")}</p>${asked.choices.map((text, i) =>
       `<button type="button" data-answer="${i + 1}">${escape(text)}</button>`).join("")}<p class="rv-verdict" role="status"></p>`;
     box.querySelector("button").focus();
     return true;
@@ -228,7 +246,7 @@ export class RingView extends HTMLElement {
     this.guessed = (this.guessed || 0) + Number(good);
     this.go(this.target("access"));
     const box = this.querySelector(".rv-ask");
-    box.innerHTML = `<p class="${good ? "rv-ok" : "rv-bad"}" role="status">${good ? "Right" : "Not quite"}: ${escape(told.text)}. ${this.guessed} of ${this.asked} so far.</p>`;
+    box.innerHTML = `<p class="${good ? "rv-ok" : "rv-bad"}" role="status">${escape(good ? t("Right: {0}.", told.text) : t("Not quite: {0}.", told.text))} ${t("{0} of {1} so far.", this.guessed, this.asked)}</p>`;
     box.hidden = false;
     this.focus({ preventScroll: true });
   }
@@ -241,7 +259,7 @@ export class RingView extends HTMLElement {
     const svg = toSvg(this.querySelector(".rv-grid"));
     try {
       await navigator.clipboard.writeText(svg);
-      button.textContent = "copied";
+      button.textContent = t("copied");
     } catch (error) {
       // Not allowed, as from a file: then it is saved.
       const link = document.createElement("a");
@@ -249,10 +267,10 @@ export class RingView extends HTMLElement {
       link.download = `${this.run.name}-${writePlace(this.at)}.svg`;
       link.click();
       URL.revokeObjectURL(link.href);
-      button.textContent = "saved";
+      button.textContent = t("saved");
     }
     this.copied = svg;
-    setTimeout(() => { button.textContent = "copy as SVG"; }, 1500);
+    setTimeout(() => { button.textContent = t("copy as SVG"); }, 1500);
   }
 
   draw() {

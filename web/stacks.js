@@ -3,6 +3,8 @@
 import { key } from "./run.js";
 import { escape, icon } from "./icons.js";
 import { explain } from "./explain.js";
+import { t } from "./language.js";
+import { tssOf } from "./places.js";
 import { hex, offset } from "./words.js";
 
 const RING0_ROWS = 8;   // of a stack: words below esp and from there on
@@ -19,9 +21,9 @@ export function pointer(run, at) {
   let place = linear;
   for (let i = 0; i < at.access; i++) {
     const [, address, size] = step.accesses[i];
-    const { text } = explain(run, step, i);
-    if (/^pushes/.test(text)) place = address;
-    else if (/^pops/.test(text) && step.kind.name !== "iret") place = address + size;
+    const { moves } = explain(run, step, i);
+    if (moves === "push") place = address;
+    else if (moves === "pop" && step.kind.name !== "iret") place = address + size;
   }
   return place;
 }
@@ -51,8 +53,8 @@ function isRead(run, at, address) {
 
 /** wide: its words have places of eight digits. */
 const stackTable = (title, place, rows, current, wide = false) => `<table class="rv-stack${current ? " rv-current" : ""}${wide ? " rv-long" : ""}"><caption>${escape(title)} ` +
-  `<span class="rv-dim">${offset(place)}</span></caption><colgroup><col class="rv-c1"><col class="rv-c2"><col class="rv-c3"><col></colgroup><thead class="rv-hidden"><tr><th scope="col">word</th><th scope="col">is</th>` +
-  `<th scope="col">was</th><th scope="col">who points there</th></tr></thead><tbody>${rows.join("")}</tbody></table>`;
+  `<span class="rv-dim">${offset(place)}</span></caption><colgroup><col class="rv-c1"><col class="rv-c2"><col class="rv-c3"><col></colgroup><thead class="rv-hidden"><tr><th scope="col">${t("word")}</th><th scope="col">${t("is")}</th>` +
+  `<th scope="col">${t("was")}</th><th scope="col">${t("who points there")}</th></tr></thead><tbody>${rows.join("")}</tbody></table>`;
 
 /** All that points into memory: {address: [names]}. */
 function pointers(run, at) {
@@ -79,8 +81,8 @@ export function drawStacks(run, at) {
     const length = 4 * words.length;
     const rows = words.map((name, i) => UNUSED.has(name) ? "" : row(run, at, start + 4 * i, name === "pusha_esp" ? "(esp)" : name, notes)).reverse();
     const end = notes.get(start + length) || [];
-    rows.unshift(`<tr class="rv-end"><th scope="row">end</th><td></td><td></td><td class="rv-note">${end.map((note) => icon("point") + escape(note)).join(" ")}</td></tr>`);
-    return stackTable(words[0] === "backlink" ? `${letter}'s TSS` : `${letter}'s frame`, place, rows, inside(start, length));
+    rows.unshift(`<tr class="rv-end"><th scope="row">${t("end")}</th><td></td><td></td><td class="rv-note">${end.map((note) => icon("point") + escape(note)).join(" ")}</td></tr>`);
+    return stackTable(words[0] === "backlink" ? tssOf(letter) : t("{0}'s frame", letter), place, rows, inside(start, length));
   });
   return `<div class="rv-pair">${boxes.join("")}</div><div class="rv-pair">${ring0(run, at, notes, esp, frames)}${ring3(run, at, notes, esp, state)}</div>`;
 }
@@ -104,7 +106,7 @@ function ring0(run, at, notes, esp, frames) {
   const top = low + 4 * RING0_ROWS;
   const rows = [];
   for (let word = top; word >= low - 4 * RING0_ROWS / 2; word -= 4) rows.push(row(run, at, word, offset(word - run.base), notes));
-  return stackTable(now ? "ring 0's stack" : "ring 0's stack, as left", address - run.base, rows, now, top - run.base > 0xffff);
+  return stackTable(now ? t("ring {0}'s stack", 0) : t("ring 0's stack, as left"), address - run.base, rows, now, top - run.base > 0xffff);
 }
 
 /** The stack of the proc that runs, or ran last. */
@@ -121,5 +123,5 @@ function ring3(run, at, notes, esp, state) {
     const outside = place < 0 || place > of.ss.limit;
     rows.push(row(run, at, word, place < 0 ? `−${offset(-place)}` : offset(place), notes, outside ? " rv-outside" : "", of));
   }
-  return stackTable(`${run.lane(step)}'s stack`, of.esp, rows, state.cpl === 3, of.esp > 0xffff);
+  return stackTable(t("{0}'s stack", run.lane(step)), of.esp, rows, state.cpl === 3, of.esp > 0xffff);
 }

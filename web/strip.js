@@ -1,6 +1,7 @@
 // The scrubber: three lanes, on which time goes from left to right.
 
 import { escape } from "./icons.js";
+import { t } from "./language.js";
 
 const WIDTH = 1000;
 const LANES = { A: 6, 0: 30, B: 54 };
@@ -27,7 +28,7 @@ export function drawStrip(run) {
     const at = x(step + 1).toFixed(2);
     const same = from === to;
     return `<g class="rv-mark" data-step="${step}"><path d="M${at} ${same ? from - 9 : from}V${same ? to + 9 : to}"/>` +
-      `<title>${escape(`step ${step}: ${run.steps[step].text}`)}</title><circle cx="${at}" cy="${to}" r="3.5"/></g>`;
+      `<title>${escape(t("step {0}: {1}", step, run.steps[step].text))}</title><circle cx="${at}" cy="${to}" r="3.5"/></g>`;
   });
   return `<svg class="rv-strip" viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" aria-hidden="true">` +
     Object.values(LANES).map((y) => `<rect class="rv-lane" x="0" y="${y}" width="${WIDTH}" height="${LANE}"/>`).join("") +

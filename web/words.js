@@ -1,19 +1,22 @@
 // Numbers, descriptors and flags in words.
 
+import { t } from "./language.js";
+
 export const hex = (value, digits = 8) => (typeof value === "bigint" ? value : value >>> 0).toString(16).padStart(digits, "0");
 export const offset = (value) => hex(value, value > 0xffff ? 8 : 4);
 
 const LIMIT_G = 0x8000; // of attributes: bits 8-23 of a descriptor's upper half
 
-const SYSTEM = { 1: "TSS, 16 bits", 2: "LDT", 3: "busy TSS, 16 bits", 4: "call gate, 16 bits", 5: "task gate",
-  6: "interrupt gate, 16 bits", 7: "trap gate, 16 bits", 9: "TSS", 11: "busy TSS", 12: "call gate", 14: "interrupt gate",
-  15: "trap gate" };
+const SYSTEM = { 1: () => t("TSS, 16 bits"), 2: () => "LDT", 3: () => t("busy TSS, 16 bits"), 4: () => t("call gate, 16 bits"), 5: () => t("task gate"),
+  6: () => t("interrupt gate, 16 bits"), 7: () => t("trap gate, 16 bits"), 9: () => "TSS", 11: () => t("busy TSS"), 12: () => t("call gate"),
+  14: () => t("interrupt gate"), 15: () => t("trap gate") };
 
 /** "code, read", "data, write", "busy TSS": from the S bit and the type, as the recording has them. */
 export function typeName(type) {
-  if (!(type & 16)) return SYSTEM[type & 15] || "reserved";
-  if (type & 8) return `code${type & 2 ? ", read" : ""}${type & 4 ? ", conforming" : ""}`;
-  return `data${type & 2 ? ", write" : ""}${type & 4 ? ", down" : ""}`;
+  if (!(type & 16)) return SYSTEM[type & 15] ? SYSTEM[type & 15]() : t("reserved");
+  const words = type & 8 ? [t("code"), ...(type & 2 ? [t("read")] : []), ...(type & 4 ? [t("conforming")] : [])]
+    : [t("data"), ...(type & 2 ? [t("write")] : []), ...(type & 4 ? [t("down")] : [])];
+  return words.join(t(", "));
 }
 
 export const isCode = (type) => (type & 24) === 24;
@@ -47,14 +50,15 @@ export function flags(value) {
 
 /** "GDT 3, RPL 0". */
 export function selector(value) {
-  if (!(value & ~3)) return "null";
+  if (!(value & ~3)) return t("null");
   return `${value & 4 ? "LDT" : "GDT"} ${value >>> 3}, RPL ${value & 3}`;
 }
 
 /** An error code: "IDT entry 31", "GDT entry 4, from outside". */
 export function errorCode(value) {
-  if (!value) return "0: no selector to blame";
+  if (!value) return t("0: no selector to blame");
   const table = value & 2 ? "IDT" : value & 4 ? "LDT" : "GDT";
   const index = value >>> 3;
-  return `${hex(value, 4)}: ${table} entry ${table === "IDT" ? hex(index, 2) : index}${value & 1 ? ", in delivering another event" : ""}`;
+  const entry = t("{0} entry {1}", table, table === "IDT" ? hex(index, 2) : index);
+  return `${hex(value, 4)}: ${value & 1 ? t("{0}, in delivering another event", entry) : entry}`;
 }

@@ -13,7 +13,6 @@ For other pages:
 """
 
 import argparse
-import base64
 from html import escape
 import json
 import pathlib
@@ -80,15 +79,10 @@ def page(recorded: recording.Recording, title: str, step: str = "", lang: str = 
     script = site.inline(site.bundle(MODULES) + START)
     files = {"recording.json": recorded,
              "about.json": {"name": title, "title": title, "step": step, "sources": sources(recorded, root)}}
-    data = "".join(f'<script type="text/plain" data-file="{name}">{_squeezed(content)}</script>\n'
+    data = "".join(site.inside(name, json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode())
                    for name, content in files.items())
     return PAGE.format(lang=lang, title=escape(title), style=(ROOT / "web/style.css").read_text(), data=data, theme=THEME,
                        script=script, policy=POLICY.format(f"{site.allowed(THEME)} {site.allowed(script)}"))
-
-
-def _squeezed(content: object) -> str:
-    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
-    return base64.b64encode(site.squeeze(text.encode())).decode()
 
 
 def frame(recorded: recording.Recording, title: str, step: str = "", lang: str = "en", root: pathlib.Path = ROOT) -> str:

@@ -24,8 +24,9 @@ from ringside.web import engine, runs
 WEB = ROOT / "web"
 OUT = BUILD / "web"
 # In the order in which they need each other: in the single file they are one.
-MODULES = ("icons", "words", "pages", "places", "explain", "expand", "run", "strip", "stacks", "registers", "code", "predict",
-           "picture", "ring-view", "library", "floppy", "screen", "machine", "stepper", "live", "app")
+MODULES = ("icons", "chinese", "language", "words", "pages", "places", "explain", "expand", "run", "strip", "stacks",
+           "registers", "code", "predict", "picture", "ring-view", "library", "floppy", "screen", "machine",
+           "stepper", "live", "app")
 PICTURES = ("docs/pictures/int-moving.svg", "docs/pictures/round-trip.svg",
             "docs/pictures/2-int-from-a.svg", "docs/pictures/5-iret-to-a.svg")
 MOST = {"single": 1 << 20, "folder": 1536 << 10, "data": 200 << 10}     # bytes; the last two gzipped
@@ -123,6 +124,12 @@ def _licences(live: bool) -> dict[str, bytes]:
     return files
 
 
+def inside(name: str, content: bytes) -> str:
+    """A file that stands inside the page, for web/library.js: no digit of it can begin a tag."""
+    digits = base64.b85encode(squeeze(content)).decode().replace("<", ",")
+    return f'<script type="text/plain" data-file="{name}">{digits}</script>\n'
+
+
 def _page(**parts: str) -> str:
     text = (WEB / "page.html").read_text()
     for name, value in parts.items():
@@ -174,8 +181,7 @@ def build() -> dict[str, int]:
 
     script = bundle()
     embedded = {name: content for name, content in files.items() if name == "data.json" or name in live}
-    scripts = "".join(f'<script type="text/plain" data-file="{name}">{base64.b64encode(squeeze(content)).decode()}</script>\n'
-                      for name, content in embedded.items())
+    scripts = "".join(inside(name, content) for name, content in embedded.items())
     inlined = inline(script)
     tags = f'{scripts}<script type="module">{inlined}</script>'
     hashed = f" {allowed(inlined)} blob:"      # blob: the engine's script, which the page unpacks

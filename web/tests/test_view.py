@@ -275,6 +275,36 @@ def test_a_page_of_one_recording_steps_through_it(page, tmp_path):
     page.switch_to.default_content()
 
 
+def test_the_view_speaks_chinese_and_english(page, runs):
+    """By the address and by the button; no English sentence is left, in whatever run."""
+    page.open(page.site + f"#run=p_proc&step={INT}.9&lang=zh-TW")
+    page.wait("return document.querySelector('#first').run")
+    said, label, lang = page.execute_script(VIEW + """return [view.querySelector(".rv-say").textContent,
+        view.querySelector("[data-move=forward]").getAttribute("aria-label"), document.documentElement.lang]""")
+    assert said.startswith(f"第 {INT} 步，ring 3，proc A，proc_a_int：int $0x30；第 9 次存取，共 10 次：把 cs 壓入 A 的 frame")
+    assert (label, lang) == ("下一條指令", "zh-Hant-TW")
+    left = page.run("""
+        const { explain, sentence } = await import("./explain.js");
+        const english = /\\b(reads?|writes?|pushe?s|pops|marks|saves|loads|Step|access(es)?|the|of|in|holds|fails|entry|frame's|into|from|Checked)\\b/;
+        const left = new Set();
+        for (const name of given[0]) {
+          const run = await ringpong.runNamed(name);
+          for (const step of run.steps) for (let access = 0; access <= step.accesses.length; access++) {
+            const said = sentence(run, {step: step.number, access}).replace(step.text, "").replace(step.symbol, "");
+            if (english.test(said)) left.add(said);
+          }
+        }
+        return [...left].slice(0, 5);""", names(runs))
+    assert left == []
+    shown = page.execute_script(VIEW + "return view.innerText")
+    assert "保護模式" in shown and "描述符" in shown and "的堆疊" in shown and " stack" not in shown and "accesses" not in shown
+    page.execute_script("document.querySelector('[data-language]').click()")
+    page.wait("return /^Step/.test(document.querySelector('#first .rv-say').textContent)")
+    assert page.execute_script("return location.hash").endswith("lang=en")
+    assert page.execute_script(VIEW + "return [view.at, view.querySelector('[data-tab=what]').textContent]") == [
+        {"step": INT, "access": 9}, "Instruction"]
+
+
 def drop(page, name, content):
     page.run("const [name, content] = given; await ringpong.take(new File([content], name)); await new Promise((next) => setTimeout(next, 200))",
              name, content)
