@@ -51,7 +51,8 @@ CENTRE = WIDTH // 2
 RING0_STACK = 450       # y of its end
 RING0_STACK_WIDTH = 126
 RING0_ELBOW = 556       # x of the way there
-STOP_WIDTH = 100        # a number in a circle, "esp", four digits
+STOP_WIDTH = 100        # a letter in a circle, "esp", four digits
+STOPS = "abcd"          # esp's; crossings have numbers
 
 
 class Picture:
@@ -245,14 +246,14 @@ class Picture:
         self.torn(left, RING0_STACK + rows * ROW, width)
 
     def stop(self, number, x, y, anchor="start"):
-        """The number of a stop, and what esp is there."""
+        """The letter of a stop, and what esp is there."""
         svg = self.svg
         left = x - {"start": 0, "middle": STOP_WIDTH / 2, "end": STOP_WIDTH}[anchor]
-        svg.number(left + 10, y - 5, number)
+        svg.letter(left + 10, y - 5, STOPS[number - 1])
         svg.text(left + 26, y, f"esp {self.now.esp[number - 1]:04x}", "mono", data_esp=number)
 
     def esp(self):
-        """esp's way from stop 1 to stop 4: int's or iret's part of it bold, the gate's thin."""
+        """esp's way from the first stop to the last: int's or iret's part of it bold, the gate's thin."""
         svg, now, letter = self.svg, self.now, self.now.letter
         into = now.kind == "int"
         split = self.y(letter, max(now.esp[1:3]))
@@ -338,7 +339,7 @@ class Picture:
                 (632, "gate", say(f"moved by {who}, with {' and '.join(pushes)}", f"{who}用 {' 和 '.join(pushes)} 搬的")),
                 (658, "none", say("stays as it is", "沒有動"))):
             svg.key(left, y, key, text)
-        svg.number(left + 9, 698 - 5, 1, 9)
+        svg.letter(left + 9, 698 - 5, STOPS[0], 9)
         svg.text(left + width / 2, 698, "–", "", "middle")
-        svg.number(left + width - 9, 698 - 5, 4, 9)
+        svg.letter(left + width - 9, 698 - 5, STOPS[-1], 9)
         svg.text(left + width + 12, 698, say("where esp points, one after the other", "esp 依序指到的地方"))

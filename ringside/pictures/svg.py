@@ -143,5 +143,10 @@ class Svg:
         self.text(x, round(y + radius * 0.36 + 1.4, 1), str(number), "on-ink title" if radius > 12 else "on-ink",
                   "middle")
 
+    def letter(self, x, y, letter, radius=10):
+        """Beside numbers, what is counted otherwise: in a circle that is not filled."""
+        self.add("circle", cx=x, cy=y, r=radius, class_="box")
+        self.text(x, round(y + radius * 0.36 + 0.6, 1), letter, "bold", "middle")
+
     def save(self, path):
         path.write_text("\n".join([*self.lines, "</svg>", ""]), encoding="utf-8")

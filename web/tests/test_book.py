@@ -89,6 +89,12 @@ def test_the_chosen_theme_stays(page, site):
     page.execute_script("localStorage.clear()")
 
 
+def test_every_chapter_has_a_recording_to_step_through():
+    every = [path for path in pages(*LANGUAGES) if path.name[0].isdigit()]
+    assert len(every) >= 2 * 19
+    assert [path for path in every if "<ring-view run=" not in path.read_text()] == []
+
+
 def test_a_view_plays_in_the_chapter(page, site):
     page.get(address(site, BOOK / "en/06-ten-accesses.html"))
     shown = page.run("""
