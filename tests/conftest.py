@@ -1,5 +1,6 @@
 """What all tests share. `make test` builds before it calls pytest; this builds nothing."""
 
+import collections
 import fcntl
 import os
 
@@ -14,15 +15,24 @@ def pytest_configure(config):
     tidy.pytest_configure(config)
     config.addinivalue_line("markers", "xdist_group(name): one worker runs all tests of a group")
     config.addinivalue_line("markers", "long: takes seconds of the host's processor; make test-long runs it, not make test")
+    config.addinivalue_line("markers", "sample(n): of a test's many cases make test runs each n-th, make test-long the others")
     if not machines.FLOPPY.exists():
         raise pytest.UsageError(f"no {machines.FLOPPY.relative_to(machines.ROOT)}: run: make")
     if not config.option.basetemp:
         config.option.basetemp = machines.BUILD / "pytest"
 
 
+@pytest.hookimpl(tryfirst=True)     # -m chooses among the marks later
 def pytest_collection_modifyitems(items):
     """What tests of a module share, such as a recording, is made once: by one of the workers, which
     runs all of them. They come first, so that all others can fill the workers' time until the end."""
+    seen = collections.Counter()
+    for item in items:
+        sample = item.get_closest_marker("sample")
+        if sample and seen[item.function] % sample.args[0]:
+            item.add_marker("long")
+        seen[item.function] += 1
+
     def shared(item):
         found = item._fixtureinfo.name2fixturedefs.items()
         return [name for name, fixtures in found if fixtures[-1].scope == "module"]

@@ -38,6 +38,7 @@ def test_each_attack_of_the_table_ends_as_it_must_and_touches_nothing_of_others(
     assert wrong(emulator, P_PROC, differences.table(P_PROC)) == []
 
 
+@pytest.mark.sample(7)
 @pytest.mark.parametrize("family", families.FAMILIES)
 @pytest.mark.parametrize("emulator", EMULATORS)
 def test_no_vector_and_no_selector_leads_anywhere_else(emulator, family):

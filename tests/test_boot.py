@@ -92,6 +92,7 @@ SOUND = {
 }
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("emulator", debuggers.BOTH, ids=debuggers.NAMES)
 @pytest.mark.parametrize("arrange", SOUND.values(), ids=SOUND)
 def test_enters_a_file(arrange, emulator, floppy, image):
@@ -218,6 +219,7 @@ DAMAGED = {
 }
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("damage, complaint", DAMAGED.values(), ids=DAMAGED)
 def test_refuses_a_file_that_is(damage, complaint, floppy, image):
     damage(floppy)

@@ -153,6 +153,7 @@ def test_at_full_speed_the_alarm_never_comes(program, tmp_path):
 
 # ---- the CPU
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("program, cpu, there", [
     *((program, "486", False) for program in DESIGNS if program != "sysenter"),  # which no CPU without a counter plays
     *((program, "pentium2" if program == "sysenter" else "pentium", True) for program in DESIGNS)])

@@ -169,6 +169,7 @@ def boots_or_complains(machine, floppy):
         assert said == complaint(floppy)
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("seed", range(240))
 def test_qemu_starts_the_program_or_says_what_is_wrong(seed, image):
     floppy = damaged(seed)
@@ -178,6 +179,7 @@ def test_qemu_starts_the_program_or_says_what_is_wrong(seed, image):
     assert image.read_bytes() == floppy.data
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("seed", range(0, 240, 10))
 def test_bochs_starts_the_program_or_says_what_is_wrong(seed, image):
     floppy = damaged(seed)

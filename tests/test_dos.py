@@ -257,6 +257,7 @@ def log_until_dos(machine, timeout=15):
 
 # ---- a DOS of our own
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("kind", BOTH, ids=NAMES)
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_q_leads_back_and_the_bios_is_alive(kind, program, dos, tmp_path):

@@ -317,13 +317,11 @@ def test_the_floppy_stays_as_it_is():
 
 # ---- scripts/setup, and what the harness itself promises
 
-def test_setup_is_quick_and_calls_nothing_when_all_is_there(tmp_path, path_without):
+def test_setup_calls_nothing_when_all_is_there(tmp_path, path_without):
     env = path_without("sudo", "apt-get")
     (tmp_path / "bin/apt-get").write_text("#!/bin/sh\necho called >&2\nexit 1\n")
     (tmp_path / "bin/apt-get").chmod(0o755)
-    start = time.monotonic()
     asked = run("sh", "scripts/setup", env=env)
-    assert time.monotonic() - start < 1
     assert (asked.returncode, asked.stdout, asked.stderr) == (0, "setup: everything is there\n", "")
 
 

@@ -401,6 +401,7 @@ def plays_alone(machine, letter):
     assert machine.open_ports() == (CLOCK_PORTS if letter == "a" else set())
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("letter", "ab")
 @pytest.mark.parametrize("ports, why", [
     ((0x10000, PORTS_END), "65536: there is no such port"),
@@ -429,6 +430,7 @@ def test_eight_ports_and_the_last_one_of_all_are_not_refused(machine):
         assert machine.open_ports() == (set(ports) if letter == "a" else set())
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("which, name", [(0, "fs"), (1, "gs")])
 @pytest.mark.parametrize("letter", "ab")
 @pytest.mark.parametrize("offset", [-1, USER_BYTES - TLS_BYTES + 1, 0x10000, -0x7000_0000],

@@ -54,6 +54,7 @@ def test_whoever_starts_nobody_anew_costs_nobody_a_turn(program, tmp_path):
     assert (first, second) == (["switch", "n=1", "from=A", "to=B"], ["switch", "n=2", "from=B", "to=A"])
 
 
+@pytest.mark.sample(3)
 def test_every_crossing_is_as_intel_says(pair):
     for made in pair:
         verdicts = [verdict for _, verdict in judge.verdicts(made)]
@@ -62,6 +63,7 @@ def test_every_crossing_is_as_intel_says(pair):
         assert sum(verdict.crossing for verdict in verdicts) >= far_jump + 2 + 1, "the far jump, the ways out, the way in"
 
 
+@pytest.mark.sample(3)
 def test_the_emulators_agree(pair):
     made = compare.Comparison(*pair)
     assert list(map(str, made.differences)) == []
@@ -69,6 +71,7 @@ def test_the_emulators_agree(pair):
     assert bool(made.uses["the time"]) == (pair[0]["program"] == "kstack"), "which alone shows the time"
 
 
+@pytest.mark.sample(3)
 def test_a_sample_of_changes_is_noticed_or_benign(pair):
     report = mutate.Report(ONE_OF)
     for made in pair:
@@ -77,6 +80,7 @@ def test_a_sample_of_changes_is_noticed_or_benign(pair):
     assert report.caught() > 11000 / ONE_OF
 
 
+@pytest.mark.sample(3)
 def test_the_frames_are_those_of_who_waits(pair):
     """Behind the last step B runs, and A lies where the recording says: as it was when it left ring
     3, or in HWJUMP its task."""
@@ -107,6 +111,7 @@ def test_a_port_whose_bit_is_set_is_a_finding(recorded):
     assert "port" in {fact.rule for fact in dict(judge.verdicts(made))[2].findings}
 
 
+@pytest.mark.sample(3)
 def test_another_time_is_no_excuse_for_anything_else(pair):
     """Only eax and the flags, and only behind a read of the clock."""
     clock = [number for number, step in enumerate(pair[1]["steps"]) if step["text"] == "in $0x71,%al"]

@@ -65,6 +65,7 @@ def room(module):
     return module.partition(".")[0]
 
 
+@pytest.mark.long
 def test_the_types_of_emulators_recorder_and_judge_fit():
     checked = run("/usr/bin/python3", "-m", "mypy", "--config-file", "setup.cfg", "--cache-dir", BUILD / "mypy")
     assert checked.returncode == 0, checked.stdout + checked.stderr

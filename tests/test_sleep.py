@@ -36,6 +36,7 @@ def each(programs):
 
 # ---- asleep
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("held", [False, True], ids=["one switch a second", "held"])
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_game_that_waits_leaves_the_hosts_processor_alone(program, held, tmp_path):
@@ -119,6 +120,7 @@ def test_a_halted_game_starts_again_by_r_and_ends_by_q(program, tmp_path):
         assert pc.log()[-1] == "quit n=0"
 
 
+@pytest.mark.sample(4)
 @each(PROGRAMS)
 @pytest.mark.parametrize("pressed", ["r", "3"])
 def test_what_plays_after_a_halt_plays_as_from_the_beginning(program, emulator, pressed, tmp_path):
@@ -187,6 +189,7 @@ def test_a_key_behind_e0_is_another_key():
         pc.wait_screen("RINGPONG +2 switches a second")
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_keyboard_that_stays_silent_is_spoken_of_until_it_is_heard(program, tmp_path):
     qemu = knowing(program)[0]  # whose clock runs as fast as it can
@@ -262,6 +265,7 @@ def slow_floppy(program, tmp_path, what):
     return patched(tmp_path / "floppy.img", changes, program), counts
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("program, what", [
     (program, what) for program in BY_CONSENT for what in (SLOW if program == "p_proc" else IN_OTHERS)])
 def test_however_a_proc_spends_its_time_keys_are_heard_within_a_second_and_the_count_is_right(program, what, tmp_path):

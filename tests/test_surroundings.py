@@ -53,6 +53,7 @@ def path_without(tmp_path):
 
 # ---- trees
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("arguments, shown", [
     (["run", "PROG=kstack"], r"boot prog=kstack (?s:.*)switch n=65536 "),
     (["bochs-headless", "PROG=KSTACK.COM"], r"boot prog=kstack (?s:.*)switch n=65536 "),

@@ -185,6 +185,7 @@ def test_each_mistake_ends_a_where_the_page_says(machine):
 
 # ---- the MSRs, bent from outside
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("emulator", NAMES)
 @pytest.mark.parametrize("bent", msrs.MSRS, ids=lambda bent: bent.name)
 def test_an_msr_that_is_wrong_shows_where_the_table_says(bent, emulator, floppy):

@@ -300,6 +300,7 @@ TRAPS = {
 }
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("source, trap_num, error_code, eip", TRAPS.values(), ids=TRAPS)
 def test_a_trap_is_a_return_from_run_with_its_number_and_code(
         start, assemble, source, trap_num, error_code, eip):
@@ -375,6 +376,7 @@ REFUSED = {  # what the CPU refuses in ring 0: error code
 }
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("bad, error_code", REFUSED.values(), ids=REFUSED)
 def test_what_the_cpu_refuses_in_run_is_a_trap_of_the_user(start, bad, error_code):
     if start.emulator is DebuggedQemu and "eip" in bad:
@@ -451,6 +453,7 @@ def check(pc, **values):
     return pc.read(BASE + says, 64).split(b"\0")[0].decode() if says else None
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("bad, error", ERRORS.values(), ids=ERRORS)
 def test_a_context_with_a_mistake_is_refused_by_name_and_never_runs(start, bad, error):
     pc = start()

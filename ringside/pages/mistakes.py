@@ -112,11 +112,12 @@ def changed(number, code):
 
 
 def settled(machine):
-    """The report once it is drawn: that begins after the lines in the log."""
-    before = None
-    while (now := report_on(machine.screen(), "a", machine.log())) != before:
-        before = now
-    return now
+    """The report once it is drawn: the line in the log may come before a picture's end, its number of switches does not
+    come before the end of the picture ahead of it."""
+    for _ in range(2):
+        shown = re.search(r"switches +(\d+)", "\n".join(machine.screen()))[1]
+        machine.wait_screen(rf"switches +(?!{shown}\b)\d")
+    return report_on(machine.screen(), "a", machine.log())
 
 
 # ---- what a page says of it (scripts/ringside docs)
