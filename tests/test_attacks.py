@@ -60,6 +60,11 @@ def sample(program, emulator):
     return common[::8] + own[::2] + of_families(program)[::5 * ONE_OF] if emulator == "bochs" else common[::24] + own[::8]
 
 
+@pytest.mark.parametrize("program", [program for program in OTHERS if program.pages], ids=named)
+def test_a_few_attacks_on_pages_end_as_they_must(program):
+    assert wrong("bochs", program, differences.table(program)[len(table.TABLE)::12]) == []
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("emulator", EMULATORS)
 @pytest.mark.parametrize("program", OTHERS, ids=named)
