@@ -155,6 +155,14 @@ def test_a_switch_costs_the_same_among_256_spaces_as_among_2():
     assert {tuple(row[1:3]) for row in rows} == {2 * (promised(cost.BY_NAME["PAGED"])["A to B"],)}
 
 
+def test_no_design_takes_more_instructions_than_was_promised():
+    switch = {row[0]: max(map(int, row[1:3])) for row in ROWS}
+    _, spaces_of = table_of("costs pages")
+    same, other = (int(row[1]) for row in spaces_of[:2])
+    assert same <= switch["KSTACK"] + 6 and other == switch["PAGED"] <= switch["KSTACK"] + 10
+    assert switch["CALLGATE"] <= switch["P_PROC"] + 4 and switch["SYSENTER"] <= switch["P_PROC"]
+
+
 def test_more_procs_find_room_with_their_headroom_and_away_from_code():
     symbols = machines.symbols()
     size, headroom = 88, 72
