@@ -187,3 +187,9 @@ def test_bochs_starts_the_program_or_says_what_is_wrong(seed, image):
     with debuggers.DebuggedBochs(image, options=options) as machine:
         boots_or_complains(machine, floppy)
     assert image.read_bytes() == floppy.data
+
+
+def test_a_megabyte_of_the_floppy_is_free():
+    floppy = Floppy(FLOPPY)
+    assert len(floppy.data) == 1440 * 1024
+    assert SECTOR * sum(not floppy.after(cluster) for cluster in CLUSTERS) >= 1 << 20
