@@ -3,7 +3,7 @@
 import { escape } from "./icons.js";
 import { t } from "./language.js";
 import { entryFlags, isEntry, isPaged, PAGE, walkOf } from "./pages.js";
-import { selectorName } from "./places.js";
+import { selectorName, tssOf } from "./places.js";
 import { descriptor, flags, hex, offset, selector, typeName } from "./words.js";
 
 const SEGMENTS = ["cs", "ss", "ds", "es", "fs", "gs", "tr", "ldtr"];
@@ -90,7 +90,8 @@ export function drawTables(run, at, access) {
   const gdt = `<table><caption>GDT</caption>${head("base +limit", "sel")}<tbody>${list("gdt", state.gdtr, state.gdtr.limit + 1 >> 3)}</tbody></table>`;
   const ldt = state.ldtr.selector & ~3
     ? `<table><caption>LDT ${escape(selectorName(run, state.ldtr.selector, state))}</caption>${head("base +limit", "sel")}<tbody>${list("ldt", state.ldtr, Math.min(state.ldtr.limit + 1 >> 3, 12))}</tbody></table>` : "";
-  return pageTables(run, at, state, access) + gdt + ldt + idt(run, at, state, lit, line, head) + tss(run, at, state, lit);
+  return pageTables(run, at, state, access) + gdt + ldt + idt(run, at, state, lit, line, head) + tss(run, at, state, lit) +
+    otherTasks(run, at, access);
 }
 
 /** Of the IDT the entries that a run uses, and some that are always of interest. */
@@ -122,6 +123,28 @@ function pageTables(run, at, state, access) {
   });
   return `<table class="rv-pages"><caption>${t("Page tables, cr3 {0}", hex(state.cr3))}</caption><thead><tr><th scope="col">${t("page")}</th><th scope="col">${t("directory entry")}</th>` +
     `<th scope="col">${t("table entry")}</th></tr></thead><tbody>${rows.join("")}</tbody></table>`;
+}
+
+const PAIR = 2; // words in a row, where there is little room
+
+/** TSSs of ring 0's own tasks, into which the CPU saves and from which it loads: the procs' stand beside the stacks.
+    Ring 0's is always there; another one, as that for #DF, while it is used. */
+function otherTasks(run, at, access) {
+  return Object.entries(run.frames).filter(([name]) => name.length > 1).map(([name, { offset: place, words }]) => {
+    const start = run.base + place;
+    const inside = (address) => start <= address && address < start + 4 * words.length;
+    const step = run.steps[at.step];
+    if (name !== "ring 0" && !(step && step.accesses.some(([, address]) => inside(address)))) return "";
+    const cells = words.map((word, i) => {
+      const { value, mask, old, written } = run.word(start + 4 * i, at);
+      const read = access && !access.write && start + 4 * i <= access.access[1] && access.access[1] < start + 4 * i + 4;
+      return word && !/^(ss|esp)[12]$/.test(word) ? `<th scope="row" class="${written ? "rv-new" : read ? "rv-read" : ""}">${escape(word)}</th>` +
+        `<td class="${written ? "rv-new" : read ? "rv-read" : ""}" title="${old === undefined ? "" : hex(old)}">${mask === 0xffffffff ? hex(value) : "·"}</td>` : "";
+    }).filter(Boolean);
+    const half = Math.ceil(cells.length / PAIR);
+    const rows = Array.from({ length: half }, (_, i) => `<tr>${cells[i]}${cells[i + half] || ""}</tr>`);
+    return `<table class="rv-tss"><caption>${escape(tssOf(name))}</caption><tbody>${rows.join("")}</tbody></table>`;
+  }).join("");
 }
 
 const TSS = [["esp0", 4], ["ss0", 8]];

@@ -293,7 +293,7 @@ export class RingView extends HTMLElement {
     part("registers", drawRegisters(run, at));
     part("tables", drawTables(run, at, access));
     for (const [name, top] of scrolled) if (top) this.querySelector(`[data-part="${name}"]`).scrollTop = top;
-    const current = list.querySelector(".rv-at:last-of-type, ol .rv-at") || list.querySelector(".rv-at");
+    const current = list.querySelector('[aria-current="step"]');
     if (current && list.scrollHeight > list.clientHeight) list.scrollTop += current.getBoundingClientRect().top - list.getBoundingClientRect().top - list.clientHeight / 3;
     if (focused && (focused.access || focused.group)) {
       const again = this.querySelector(focused.group ? `[data-group="${focused.group}"]` : `[data-access="${at.access}"]`);

@@ -51,8 +51,11 @@ function isRead(run, at, address) {
   return kind === "read" && start < address + 4 && address < start + size;
 }
 
-/** wide: its words have places of eight digits. */
-const stackTable = (title, place, rows, current, wide = false) => `<table class="rv-stack${current ? " rv-current" : ""}${wide ? " rv-long" : ""}"><caption>${escape(title)} ` +
+/** A place in a stack: of eight digits the last four, since the whole one stands above the stack. */
+const placeName = (place) => hex(place % 0x10000, 4);
+
+/** kind: "task" if words have the long names of a TSS. */
+const stackTable = (title, place, rows, current, kind = "") => `<table class="rv-stack${current ? " rv-current" : ""}${kind && ` rv-${kind}`}"><caption>${escape(title)} ` +
   `<span class="rv-dim">${offset(place)}</span></caption><colgroup><col class="rv-c1"><col class="rv-c2"><col class="rv-c3"><col></colgroup><thead class="rv-hidden"><tr><th scope="col">${t("word")}</th><th scope="col">${t("is")}</th>` +
   `<th scope="col">${t("was")}</th><th scope="col">${t("who points there")}</th></tr></thead><tbody>${rows.join("")}</tbody></table>`;
 
@@ -82,7 +85,7 @@ export function drawStacks(run, at) {
     const rows = words.map((name, i) => UNUSED.has(name) ? "" : row(run, at, start + 4 * i, name === "pusha_esp" ? "(esp)" : name, notes)).reverse();
     const end = notes.get(start + length) || [];
     rows.unshift(`<tr class="rv-end"><th scope="row">${t("end")}</th><td></td><td></td><td class="rv-note">${end.map((note) => icon("point") + escape(note)).join(" ")}</td></tr>`);
-    return stackTable(words[0] === "backlink" ? tssOf(letter) : t("{0}'s frame", letter), place, rows, inside(start, length));
+    return stackTable(words[0] === "backlink" ? tssOf(letter) : t("{0}'s frame", letter), place, rows, inside(start, length), words[0] === "backlink" ? "task" : "");
   });
   return `<div class="rv-pair">${boxes.join("")}</div><div class="rv-pair">${ring0(run, at, notes, esp, frames)}${ring3(run, at, notes, esp, state)}</div>`;
 }
@@ -105,8 +108,8 @@ function ring0(run, at, notes, esp, frames) {
   const low = address - address % 4;
   const top = low + 4 * RING0_ROWS;
   const rows = [];
-  for (let word = top; word >= low - 4 * RING0_ROWS / 2; word -= 4) rows.push(row(run, at, word, offset(word - run.base), notes));
-  return stackTable(now ? t("ring {0}'s stack", 0) : t("ring 0's stack, as left"), address - run.base, rows, now, top - run.base > 0xffff);
+  for (let word = top; word >= low - 4 * RING0_ROWS / 2; word -= 4) rows.push(row(run, at, word, placeName(word - run.base), notes));
+  return stackTable(now ? t("ring {0}'s stack", 0) : t("ring 0's stack, as left"), address - run.base, rows, now);
 }
 
 /** The stack of the proc that runs, or ran last. */
@@ -121,7 +124,7 @@ function ring3(run, at, notes, esp, state) {
   for (let word = low + 4 * RING3_ROWS - 4; word >= low - 4 * RING3_ROWS; word -= 4) {
     const place = word - of.ss.base;
     const outside = place < 0 || place > of.ss.limit;
-    rows.push(row(run, at, word, place < 0 ? `−${offset(-place)}` : offset(place), notes, outside ? " rv-outside" : "", of));
+    rows.push(row(run, at, word, place < 0 ? `−${offset(-place)}` : placeName(place), notes, outside ? " rv-outside" : "", of));
   }
-  return stackTable(t("{0}'s stack", run.lane(step)), of.esp, rows, state.cpl === 3, of.esp > 0xffff);
+  return stackTable(t("{0}'s stack", run.lane(step)), of.esp, rows, state.cpl === 3);
 }

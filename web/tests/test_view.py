@@ -220,6 +220,26 @@ def test_a_task_switch_is_grouped_and_opens(page):
     assert folded < 10 and opened == 44
 
 
+def test_every_access_of_a_task_switch_lights_a_row(page):
+    """In the procs' TSSs, in ring 0's, in the GDT or in the IDT: what is read or written is seen."""
+    page.open(page.site + "#run=hwtask")
+    page.wait("return document.querySelector('#first').run")
+    dark, current = page.run(VIEW + """
+        const dark = [];
+        view.go({step: view.run.crossings[1], access: 0});
+        const { length } = view.run.steps[view.at.step].accesses;
+        for (let i = 0; i < length; i++) {
+          view.move("access");
+          if (!view.querySelector("[data-panel=stacks] .rv-read, [data-panel=stacks] .rv-new, [data-panel=tables] .rv-read, [data-panel=tables] .rv-new")) {
+            dark.push(view.at.access);
+          }
+        }
+        view.go({step: view.at.step, access: 30});
+        const [list, now] = ["[data-part=accesses]", "[aria-current=step]"].map((s) => view.querySelector(s).getBoundingClientRect());
+        return [dark, list.top <= now.top && now.bottom <= list.bottom];""")
+    assert dark == [] and current
+
+
 def test_predict_mode_asks_and_then_shows(page):
     page.open(page.site + f"#run=p_proc&step={INT}.5")
     page.wait("return document.querySelector('#first').run")
