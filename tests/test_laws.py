@@ -131,6 +131,40 @@ def test_a_change_that_breaks_a_law_is_named(law, change, made):
     assert all(finding.said and finding.step >= 0 for finding in found)
 
 
+@pytest.fixture(scope="module")
+def called(recorded):
+    return recorded("bochs", "callgate", switches=2)
+
+
+def still_open(steps):
+    number = steps.number(3, 0, last=False)
+    number = next(place for place, _, step, _ in steps.walked if place > number and step["text"] == "cli")
+    return steps.becomes(number, eflags=steps.walked[number][3]["eflags"] | IF)
+
+
+@pytest.mark.parametrize("law, change", [("R1", register_lost), ("R1", flags_lost), ("I1", still_open)])
+def test_a_call_gate_is_held_to_the_same_laws(law, change, called):
+    assert {finding.law for finding in laws.broken(change(Steps(called)), strict=True)} == {law}
+
+
+def test_spaces_that_share_a_stack_or_let_code_be_written_are_named(recorded, monkeypatch):
+    entry = 0x5000 | laws.pages.PRESENT | laws.pages.USER | laws.pages.WRITABLE
+    made = recorded("bochs", "sysenter", switches=2, start="ckpt_spaces")
+    assert laws.broken(made, strict=True) == []
+    monkeypatch.setattr(laws.paged, "leaf", lambda state, linear: entry)
+    assert {finding.law for finding in laws.broken(made, strict=True)} >= {"P5", "P7"}
+    assert laws.broken(made) == []
+
+
+@pytest.mark.parametrize("base, broken", [(0x8000, ["T2"]), (0x9000, [])])
+def test_two_threads_have_a_segment_of_their_own_under_one_selector(base, broken):
+    def state(held):
+        segment = {"selector": 0x3b, "base": held, "limit": 15}
+        return {"gs": segment, "ss": {"base": 0x1000}, "cs": {"selector": 0x1b}, "eip": 0}
+    other = laws.Left(1, state(0x8000), True, False, {}, 0, None)
+    assert [law for law, _, _ in laws.threads("gs", state(base), other)] == broken
+
+
 def stale(made):
     """As if esp0 were not rewritten: B's way in pushes its words where A's lie."""
     steps = Steps(made)

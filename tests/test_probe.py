@@ -3,8 +3,8 @@
 import pytest
 
 from ringside.emulators import machines
-from ringside.emulators.debuggers import FRAME, NAMES, patched
-from ringside.laws import probe
+from ringside.emulators.debuggers import COM_START, FRAME, NAMES, patched
+from ringside.laws import lives, probe
 
 SYMBOLS = machines.symbols()
 OPENED = 0x21
@@ -37,6 +37,18 @@ def test_a_broken_law_is_named_with_its_values(place, value, law, words, emulato
     found = findings(patched(tmp_path / "floppy.img", {place: value}), emulator)
     assert [finding.law for finding in found] == [law]
     assert words in found[0].said
+
+
+CLD_BEHIND_MOV_GS = bytes.fromhex("8eeafc")     # of ring 0's way in of an exception
+
+
+@pytest.mark.parametrize("broken, laws", [(False, []), (True, ["D0"])], ids=["healthy", "without cld"])
+def test_who_ends_starts_again_and_the_others_play_on(broken, laws, tmp_path):
+    com = (machines.BUILD / "p_proc.com").read_bytes()
+    place = com.index(CLD_BEHIND_MOV_GS) + COM_START
+    image = patched(tmp_path / "floppy.img", {place: b"\x8e\xea\x90"} if broken else {})
+    found = lives.Lives("p_proc", image, probe.first_of_ring_3(image), 1).run()
+    assert [finding.law for finding in found] == laws
 
 
 def test_a_program_that_never_gets_to_ring_3_is_said_to_do_so(tmp_path):

@@ -23,10 +23,12 @@ import pytest
 import runs
 import try_mistakes as mistakes
 from ringside.emulators import machines
-from ringside.why import death, elf, hidden
+from ringside.why import clues, death, elf, hidden
 from ringside.why import log as qemu_log
-from ringside.why import run, why
+from ringside.why import run, source, why
+from ringside.why.context import Context
 from ringside.why.machine import Machine
+from ringside.why.refusal import Refusal
 
 ALL = "ALL_MISTAKES" in os.environ
 SAMPLE = 2
@@ -192,9 +194,21 @@ def test_the_first_cause_is_named(name, capsys, tmp_path):
     assert re.search(WORDS[header["cause"]], told["cause_line"]), told["cause_line"]
 
 
+# What the CPU lets pass, and refuses something else for later: named by its marks.
 LATE = {
-    "no-far-jump": "no far jmp followed CR0.PE: cs = 1000 still is that of real mode",
+    "a20-shut": "A20 is shut in protected mode",
+    "call-gate-counts-bytes": "call gate at .* copies 8 words of parameters, and this far ret releases 8 bytes",
+    "call-gate-of-16-bits": "call gate at .* has the 286's type 4",
+    "call-gate-without-words": "call gate at .* copies 0 words of parameters",
+    "code-without-d": "cs = 0008: its descriptor lacks the D bit",
     "error-code-left": "1 word too many is still on the stack",
+    "esp0-zero": "TSS.esp0 = 00000000 was never set",
+    "gate-halves-swapped": "gate 0x80 of the IDT leads to .* no code: the halves of the offset are swapped",
+    "gate-of-16-bits": "gate 0x80 of the IDT has the 286's type 6",
+    "gate-upper-half-lost": "gate 0x80 of the IDT leads to .* no code: the upper half of the offset is lost",
+    "handler-is-a-c-function": "ring 0 executes the code of ring 3, at .* a handler has ended with ret",
+    "no-far-jump": "no far jmp followed CR0.PE: cs = 1000 still is that of real mode",
+    "stack-without-b": "ss = 0010: its descriptor lacks the B bit",
 }
 
 
@@ -299,6 +313,20 @@ def test_a_log_says_where_a_handler_was_not_reached():
     found = qemu_log.read(text + "check_exception old: 0x8 new 0xd\nTriple fault\n")
     assert [str(event) for event in found.events] == ["#GP(0000)", "#DF(0000)"]
     assert found.events[1].old == 13 and found.third == 13
+
+
+@pytest.mark.parametrize("segment, key", [("CS =0008 00000000 ffffffff 00cf", "code-d-bit"),
+                                          ("SS =0010 00000000 ffffffff 00cf", "stack-b-bit"),
+                                          ("A20=1", "a20-shut")])
+def test_what_the_cpu_lets_pass_is_put_in_front_of_what_it_refuses_later(segment, key, monkeypatch):
+    text = EXCEPTION.format(vector=6, error=0)
+    wrong = segment.replace("00cf", "008f").replace("A20=1", "A20=0")
+    event = qemu_log.read(text.replace(segment, wrong)).events[0]
+    gdt = {0x101008: 0x00CF9A000000FFFF, 0x101010: 0x00CF92000000FFFF}
+    machine = Machine(event.state, lambda address, size: gdt.get(address, 0).to_bytes(8, "little")[:size], 1 << 20)
+    found = Refusal("#UD", "no instruction", 6, 0)
+    clues.refine(Context(machine, event, None, source.Symbols(None), []), found)
+    assert found.key == key and found.says.endswith("; so no instruction")
 
 
 @pytest.mark.parametrize("ended, kind", [("quiet", "exception"), (death.UNLOGGED, "")])

@@ -26,6 +26,7 @@ from typing import NoReturn
 from ringside.emulators import machines
 from ringside.emulators.image import Unusable
 from ringside.laws import laws
+from ringside.laws import lives
 from ringside.laws import probe
 from ringside.recorder import listing
 from ringside.recorder import other_kernels
@@ -38,7 +39,7 @@ CROSSINGS = 300
 SWITCHES = 6        # of a program that are recorded
 # What programs grant ring 3 on purpose; those that are not named here have no door that the probe knows.
 PROMISED = {"p_proc": probe.Promised(), "kstack": probe.Promised(("ecx", "edx"), (0x70, 0x71)), "userctx": probe.Promised(),
-            "timer": probe.Promised(), "hwtask": probe.Promised()}
+            "timer": probe.Promised(), "hwtask": probe.Promised(), "callgate": probe.Promised()}
 
 
 class Parser(argparse.ArgumentParser):
@@ -64,7 +65,10 @@ def of_program(name: str, seed: int) -> list[laws.Finding]:
         image = machines.floppy_that_starts(name, f"{folder}/floppy.img")
         if name in PROMISED:
             try:
-                tried = probe.Probe("bochs", image, probe.first_of_ring_3(image), seed, PROMISED[name]).run()
+                entry = probe.first_of_ring_3(image)
+                tried = probe.Probe("bochs", image, entry, seed, PROMISED[name]).run()
+                known = {law for law, _, _ in tried}
+                tried += [one for one in lives.Lives(name, image, entry, seed, PROMISED[name]).run() if one.law not in known]
             except probe.NoRing3 as reason:
                 tried = [probe.Finding("H1", str(reason), 0)]
             found += [laws.Finding(law, said, switch, f"switch {switch} between procs of ours") for law, said, switch in tried]

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from ringside.emulators.registers import GENERAL, SEGMENTS
 from ringside.laws import paged
-from ringside.recorder import recording
+from ringside.recorder import pages, recording
 from ringside.recorder.recording import Recording, State, Step, Walked
 
 LAWS = {
@@ -26,7 +26,8 @@ LAWS = {
           "CPU has pushed.",
     "F2": "Nothing else writes a waiting proc's saved words. Strict.",
     "S1": "A first start knows nothing: no register holds an address of ring 0's. Where its place is known.",
-    "I1": "IF is 0 behind every way in by the IDT. Strict: other kernels may have trap gates.",
+    "I1": "IF is 0 behind every way in by the IDT, and behind the first instruction of a call gate's. Strict: other kernels may "
+          "have trap gates.",
     "K1": "Ring 0's stack comes back to where it was: the next way in lands where the words of the one who runs have ended, "
           "where ring 0 mostly returns from what was pushed; who is interrupted in ring 0 again has the same esp.",
     "P1": "Nothing of ring 0's is within reach of ring 3: no supervisor page has U, no segment holds a table. Where there "
@@ -34,8 +35,11 @@ LAWS = {
     "P2": "IOPL is below 3 in ring 3, else it may do what it likes with ports and IF.",
     "P3": "IF is 1 in ring 3.",
     "P4": "The FPU is shut. Strict.",
-    "P5": "Two procs with code of their own have stacks of their own. Where segments are not flat.",
+    "P5": "Two procs have stacks of their own. Where segments are not flat, and each has its code; strict, of spaces.",
+    "P7": "Ring 3 may not write the code that it runs. Strict, where there are pages.",
     "T1": "Turns alternate. Strict.",
+    "T2": "Of two who take turns, each has fs and gs of its own: where a kernel gives them TLS. Strict, where these are not "
+          "flat.",
     "P6": "No port is open by accident: the I/O map does not begin within the TSS's own words.",
     "D0": "DF is 0 when ring 0 calls or returns. Where those steps are recorded.",
     "N1": "NT is 0 at an iret that switches no task.",
@@ -43,6 +47,8 @@ LAWS = {
     "G2": "The limits of GDT and IDT are those of whole entries. Strict.",
     "D1": "#DF finds a stack that is good. Of a program that is tried with procs of ours.",
     "H1": "Who leaves ring 3 comes back. Of a program that is tried with procs of ours.",
+    "L1": "Who makes a mistake ends, the others play on, and who starts again finds all as at its first start. Of a program "
+          "that is tried with procs of ours.",
     "E1": "The PIC is told of an interrupt's end before ring 3 goes on. Where the PIC was looked at.",
     "V1": "Hardware's vectors are none of the CPU's exceptions: they are 0x20 and above.",
 }
@@ -54,6 +60,9 @@ RESULTS = ("eax", "ecx", "edx")     # int n may give something back
 EM_TS = 0xC                         # cr0
 PUSHED_WORDS = ("ss", "esp", "eflags", "cs", "eip")     # as the CPU pushes them, downwards
 PUSHED = 4 * len(PUSHED_WORDS)
+CALLED_WORDS = 4            # a call gate's, which pushes no eflags; and the parameters
+STOP = "xchg %bx,%bx"       # where Bochs may stop; it does nothing
+NOWHERE = -1                # of words that are not pushed
 FLAT = 1 << 31                      # a segment as large as this hides nothing
 EXCEPTIONS = 0x20                   # vectors
 PAGE = 0x1000
@@ -117,6 +126,8 @@ class Watch:
         self.drift: dict[tuple[int, int], list[int]] = {}
         self.turns: list[tuple[int, ...]] = []
         self.said: set[tuple[str, str]] = set()
+        self.closing = False        # a call gate has let IF through, and the next instruction is to clear it
+        self.pages: dict[int, int] = {}         # the frame in which a space has its stack
         self.now: Walked | None = None
 
     def findings(self) -> Iterator[Finding]:
@@ -180,33 +191,48 @@ class Watch:
     # ---- into ring 0
 
     def _in(self, number: int, before: State, step: Step, after: State) -> Iterator[tuple[str, str, str]]:
-        pushed = words_pushed(before, step)
-        if pushed is None:      # QEMU does not tell; or it was a switch of tasks, or sysenter
+        called = step["text"].startswith("lcall")
+        self.closing = called and bool(after["eflags"] & IF)
+        if step["text"] == "sysenter":
+            self._by_sysenter(number, before)
+            return
+        pushed = words_called(before, step) if called else words_pushed(before, step)
+        if pushed is None:      # QEMU does not tell; or it was a switch of tasks
             self.waiting, self.came = [], None
             return
         top, words = pushed
+        left_as = before
+        if called:              # lret takes the parameters off ring 3's stack as well
+            left_as = {**before, "esp": words["esp"] + top - words["end"] - 4 * CALLED_WORDS}
         again = "interrupt" in step or words["eip"] == before["eip"]
-        if self.strict and after["eflags"] & IF:
+        if self.strict and after["eflags"] & IF and not called:
             yield "I1", "if", "the first instruction of ring 0 has IF = 1; it must be 0, since an interrupt may come in there"
         if self.came is not None:
             self.landings.append(Landing(number, f"{step['text']} at {step['symbol']} ({step['source']})", self.came, top))
-        left = Left(number, before, step["text"].startswith("int "), again, words, top, self.came)
+        left = Left(number, left_as, called or step["text"].startswith("int "), again, words, top, self.came)
         for other in self.waiting:
             # Both would be returned to from the words that were pushed for them, and each from its own.
             if other.came == other.top and left.came not in (None, top) and abs(other.top - top) < PUSHED \
                     and other.key() != left.key():
-                word = next((name for name in PUSHED_WORDS[::-1] if other.words[name] != words[name]), None)
+                word = next((name for name in PUSHED_WORDS[::-1] if other.words.get(name) != words.get(name)), None)
                 if word:
                     yield ("F1", "frame", f"the way in of the one at {at(before)} overwrites what was pushed at "
                            f"{top - PUSHED:08x} for the one at {at(other.state)}, who waits since step {other.step}: {word} was "
                            f"{other.words[word]:08x}, and is {words[word]:08x}")
+            for name in ("fs", "gs") if self.strict and other.key() != left.key() else ():
+                yield from threads(name, left.state, other)
         self.waiting.append(left)
+
+    def _by_sysenter(self, number: int, before: State) -> None:
+        """It pushes nothing. By custom edx and ecx have what sysexit makes eip and esp of."""
+        words = {"eip": before["edx"]}
+        self.waiting.append(Left(number, {**before, "esp": before["ecx"]}, True, False, words, NOWHERE, None))
+        self.came = None
 
     # ---- back to ring 3
 
     def _out(self, number: int, before: State, step: Step, after: State) -> Iterator[tuple[str, str, str]]:
-        is_iret = step["text"].startswith("iret")
-        popped = before["ss"]["base"] + before["esp"] + PUSHED if is_iret else None
+        popped = popped_up_to(before, step)
         here = place_of(after, after["eip"])
         those = [left for left in self.waiting if left.key() == here]
         if those:
@@ -277,7 +303,7 @@ class Watch:
 
     def _turn(self, here: tuple[int, ...]) -> Iterator[tuple[str, str, str]]:
         """T1, once two have played."""
-        who = here[2], here[4]
+        who = here[2], here[4], here[0]
         if self.turns and self.turns[-1] == who and len(set(self.turns)) > 1:
             yield "T1", "turn", f"the proc whose code is at {who[0]:x} comes twice in a row; they must alternate"
         self.turns.append(who)
@@ -285,6 +311,10 @@ class Watch:
     # ---- in ring 0, and in ring 3
 
     def _within(self, before: State, step: Step, after: State) -> Iterator[tuple[str, str, str]]:
+        if self.closing and step["text"] != STOP:
+            self.closing = False
+            if self.strict and after["eflags"] & IF:
+                yield "I1", "gate", f"behind {step['text']}, the first of a call gate's code, IF = 1; it must be 0"
         if before["cr0"] & 1:
             if before["eflags"] & DF and step["text"].startswith(("call", "ret")):
                 yield "D0", "df", f"{step['text']} in ring 0 has DF = 1; it must be 0, C counts on it"
@@ -317,6 +347,23 @@ class Watch:
                                    f"{paged.leaf(state, linear):08x} in its table")
         if not state["cr0"] >> 31:
             yield from self._segments(state)
+        elif self.strict:
+            yield from self._spaces(state)
+
+    def _spaces(self, state: State) -> Iterator[tuple[str, str, str]]:
+        """P5 and P7, by pages."""
+        code, stack = state["cs"]["base"] + state["eip"], state["ss"]["base"] + state["esp"] - 4
+        entry, there = paged.leaf(state, code), paged.leaf(state, stack)
+        if entry is not None and paged.for_users(state, code) and entry & pages.WRITABLE:
+            yield "P7", "code", f"ring 3 runs at {code:08x}, and may write there: its page has W, {entry:08x} in its table"
+        if there is None or not there & pages.WRITABLE:     # what is read only may be shared, until it is written
+            return
+        frame = there & ~(PAGE - 1)
+        for space, other in self.pages.items():
+            if space != state["cr3"] and other == frame:
+                yield ("P5", "stack", f"the stack at {stack:08x} of the space at {state['cr3']:x} is the frame at {frame:x}, and "
+                       f"so is that of the space at {space:x}")
+        self.pages[state["cr3"]] = frame
 
     def _segments(self, state: State) -> Iterator[tuple[str, str, str]]:
         """P1 and P5, by segments."""
@@ -353,6 +400,36 @@ def words_pushed(before: State, step: Step) -> tuple[int, dict[str, int]] | None
                 and not (written[place + 2][3] ^ before["eflags"]) & ~RF:
             return linear + 4, dict(zip(PUSHED_WORDS, [access[3] for access in written[place:place + 5]]))
     return None
+
+
+def words_called(before: State, step: Step) -> tuple[int, dict[str, int]] | None:
+    """By a call gate: the end of what the CPU pushes, linear; its values without eflags; "end" is where eip lies."""
+    written = [access for access in step["accesses"] or () if access[0] == "write" and access[2] == 4]
+    for place, (_, linear, _, value) in enumerate(written[:-3]):
+        if value & 0xFFFF == before["ss"]["selector"] and written[place + 1][3] == before["esp"]:
+            eip = written[-1]
+            return linear + 4, {"ss": value, "esp": before["esp"], "cs": written[-2][3], "eip": eip[3], "end": eip[1]}
+    return None
+
+
+def popped_up_to(before: State, step: Step) -> int | None:
+    """The end of what a way to ring 3 takes from ring 0's stack, linear; None if it takes nothing."""
+    here = int(before["ss"]["base"] + before["esp"])
+    if step["text"].startswith("iret"):
+        return here + PUSHED
+    if step["text"].startswith("lret"):
+        parameters = step["text"].partition("$")[2]
+        return here + 4 * CALLED_WORDS + (int(parameters, 0) if parameters else 0)
+    return None
+
+
+def threads(name: str, state: State, other: Left) -> Iterator[tuple[str, str, str]]:
+    """T2. What another that waits has under the same selector must lie elsewhere."""
+    mine, its = state[name], other.state[name]
+    if mine["selector"] & ~3 and mine["limit"] < FLAT - 1 and (mine["selector"], mine["base"]) == (its["selector"], its["base"]) \
+            and mine["base"] != state["ss"]["base"]:
+        yield ("T2", name, f"{name} = {mine['selector']:04x} holds {mine['base']:x} for the one at {at(state)}, and for the one "
+               f"at {at(other.state)}, who waits since step {other.step}; each must have its own")
 
 
 def kernels_own(state: State) -> Iterator[tuple[str, int]]:

@@ -41,6 +41,8 @@ CR0_EM_TS = 0xc
 SAVED_BYTES = 128           # at most, below where the way in begins to push
 PUSHED_WORDS = 5            # by the CPU itself
 CALLS = (0xe8, 0xff)
+PUSH_0 = b"\x6a\x00"
+LCALL = 0x9a                # behind it: an offset that a gate does not heed, and the gate's selector
 EFLAGS_COMPARED = 0x247fd5  # without TF, RF, VM
 
 
@@ -177,7 +179,7 @@ def _steps(machine: _Bochs, begun: int) -> str:
 class _Site(NamedTuple):
     """Our loop at the end of a code segment: linear addresses."""
     loads: int      # takes all registers from its stack
-    asks: int       # int; equal to waits if ring 3 cannot ask
+    asks: int       # int or lcall; equal to waits if ring 3 cannot ask
     waits: int      # where those who come back are seen
 
 
@@ -242,7 +244,9 @@ class Probe:
         machine.run_to(self.entry, timeout=LIMIT)
         registers = machine.registers()
         tables = reach.Tables(machine.read, registers)
-        self.door = reach.door(tables)
+        self.door, self.gate = reach.door(tables), reach.call_gate(tables)
+        self.asking = self.door is not None or self.gate is not None
+        self.parameters = self.gate.parameters if self.gate else 0
         for law, says in (("G1", reach.doors(tables)), ("P6", reach.ports_open(tables, self.promised.ports)),
                           ("D1", reach.double_fault(tables))):
             for said in says:
@@ -254,15 +258,18 @@ class Probe:
     def _replace(self, tables: reach.Tables) -> None:
         """Our loop in place of all code that is for ring 3: nops lead there from everywhere."""
         ask = bytes([reach.INT, self.door]) if self.door is not None else b""
-        back = b"\xeb" + bytes([256 - 2 - len(ask)]) if ask else WAITS
-        loop = LOADS + ask + back
+        if self.gate:
+            ask = bytes([LCALL]) + bytes(4) + (self.gate.selector + 3).to_bytes(2, "little")
+        pushes = PUSH_0 * self.parameters
+        back = b"\xeb" + bytes([256 - 2 - len(pushes + ask)]) if ask else WAITS
+        loop = LOADS + pushes + ask + back
         spans = {entry.span for table in (tables.gdt[1:], *tables.ldts()) for entry in table
                  if entry.present and entry.code and entry.dpl == 3}
         for start, end in sorted(spans):
             if len(loop) <= end - start <= reach.CODE_BYTES:
                 self.machine.write(start, NOP * (end - start - len(loop)) + loop)
                 loads = end - len(loop)
-                asks = loads + len(LOADS)
+                asks = loads + len(LOADS + pushes)
                 self.sites.append(_Site(loads, asks, asks + len(ask)))
         if not self.sites:
             raise machines.Missing("ring 3 has no code segment of its own")
@@ -277,7 +284,7 @@ class Probe:
         """From the one who has just been filled to the next who arrives."""
         machine, mine = self.machine, self.turns[-1]
         others = [proc for proc in self.procs if proc is not mine]
-        if self.door is not None:
+        if self.asking:
             before = {proc: self._changed(proc) for proc in others}
             machine.step()
             self._way_in(mine)
@@ -286,9 +293,14 @@ class Probe:
                     self._lost("F1", proc, changed, "the way in of another proc has overwritten it")
                 elif before[proc]:
                     self._lost("F2", proc, before[proc], "something has overwritten it while it waits")
+        self._on(mine)
+
+    def _on(self, mine: _Proc) -> None:
+        """From ring 0 to the next who arrives."""
+        machine = self.machine
         self.switch += 1
         places = {place: site for site in self.sites for place in (site.loads, site.waits)
-                  if self.door is not None or site is not mine.site}
+                  if self.asking or site is not mine.site}
         registers = machine.registers()
         place: str | int = registers["cs"].base + registers["eip"]
         if place not in places:     # else it has been followed there, step by step
@@ -302,9 +314,9 @@ class Probe:
         """Behind the int, at ring 0's first instruction."""
         registers = self.machine.registers()
         if registers["cs"].selector & 3 == 3:
-            self.found("H1", f"int {self.door:#04x} leads nowhere: it stays in ring 3")
+            self.found("H1", f"{'lcall' if self.gate else f'int {self.door:#04x}'} leads nowhere: it stays in ring 3")
             return
-        if registers["eflags"] & IF and not self.by_task:
+        if registers["eflags"] & IF and not self.by_task and not self.gate:
             self.found("I1", "the first instruction of ring 0 has IF = 1; an interrupt may come in there, IF must be 0")
         if proc.left["eflags"] & DF and (not self.directed or self.dice.random() < 0.2):
             self.directed = True
@@ -401,14 +413,18 @@ class Probe:
         machine.write(registers["ss"].base + registers["esp"] - room, b"".join(word.to_bytes(4, "little") for word in words))
         machine.set(esp=registers["esp"] - room, eip=proc.site.loads - registers["cs"].base)
         machine.run_to(proc.site.asks, timeout=LIMIT)
-        proc.left = machine.registers()
+        proc.left = self._without_parameters(machine.registers())
         proc.saved, proc.top = {}, tables.esp0()
+
+    def _without_parameters(self, registers: Registers) -> Registers:
+        """As it is to come back: lret takes a call gate's parameters off the stack of ring 3."""
+        return {**registers, "esp": registers["esp"] + 4 * self.parameters}
 
     # ---- where it waits
 
     def _save(self, proc: _Proc) -> None:
         """Where its words lie now that another runs: found by their values, which are like no others."""
-        if self.door is None or self.by_task:
+        if not self.asking or self.by_task:
             return
         raw = self.machine.read(proc.top - SAVED_BYTES, SAVED_BYTES)
         words = [_word(raw[at:at + 4]) for at in range(0, SAVED_BYTES, 4)]
@@ -443,7 +459,7 @@ class Probe:
         places = {site.asks: site for site in self.sites}
         place = self.machine.run_to(*places, timeout=LIMIT)
         assert isinstance(place, int)
-        registers = self.machine.registers()
+        registers = self._without_parameters(self.machine.registers())
         proc = next((proc for proc in self.procs if proc.is_it(places[place], registers)), None)
         if proc is None:
             self.found("R1", f"esp = {registers['esp']:08x} at full speed; no proc has left with that")

@@ -80,6 +80,11 @@ class Descriptor(NamedTuple):
         return self.high & 0xffff0000 | self.low & 0xffff
 
     @property
+    def parameters(self) -> int:
+        """Of a call gate: the words that it copies."""
+        return self.high & 31
+
+    @property
     def target(self) -> int:
         """Of a gate: the selector that it leads to."""
         return self.low >> 16
@@ -167,13 +172,20 @@ def door(tables: Tables) -> int | None:
     return max(named or vectors, default=None)
 
 
+def call_gate(tables: Tables) -> Descriptor | None:
+    """The call gate by which ring 3 asks, where it has no vector for that."""
+    gates = [entry for entry in (*tables.gdt[1:], *tables.ldt)
+             if entry.present and not entry.memory and entry.dpl == 3 and entry.type in CALL_GATES]
+    return gates[0] if gates and door(tables) is None else None
+
+
 def doors(tables: Tables) -> Iterator[str]:
-    """G1: ring 3 may ask for int3, into, and one vector more; no call gate, task or LDT is for it."""
-    mine = door(tables)
+    """G1: ring 3 may ask for int3, into, and one vector or call gate more; no task or LDT is for it."""
+    mine, gate = door(tables), call_gate(tables)
     if others := [number for number in asked_for(tables) if number != mine]:
         yield "ring 3 may also ask for vector " + ", ".join(f"{number:#04x}" for number in others)
     for entry in (*tables.gdt[1:], *tables.ldt):
-        if entry.present and not entry.memory and entry.dpl == 3:
+        if entry.present and not entry.memory and entry.dpl == 3 and entry != gate:
             yield f"selector {entry.selector + 3:04x} is a system descriptor of type {entry.type:x} with DPL 3"
 
 

@@ -5,7 +5,7 @@ refine(context, refusal)    the refusal, with a clause more if a clue is found; 
 
 import collections.abc
 
-from ringside.why import frames, tables
+from ringside.why import frames, late, tables
 from ringside.why.context import Context
 from ringside.why.log import Event
 from ringside.why.machine import Machine, Unknown, Unmapped
@@ -44,8 +44,9 @@ def stack(machine: Machine) -> None:
 
 def refine(context: Context, refusal: Refusal) -> Refusal:
     """Asks each clue in turn; the first that is found ends it."""
-    for clue in (tables.narrow, frames.no_far_jump, frames.real_mode, frames.stale_cs, tables.lost_gdt, tables.lost_idt,
-                 tables.lost_tss, tables.gate, frames.clue, tables.gdt_order, tables.limit):
+    for clue in (late.a20, tables.narrow, frames.no_far_jump, frames.real_mode, frames.stale_cs, tables.lost_gdt, tables.lost_idt,
+                 tables.lost_tss, tables.gate, frames.clue, tables.gdt_order, tables.limit,
+                 *late.CLUES):
         try:
             if clue(context, refusal):
                 return refusal

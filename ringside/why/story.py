@@ -6,7 +6,7 @@ tell(log, physical, memory, symbols, ended)     a Story
 import dataclasses
 import re
 
-from ringside.why import clues, death, hidden, instructions, loglore, reasons, source, tables, tasks, ways_in, wild, words
+from ringside.why import clues, death, hidden, instructions, late, loglore, reasons, source, tables, tasks, ways_in, wild, words
 from ringside.why.context import Context
 from ringside.why.log import Event, Log, State, name
 from ringside.why.machine import PAE, Machine, Physical, Unknown, Unmapped
@@ -172,6 +172,9 @@ def quiet(scene: Scene, story: Story, found: death.Death) -> None:
             masked = "on" if scene.last["efl"] & IF else "off"
             story.happened = (f"waits for ever in a jmp to itself, with interrupts {masked}; "
                               f"{len(scene.log.events):,} crossings seen, none refused")
+            return
+        if mistake := late.executes(scene.log, scene.machine(scene.last), scene.symbols):
+            story.cause, story.cause_line, story.status = mistake, mistake.says, 1
             return
         story.status = 2
         story.unknown.append(wild.why(scene.log, scene.machine(scene.last), scene.symbols) or "why: the CPU executes on, and has "

@@ -9,6 +9,8 @@ SYSTEM = {0x01: "16-bit TSS", 0x02: "LDT", 0x03: "busy 16-bit TSS", 0x04: "16-bi
 GATES = (0x04, 0x05, 0x06, 0x07, 0x0C, 0x0E, 0x0F)
 FLAGS = {1 << 8: "TF", 1 << 9: "IF", 1 << 10: "DF", 1 << 14: "NT", 1 << 17: "VM"}
 
+NOTHING = -1    # for a vector: the CPU goes on with what is wrong
+
 
 def kind(descriptor: Descriptor) -> str:
     """What it is: "code, DPL 3", "TSS, DPL 0, not present"."""
@@ -59,6 +61,8 @@ def error(vector: int, code: int) -> str:
 
 def named(vector: int, code: int | None = None) -> str:
     """An exception with its error code, taken to pieces in few words: #GP(006b: IDT 0x0d, EXT)."""
+    if vector == NOTHING:
+        return "nothing is refused"
     said = name(vector, code)
     if code is None or not code or vector == 14 or not said.endswith(")"):
         return said
