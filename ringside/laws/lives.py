@@ -3,7 +3,7 @@
     findings = Lives(program, image, entry, seed, promised).run()
 
 As probe.py, in QEMU, of a program on the floppy, whose key r starts again who has ended: a proc of ours makes a
-mistake, with DF set; it must end, and nobody else; behind the key it must start as it did at first, with the same
+mistake, with DF set; it must end, and no other; behind the key it must start as it did at first, with the same
 registers and the same data.
 """
 
