@@ -227,7 +227,7 @@ words:
 #: make web             the page: build/web/, and build/web/ringpong.html in one file
 #: make engine          its processor: Bochs as WebAssembly (sh scripts/setup --web; 15 minutes)
 #: make release         what a teacher downloads: build/release/
-#: make test-web        the page in Chromium (sh scripts/setup --web; 3 minutes)
+#: make test-web        the page and the book in Chromium (sh scripts/setup --web; 5 minutes)
 
 .PHONY: book web engine release test-web
 book:

@@ -1,6 +1,7 @@
 """The pictures show what was recorded, are readable for everyone, and those in docs/ are up to date."""
 
 import json
+import pathlib
 import re
 import subprocess
 import xml.etree.ElementTree as ElementTree
@@ -344,6 +345,10 @@ def test_without_a_recording_it_makes_its_own(drawn, tmp_path):
     assert done.returncode == 0, done.stderr
     for name in ALL:
         assert (tmp_path / "a" / "b" / name).read_bytes() == (drawn / name).read_bytes()
+    for one in PICTURES:
+        for language in LANGUAGES:
+            path = pathlib.Path(language, f"{one.NAME}.svg")
+            assert shape(ROOT / "docs" / "pictures" / path) == shape(tmp_path / "a" / "b" / path), "make pictures draws it again"
 
 
 # ---- bad input

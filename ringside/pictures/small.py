@@ -34,9 +34,13 @@ class Facts:
     @property
     def costs(self):
         """{program: (instructions, accesses) from A to B}, as the page on costs has them from a run."""
+        return {name: (int(self.bill[name][1]), int(self.bill[name][3])) for name in PROGRAMS}
+
+    @property
+    def bill(self):
+        """{program: the cells of its row} of the page on costs."""
         rows = (line.split("|")[1:] for line in (ROOT / "docs/costs.md").read_text().splitlines() if line.startswith("|"))
-        found = {cells[0].strip(): cells for cells in rows}
-        return {name: (int(found[name][1]), int(found[name][3])) for name in PROGRAMS}
+        return {cells[0].strip(): [cell.strip() for cell in cells] for cells in rows}
 
     def frame(self, state, letter):
         """{name: (offset, word)}"""

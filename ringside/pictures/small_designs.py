@@ -88,6 +88,45 @@ class KernelStacks(Small):
         return svg
 
 
+class ThreeDesigns(Small):
+    NAME, HEIGHT = "three-designs", 506
+    NAMES = "P_PROC", "KSTACK", "PAGED"
+    TITLE = "A frame, a kernel stack, an address space", "frame、核心堆疊、位址空間"
+    TOLD = ("Three columns, all to one scale: what is kept of a proc that waits. P_PROC: a frame of 17 words. KSTACK: the same "
+            "on a kernel stack, with 4 words of C and 10 of the switch below. PAGED: as KSTACK. P_PROC's switch loads LDTR, "
+            "PAGED's CR3.",
+            "三欄，同一個比例：等待的 proc 留著什麼。P_PROC：17 個 word 的 frame。KSTACK：放在核心堆疊上，下面還有 C 的 4 個和"
+            "切換的 10 個。PAGED：跟 KSTACK 一樣。P_PROC 的切換載入 LDTR，PAGED 的載入 CR3。")
+
+    def draw(self):
+        svg, say = self.svg, self.say
+        width, word = 106, 8
+        frame = (("cpu", 5, say("5, the CPU", "5，CPU")), ("gate", 12, say("12, the gate", "12，閘")))
+        more = (("gate", 4, say("4, C", "4，C")), ("gate", 10, say("10, the switch", "10，切換")))
+        rows = ((say("kept while it waits, in bytes", "等待時留著幾個 byte"), [self.facts.bill[name][4] for name in self.NAMES]),
+                (say("from A to B, besides esp0", "從 A 到 B，除了 esp0 還要換"), ("LDTR", "esp, fs, gs", "CR3, esp")),
+                (say("instructions from A to B", "從 A 到 B 的指令數"), [self.facts.bill[name][1] for name in self.NAMES]),
+                (say("what keeps B out of A's data", "什麼把 B 擋在 A 的資料之外"),
+                 (say("no selector", "沒有選擇子"), say("nothing", "什麼都沒有"), say("not mapped", "沒有對映"))))
+        for place, (name, parts) in enumerate(zip(self.NAMES, (frame, frame + more, frame + more))):
+            x, y = 12 + 116 * place, 66
+            svg.text(x, 24, name, "head")
+            svg.text(x, 54, "esp0", "mono bold t-esp0")
+            svg.line([(x - 4, y), (x + width + 4, y)], "esp0")
+            assert self.facts.bill[name][4] == str(4 * sum(words for _, words, _ in parts))
+            for mover, words, text in parts:
+                svg.words(x, y, width, word * words, mover)
+                look = "small bold on-hatch" if mover == "cpu" else "small"
+                svg.text(x + width / 2, y + word * words / 2 + 5, text, look, "middle")
+                y += word * words
+        for row, (what, values) in enumerate(rows):
+            y = 346 + 42 * row
+            svg.text(12, y, what, "small faint")
+            for place, value in enumerate(values):
+                svg.text(12 + 116 * place, y + 18, value, "bold")
+        return svg
+
+
 class RunContext(Small):
     NAME, HEIGHT = "run-context", 420
     TITLE = "run(&context): a function with a hole in the middle", "run(&context)：中間有洞的函式"

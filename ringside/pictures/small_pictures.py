@@ -3,7 +3,8 @@
 from ringside.emulators.registers import FRAME_WORDS
 from ringside.pictures.crossings import CPU_WORDS
 from ringside.pictures.small import ROW, Small
-from ringside.pictures.small_designs import Accesses, Doors, KernelStacks, Pages, RunContext, TaskStates, Tick, TwoLdts
+from ringside.pictures.small_designs import Accesses, Doors, KernelStacks, Pages, RunContext, TaskStates
+from ringside.pictures.small_designs import ThreeDesigns, Tick, TwoLdts
 
 CPU_NAMES = FRAME_WORDS[-CPU_WORDS:][::-1]  # from the end of the frame downwards: ss first
 
@@ -247,4 +248,4 @@ class ThirdFault(Small):
 
 
 PICTURES = [ThreeOrFive, MemoryMap, HiddenPart, Gate, StaleEsp0, ThirdFault, TwoLdts, KernelStacks, RunContext, Tick,
-            TaskStates, Accesses, Pages, Doors]
+            TaskStates, Accesses, Pages, ThreeDesigns, Doors]
