@@ -287,7 +287,7 @@ fncall:
 #: make test-book       every block of the book, against runs (2 minutes)
 #: make systems         all of this on Debian 12, 13 and testing (as root; SYSTEM=trixie takes one)
 #: make breakages       what is promised, on guests broken on purpose: must fail
-#: make test-kernels    kernels that are not ours, and mistakes that people make (15 minutes)
+#: make test-kernels    kernels that are not ours, and mistakes that people make (20 minutes)
 #: make test-pages      every page of PAGED, read and written from ring 3 (half a minute)
 #: make test-laws       what laws find in kernels, healthy and broken on purpose (40 minutes)
 #: make soak            both emulators at full speed, with mistakes (SECONDS=60 each)
@@ -319,6 +319,7 @@ test-book: $(IMAGE)
 test-kernels: $(IMAGE)
 	@sh scripts/need qemu-system-i386 bochs grub-mkrescue xorriso mformat
 	ALL_MISTAKES=1 $(PYTEST) -n 2 tests/test_kernels.py
+	PYTHONPATH=. $(PYTHON) tests/kernels/try_judge.py
 test-pages: $(IMAGE)
 	@sh scripts/need bochs qemu-system-i386
 	$(PYTHON) scripts/ringside isolation

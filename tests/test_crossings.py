@@ -139,8 +139,17 @@ def test_those_are_chosen_that_are_wanted(wanted, targets, ticks):
 
 def test_what_bochs_lists_in_real_mode_is_left_out():
     text = ("00000000374: softint f000:053f (0x000f053f)\n00060684616: softint 0008:00100346 (0x00100346)\n"
-            "00060684678: iret 001b:0010037e (0x0010037e)\n")
-    assert [line.kind for line in listing.lines_in(text)] == ["softint", "iret"]
+            "00060684678: iret 001b:0010037e (0x0010037e)\n00060684700: softint f000:f859 (0x000ff859)\n"
+            "00060684720: iret 0000:9104 (0x00009104)\n")
+    assert [line.kind for line in listing.lines_in(text)[0]] == ["softint", "iret"]
+
+
+def test_an_iret_to_virtual_8086_mode_is_told_from_real_mode_s():
+    first = "00033990386: exception (not softint) 0008:00100346 (0x00100346)\n"
+    lines, inside = listing.lines_in(first)
+    assert inside and len(lines) == 1
+    lines, inside = listing.lines_in("00033990400: iret 1000:0003 (0x00010003)\n" * 2, inside)
+    assert [line.kind for line in lines] == ["iret"] and not inside
 
 
 @pytest.mark.parametrize("words, says", [

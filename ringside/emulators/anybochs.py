@@ -44,8 +44,8 @@ MODULES = ("--install-modules=multiboot biosdisk iso9660 normal configfile", "--
            "--compress=no")
 CYLINDER = 16 * 63 * 512
 FLOPPIES = {720 << 10: "720k", 1200 << 10: "1_2", 1440 << 10: "1_44", 2880 << 10: "2_88"}
-FEW_TICKS = 64              # more than are stepped behind a stop
-EARLY = 300                 # stops before the tick, at most
+NEVER = 10 ** 15            # a tick. When the last time breakpoint is met, Bochs 2.7 comes back to it after as many ticks,
+#                             and again, until its timers are wrong; so there is always one more
 SECONDS = 120               # of ours, until a tick is reached
 PAGE = 0x1000
 
@@ -104,6 +104,7 @@ class AnyBochs(machines.Bochs):
                         cwd=self.dir, env={**os.environ, "TERM": "dumb"})
             os.set_blocking(self._pipe.fileno(), False)
             self._until_prompt(0, "the first", 10)
+            self.cmd(f"sba {NEVER}")
         except BaseException:
             self.close()
             raise
@@ -114,20 +115,12 @@ class AnyBochs(machines.Bochs):
             self._process.stdout.close()
 
     def to(self, tick: int) -> bool:
-        """Runs on until that tick; False if it is over already, or the machine stops elsewhere.
-
-        While the CPU is halted ticks go by without a step, so that steps cannot lead there. But sba, in Bochs 2.7,
-        stops the machine again behind as many ticks: if these are few, that would be soon."""
+        """Runs on until that tick; False if it is over already, or the machine stops elsewhere. Not by steps: while the CPU
+        is halted ticks go by without one."""
         self.text = ""
-        while 0 < tick - self.now <= FEW_TICKS:
-            self.stopped(self.cmd("s", SECONDS))
         if tick > self.now:
             self.cmd(f"sba {tick}")
             self.stopped(self.cmd("c", SECONDS))
-        for _ in range(EARLY):
-            if tick <= self.now:
-                break
-            self.stopped(self.cmd(f"s {tick - self.now}", SECONDS))
         return self.now == tick
 
     def stopped(self, said: str) -> str:

@@ -26,6 +26,8 @@ class Account:
         self.refused_words = range(0)       # where, then, an emulator may have begun to push
         self.believed = False       # memory that is not recorded was taken to say what happened
         self.in_new_task = False    # a task switch has got so far that there is no way back
+        self.why_debug = 0          # for DR6, if there is a #DB
+        self.debug: Values = {}     # what then is known of debug registers
         self.lost = False           # and has ended in an exception that finds it half done
         self.kind: str | None = None        # what has happened: "int 0x30"
         self.route: str | None = None       # from where to where: "ring 3 to 0"

@@ -28,10 +28,18 @@ PAGING: tuple[Any, ...] = "paging.S", "p_proc", {"copies": (str(0xBF00), [*map(s
                                                  "#DF": ("double_fault_tss", TSS_WORDS)}
 GATES: tuple[Any, ...] = "gates.S", "p_proc", {"TSS": ("tss", TSS_WORDS)}, "p3_katmai"    # the older ones have no sysenter
 VIRTUAL: tuple[Any, ...] = "virtual8086.S", "p_proc", {"stack": ("ring0_stack_end - 64", [*map(str, range(16))])}
+DEBUG = "debug.S", "p_proc"
 SETS: dict[str, tuple[Any, ...]] = {"crossings": (), "switches": SWITCHES, "paging": PAGING, "gates": GATES,
-                                    "virtual8086": VIRTUAL}
+                                    "virtual8086": VIRTUAL, "debug": DEBUG}
+
+NOT_IN_QEMU = {"debug": "while its debugger steps, QEMU heeds no breakpoint of the guest's at an instruction, nor GD"}
 
 LAST = "shutdown"    # a case that ends the machine
+
+
+def emulators(name: str) -> tuple[str, ...]:
+    """In which the cases of a set are tried."""
+    return ("bochs",) if name in NOT_IN_QEMU else ("bochs", "qemu")
 
 
 class Cases(Graft):

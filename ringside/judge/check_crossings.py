@@ -6,11 +6,11 @@ usage: scripts/ringside judge [--mutate] [RECORDING ...]
 Without names it makes its own recordings, in Bochs and in QEMU: of P_PROC 200 switches from
 the stub's first instruction on, 200 at full speed, and proc A doing whatever crosses a ring
 or is refused (ringside/judge/crossings.S), with paging (paging.S), by call gates and sysenter
-(gates.S), and in virtual-8086 mode (virtual8086.S); of each other program 12 switches from the first
-instruction on, and 50 at full speed; and of HWTASK every task switch that there is, or that
-is refused (ringside/judge/switches.S). Prints for each how much was checked, and what is not so, with the
-state around it; and compares the two from the first instruction on, field by field. Ends with
-1 if anything is not so.
+(gates.S), in virtual-8086 mode (virtual8086.S), and with breakpoints (debug.S, in Bochs alone);
+of each other program 12 switches from the first instruction on, and 50 at full speed; and of HWTASK
+every task switch that there is, or that is refused (ringside/judge/switches.S). Prints for each how
+much was checked, and what is not so, with the state around it; and compares the two from the first
+instruction on, field by field. Ends with 1 if anything is not so.
 
   --compare   compares two recordings of the same run
   --mutate    changes the recordings, one thing at a time, and demands that the judge
@@ -82,7 +82,7 @@ def own_recordings(amount: Amount) -> Iterator[Made]:
         for emulator in EMULATORS:
             yield Made(program, "at full speed", record.record(emulator, program, start=start, after=after,
                                                                switches=switches.at_full_speed))
-            for graft in grafted[program]:
+            for graft in (graft for graft in grafted[program] if emulator in cases.emulators(graft.name)):
                 yield Made(program, f"all that may be tried, {graft.name}", graft.record(emulator))
 
 

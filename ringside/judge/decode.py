@@ -66,8 +66,8 @@ ONE_BYTE: dict[int, Op] = {
 # Behind 0x0f.
 TWO_BYTES: dict[int, Op] = {
     0x06: Op("clts"), 0x0B: Op("ud2"), 0xB9: Op("undefined"), 0xFF: Op("undefined"),
-    0x20: Op("privileged", "m", register="cr"), 0x21: Op("privileged", "m", register="dr"),
-    0x23: Op("privileged", "m", register="dr"),
+    0x20: Op("privileged", "m", register="cr"), 0x21: Op("read debug", "m", register="dr"),
+    0x23: Op("write debug", "m", register="dr"),
     0x22: Op("write control", "m", register="cr"), 0x30: Op("wrmsr"), 0x32: Op("privileged"),
     0x34: Op("sysenter"), 0x35: Op("sysexit"),
     0xA1: Op("pop segment", register="fs"), 0xA9: Op("pop segment", register="gs"),

@@ -6,6 +6,7 @@
     to_handler()            and what becomes of a second one on the way
 """
 
+from ringside.judge import breakpoints
 from ringside.judge import tasks
 from ringside.judge import virtual8086
 from ringside.judge.cpu import Cpu, Descriptor, last_of
@@ -165,13 +166,23 @@ def deliver(cpu: Cpu, fault: Fault) -> None:
 def single_step(cpu: Cpu, back: int) -> None:
     """Vol. 3B, 17.3.1.4: TF was set when the instruction began."""
     cpu.refused = "trap-flag"
+    cpu.why_debug = breakpoints.BS
     cpu.check("trap-flag", "TF = 1", True, True)
+    to_handler(cpu, Fault(DB), back)
+
+
+def data_breakpoint(cpu: Cpu, back: int, why: int) -> None:
+    """Vol. 3B, 17.3.1.2: behind the instruction; TF may have been set as well."""
+    cpu.refused = "breakpoint-data"
+    cpu.why_debug = why
+    cpu.check("breakpoint-data", "DR7", True, True)
     to_handler(cpu, Fault(DB), back)
 
 
 def task_trap(cpu: Cpu) -> None:
     """Vol. 3A, 7.3, step 13: in the task that has just been entered T is set."""
     cpu.refused = "task-trap"
+    cpu.why_debug = breakpoints.BT
     told = cpu.known(cpu.get("tr.base") + tasks.TRAP, 2)
     cpu.check("task-trap", "T", 1, None if told is None else told & 1)
     to_handler(cpu, Fault(DB), cpu.before["eip"])
@@ -181,6 +192,8 @@ def to_handler(cpu: Cpu, exception: Fault, back: int, fault: bool = False) -> No
     """Vol. 3A, 6.15, interrupt 8, table 6-5: what becomes of a second exception on the way."""
     cpu.fault = exception
     cpu.pushed.clear()
+    if exception.vector == DB:
+        breakpoints.note(cpu, cpu.why_debug)
     if exception.address is not None and "cr2" in cpu.before:
         note_address(cpu, exception.address, exception.span)
     try:

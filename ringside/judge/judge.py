@@ -20,6 +20,7 @@ import re
 from typing import NamedTuple
 
 from ringside.emulators import registers
+from ringside.judge import breakpoints
 from ringside.judge import interrupts
 from ringside.judge import model
 from ringside.recorder import recording
@@ -78,13 +79,15 @@ def verdicts(made: Recording) -> Iterator[tuple[int, Verdict]]:
         if before["cs"]["attributes"] & LONG and before["cr0"] & PG:
             raise recording.BadRecording(f"step {number}, {step['symbol']}, is in 64-bit mode: the judge knows 16- and 32-bit "
                                          "code only; record no further than up to there")
-        if judged(step, before):
+        if judged(step, before) or breakpoints.met(msrs, before["cs"]["base"] + before["eip"], previous):
             old = values if before is state else flat(before)
             state, values = after, flat(after)
-            told = written_msr(step, before, after)
+            told = written_msr(step, before, after) | breakpoints.written(step, before, after)
             around = {**old, **told, **msrs}, {**values, **msrs, **told}
             msrs |= told
             verdict = judge(layout, *whole(around[0], step, around[1]), previous)
+            if verdict and verdict.cpu:
+                msrs |= verdict.cpu.debug
         previous = step
         yield number, verdict or untouched(step)
 
@@ -164,7 +167,8 @@ def judge(layout: Layout, before: Values, step: Step, after: Values, previous: S
     if virtual and after["eflags"] & VM and name not in IN_VIRTUAL:
         cpu.check("v86-segments", "cs.base", before["cs.selector"] << 4, before["cs.base"])
         return None if all(fact.holds() for fact in cpu.facts) else Verdict("other", cpu.facts)
-    if not crossed and not interrupt and not (name and (before["cr0"] & PE or name in model.IN_REAL_MODE)):
+    met = breakpoints.met(before, before["cs.base"] + before["eip"], previous)
+    if not crossed and not interrupt and not met and not (name and (before["cr0"] & PE or name in model.IN_REAL_MODE)):
         return None if cpu.facts[0].holds() else Verdict("other", cpu.facts)
 
     for state, when in ((before, "before"), (after, "after")):
@@ -177,6 +181,10 @@ def judge(layout: Layout, before: Values, step: Step, after: Values, previous: S
             interrupts.hardware_interrupt(cpu, step["interrupt"], done(previous, wide))
         elif before["eflags"] & TF and late and gate_to(layout, before, after) == 1:
             interrupts.single_step(cpu, before["eip"])
+        elif late and (found := breakpoints.behind(before, previous)):
+            if gate_to(layout, before, after) != 1:
+                cpu.check("breakpoint-data", "goes", "#DB", where(cpu, after))
+            interrupts.data_breakpoint(cpu, before["eip"], found)
         elif previous and "tr" in previous["changes"] and late and gate_to(layout, before, after) == 1:
             interrupts.task_trap(cpu)
         else:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 import re
 from typing import NamedTuple
 
+from ringside.judge.breakpoints import at_instruction, debug_register
 from ringside.judge.cpu import Cpu
 from ringside.judge.facts import Fault, PAGE_FAULT, RF, Stuck, TF, UD
 from ringside.judge.decode import Instruction
@@ -53,7 +54,8 @@ JUDGED: dict[str, Judged] = {
     "write control": Judged(write_control, "mov .*,%cr"), "popf": Judged(popf, "popf"),
     "cli": Judged(interrupt_flag, "cli"), "sti": Judged(interrupt_flag, "sti"),
     "clts": Judged(clear_task_switched, "clts"),
-    "privileged": Judged(privileged, "hlt|lmsw|rdmsr|mov %(cr|db)|mov .*,%db"),
+    "privileged": Judged(privileged, "hlt|lmsw|rdmsr|mov %cr"),
+    "read debug": Judged(debug_register, "mov %db"), "write debug": Judged(debug_register, "mov .*,%db"),
     "in": Judged(port, "in "), "out": Judged(port, "out "),
     "ud2": Judged(undefined, "ud2"), "fpu": Judged(fpu, "f(?!wait)"),
     "wait": Judged(fpu, "fwait"), "div": Judged(divide, "divl |div %e"),
@@ -84,6 +86,7 @@ def execute(cpu: Cpu, code: Instruction, after: int) -> None:
     try:
         if cpu.virtual() and name in UNDEFINED:
             cpu.need("v86-undefined", False, Fault(UD))
+        at_instruction(cpu)
         cpu.page(cpu.before["cs.base"] + cpu.before["eip"], max(1, code.length))
         operation(cpu, code, after)
     except Fault as fault:

@@ -298,6 +298,15 @@ vol. 3A, 6.15, exception and interrupt reference; vol. 2, the instruction's Exce
     quotient            div: eax is the quotient, edx the remainder
     trap-flag           TF was clear: else the instruction ends in #DB
 
+vol. 3B, 17.3.1.1 to 17.3.1.3, debug exceptions; vol. 2B, MOV, debug registers
+    breakpoint-instruction  no armed debug register names the instruction, or RF is set: else #DB in its place
+    breakpoint-data     no armed one names what it has written, or, for any access, read: else #DB behind it
+    breakpoint-access   mov, debug registers: GD of DR7 is clear
+    debug-register      mov: the debug register is the general one, or the other way round
+
+vol. 3B, 17.2.3, debug status register
+    debug-status        DR6 has bits set for the breakpoints of the last #DB, and, since it was written, for GD and TF
+
 vol. 3A, 5.3, limit checking; 5.4.1, null selectors; 5.5, type checking
     operand-not-null    a segment through which memory is touched is not null
     operand-writable    it is writable data, if it is written
@@ -327,6 +336,14 @@ ringside/recorder/recording.py
     named               bytes and text of a step are the same instruction, with the same operands
     modelled            the case is one of those that the judge has rules for
 """
+
+
+# Rules of which no case that is tried (cases.py, and what a clock interrupts) has a fact, and why.
+WITHOUT_A_CASE = {
+    "course": "it is told only where it is broken: an exception for which no rule gives a reason",
+    "known": "it is told only where a recording does not hold what the CPU had to read",
+    "modelled": "it is told only where the judge has no rule",
+}
 
 
 class Rule(NamedTuple):

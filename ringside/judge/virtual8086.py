@@ -14,7 +14,8 @@ ATTRIBUTES = 0xF3                   # 20.2.1, 20.2.5: of every segment: data tha
 LAST = 0xFFFF                       # offset in a segment
 
 # Executed there as model.py says; of all else only the exceptions are judged.
-JUDGED = {"int", "int3", "into", "iret", "popf", "cli", "sti", "in", "out", "privileged", "clts", "lgdt", "lidt", "lldt", "ltr",
+JUDGED = {"int", "int3", "into", "iret", "popf", "cli", "sti", "in", "out", "privileged", "read debug", "write debug", "clts",
+          "lgdt", "lidt", "lldt", "ltr",
           "write control", "wrmsr", "load segment", "pop segment", "load far pointer", "ud2", "fpu", "wait"}
 UNDEFINED = {"lldt", "ltr"}         # 20.2.7: they need protected mode
 

@@ -21,8 +21,8 @@ from ringside.emulators.image import Image
 from ringside.recorder import places
 from ringside.recorder.trace import offset_of
 
-# Real mode's have offsets of four digits. A Bochs that writes all sixteen is understood.
-LISTED = re.compile(r"^(\d{11,}): ([a-z][a-z ()]*?) ([0-9a-f]{4}):(?:0{8})?([0-9a-f]{8}) ", re.M)
+# Real mode's have offsets of four digits, and virtual-8086 mode's. A Bochs that writes all sixteen is understood.
+LISTED = re.compile(r"^(\d{11,}): ([a-z][a-z ()]*?) ([0-9a-f]{4}):(?:0{8})?([0-9a-f]{8}|[0-9a-f]{4}) ", re.M)
 STOP, PROMPT = "(0) Breakpoint", re.compile(r"<bochs:\d+> $")     # of the debugger
 LOOK_SECONDS = 0.05
 QUIET_SECONDS = 10      # without a line, once there were some: no more will come
@@ -57,8 +57,16 @@ class NoneFound(Exception):
     """Why there is nothing to record."""
 
 
-def lines_in(text: str) -> list[Line]:
-    return [Line(int(tick), kind, int(selector, 16), int(eip, 16)) for tick, kind, selector, eip in LISTED.findall(text)]
+def lines_in(text: str, inside: bool = False) -> tuple[list[Line], bool]:
+    """Those of protected mode; and an iret right behind one of these, whose offset has four digits: to virtual-8086 mode.
+    inside: whether what was before the text ended in protected mode; the same of the text comes second."""
+    made = []
+    for tick, kind, selector, eip in LISTED.findall(text):
+        wide = len(eip) == 8
+        if wide or inside and kind == "iret":
+            made.append(Line(int(tick), kind, int(selector, 16), int(eip, 16)))
+        inside = wide
+    return made, inside
 
 
 def groups(lines: list[Line]) -> list[list[Line]]:
@@ -109,7 +117,7 @@ class Run:
         self.targets: set[tuple[int, int]] | None = None    # see chosen()
         self.entries: list[places.Place] = []               # as its tables have them in the end
         self.quiet = 0
-        self.alive = True
+        self.alive, self.inside = True, False
         with AnyBochs(image) as self.machine:
             if wanted.start is not None:
                 _run_to(self.machine, wanted)
@@ -153,7 +161,8 @@ class Run:
         text = self.machine._output()
         stopped = bool(PROMPT.search(text))
         end = len(text) if stopped or not self.alive else text.rfind("\n", 0, text.find(STOP) if STOP in text else len(text)) + 1
-        made = {line.tick: line for line in lines_in(text[:end])}
+        listed, self.inside = lines_in(text[:end], self.inside)
+        made = {line.tick: line for line in listed}
         if stopped:
             self.machine.text = ""
             made |= {stop.tick: Line(stop.tick, stop.place.kind, 0, 0) for stop in self.watch.stops(text)}
