@@ -95,15 +95,17 @@ def test_every_chapter_has_a_recording_to_step_through():
     assert [path for path in every if "<ring-view run=" not in path.read_text()] == []
 
 
-def test_a_view_plays_in_the_chapter(page, site):
-    page.get(address(site, BOOK / "en/06-ten-accesses.html"))
+@pytest.mark.parametrize("chapter, shows", [
+    ("06-ten-accesses", "int $0x30"), ("17-pages", "int $0x30"), ("18-other-doors", "lcall")])
+def test_a_view_plays_in_the_chapter(page, site, chapter, shows):
+    page.get(address(site, BOOK / f"en/{chapter}.html"))
     shown = page.run("""
         const view = document.querySelector("ring-view");
         view.querySelector("button").click();
         for (let n = 0; n < 500 && !view.querySelector(".rv-at"); n++)
           await new Promise((next) => setTimeout(next, 20));
         return view.innerText;""")
-    assert "int $0x30" in shown
+    assert shows in shown
 
 
 def test_without_javascript_a_reader_gets_from_the_first_page_to_the_last(site):
