@@ -73,9 +73,10 @@ hwjump = programs/hwtask/hwjump.S $(HWTASK)
 
 PAGES  = ring0/paging.S ring0/paging.c show/walk.c
 paged  = $(addprefix programs/paged/, paged.S hide.S ring3.S schedule.c spaces.c say.c threads.c panel.c) \
-	ring0/copy_in.S show/window_page.c $(PAGES) $(WORDS) $(COMMON)
+	ring0/copy_in.S ring0/wants.S show/window_page.c $(PAGES) $(WORDS) $(COMMON)
 
-sysenter = $(addprefix programs/sysenter/, sysenter.S ring3.S spaces.c procs.c panel.c) ring0/wants.S show/window_page.c $(PAGES) \
+sysenter = $(addprefix programs/sysenter/, sysenter.S ring3.S spaces.c procs.c panel.c) ring0/wants.S ring0/want_sysenter.S \
+	show/window_page.c $(PAGES) \
 	show/tss_words.c $(filter-out ring0/door.c, $(COMMON))
 
 menu = programs/menu/menu.S ring0/stop.S

@@ -119,6 +119,14 @@ void clear_page(unsigned page)
 		(*pool_page(page))[i] = 0;
 }
 
+/* Ring 3's code, out of the program: what follows it in the page is 0. */
+void copy_ring3_code(unsigned page)
+{
+	clear_page(page);
+	for (unsigned i = 0; i < (unsigned)(ring3_code_end - ring3_code); i++)
+		(*pool_page(page))[i] = ring3_in_file[i];
+}
+
 /* An entry of a table in the pool, or of a directory.  In: an address that it is for; where
    that leads to; the entry's rights. */
 void map_page(unsigned table_page, uint32_t address, uint32_t to, uint32_t rights)

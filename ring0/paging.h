@@ -55,6 +55,7 @@ static inline table *pool_page(unsigned page)
 
 uint32_t pool_physical(unsigned page);
 void clear_page(unsigned page);
+void copy_ring3_code(unsigned page);
 void map_page(unsigned table_page, uint32_t address, uint32_t physical, uint32_t rights);
 void map_table(unsigned directory_page, uint32_t address, unsigned table_page, uint32_t rights);
 struct walk walk(uint32_t directory_physical, uint32_t address);

@@ -449,6 +449,7 @@ def test_too_little_memory_is_said(floppy):
         machine.write(0x413, struct.pack("<H", 64 + 215))
         machine.go()
         machine.wait_screen("PAGED wants 216 KiB of memory")
+        assert machine.log() == ['boot prog=paged stays-out="too little memory" paragraphs=000035c0']
 
 
 def test_every_magic_breakpoint_has_its_name_right_behind_it_and_the_readme_lists_it():

@@ -221,6 +221,16 @@ def test_where_there_is_no_sysenter_it_says_so_and_stays_out(cpu, signature, flo
         assert len(pc.log()) == 1
 
 
+def test_where_there_is_too_little_memory_it_stays_out(floppy):
+    with QEMU(floppy) as machine:
+        machine.base = debuggers.BASE
+        machine.run_to(debuggers.BASE + debuggers.COM_START)
+        machine.write(0x413, (64 + 191).to_bytes(2, "little"))
+        machine.go()
+        machine.wait_screen("SYSENTER wants 192 KiB of memory")
+        assert machine.log() == ['boot prog=sysenter stays-out="too little memory" paragraphs=00002fc0']
+
+
 def test_qemus_486_executes_it_all_the_same(floppy):
     """Only cpuid says that it is not there: past that question the game plays."""
     with QEMU(floppy, cpu="486") as machine:

@@ -13,6 +13,7 @@
 #include "show/screen.h"
 #include "show/text.h"
 #include "thread.h"
+#include "procs/turns.h"
 #include "thread_segments.h"
 #include "ring0/watchdog.h"
 #include "show/window.h"
@@ -39,31 +40,6 @@ struct thread thread_b = {
 	.tls = { user_data + USER_WORDS, user_data + USER_WORDS + TLS_WORDS },
 	.next_segment = RING0_DATA, .name = 'B', .place = 1, .arguments = { B_SCREEN, false },
 };
-
-/*
- * The threads that play are in the turn list, a circle by their links next: so each
- * thread's successor is known without searching.
- */
-static void join(struct thread *thread)
-{
-	if (!current)
-		current = thread->next = thread;	/* the first of all */
-	thread->next = current->next;
-	current->next = thread;
-	thread->playing = true;
-}
-
-/* Out: the next thread; 0 if there is no other. */
-static struct thread *leave(struct thread *thread)
-{
-	struct thread *before = thread;
-
-	while (before->next != thread)
-		before = before->next;
-	before->next = thread->next;
-	thread->playing = false;
-	return thread->next == thread ? 0 : thread->next;
-}
 
 /*
  * Starts a thread, for the first time or again.
@@ -138,7 +114,7 @@ void fault(const struct frame *frame, uint32_t vector, uint32_t error)
 	if (!fault_ends(ending->name, frame, &cause))
 		return;
 
-	struct thread *next = leave(ending);
+	struct thread *next = leave_turns(ending);
 
 	report_end(ending->name, ending->place,
 		   cause.restoring ? thread_frame(ending) : frame, &cause,

@@ -17,7 +17,6 @@
  */
 #include "ring0/flat_segments.h"
 #include "ring0/frame.h"
-#include "ring0/stop.h"
 #include "show/program.h"
 #include "thread.h"
 
@@ -25,9 +24,6 @@
 
 /* ---- start ------------------------------------------------------------- */
 
-#define DOS_MEMORY_END		2	/* a segment, in what DOS puts in front of a program */
-#define BIOS_MEMORY_KIB		0x413
-#define PARAGRAPHS_PER_KIB	64
 /* The program, 8 KiB up to where pages may begin, its copy there, its pool of pages. */
 #define PARAGRAPHS		(0x1000 + 0x200 + 0x1000 + 0x1400)
 
@@ -44,18 +40,9 @@
 	.code16
 	.global	start
 start:
-	xor	%ax, %ax
-	mov	%ax, %fs
-	mov	%fs:BIOS_MEMORY_KIB, %ax
-	shl	$6, %ax			# PARAGRAPHS_PER_KIB
-	cmpw	$INT_20, 0		# below that all is ours, unless DOS says not
-	jne	1f
-	mov	DOS_MEMORY_END, %ax
-1:	mov	%cs, %bx
-	sub	%bx, %ax
-	cmp	$PARAGRAPHS, %ax
+	mov	$PARAGRAPHS, %cx
 	mov	$memory_too_small, %si
-	jb	stop_in_real_mode
+	call	want_memory		# ring0/wants.S; comes back if all is well
 	call	enter_protected_mode	# ring0/enter.S; if it can't, it says why
 	.code32
 	call	paging_on		# ring0/paging.S

@@ -24,12 +24,7 @@ enum {
 /* What both spaces share: the code; and the table that is left of ring 0 when it is hidden. */
 void spaces_start(void)
 {
-	const uint32_t *words = ring3_in_file;
-
-	clear_page(CODE);
-	for (unsigned i = 0; i < (unsigned)(ring3_code_end - ring3_code); i++)
-		(*pool_page(CODE))[i] = words[i];
-
+	copy_ring3_code(CODE);
 	clear_page(ENTRY_TABLE);
 	map_page(ENTRY_TABLE, RING0_LINEAR, walk(space_now(), RING0_LINEAR).physical, PAGE_PRESENT);
 	map_page(ENTRY_TABLE, (uint32_t)data_start, walk(space_now(), (uint32_t)data_start).physical, RING0);

@@ -9,6 +9,7 @@
 #include "ring0/watchdog.h"
 #include "ring3/ask.h"
 #include "thread.h"
+#include "procs/turns.h"
 #include "show/layout.h"
 #include "show/look.h"
 #include "show/pace.h"
@@ -32,28 +33,6 @@ struct thread thread_b = {
 	.stack_end = stack_b + KSTACK_BYTES, .esp0 = (uint32_t)stack_b + KSTACK_BYTES,
 	.next_segment = RING0_DATA, .name = 'B', .place = 1, .first_page = FIRST_OF_B,
 };
-
-/* The threads that play are in the turn list, a circle by their links next. */
-static void join(struct thread *thread)
-{
-	if (!current)
-		current = thread->next = thread;	/* the first of all */
-	thread->next = current->next;
-	current->next = thread;
-	thread->playing = true;
-}
-
-/* Out: the next thread; 0 if there is no other. */
-static struct thread *leave_turns(struct thread *thread)
-{
-	struct thread *before = thread;
-
-	while (before->next != thread)
-		before = before->next;
-	before->next = thread->next;
-	thread->playing = false;
-	return thread->next == thread ? 0 : thread->next;
-}
 
 /* Makes a thread new, in a new space: its kernel stack is as if it had been scheduled out just
    before its first instruction. */

@@ -110,7 +110,6 @@ extern const char gate[], way_out[];	/* here a proc has all of its registers, in
 extern const char leave[];		/* from here to way_out it gets them back */
 
 /* spaces.c */
-void spaces_start(void);
 void space_make(struct proc *proc);
 uint32_t *asked_of(const struct proc *proc);
 

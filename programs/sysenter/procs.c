@@ -52,7 +52,7 @@ struct proc *procs_start(void)
 	screen_box(RING0_ROW, RING0_ROWS, SINGLE, RING0, program.ring0_title);
 	screen_put(KEYS_ROW, 2, KEYS,
 	    "space hold, step  + - pace  f full speed  1-8 A's mistakes  r restart  q quit");
-	spaces_start();
+	copy_ring3_code(CODE);		/* both spaces share that */
 	proc_a.first_page = FIRST_OF_A;
 	proc_b.first_page = FIRST_OF_B;
 	start(&proc_a);

@@ -13,16 +13,6 @@ enum {
 	RING0 = PAGE_PRESENT | PAGE_WRITABLE,
 };
 
-/* What both spaces share: the code. */
-void spaces_start(void)
-{
-	const uint32_t *words = ring3_in_file;
-
-	clear_page(CODE);
-	for (unsigned i = 0; i < (unsigned)(ring3_code_end - ring3_code); i++)
-		(*pool_page(CODE))[i] = words[i];
-}
-
 /* A proc's space, as it is before its first instruction: all its pages are empty. */
 void space_make(struct proc *proc)
 {

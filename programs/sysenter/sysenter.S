@@ -37,9 +37,10 @@
 	.code16
 	.global	start
 start:
-	call	want_sysenter		# ring0/wants.S; they come back if all is well
+	call	want_sysenter		# ring0/want_sysenter.S; they come back if all is well
 	mov	$PARAGRAPHS, %cx
-	call	want_memory
+	mov	$too_little_memory, %si
+	call	want_memory		# ring0/wants.S
 	call	enter_protected_mode	# ring0/enter.S; if it can't, it says why
 	.code32
 	call	paging_on		# ring0/paging.S
@@ -67,6 +68,10 @@ ckpt_msrs:				# sysenter works from here on
 	call	watchdog_start		# A's time begins now
 	mov	%ebx, %eax
 	jmp	leave
+
+	.section .rodata
+too_little_memory:
+	.asciz	"\r\nSYSENTER wants 192 KiB of memory below 640 KiB, for its pages. Free some and start it again.\r\n"
 
 	.data
 	.balign	4
