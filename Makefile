@@ -229,8 +229,9 @@ words:
 #: make engine          its processor: Bochs as WebAssembly (sh scripts/setup --web; 15 minutes)
 #: make release         what a teacher downloads: build/release/
 #: make test-web        the page and the book in Chromium (sh scripts/setup --web; 5 minutes)
+#: make break-web       break the page on purpose; these tests must notice
 
-.PHONY: book web engine release test-web
+.PHONY: book web engine release test-web break-web
 book:
 	$(PYTHON) scripts/ringside book
 web: $(IMAGE) book
@@ -244,6 +245,9 @@ release: web $B/ringpong.iso
 test-web: web
 	@sh scripts/need chromium chromedriver npm
 	$(PYTEST) web/tests
+break-web: web
+	@sh scripts/need chromium chromedriver npm
+	$(PYTHON) web/tests/breakages/run
 
 # ---- labs -----------------------------------------------------------------
 #: make lab L=04        begin a lab: the broken program, in build/labs/04 (labs/README.md)

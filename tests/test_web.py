@@ -5,6 +5,7 @@ from html import unescape
 import gzip
 import json
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -49,6 +50,17 @@ def test_every_what_if_is_a_breakage_that_fits():
         if made.breakage:
             assert (ROOT / "tests/breakages" / f"{made.breakage}.patch").exists()
     assert len({made.name for made in runs.RUNS}) == len(runs.RUNS)
+
+
+def test_every_breakage_of_the_page_fits_and_names_a_test(tmp_path):
+    """web/tests/breakages/run tries them, in a browser."""
+    shutil.copytree(ROOT / "web", tmp_path / "web", ignore=shutil.ignore_patterns("tests"))
+    patches = sorted((ROOT / "web/tests/breakages").glob("*.patch"))
+    for patch in patches:
+        test = re.search(r"^# noticed by: (\S+?)::(\w+)(\[[\w-]+\])?$", patch.read_text(), re.M)
+        assert test and f"def {test[2]}(" in (ROOT / test[1]).read_text(), patch.name
+        runs.apply(patch, tmp_path)
+    assert len(patches) > 10
 
 
 def test_all_modules_are_in_the_single_file_and_no_name_is_there_twice():

@@ -102,19 +102,18 @@ RUNS = (
 )
 
 
-def _break(tree: pathlib.Path, breakage: str) -> None:
+def apply(patch: pathlib.Path, tree: pathlib.Path) -> None:
     """Applies a patch as tests/breakages/trials.py does: by its words, whatever its line numbers are."""
-    patch = (ROOT / "tests/breakages" / f"{breakage}.patch").read_text()
-    for part in re.split(r"^--- ", patch, flags=re.M)[1:]:
+    for part in re.split(r"^--- ", patch.read_text(), flags=re.M)[1:]:
         match = re.search(r"^\+\+\+ b/(\S+)", part, re.M)
-        assert match, breakage
+        assert match, patch
         for hunk in re.split(r"^@@.*\n", part, flags=re.M)[1:]:
             lines = hunk.splitlines(keepends=True)
             old = "".join(line[1:] for line in lines if line[0] in " -")
             new = "".join(line[1:] for line in lines if line[0] in " +")
             text = (tree / match[1]).read_text()
             if text.count(old) != 1:
-                raise SystemExit(f"web: {breakage}.patch: {match[1]} has {text.count(old)} places like this, not one:\n{old}")
+                raise SystemExit(f"web: {patch.name}: {match[1]} has {text.count(old)} places like this, not one:\n{old}")
             (tree / match[1]).write_text(text.replace(old, new))
 
 
@@ -130,7 +129,7 @@ def _guest(made: Made) -> pathlib.Path:
                 target = tree / source.relative_to(ROOT)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, target)
-    _break(tree, made.breakage)
+    apply(ROOT / "tests/breakages" / f"{made.breakage}.patch", tree)
     subprocess.run(["make", "-s", "-C", tree], check=True, stdout=subprocess.DEVNULL)
     return tree / "build"
 

@@ -7,6 +7,7 @@ for accessibility npm, which fetches axe-core once.
 import functools
 import http.server
 import json
+import os
 import pathlib
 import subprocess
 import threading
@@ -20,7 +21,7 @@ selenium = pytest.importorskip("selenium", reason="apt-get install python3-selen
 from selenium import webdriver  # noqa: E402
 from selenium.webdriver.chrome.service import Service  # noqa: E402
 
-WEB = BUILD / "web"
+WEB = pathlib.Path(os.environ.get("RINGPONG_PAGE", BUILD / "web"))     # web/tests/breakages/run has others
 ROOM = BUILD / "web-tests"
 AXE = "4.10.2"
 SIZES = {"wide": (1280, 800), "tablet": (820, 1180), "narrow": (390, 844)}
