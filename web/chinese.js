@@ -241,6 +241,7 @@ export const CHINESE = {
   "The first state of this recording is not complete. Make it again: make record": "這份紀錄的第一個狀態不完整。請重做：make record",
   "Step {0} of this recording is not whole. Make it again: make record": "這份紀錄的第 {0} 步不完整。請重做：make record",
   "Step {0} of this recording has a memory access that is none. Make it again: make record": "這份紀錄的第 {0} 步有一次存取不成存取。請重做：make record",
+  "this browser is too old to unpack what is in this page. One of 2023 or later can.": "這個瀏覽器太舊，解不開這個網頁裡的東西。2023 年以後的就可以。",
   "this page has lost its recordings: data.json is missing": "這個網頁的紀錄不見了：缺 data.json",
 
   "This edition of the page was made without its processor, so nothing can be played here. Step through the recordings instead; make engine web makes an edition that plays.": "這一版網頁沒有處理器，不能玩。可以一步一步看紀錄；用 make engine web 就能做出能玩的一版。",
@@ -252,6 +253,8 @@ export const CHINESE = {
   "the machine has ended: {0}": "機器停了：{0}",
   "The machine is off: {0}. Restart it with the button.": "機器關了：{0}。請按按鈕重新啟動。",
   "The CPU has shut down: an exception came while it delivered a double fault. A PC would start again here.": "CPU 停擺了：送出 double fault 的途中又來了例外。換成 PC，這時會重新開機。",
+  "The CPU has halted with its interrupts off: nothing wakes it any more. Restart the machine, or step from here to see where it stands.": "CPU 關著中斷停下來了：再也沒有東西能叫醒它。請重新啟動機器，或從這裡一步一步看它停在哪裡。",
+  "The CPU goes round at one instruction with its interrupts off: the guest hangs. Restart the machine, or step from here to see where it stands.": "CPU 關著中斷，在同一條指令打轉：裡面的程式當掉了。請重新啟動機器，或從這裡一步一步看它停在哪裡。",
   "the CPU has shut down": "CPU 停擺了",
   "{0} has {1} bytes; a floppy of 1.44 MB has {2}.": "{0} 有 {1} byte；1.44 MB 的磁片有 {2}。",
   "{0} does not boot: its first sector does not end with 55 aa.": "{0} 不能開機：第一個磁區不是以 55 aa 結尾。",

@@ -22,6 +22,7 @@ function bytesOf(text) {
 }
 
 async function inflate(bytes) {
+  if (typeof DecompressionStream === "undefined") throw new Error(t("this browser is too old to unpack what is in this page. One of 2023 or later can."));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }

@@ -16,9 +16,13 @@ const HELD = 90;              // milliseconds for which a button's key is held
 const SHIFT_FROM = 700000;    // ticks
 const SHIFT_EVERY = 100000;
 const SAVE_EVERY = TICKS_A_SECOND * 2;
+const HANG_LOOKS = 40;        // frames in a row in which the CPU stands where nothing can move it
 const NEAR = 60000;           // ticks: at full speed there are crossings in the last ones
 const MOST_CROSSINGS = 3000;  // that are counted to find the last ones
 const NO_ENGINE = later("This edition of the page was made without its processor, so nothing can be played here. Step through the recordings instead; make engine web makes an edition that plays.");
+const IF = 0x200; // of eflags
+const HALTED = later("The CPU has halted with its interrupts off: nothing wakes it any more. Restart the machine, or step from here to see where it stands.");
+const ROUND = later("The CPU goes round at one instruction with its interrupts off: the guest hangs. Restart the machine, or step from here to see where it stands.");
 const YOUNGER = later("SYSENTER wants a CPU that has the instruction. Choose SYSENTER in the list below: then the page starts it on one.");
 const MISTAKES = [later("A divides by 0"), later("A executes cli"), later("A calls DOS"), later("A wants ring 0's data"), later("A uses the FPU"),
   later("A never yields")];
@@ -136,7 +140,7 @@ async function restart(program) {
   // A floppy of the user's own may be for any CPU.
   const machine = await startMachine(live.image, live.own ? YOUNG : MODELS[livePart("program").value]);
   if (live.number !== number) return;
-  Object.assign(live, { machine, lines: [], saved: [], booted: false, said: "", program: "", before: 0, began: performance.now(), first: 0, ran: 0, menu: null });
+  Object.assign(live, { machine, lines: [], saved: [], booted: false, said: "", program: "", before: 0, began: performance.now(), first: 0, ran: 0, menu: null, stood: 0 });
   livePart("log").textContent = "";
   if (livePart("program").value) {
     live.menu = names.indexOf(livePart("program").value);
@@ -169,11 +173,21 @@ function frame(now) {
   }
   tell();
   keepSaved();
+  if (hangs(machine)) return sayLive(t(machine.halted ? HALTED : ROUND));
   if (machine.off) return sayLive(t("The machine is off: {0}. Restart it with the button.", machine.off));
   if (machine.shutDown) return sayLive(t("The CPU has shut down: an exception came while it delivered a double fault. A PC would start again here."));
   live.running = true;
   requestAnimationFrame(frame);
   return undefined;
+}
+
+/** With interrupts off, a CPU that halts or that goes round at one instruction will do so for ever. */
+function hangs(machine) {
+  const state = machine.state();
+  const stands = !(state.eflags & IF) && (machine.halted || state.eip === live.eip);
+  live.eip = state.eip;
+  live.stood = stands ? (live.stood || 0) + 1 : 0;
+  return live.stood > HANG_LOOKS;
 }
 
 /** A key that is held repeats itself. Too soon the BIOS, which tests the keyboard, takes it for broken. */

@@ -14,7 +14,7 @@ import { isPaged, PAGE } from "./pages.js";
 export const TICKS_A_SECOND = 4000000; // of the machine's clock
 const EVENT_WORDS = 5;
 const READ = 0, WRITE = 1, EXCEPTION = 2, INTERRUPT = 3, READ_ENTRY = 4, WRITE_ENTRY = 5, HANDLER = 0x100;
-const SHUTDOWN = 2; // of Bochs' activity states
+const HALT = 1, SHUTDOWN = 2; // of Bochs' activity states
 const SCREEN = 0xb8000, SCREEN_BYTES = 4000;
 const WITH_SELECTOR = ["cs", "ss", "ds", "es", "fs", "gs", "tr", "ldtr"];
 const GENERAL_ORDER = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "eip", "eflags", "cr0", "cpl"];
@@ -188,6 +188,10 @@ export class Machine {
     this.activity = words[48];
     this.ticks = words[49] + words[50] * 2 ** 32;
     return state;
+  }
+
+  get halted() {
+    return this.activity === HALT;
   }
 
   get shutDown() {

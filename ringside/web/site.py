@@ -100,6 +100,9 @@ def _engine_files() -> dict[str, bytes]:
     return files
 
 
+# For a browser that knows no modules.
+OLD = 'document.querySelector(".old").hidden = false;'
+
 LICENCES = """What is in this folder, and whose it is
 
 Ringpong {version}: the page, its recordings and the floppy. MIT, see LICENSE.
@@ -161,7 +164,7 @@ def build() -> dict[str, int]:
 
     book = (BUILD / "book/index.html").exists()
     first = next(run for run in made if run["name"] == "p_proc")
-    common = {"INT": str(first["open"]), "LEARN": "book/index.html" if book else "#learn",
+    common = {"OLD": OLD, "INT": str(first["open"]), "LEARN": "book/index.html" if book else "#learn",
               "TOUR": _kept_tour(), "PICTURE": _svg("docs/pictures/int-moving.svg"),
               "PICTURES": "".join(f'<img src="{pathlib.Path(name).name}" alt="">' for name in PICTURES)}
     files: dict[str, bytes] = {"data.json": packed, **live, **_licences(bool(live))}
@@ -174,7 +177,7 @@ def build() -> dict[str, int]:
     policy = ("default-src 'none'; script-src 'self' 'wasm-unsafe-eval'{script}; style-src 'self' 'unsafe-inline'; "
               "img-src 'self' data: blob:; connect-src {connect}; base-uri 'none'; form-action 'none'")
     files["index.html"] = _page(
-        CSP=policy.format(script="", connect="'self'"), STYLE='<link rel="stylesheet" href="style.css">',
+        CSP=policy.format(script=f" {allowed(OLD)}", connect="'self'"), STYLE='<link rel="stylesheet" href="style.css">',
         SCRIPT='<script type="module" src="app.js"></script>', **common).encode()
     for name, content in files.items():
         (OUT / name).write_bytes(content)
@@ -184,7 +187,7 @@ def build() -> dict[str, int]:
     scripts = "".join(inside(name, content) for name, content in embedded.items())
     inlined = inline(script)
     tags = f'{scripts}<script type="module">{inlined}</script>'
-    hashed = f" {allowed(inlined)} blob:"      # blob: the engine's script, which the page unpacks
+    hashed = f" {allowed(inlined)} {allowed(OLD)} blob:"      # blob: the engine's script, which the page unpacks
     common["PICTURES"] = ""     # the page is one file, and has one picture already
     single = _page(CSP=policy.format(script=hashed, connect="'none'"), STYLE=f"<style>{style}</style>", SCRIPT=tags, **common)
     (OUT / "ringpong.html").write_text(single)

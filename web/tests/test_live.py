@@ -268,6 +268,14 @@ def test_a_guest_that_shuts_down_is_told(page, floppies):
     page.wait("return /shut down/.test(document.querySelector('.live-message').textContent)", 60)
 
 
+@pytest.mark.parametrize("code, sentence", [("fa f4 eb fd", "has halted with its interrupts off"), ("fa eb fe", "goes round at one instruction")])
+def test_a_guest_that_hangs_is_told(page, floppies, code, sentence):
+    page.open(page.site + "#play")
+    page.wait("return /boot prog/.test((document.querySelector('[data-live=log]') || {}).textContent)", 30)
+    page.run("await ringpong.take(new File([new Uint8Array(given[0])], 'hang.com'))", list(bytes.fromhex(code)))
+    page.wait(f"return /{sentence}/.test(document.querySelector('.live-message').textContent)", 60)
+
+
 def test_a_hidden_page_stands_still(page, floppies):
     page.open(page.site + "#play")
     page.wait("return /switch n=1/.test((document.querySelector('[data-live=log]') || {}).textContent)", 30)

@@ -71,6 +71,31 @@ def test_without_javascript_the_page_has_its_pictures_and_its_words(site):
         browser.quit()
 
 
+@pytest.mark.parametrize("missing, place, sentence", [
+    ("delete window.WebAssembly", "#play", "this browser has no WebAssembly"),
+    ("delete window.DecompressionStream", f"#run=p_proc&step={INT}", "too old to unpack"),
+])
+def test_what_a_browser_lacks_is_said_in_a_sentence(page, missing, place, sentence):
+    script = page.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": missing})["identifier"]
+    try:
+        page.open((WEB / "ringpong.html").as_uri() + place)
+        page.wait(f"return document.querySelector('main').innerText.includes('{sentence}')")
+    finally:
+        page.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", {"identifier": script})
+        page.get_log("browser")     # it says the same
+
+
+def test_a_file_that_is_blocked_is_said_in_a_sentence(page):
+    page.execute_cdp_cmd("Network.enable", {})
+    page.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*data.json"]})
+    try:
+        page.open(page.site + f"#run=p_proc&step={INT}")
+        page.wait("return /could not do that/.test(document.querySelector('.step-message').textContent)")
+    finally:
+        page.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+        page.get_log("browser")
+
+
 def test_the_single_file_does_the_same_from_a_disk(page):
     page.open((WEB / "ringpong.html").as_uri() + f"#run=p_proc&step={INT}.9")
     page.wait("return document.querySelector('#first').run")
