@@ -292,9 +292,9 @@ fncall:
 #: make test-book       every block of the book, against runs (2 minutes)
 #: make systems         all of this on Debian 12, 13 and testing (as root; SYSTEM=trixie takes one)
 #: make breakages       what is promised, on guests broken on purpose: must fail
-#: make test-kernels    kernels that are not ours, and mistakes that people make (20 minutes)
+#: make test-kernels    kernels that are not ours, and mistakes that people make (30 minutes)
 #: make test-pages      every page of PAGED, read and written from ring 3 (half a minute)
-#: make test-laws       what laws find in kernels, healthy and broken on purpose (40 minutes)
+#: make test-laws       what laws find in kernels, healthy and broken on purpose (2 hours; goes on if stopped)
 #: make soak            both emulators at full speed, with mistakes (SECONDS=60 each)
 #: make bench           every design in one table; what a boot takes (2 minutes)
 
@@ -323,7 +323,7 @@ test-book: $(IMAGE)
 	$(PYTHON) scripts/ringside docs --check docs/*.md docs/book/*/*.md
 test-kernels: $(IMAGE)
 	@sh scripts/need qemu-system-i386 bochs grub-mkrescue xorriso mformat
-	ALL_MISTAKES=1 $(PYTEST) -n 2 tests/test_kernels.py
+	ALL_MISTAKES=1 $(PYTEST) -n 2 tests/test_kernels.py tests/test_why.py tests/test_witness.py tests/test_laws.py
 	PYTHONPATH=. $(PYTHON) tests/kernels/try_judge.py
 test-pages: $(IMAGE)
 	@sh scripts/need bochs qemu-system-i386

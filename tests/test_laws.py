@@ -5,10 +5,13 @@ ring 0 would have made it, and must be the one that is named.
 """
 
 import copy
+import os
+import re
 import subprocess
 
 import pytest
 
+import try_mistakes as mistakes
 from ringside.emulators.machines import ROOT, by_name
 from ringside.laws import command, laws
 from ringside.recorder import recording
@@ -198,6 +201,21 @@ def test_an_interrupted_ring_0_with_ever_less_stack_is_k1(made):
     for step in steps[1::2]:
         del step["interrupt"]
     assert [finding.law for finding in laws.broken({**made, "state": state, "steps": steps})] == ["K1"]
+
+
+SHOWN = re.search(r"\n\n((?:    .+\n)+)", (ROOT / "docs/laws.md").read_text())[1]
+
+
+def without_addresses(text):
+    """These are the compiler's, and how many steps there are until then."""
+    return re.sub(r"\b[0-9a-f]{8}\b|(?<=step )\d+", "?", " ".join(text.split()))
+
+
+@pytest.mark.skipif("ALL_MISTAKES" not in os.environ, reason="of all mistakes only")
+def test_the_page_shows_what_the_tool_says_of_a_stale_esp0(tmp_path, capsys):
+    kernel, folder = mistakes.build("esp0-stale", tmp_path)
+    assert command.main([str(folder / f"{kernel}.elf"), "--first", "120"]) == command.BROKEN
+    assert without_addresses(SHOWN) in without_addresses(capsys.readouterr().out)
 
 
 def test_each_law_is_listed_with_the_kernels_that_it_counts_for():

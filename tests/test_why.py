@@ -265,6 +265,8 @@ def test_the_page_counts_the_mistakes():
     assert len(SHOWN) == 3
     assert f"{len(mistakes.names())} mistakes that people make" in text
     assert f"Of the {len(RULE)} mistakes that a rule of the CPU forbids, the line of the first cause names {len(RULE)}" in text
+    late = [name for name in mistakes.names() if mistakes.read(name)[0]["breaks"] == "late"]
+    assert f"Of the {len(late)} that it lets pass at first, {len(LATE)} are named as well" in text and set(LATE) <= set(late)
 
 
 BOOT_SECTOR = b"\xfa\x2e\x0f\x01\x1e\x08\x7c\xcc" + bytes(502) + b"\x55\xaa"  # cli, lidt of zeros, int3

@@ -11,14 +11,16 @@ from typing import Any
 
 from ringside.emulators import debuggers, machines
 from ringside.emulators.registers import Registers
-from ringside.laws import probe
+from ringside.laws import probe, reach
 
 CLI = b"\xfa"           # which ring 3 may not execute
 RESTART = "r"
 ALONE = 4               # switches without the one that has ended
 UNTIL_RESTART = 40      # switches, at most, behind the key
 TOGETHER = 6            # switches behind a restart
-LIVES = 2               # so often one ends: each of two procs once
+LIVES = 3               # so often one ends: of two procs, one a second time
+TRACE = b"\xa5\x5a\xa5\x5a"     # what a proc leaves in its data
+TRACE_PLACE = 8         # behind what ring 0 may ask it
 SMALL = 0x10000         # a stack segment larger than this is not a proc's own
 
 
@@ -39,6 +41,8 @@ class Lives(probe.Probe):
                 if self.asking:
                     for _ in range(LIVES):
                         self._life()
+                    for said in reach.doors(reach.Tables(self.machine.read, self.machine.registers())):
+                        self.found("G1", said)
             except machines.Missing as missing:
                 self.found("L1" if self.ended else "H1", self._end(str(missing)))
         return self.findings
@@ -72,6 +76,8 @@ class Lives(probe.Probe):
     def _mistake(self, mine: probe._Proc) -> None:
         """cli, by the one who has just been filled; then to the next who arrives."""
         machine, place = self.machine, mine.site.loads - 1
+        if mine.left["ss"].base in self.data:
+            machine.write(mine.left["ss"].base + TRACE_PLACE, TRACE)
         instead = machine.read(place, 1)
         machine.write(place, CLI)
         machine.set(eip=place - mine.left["cs"].base, eflags=mine.left["eflags"] | probe.DF)
