@@ -138,6 +138,7 @@ def test_every_page_says_its_language_and_shows_no_mark(site):
             assert "<!--" not in re.sub(r"<code.*?</code>", "", text, flags=re.S), path
             assert all(len(alternative) > 20 for alternative in re.findall(r'<img alt="([^"]*)"', text)), path
             assert text.count("<h1") == 1, path
+            assert "<th></th>" not in text, path
 
 
 def test_who_follows_next_reads_the_whole_book_in_order(site):
