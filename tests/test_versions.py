@@ -61,6 +61,13 @@ def objdump_says_eax(tmp_path):
     return "%eax" in subprocess.run(["objdump", "-d", made], check=True, capture_output=True, text=True).stdout
 
 
+def objdump_names_the_bad(tmp_path):
+    made = tmp_path / "bad"
+    made.write_bytes(b"\xff\xd8")
+    listing = subprocess.run(["objdump", "-D", "-b", "binary", "-m", "i386", made], check=True, capture_output=True, text=True)
+    return "lcall" in listing.stdout
+
+
 LOOKS = {
     "bochs-debugger": lambda _: "-debugger " in bochs_help(),
     "qemu-pushes-rf": an_interrupt_pushes_rf,
@@ -72,6 +79,7 @@ LOOKS = {
     "bochs-no-optramimage": bochs_forgets_memory,
     "bochs-old-models": lambda _: "i386" in machines.bochs_models(),
     "objdump-wide-selectors": objdump_says_eax,
+    "objdump-names-the-bad": objdump_names_the_bad,
 }
 # Tests elsewhere, which fail if the row is false where it applies, or true where it does not.
 LOOKED_AT_ELSEWHERE = {
