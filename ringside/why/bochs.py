@@ -23,9 +23,9 @@ import time
 from ringside.emulators import versions
 from ringside.emulators.anybochs import drive
 from ringside.emulators.image import Image, Unusable
+from ringside.recorder.pages import PAGE
 from ringside.why import log
 from ringside.why.log import NONE, Event, Segment, State
-from ringside.why.machine import PAGE
 from ringside.why.settings import Options
 
 CONFIG = """display_library: term

@@ -8,12 +8,10 @@ Machine.descriptor(selector)    a Descriptor, or None beyond the limit
 import collections.abc
 import dataclasses
 
+from ringside.recorder import pages
+from ringside.recorder.pages import PAGE, PRESENT, USER, WRITABLE
 from ringside.why.log import State
 
-PAGE = 0x1000
-PRESENT, WRITABLE, USER, LARGE = 1, 2, 4, 0x80
-PSE, PAE = 0x10, 0x20               # of CR4
-FRAME = 0x000F_FFFF_FFFF_F000       # of an entry of PAE's: where the page or table lies
 Physical = collections.abc.Callable[[int, int], bytes]   # (address, size): the bytes there
 
 
@@ -137,6 +135,16 @@ class Descriptor:
         return self.raw & 0xFFFF | (self.raw >> 32 & 0xFFFF0000 if self.type & 8 else 0)
 
 
+TABLES = {"PDPTE": ("page directory pointer", 0x1F), "PDE": ("page directory", PAGE - 1), "PTE": ("page table", PAGE - 1)}
+
+
+def named(entry: pages.Entry) -> Entry:
+    """With its place in its table, of which the lowest bits of its address tell."""
+    table, within = TABLES[entry.name]
+    return Entry(f"{table} entry {(entry.physical & within) // entry.size:#x}", entry.physical, entry.value,
+                 entry.name == "PDPTE")
+
+
 class Machine:
     """A state, and memory as it is when the machine has stopped. memory: its size in bytes."""
     def __init__(self, state: State, physical: Physical | None = None, memory: int = 0) -> None:
@@ -151,36 +159,11 @@ class Machine:
         return int.from_bytes(self.physical(address, size), "little")
 
     def walk(self, linear: int) -> Walk:
-        """Vol. 3A, 4.3, 32-bit paging, and 4.4, PAE paging."""
+        """As the judge's model does it: ringside/recorder/pages.py."""
         if not self.state["cr0"] >> 31:
             return Walk(linear, (), linear)
-        if self.state["cr4"] & PAE:
-            return self.walk_pae(linear)
-        pde = self.entry("page directory", self.state["cr3"] & ~0xFFF, linear >> 22, 4)
-        if not pde.value & PRESENT:
-            return Walk(linear, (pde,), None)
-        if pde.value & LARGE and self.state["cr4"] & PSE:
-            return Walk(linear, (pde,), pde.value & 0xFFC00000 | linear & 0x3FFFFF)
-        pte = self.entry("page table", pde.value & ~0xFFF, linear >> 12 & 0x3FF, 4)
-        return Walk(linear, (pde, pte), pte.value & ~0xFFF | linear & 0xFFF if pte.value & PRESENT else None)
-
-    def walk_pae(self, linear: int) -> Walk:
-        """Entries of eight bytes, by three tables; large pages have 2 MiB."""
-        pointer = self.entry("page directory pointer", self.state["cr3"] & ~0x1F, linear >> 30, 8)
-        if not pointer.value & PRESENT:
-            return Walk(linear, (pointer,), None)
-        pde = self.entry("page directory", pointer.value & FRAME, linear >> 21 & 0x1FF, 8)
-        if not pde.value & PRESENT:
-            return Walk(linear, (pointer, pde), None)
-        if pde.value & LARGE:
-            return Walk(linear, (pointer, pde), pde.value & FRAME & ~0x1FFFFF | linear & 0x1FFFFF)
-        pte = self.entry("page table", pde.value & FRAME, linear >> 12 & 0x1FF, 8)
-        return Walk(linear, (pointer, pde, pte), pte.value & FRAME | linear & 0xFFF if pte.value & PRESENT else None)
-
-    def entry(self, table: str, base: int, number: int, size: int) -> Entry:
-        """An entry of a table of pages."""
-        at = base + number * size
-        return Entry(f"{table} entry {number:#x}", at, self.read_physical(at, size), table.endswith("pointer"))
+        found = [*pages.walk(linear, self.state["cr3"], self.state["cr4"], self.read_physical)]
+        return Walk(linear, tuple(map(named, found)), pages.physical_of(linear, found))
 
     def bytes(self, linear: int, size: int) -> bytes:
         """As ring 0 reads them."""

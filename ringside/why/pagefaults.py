@@ -3,9 +3,10 @@
 explain(machine, event)    a Refusal
 """
 
+from ringside.recorder.pages import PAE, PRESENT
 from ringside.why import words
 from ringside.why.log import Event
-from ringside.why.machine import PAE, PRESENT, Entry, Machine, Unknown
+from ringside.why.machine import Entry, Machine, Unknown
 from ringside.why.refusal import Refusal
 
 NEAR = 0x100

@@ -15,9 +15,10 @@ import tempfile
 import time
 import typing
 
+from ringside.recorder.pages import PAGE
 from ringside.why import log
 from ringside.emulators.image import Image, Unusable
-from ringside.why.machine import PAGE, Unknown
+from ringside.why.machine import Unknown
 from ringside.why.settings import Options
 
 START_SECONDS, LOOK_SECONDS = 10, 0.05

@@ -6,10 +6,11 @@ tell(log, physical, memory, symbols, ended)     a Story
 import dataclasses
 import re
 
+from ringside.recorder.pages import PAE
 from ringside.why import clues, death, hidden, instructions, late, loglore, reasons, source, tables, tasks, ways_in, wild, words
 from ringside.why.context import Context
 from ringside.why.log import Event, Log, State, name
-from ringside.why.machine import PAE, Machine, Physical, Unknown, Unmapped
+from ringside.why.machine import Machine, Physical, Unknown, Unmapped
 from ringside.why.refusal import Refusal, Refused
 from ringside.why.source import Symbols
 
