@@ -114,6 +114,11 @@ def eip_overwritten(steps):
     return steps.becomes(number, eip=steps.walked[number][3]["eip"] + 2)
 
 
+def sti_in_ring_0(steps):
+    number = steps.number(3, 0) + 2
+    return steps.becomes(number, eflags=steps.walked[number][3]["eflags"] | IF)
+
+
 def exceptions_vector(steps):
     number = steps.number(3, 0)
     steps.made["steps"][number]["interrupt"] = 8
@@ -121,7 +126,7 @@ def exceptions_vector(steps):
 
 
 BROKEN = {"R1": (register_lost, flags_lost, segment_lost, hidden_base_lost), "P2": (iopl_3,), "P3": (interrupts_off,),
-          "P4": (fpu_open,), "I1": (trap_gate,), "S1": (first_start_knows_the_tss,), "D0": (direction_flag,),
+          "P4": (fpu_open,), "I1": (trap_gate, sti_in_ring_0), "S1": (first_start_knows_the_tss,), "D0": (direction_flag,),
           "F2": (eip_overwritten,), "V1": (exceptions_vector,), "G2": (limit_off_by_one,)}
 
 
@@ -156,7 +161,7 @@ def test_spaces_that_share_a_stack_or_let_code_be_written_are_named(recorded, mo
     assert laws.broken(made, strict=True) == []
     monkeypatch.setattr(laws.paged, "leaf", lambda state, linear: entry)
     assert {finding.law for finding in laws.broken(made, strict=True)} >= {"P5", "P7"}
-    assert laws.broken(made) == []
+    assert not {finding.law for finding in laws.broken(made)} & {"P5", "P7"}
 
 
 @pytest.mark.parametrize("base, broken", [(0x8000, ["T2"]), (0x9000, [])])

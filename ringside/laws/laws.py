@@ -26,8 +26,8 @@ LAWS = {
           "CPU has pushed.",
     "F2": "Nothing else writes a waiting proc's saved words. Strict.",
     "S1": "A first start knows nothing: no register holds an address of ring 0's. Where its place is known.",
-    "I1": "IF is 0 behind every way in by the IDT, and behind the first instruction of a call gate's. Strict: other kernels may "
-          "have trap gates.",
+    "I1": "IF is 0 behind every way in by the IDT, and behind the first instruction of a call gate's, up to the "
+          "way out. Strict: other kernels may have trap gates.",
     "K1": "Ring 0's stack comes back to where it was: the next way in lands where the words of the one who runs have ended, "
           "where ring 0 mostly returns from what was pushed; who is interrupted in ring 0 again has the same esp.",
     "P1": "Nothing of ring 0's is within reach of ring 3: no supervisor page has U, no segment holds a table. Where there "
@@ -61,6 +61,7 @@ EM_TS = 0xC                         # cr0
 PUSHED_WORDS = ("ss", "esp", "eflags", "cs", "eip")     # as the CPU pushes them, downwards
 PUSHED = 4 * len(PUSHED_WORDS)
 CALLED_WORDS = 4            # a call gate's, which pushes no eflags; and the parameters
+MAY_HAVE_IF = ("cli", "lret", "sysexit", "iret", "hlt", "xchg %bx,%bx", "interrupt")    # of ring 0's instructions
 STOP = "xchg %bx,%bx"       # where Bochs may stop; it does nothing
 NOWHERE = -1                # of words that are not pushed
 FLAT = 1 << 31                      # a segment as large as this hides nothing
@@ -316,6 +317,8 @@ class Watch:
             if self.strict and after["eflags"] & IF:
                 yield "I1", "gate", f"behind {step['text']}, the first of a call gate's code, IF = 1; it must be 0"
         if before["cr0"] & 1:
+            if self.strict and self.started and before["eflags"] & IF and not step["text"].startswith(MAY_HAVE_IF):
+                yield "I1", "within", f"{step['text']} in ring 0 has IF = 1; an interrupt may come in there, IF must be 0"
             if before["eflags"] & DF and step["text"].startswith(("call", "ret")):
                 yield "D0", "df", f"{step['text']} in ring 0 has DF = 1; it must be 0, C counts on it"
             if before["eflags"] & NT and step["text"].startswith("iret") and before["tr"] == after["tr"]:
