@@ -59,6 +59,23 @@ def test_the_projector_has_letters_of_24_pixels(page):
     assert min(sizes) >= 22 and sizes[0] >= 24
 
 
+def test_on_paper_all_panels_stand_in_black_on_white_below_the_sentence(page):
+    """From the dark theme and from a phone as well."""
+    page.size("narrow")
+    page.open(page.site + f"#run=p_proc&step={INT}.6&theme=dark")
+    page.wait("return document.querySelector('#first').run")
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        shown = page.execute_script("""
+            const shown = (e) => Boolean(e.offsetHeight) && getComputedStyle(e).clipPath === "none";
+            const panels = [...document.querySelectorAll("#first [data-panel]")].filter(shown).length;
+            return [panels, shown(document.querySelector("#first .rv-say")), shown(document.querySelector("#first .rv-bar")),
+                    getComputedStyle(document.body).backgroundColor, getComputedStyle(document.querySelector("#first .rv-go")).color];""")
+    finally:
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert shown[:4] == [4, True, False, "rgb(255, 255, 255)"] and shown[4] in ("rgb(0, 0, 0)", "rgb(68, 68, 68)")
+
+
 def test_without_javascript_the_page_has_its_pictures_and_its_words(site):
     browser = start(javascript=False)
     try:
