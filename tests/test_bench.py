@@ -155,6 +155,13 @@ def test_a_switch_costs_the_same_among_256_spaces_as_among_2():
     assert {tuple(row[1:3]) for row in rows} == {2 * (promised(cost.BY_NAME["PAGED"])["A to B"],)}
 
 
+@pytest.mark.long
+def test_the_alarm_is_none_of_a_switch_among_256_spaces():
+    """A lap takes so long that it comes once."""
+    taken, _ = spaces.ring(256)
+    assert len(taken) == 256 and set(taken) == {int(promised(cost.BY_NAME["PAGED"])["A to B"])}
+
+
 def test_no_design_takes_more_instructions_than_was_promised():
     switch = {row[0]: max(map(int, row[1:3])) for row in ROWS}
     _, spaces_of = table_of("costs pages")
