@@ -92,7 +92,7 @@ DOORS = {"callgate": ([], {"lcall, ring 3 to 0", "lret, ring 0 to 3"}),
          "sysenter": (["--elf", BUILD / "sysenter.elf", "--base", 0x10000], {"sysenter, ring 3 to 0", "sysexit, ring 0 to 3"})}
 
 
-@pytest.mark.parametrize("program", DOORS)
+@pytest.mark.parametrize("program", [pytest.param(name, marks=() if name == "callgate" else pytest.mark.long) for name in DOORS])
 def test_doors_that_bochs_does_not_list_are_found(program, tmp_path):
     options, kinds = DOORS[program]
     image = floppy_that_starts(program, tmp_path / "floppy.img")
@@ -105,6 +105,7 @@ def test_doors_that_bochs_does_not_list_are_found(program, tmp_path):
     assert [str(fact) for verdict in verdicts for fact in verdict.findings] == []
 
 
+@pytest.mark.long
 def test_options_say_which_crossings(disk):
     """--from, --vector and --every together; then --around, a moment that the first recording has seen."""
     folder, made, _ = disk

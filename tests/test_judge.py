@@ -80,6 +80,7 @@ def test_of_the_changes_of_all_cases_a_sample_is_noticed_or_benign(cases):
     assert report.caught() > 15000 / one_of
 
 
+@pytest.mark.long
 def test_every_rule_has_a_case_in_bochs_or_a_reason_why_it_has_none(recorded, tmp_path):
     told = {fact.rule for _, verdict in judge.verdicts(recorded("bochs", "timer", start="start", switches=1))
             for fact in verdict.facts}
