@@ -237,6 +237,7 @@ book:
 web: $(IMAGE) book
 	@sh scripts/need bochs
 	$(PYTHON) scripts/ringside web
+	$(PYTHON) scripts/ringside lab page
 	$(PYTHON) scripts/ringside book --beside-the-page
 engine:
 	$(PYTHON) scripts/ringside engine
@@ -254,9 +255,10 @@ break-web: web
 #: make grade L=04      what your work on it is worth, law by law
 #: make slides          the lesson of docs/teaching.md as PDF, build/paper/ (sh scripts/setup --paper)
 #: make handout         a cheat sheet of one page, and what the class reads, as PDF
-#: make test-labs       each lab healthy, broken and badly mended; the cheats (half an hour, as root)
+#: make test-labs       each lab healthy, broken and badly mended; the cheats (as root; 10 minutes)
 
 L =
+SEEDS =
 
 .PHONY: lab grade slides handout test-labs
 lab: $(IMAGE)
@@ -268,7 +270,7 @@ slides handout:
 	@$(PYTHON) scripts/ringside paper $@
 test-labs: $(IMAGE)
 	@sh scripts/need qemu-system-i386 bochs unshare setpriv prlimit git
-	ALL_LABS=1 $(PYTEST) -n 2 tests/test_labs.py
+	ALL_LABS=1 SEEDS=$(SEEDS) $(PYTEST) -n 2 tests/test_labs.py
 
 # ---- without rings --------------------------------------------------------
 #: make fncall          build/fncall/fncall: ping-pong by ret and call, in Linux

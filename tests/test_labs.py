@@ -1,6 +1,6 @@
 """Labs: each page whole, each defect one that its lab's laws see, each hand-in that is none refused with a sentence.
 
-make test grades one hand-in of the day; make test-labs all of them, and the cheats (about half an hour).
+make test grades one hand-in of the day; make test-labs all of them, and the cheats (some ten minutes of CPU time).
 """
 
 import datetime
@@ -8,6 +8,7 @@ import os
 import pathlib
 import random
 import re
+import subprocess
 import sys
 import tempfile
 
@@ -15,14 +16,16 @@ import pytest
 
 from ringside.labs import catalogue, classroom, command, facts, grade, handin, trees, variants
 from ringside.labs.grade import REST
+from ringside.laws import probe
 from tests import labs
 
 # All with make test-labs, and where a test is named, as by breakages.
 ALL = "ALL_LABS" in os.environ or any("test_labs.py::" in word for word in sys.argv)
 LABS = catalogue.all_labs()
 BY_NUMBER = {lab.number: lab for lab in LABS}
-SEEDS = range(100) if ALL else range(4)
 DAY = random.Random(datetime.date.today().toordinal())
+# Of students' numbers: some each day, or as many as SEEDS says (make test-labs SEEDS=100).
+SEEDS = range(int(os.environ["SEEDS"])) if os.environ.get("SEEDS") else sorted(DAY.sample(range(100), 6 if ALL else 3))
 FEWEST = 30
 HINTS = 3
 
@@ -59,8 +62,8 @@ def test_a_page_has_all_its_parts(lab):
 @pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.number)
 def test_a_defect_fits_every_students_tree_and_lies_in_the_files_that_are_handed_in(lab):
     for seed in SEEDS:
-        whole = trees.whole(seed)
-        broken = trees.broken(lab, seed)
+        whole = labs.whole(seed)
+        broken = trees.changed(whole, lab.changes())
         changed = {name for name in whole if whole[name] != broken[name]}
         if lab.files:
             assert changed and changed <= set(lab.files), seed
@@ -280,6 +283,56 @@ def test_whole_trees_get_all_points_and_broken_or_badly_mended_ones_lose_them(la
     trial(lab, kind, place)
 
 
+# ---- what a hand-in cannot reach
+
+@builds
+def test_a_build_sees_the_tools_the_tree_and_nothing_else(place):
+    def in_jail(*command):
+        return subprocess.run([*handin._jail(place), *command], capture_output=True, text=True, timeout=20,
+                              env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin"})
+    (place / "mine").write_text("x")
+    assert set(in_jail("ls", "/").stdout.split()) <= {*"bin sbin lib lib32 lib64 libx32 usr etc dev proc tmp tree".split()}
+    assert in_jail("cat", "mine").stdout == "x" and in_jail("ls", "/tmp").stdout == ""
+    assert in_jail("cat", "/etc/passwd").returncode and in_jail("cat", str(trees.ROOT / "Makefile")).returncode
+    assert in_jail("id", "-u").stdout.strip() == str(handin.OUTSIDER)
+    assert "lo" in in_jail("cat", "/proc/net/dev").stdout and "eth" not in in_jail("cat", "/proc/net/dev").stdout
+    for path in ("/usr/x", "/x"):
+        assert in_jail("touch", path).returncode
+
+
+def test_both_emulators_are_asked_unless_nothing_comes_back(monkeypatch, tmp_path):
+    asked = []
+
+    class Told:
+        findings: list[probe.Finding] = []
+
+        def __init__(self, name, *_):
+            asked.append(name)
+
+        def run(self):
+            return self.findings
+
+    monkeypatch.setattr(probe, "first_of_ring_3", lambda image: 0)
+    monkeypatch.setattr(probe, "Probe", Told)
+    assert grade._probed(BY_NUMBER["04"], tmp_path, 0) == [] and asked == ["bochs", "qemu"]
+    Told.findings = [probe.Finding("H1", "it hangs", 1)]
+    assert [name for name, _ in grade._probed(BY_NUMBER["04"], tmp_path, 0)] == ["bochs"]
+
+
+def test_a_program_that_never_reaches_ring_3_is_a_sentence_in_an_attack_lab_as_well(monkeypatch, tmp_path):
+    """Its exploit is tried behind the laws: both may find that ring 3 is not there."""
+    lab = BY_NUMBER["13"]
+    monkeypatch.setattr(handin, "build", lambda *_: tmp_path / "floppy.img")
+    monkeypatch.setattr(grade, "_laws", lambda *_: [])
+
+    def never(image):
+        raise probe.NoRing3("it halts")
+
+    monkeypatch.setattr(probe, "first_of_ring_3", never)
+    result = grade.grade(lab, labs.hand_in(tmp_path / "handin", lab, trees.whole(0)), 0)
+    assert (result.points, result.refused) == (0, "ring 3 is never reached: it halts")
+
+
 # ---- cheats
 
 OUT = '__asm__ volatile("outb %%%%al, %%%%dx" : : "a"((uint8_t)(%s)), "d"((uint16_t)(%s)));'
@@ -328,6 +381,20 @@ def test_the_esp0_of_another_student_is_no_answer(place):
     other = f"tss->esp0 = tss->esp0 == {ends[0]} ? {ends[0]} + {size} : {ends[0]};"
     folder = labs.hand_in(place / "handin", lab, trees.whole(seeds[1]), {"switch.c": text.replace(SWITCH, other)})
     assert grade.grade(lab, folder, seeds[1]).points == 0
+
+
+@all_only
+@builds
+@pytest.mark.parametrize("number", ["00", "44"])
+def test_the_answers_of_another_student_are_no_answers(number, place):
+    lab = BY_NUMBER[number]
+    seeds = [variants.seed_of(student, number, b"a secret of this course") for student in ("ann", "bob")]
+    seen = [facts.of(handin.build(trees.broken(lab, seed), place / "tree")) for seed in seeds]
+    values = [{question.answer: facts.value(one, question.answer) for question in lab.questions} for one in seen]
+    for own, seed in zip(values, seeds):
+        assert grade.grade(lab, labs.hand_in(place / "own", lab, {}, (), own), seed).points == lab.total
+    result = grade.grade(lab, labs.hand_in(place / "copied", lab, {}, (), values[0]), seeds[1])
+    assert result.points <= lab.total // 2, sentences(result)
 
 
 GATE = "gate:\n\tsave_registers\n"

@@ -6,6 +6,7 @@
     ringside lab grade 04 --image FILE      the same of a floppy alone: laws, no questions
     ringside lab solution 04                what was broken (for teachers)
     ringside lab class roster.csv HANDINS   a class: marks.csv, marks.html, marks.json
+    ringside lab page                       into build/web: the labs that the page can check, for yourself
 
 With --student ID every number differs from student to student; that needs the secret of the course, in the file
 that RINGPONG_COURSE names. Without it you grade yourself, on the program as it is in the repository.
@@ -18,7 +19,7 @@ import pathlib
 import sys
 
 from ringside.emulators.machines import BUILD
-from ringside.labs import attack, catalogue, classroom, grade, patches, trees, variants
+from ringside.labs import attack, catalogue, classroom, grade, page, patches, trees, variants
 
 SECRET_FILE = "RINGPONG_COURSE"
 SHORTEST_SECRET = 16
@@ -112,6 +113,15 @@ def _class(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _page(arguments: argparse.Namespace) -> int:
+    folder = BUILD / "web"
+    if not (folder / "index.html").exists():
+        raise Usage(f"{folder} has no page: make web makes it")
+    count = page.write(folder)
+    print(f"lab: build/web/labs.html, {count} labs")
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/ringside lab", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -129,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
         if name == "grade":
             one.add_argument("--image", help="a floppy in place of sources")
             one.add_argument("--json", action="store_true", help="the result as JSON")
+    commands.add_parser("page", help="labs for the page").set_defaults(run=_page)
     whole = commands.add_parser("class", help="grade a class")
     whole.add_argument("roster", help="id,name for each student")
     whole.add_argument("handins", help="a folder ID/LAB/ for each hand-in")

@@ -165,6 +165,7 @@ def build() -> dict[str, int]:
     book = (BUILD / "book/index.html").exists()
     first = next(run for run in made if run["name"] == "p_proc")
     common = {"OLD": OLD, "INT": str(first["open"]), "LEARN": "book/index.html" if book else "#learn",
+              "LABS": '<a href="labs.html" lang="en">Labs</a>',
               "TOUR": _kept_tour(), "PICTURE": _svg("docs/pictures/int-moving.svg"),
               "PICTURES": "".join(f'<img src="{pathlib.Path(name).name}" alt="">' for name in PICTURES)}
     files: dict[str, bytes] = {"data.json": packed, **live, **_licences(bool(live))}
@@ -188,6 +189,7 @@ def build() -> dict[str, int]:
     inlined = inline(script)
     tags = f'{scripts}<script type="module">{inlined}</script>'
     hashed = f" {allowed(inlined)} {allowed(OLD)} blob:"      # blob: the engine's script, which the page unpacks
+    common["LABS"] = ""         # they lie beside it (ringside/labs/page.py)
     common["PICTURES"] = ""     # the page is one file, and has one picture already
     single = _page(CSP=policy.format(script=hashed, connect="'none'"), STYLE=f"<style>{style}</style>", SCRIPT=tags, **common)
     (OUT / "ringpong.html").write_text(single)
