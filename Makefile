@@ -270,7 +270,7 @@ slides handout:
 	@$(PYTHON) scripts/ringside paper $@
 test-labs: $(IMAGE)
 	@sh scripts/need qemu-system-i386 bochs unshare setpriv prlimit git
-	ALL_LABS=1 SEEDS=$(SEEDS) $(PYTEST) -n 2 tests/test_labs.py
+	ALL_LABS=1 SEEDS=$(SEEDS) $(PYTEST) -n 2 tests/test_labs.py tests/test_lab_cheats.py
 
 # ---- without rings --------------------------------------------------------
 #: make fncall          build/fncall/fncall: ping-pong by ret and call, in Linux

@@ -3,6 +3,8 @@
 import collections
 import fcntl
 import os
+import pathlib
+import tempfile
 
 import pytest
 
@@ -74,3 +76,11 @@ def debugger():
     """The floppy at the first prompt of Bochs."""
     with machines.Bochs() as machine:
         yield machine
+
+
+@pytest.fixture
+def place():
+    """A folder that another user may enter, as pytest's own may not be."""
+    with tempfile.TemporaryDirectory(prefix="rp-labs-", dir="/tmp") as name:
+        os.chmod(name, 0o755)
+        yield pathlib.Path(name)

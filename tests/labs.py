@@ -1,12 +1,29 @@
 """Hand-ins for the graders' tests: a lab's tree as it is, with one file other, or with an exploit that works."""
 
+import datetime
 import functools
 import hashlib
+import os
+import random
 import shutil
+import sys
+
+import pytest
 
 from ringside.labs import catalogue, grade, handin, trees
 from ringside.labs.attack import number_of
 from ringside.laws import probe
+
+LABS = catalogue.all_labs()
+BY_NUMBER = {lab.number: lab for lab in LABS}
+# All with make test-labs, and where a test is named, as by breakages.
+ALL = "ALL_LABS" in os.environ or any("test_lab" in word and "::" in word for word in sys.argv)
+DAY = random.Random(datetime.date.today().toordinal())
+# Of students' numbers: some each day, or as many as SEEDS says (make test-labs SEEDS=100).
+SEEDS = range(int(os.environ["SEEDS"])) if os.environ.get("SEEDS") else sorted(DAY.sample(range(100), 6 if ALL else 3))
+
+builds = pytest.mark.skipif(os.geteuid() != 0, reason="a hand-in is built by another user, which only root can do")
+all_only = pytest.mark.skipif(not ALL, reason="make test-labs")
 
 SEED = 0
 PANEL = 10 * 160    # a row of ring 0's panel, as an offset on the screen
@@ -63,6 +80,10 @@ def wrongly(lab, wrong, seed=SEED):
     text = whole(seed)[wrong["file"]].decode()
     assert text.count(wrong["before"]) == 1, wrong["what"]
     return {wrong["file"]: text.replace(wrong["before"], wrong["after"])}
+
+
+def sentences(result):
+    return "\n".join(result.lines())
 
 
 # ---- the same work only once

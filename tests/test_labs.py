@@ -3,13 +3,10 @@
 make test grades one hand-in of the day; make test-labs all of them, and the cheats (some ten minutes of CPU time).
 """
 
-import datetime
 import os
 import pathlib
-import random
 import re
 import subprocess
-import sys
 import tempfile
 
 import pytest
@@ -19,18 +16,12 @@ from ringside.labs.grade import REST
 from ringside.laws import probe
 from tests import labs
 
-# All with make test-labs, and where a test is named, as by breakages.
-ALL = "ALL_LABS" in os.environ or any("test_labs.py::" in word for word in sys.argv)
-LABS = catalogue.all_labs()
-BY_NUMBER = {lab.number: lab for lab in LABS}
-DAY = random.Random(datetime.date.today().toordinal())
-# Of students' numbers: some each day, or as many as SEEDS says (make test-labs SEEDS=100).
-SEEDS = range(int(os.environ["SEEDS"])) if os.environ.get("SEEDS") else sorted(DAY.sample(range(100), 6 if ALL else 3))
+DAY, SEEDS, ALL = labs.DAY, labs.SEEDS, labs.ALL
+LABS, BY_NUMBER = labs.LABS, labs.BY_NUMBER
 FEWEST = 30
 HINTS = 3
 
-builds = pytest.mark.skipif(os.geteuid() != 0, reason="a hand-in is built by another user, which only root can do")
-all_only = pytest.mark.skipif(not ALL, reason="make test-labs")
+builds, all_only, sentences = labs.builds, labs.all_only, labs.sentences
 
 
 # ---- the catalogue
@@ -92,6 +83,15 @@ def test_what_is_not_well_formed_is_said(tmp_path):
         (folder / "lab.toml").write_text(text)
         with pytest.raises(catalogue.NoLab, match=words):
             catalogue.load(folder)
+
+
+def test_whoever_loses_a_law_is_told_where_to_look():
+    assert set(grade.LOOK) >= {law for lab in LABS for law in lab.points} - {REST, "X1"}
+    for step, chapter in grade.LOOK.values():
+        assert step and (trees.ROOT / f"docs/book/en/{chapter}.md").exists()
+    lost, kept = (grade.Part("R1", "", 2, got, ()) for got in (0, 2))
+    assert "08-the-switch" in lost.look and not kept.look
+    assert lost.look in "\n".join(grade.Result("04", (lost,), "").lines())
 
 
 # ---- variants
@@ -225,24 +225,12 @@ def test_a_class_is_graded_goes_on_after_a_kill_and_one_hand_in_that_breaks_cost
 
 # ---- grades
 
-@pytest.fixture
-def place():
-    """A folder that another user may enter, as pytest's own may not be."""
-    with tempfile.TemporaryDirectory(prefix="rp-labs-", dir="/tmp") as name:
-        os.chmod(name, 0o755)
-        yield pathlib.Path(name)
-
-
 @pytest.fixture(scope="session")
 def workshop():
     """Builds and probes each thing once."""
     with tempfile.TemporaryDirectory(prefix="rp-labs-", dir="/tmp") as name, pytest.MonkeyPatch.context() as patch:
         os.chmod(name, 0o755)
         yield labs.Workshop(pathlib.Path(name), patch)
-
-
-def sentences(result):
-    return "\n".join(result.lines())
 
 
 def trial(lab, kind, place, seed=labs.SEED):
@@ -331,169 +319,3 @@ def test_a_program_that_never_reaches_ring_3_is_a_sentence_in_an_attack_lab_as_w
     monkeypatch.setattr(probe, "first_of_ring_3", never)
     result = grade.grade(lab, labs.hand_in(tmp_path / "handin", lab, trees.whole(0)), 0)
     assert (result.points, result.refused) == (0, "ring 3 is never reached: it halts")
-
-
-# ---- cheats
-
-OUT = '__asm__ volatile("outb %%%%al, %%%%dx" : : "a"((uint8_t)(%s)), "d"((uint16_t)(%s)));'
-SWITCH = "tss->esp0 = (uint32_t)to;"
-ENTRY = "\tstruct proc *to = frame_proc(saved)->next;\n"
-DECOYS = {
-    "the expected log is printed": f"""\tfor (const char *c = "switch n=1 from=A to=B\\n"; *c; c++)
-\t\t{OUT % ("*c", 0xe9)}
-""",
-    "qemu's exit is asked for": f"\t{OUT % (0, 0x501)}\n",
-    "bochs' exit is asked for": f"""\tfor (const char *c = "Shutdown"; *c; c++)
-\t\t{OUT % ("*c", 0x8900)}
-""",
-    "turns last for ever": "\tfor (;;)\n\t\t;\n",
-}
-
-
-def cheat(place, number, others, seed=labs.SEED):
-    lab = BY_NUMBER[number]
-    return grade.grade(lab, labs.hand_in(place / "handin", lab, trees.broken(lab, seed), others, None), seed)
-
-
-@all_only
-@builds
-@pytest.mark.parametrize("code", DECOYS.values(), ids=DECOYS)
-def test_what_is_printed_or_asked_of_the_emulator_mends_nothing(code, place):
-    text = trees.broken(BY_NUMBER["04"], 0)["switch.c"].decode()
-    assert ENTRY in text
-    result = cheat(place, "04", {"switch.c": text.replace(ENTRY, ENTRY + code)})
-    assert result.points == 0 and "build" not in result.refused
-
-
-@all_only
-@builds
-def test_the_esp0_of_another_student_is_no_answer(place):
-    """Two frames, and which of them is next: true of one tree, and of no other."""
-    seeds = [variants.seed_of(student, "04", b"a secret of this course") for student in ("ann", "bob")]
-    lab, ends = BY_NUMBER["04"], []
-    for seed in seeds:
-        image = handin.build(trees.whole(seed), place / "tree")
-        seen = facts.of(image)["esp0"]
-        ends.append(seen)
-    assert ends[0] != ends[1]
-    text = trees.whole(seeds[1])["switch.c"].decode()
-    size = "(sizeof(struct frame) + HEADROOM_BYTES + sizeof(struct proc))"
-    other = f"tss->esp0 = tss->esp0 == {ends[0]} ? {ends[0]} + {size} : {ends[0]};"
-    folder = labs.hand_in(place / "handin", lab, trees.whole(seeds[1]), {"switch.c": text.replace(SWITCH, other)})
-    assert grade.grade(lab, folder, seeds[1]).points == 0
-
-
-@all_only
-@builds
-@pytest.mark.parametrize("number", ["00", "44"])
-def test_the_answers_of_another_student_are_no_answers(number, place):
-    lab = BY_NUMBER[number]
-    seeds = [variants.seed_of(student, number, b"a secret of this course") for student in ("ann", "bob")]
-    seen = [facts.of(handin.build(trees.broken(lab, seed), place / "tree")) for seed in seeds]
-    values = [{question.answer: facts.value(one, question.answer) for question in lab.questions} for one in seen]
-    for own, seed in zip(values, seeds):
-        assert grade.grade(lab, labs.hand_in(place / "own", lab, {}, (), own), seed).points == lab.total
-    result = grade.grade(lab, labs.hand_in(place / "copied", lab, {}, (), values[0]), seeds[1])
-    assert result.points <= lab.total // 2, sentences(result)
-
-
-GATE = "gate:\n\tsave_registers\n"
-
-
-@all_only
-@builds
-@pytest.mark.parametrize("code", ["\tiret\n", "\tmov\t$1, %eax\n\tmov\t$2, %ecx\n\tmov\t$0, %edx\n\tiret\n"],
-                         ids=["empty", "replays what was recorded"])
-def test_a_gate_that_only_looks_like_one_gets_nothing(code, place):
-    text = trees.broken(BY_NUMBER["06"], 0)["p_proc.S"].decode()
-    text = re.sub(r"^gate:\n", "gate:\n" + code, text, flags=re.M)
-    assert cheat(place, "06", {"p_proc.S": text}).points == 0
-
-
-@all_only
-@builds
-def test_to_know_the_grader_by_its_code_is_no_help(place):
-    """The gate looks for nops in ring 3's code, and does something else if there are some: it must still keep the laws."""
-    text = trees.whole(0)["p_proc.S"].decode()
-    look = "gate:\n\tcmpb\t$0x90, %cs:proc_a_code\n\tje\t1f\n\tjmp\t2f\n1:\tiret\n2:\n"
-    assert cheat(place, "06", {"p_proc.S": re.sub(r"^gate:\n", look, text, flags=re.M)}).points == 0
-
-
-CLOCK = '__asm__ volatile(".byte 0x0f, 0x31" : "=a"(now) : : "edx");'     # rdtsc, which an i386's assembler does not know
-SEEN = {
-    "one emulator": "__asm__ volatile(\"mov %%cr0, %0\" : \"=r\"(now)); right = !(now & 0x60000000);",
-    "the other emulator": "__asm__ volatile(\"mov %%cr0, %0\" : \"=r\"(now)); right = !!(now & 0x60000000);",
-    "who comes quickly": f"{CLOCK} right = now - last < 5000; last = now;",
-    "who comes slowly": f"{CLOCK} right = now - last > 5000; last = now;",
-    "the first turns": "now = ++last; right = now < 40;",
-}
-
-
-@all_only
-@builds
-@pytest.mark.parametrize("look", SEEN.values(), ids=SEEN)
-def test_to_do_it_right_only_for_whom_one_takes_for_the_grader_is_no_help(look, place):
-    """The emulators differ in CR0, and time tells a run that is looked at from one at full speed; both count."""
-    text = trees.whole(0)["switch.c"].decode()
-    cheating = (f"\tstatic uint32_t last;\n\tuint32_t now;\n\tint right;\n\n\t{look}\n\tif (right)\n\t\t{SWITCH}\n"
-                "\t(void)last;\n")
-    result = cheat(place, "04", {"switch.c": text.replace(f"\t{SWITCH}\n", cheating)})
-    assert not result.refused and result.points <= 2, sentences(result)
-
-
-@all_only
-@builds
-@pytest.mark.parametrize("name, text", [
-    ("switch.c", '__asm__(".inc" "bin \\"@\\"");\n'),
-    ("p_proc.S", '\t.macro read how\n\t.\\how "@"\n\t.endm\n\tread incbin\n'),
-], ids=["in two pieces", "by a macro"])
-def test_what_is_outside_the_tree_cannot_be_read_however_it_is_spelled(name, text, place):
-    secret = place / "secret"
-    secret.write_text("what other students have handed in")
-    number = "04" if name == "switch.c" else "06"
-    whole = trees.whole(0)[name].decode()
-    result = cheat(place, number, {name: whole + text.replace("@", str(secret))})
-    assert result.points == 0 and "it does not build" in result.refused, sentences(result)
-
-
-@all_only
-@builds
-@pytest.mark.parametrize("before, after, words", [
-    ("\tcall\tenter_protected_mode", "1:\tjmp\t1b\n\tcall\tenter_protected_mode", "ring 3 is never reached"),
-    ("\t.balign\t4\nring0_stack_pointer", "\t.space\t10 << 30\nring0_stack_pointer", "it does not build"),
-    ("\t.text\n", "\t.text\n\t.error \"no\"\n", "it does not build"),
-], ids=["never halts", "10 GB", "an error"])
-def test_what_does_not_build_or_never_gets_there_gets_nothing_and_a_sentence(before, after, words, place):
-    text = trees.whole(0)["p_proc.S"].decode()
-    assert before in text
-    result = cheat(place, "06", {"p_proc.S": text.replace(before, after, 1)})
-    assert result.points == 0 and words in result.refused
-
-
-@all_only
-@builds
-@pytest.mark.parametrize("recipe", ["f() { f | f & }; f; sleep 1000", "while :; do :; done", "yes > build/floppy.img"],
-                         ids=["fork bomb", "loop", "endless file"])
-def test_a_build_step_that_runs_wild_ends(recipe, place):
-    """No lab takes a Makefile: if one did, it would still come to an end."""
-    tree = {**trees.whole(0), "Makefile": f"build/floppy.img:\n\tmkdir -p build; {recipe}\n".encode()}
-    with pytest.raises(handin.Refused, match="does not build"):
-        handin.build(tree, place / "tree")
-
-
-@all_only
-@builds
-def test_a_makefile_that_is_handed_in_is_not_run(place):
-    lab, trace = BY_NUMBER["04"], place / "trace"
-    folder = labs.hand_in(place / "handin", lab, trees.whole(0), {"Makefile": f"$(shell touch {trace})\n"})
-    result = grade.grade(lab, folder, 0)
-    assert result.points == result.total and not trace.exists()
-
-
-@all_only
-@builds
-@pytest.mark.parametrize("seed", SEEDS)
-def test_no_healthy_tree_loses_a_point_whatever_its_numbers(seed, place):
-    lab = BY_NUMBER["04"]._replace(points={"R1": 5, REST: 5})
-    result = grade.grade(lab, labs.hand_in(place / "handin", lab, trees.whole(seed)), seed)
-    assert result.points == result.total, sentences(result)

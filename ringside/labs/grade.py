@@ -18,6 +18,27 @@ from ringside.laws import probe
 ALL = "H1"      # broken, it leaves nothing to be graded
 REST = "A1"     # who mends a law by breaking another loses this one
 LAWS = {**probe.LAWS, **attack.LAWS, REST: "every law holds, those that this lab does not name as well"}
+# Where to look when a law is broken: a step of `make record`, and the chapter that tells of it.
+LOOK = {
+    "R1": ("the pushes behind the int, and the pops before the iret", "08-the-switch"),
+    "S1": ("the first iret, and the frame that it pops", "05-out-for-the-first-time"),
+    "F1": ("the five writes of the second int: whose frame are they in?", "09-stale-esp0"),
+    "F2": ("each write of ring 0 between an int and the next iret", "07-the-trick"),
+    "I1": ("the int: eflags before and after it", "04-gates"),
+    "P1": ("the rows of GDT and LDT with DPL 3", "03-selectors"),
+    "P2": ("the first iret: eflags after it", "05-out-for-the-first-time"),
+    "P3": ("the first iret: eflags after it", "05-out-for-the-first-time"),
+    "P4": ("the mov to CR0", "02-into-protected-mode"),
+    "P5": ("lldt, and base and limit of each row of the table that it loads", "11-lldt"),
+    "P6": ("the last word of the TSS, and the limit of TR", "10-reading-a-gp"),
+    "G1": ("the DPL of each row of the IDT", "04-gates"),
+    "T1": ("who arrives behind each iret", "08-the-switch"),
+    "D0": ("the int of a proc with DF = 1, up to the first call", "08-the-switch"),
+    "D1": ("row 8 of the IDT, and the TSS that it leads to", "09-stale-esp0"),
+    "C1": ("each instruction from an int to the next iret", "08-the-switch"),
+    ALL: ("the last instruction that is as it should be", "09-stale-esp0"),
+    "X2": ("the selector that your own exploit loads, and its row", "03-selectors"),
+}
 LINE = re.compile(r"^\s*(\d+)\s*:[ \t]*(.*?)\s*$", re.M)
 
 
@@ -28,6 +49,12 @@ class Part(NamedTuple):
     points: int
     got: int
     said: tuple[str, ...]
+
+    @property
+    def look(self) -> str:
+        """The step to look at, if points were lost."""
+        step, chapter = LOOK.get(self.name, ("", ""))
+        return f"look at {step} (make record; docs/book/en/{chapter}.md)" if step and self.got < self.points else ""
 
 
 class Result(NamedTuple):
@@ -49,12 +76,12 @@ class Result(NamedTuple):
             found.append(f"  {self.refused}")
         for part in self.parts:
             found.append(f"  {part.got}/{part.points}  {part.name}: {part.words}")
-            found += [f"        {said}" for said in part.said]
+            found += [f"        {said}" for said in (*part.said, *([part.look] if part.look else []))]
         return found
 
     def data(self) -> dict[str, Any]:
         return {"lab": self.lab, "points": self.points, "total": self.total, "refused": self.refused,
-                "parts": [part._asdict() for part in self.parts]}
+                "parts": [{**part._asdict(), "look": part.look} for part in self.parts]}
 
 
 def _nothing(lab: Lab, why: str) -> Result:
