@@ -155,6 +155,16 @@ def test_a_call_gate_is_held_to_the_same_laws(law, change, called):
     assert {finding.law for finding in laws.broken(change(Steps(called)), strict=True)} == {law}
 
 
+@pytest.mark.parametrize("ring, came", [(0, 0x2000), (1, None)])
+def test_a_way_in_to_another_ring_lands_on_another_stack(ring, came, made):
+    """Each ring has a stack of its own: what ring 1 has returned from says nothing of where ring 0 lands."""
+    watch = laws.Watch(made, strict=False)
+    number, before, step, after = next(one for one in recording.walk(made) if (one[1]["cpl"], one[3]["cpl"]) == (3, 0))
+    watch.now, watch.came, watch.came_from = (number, before, step, after), 0x2000, ring
+    list(watch._step(number, before, step, after))
+    assert [landing.came for landing in watch.landings] == [came] * (came is not None)
+
+
 def test_spaces_that_share_a_stack_or_let_code_be_written_are_named(recorded, monkeypatch):
     entry = 0x5000 | laws.pages.PRESENT | laws.pages.USER | laws.pages.WRITABLE
     made = recorded("bochs", "sysenter", switches=2, start="ckpt_spaces")
@@ -221,6 +231,16 @@ def test_the_page_shows_what_the_tool_says_of_a_stale_esp0(tmp_path, capsys):
     kernel, folder = mistakes.build("esp0-stale", tmp_path)
     assert command.main([str(folder / f"{kernel}.elf"), "--first", "120"]) == command.BROKEN
     assert without_addresses(SHOWN) in without_addresses(capsys.readouterr().out)
+
+
+def test_the_page_counts_what_is_found_of_the_breakages():
+    lines = [line.split(None, 1)[1] for line in (ROOT / "tests/breakages/laws.txt").read_text().splitlines()
+             if line and not line.startswith("#")]
+    found, named = (sum(line.startswith(tool) for line in lines) for tool in ("laws:", "why:"))
+    text = " ".join((ROOT / "docs/laws.md").read_text().split())
+    assert (f"Of {len(lines)} breakages of the guest, laws find {found}, and `scripts/ringside why` finds {named} more; of "
+            f"{len(lines) - found - named} nothing outside") in text
+    assert not [line for line in lines if line.startswith(("not tried", "none", "?"))]
 
 
 def test_each_law_is_listed_with_the_kernels_that_it_counts_for():

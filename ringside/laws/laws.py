@@ -123,7 +123,8 @@ class Watch:
         self.waiting: list[Left] = []
         self.started: set[tuple[int, ...]] = set()      # stacks that have been seen in ring 3
         self.stacks: dict[tuple[int, int], tuple[int, int, int, int]] = {}      # cs.base, ss.base: of those in ring 3
-        self.came: int | None = None            # the end of the words that the last iret to ring 3 has popped
+        self.came: int | None = None            # the end of the words that the last way out to ring 3 has popped
+        self.came_from = 0                      # by which ring, since each has a stack of its own
         self.drift: dict[tuple[int, int], list[int]] = {}
         self.turns: list[tuple[int, ...]] = []
         self.said: set[tuple[str, str]] = set()
@@ -205,6 +206,8 @@ class Watch:
         left_as = before
         if called:              # lret takes the parameters off ring 3's stack as well
             left_as = {**before, "esp": words["esp"] + top - words["end"] - 4 * CALLED_WORDS}
+        if ring(after) != self.came_from:
+            self.came = None
         again = "interrupt" in step or words["eip"] == before["eip"]
         if self.strict and after["eflags"] & IF and not called:
             yield "I1", "if", "the first instruction of ring 0 has IF = 1; it must be 0, since an interrupt may come in there"
@@ -242,7 +245,7 @@ class Watch:
             yield from self._compare(left, after)
         else:
             yield from self._unknown(before, after, popped)
-        self.came = popped
+        self.came, self.came_from = popped, ring(before)
         self.started.add(here[4:6])
         if self.strict:
             yield from self._turn(here)
