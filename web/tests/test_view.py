@@ -251,6 +251,10 @@ def test_predict_mode_asks_and_then_shows(page):
     page.execute_script(VIEW + f"view.querySelectorAll('[data-answer]')[{wrong}].click()")
     assert page.execute_script(VIEW + "return [view.at.access, view.querySelector('.rv-ask').textContent]") == \
         [6, "Not quite: pushes ss into A's frame. 0 of 1 so far."]
+    page.execute_script(VIEW + "view.querySelector('[data-move=access]').click();"
+                        "[...view.querySelectorAll('[data-answer]')].find((b) => b.textContent === \"pushes esp into A's frame\").click()")
+    assert page.execute_script(VIEW + "return [view.at.access, view.querySelector('.rv-ask').textContent]") == \
+        [7, "Right: pushes esp into A's frame. 1 of 2 so far."]
 
 
 def test_two_runs_go_side_by_side_crossing_by_crossing(page):
