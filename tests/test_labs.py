@@ -188,6 +188,18 @@ def test_a_roster_that_is_none_is_said(text, said, tmp_path):
         classroom.read_roster(tmp_path / "roster.csv")
 
 
+def test_a_hand_in_of_no_student_is_said(tmp_path, monkeypatch, capsys):
+    (tmp_path / "roster.csv").write_text("id,name\nann,Ann\n")
+    for name in ("ann", "anne"):
+        (tmp_path / "handins" / name).mkdir(parents=True)
+    (tmp_path / "secret").write_text("a secret of this course")
+    monkeypatch.setenv(command.SECRET_FILE, str(tmp_path / "secret"))
+    words = [str(tmp_path / "roster.csv"), str(tmp_path / "handins"), "--labs", "45", "--sheet", str(tmp_path / "marks")]
+    assert command.main(["class", *words]) == 0
+    said = capsys.readouterr().err
+    assert "handins/anne is no student's of" in said and "handins/ann is" not in said
+
+
 # ---- a class: labs of questions alone need no build
 
 def test_a_class_is_graded_goes_on_after_a_kill_and_one_hand_in_that_breaks_costs_its_own_mark(tmp_path, monkeypatch):

@@ -45,6 +45,12 @@ def read_roster(path: pathlib.Path) -> list[tuple[str, str]]:
     return found
 
 
+def strangers(roster: pathlib.Path, handins: pathlib.Path) -> list[str]:
+    """Folders of hand-ins that belong to no student of the roster: a wrong id, most of the time."""
+    known = {student for student, _ in read_roster(roster)}
+    return sorted(path.name for path in handins.iterdir() if path.is_dir() and path.name not in known) if handins.is_dir() else []
+
+
 def _print_of(lab: catalogue.Lab, folder: pathlib.Path, seed: int) -> str:
     """Tells one state of a hand-in, and of the lab, from another."""
     found = hashlib.sha256(f"{seed} {lab._replace(folder=pathlib.Path())}".encode())

@@ -107,6 +107,9 @@ def _solution(arguments: argparse.Namespace) -> int:
 
 def _class(arguments: argparse.Namespace) -> int:
     labs = [catalogue.lab(number) for number in arguments.labs.split(",")] if arguments.labs else catalogue.all_labs()
+    for name in classroom.strangers(pathlib.Path(arguments.roster), pathlib.Path(arguments.handins)):
+        print(f"ringside lab: {arguments.handins}/{name} is no student's of {arguments.roster}, and is not graded: "
+              "rename the folder, or add a line to the roster", file=sys.stderr)
     marks = classroom.grade_class(pathlib.Path(arguments.roster), pathlib.Path(arguments.handins), secret(),
                                   pathlib.Path(arguments.sheet), labs)
     print(f"{len(marks)} marks, in {pathlib.Path(arguments.sheet).with_suffix('.csv')}, .html and .json")
