@@ -394,6 +394,8 @@ EXEMPTIONS = (
     Exemption("qemu", "push-rf", ".*", 1 << 16, "TCG left RF to the guest; since version 10 faults push it set, but not in "
               "task switches, and int n right behind an iret pushes it as that iret has set it"),
     Exemption("qemu", "push-eflags", ".*", 1 << 16, "TCG pushes RF set when the hardware interrupts", "qemu-pushes-rf"),
+    Exemption("qemu", "v86-flags", "eflags", 1 << 16, "TCG leaves RF as it is where virtual-8086 mode is entered",
+              "qemu-pushes-rf"),
     Exemption("qemu", "push-error", ".*", 1,
               "TCG leaves EXT out of the error code of an exception on the way to a handler"),
     Exemption("qemu", "page-reserved", ".*", 1, "TCG leaves P out of the error code, if it is a reserved bit that refuses"),
