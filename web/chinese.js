@@ -30,6 +30,8 @@ export const CHINESE = {
   "pushes {0} into {1}": "把 {0} 壓入 {1}",
   "pushes an error code: {0}": "壓入錯誤碼：{0}",
   "a word": "一個 word",
+  "a parameter": "一個參數",
+  "reads a parameter on the old stack: {0}": "讀取舊堆疊上的參數：{0}",
   "pops {0}": "彈出 {0}",
   "pops {0}: {1}": "彈出 {0}：{1}",
   "pops {0}, from {1}": "從 {1} 彈出 {0}",

@@ -61,7 +61,31 @@ function purpose(run, step, index, told, state) {
   if (kind.task) return taskSwitch(run, step, index, told, state);
   if (kind.name === "iret") return iret(run, step, index, told, state);
   if (told.place.kind === "gdt" || told.place.kind === "ldt") return table(run, step, index, told, state);
+  if (kind.mnemonic === "lcall" && step.after.cpl < step.before.cpl) return inward(step, index, told);
   return plain(run, step, index, told, state);
+}
+
+/** A far call through a gate into an inner ring: it finds a stack, pushes the old one, copies parameters, pushes cs and eip. */
+function inward(step, index, told) {
+  const [, , , value] = told.access;
+  if (told.place.kind === "tss" && !told.write) return newStackRead(step, told);
+  if (!told.write) return t("reads a parameter on the old stack: {0}", hex(value));
+  const pushed = step.accesses.flatMap(([way, , size], i) => way === "write" && size !== 1 ? [i] : []);
+  const names = ["ss", "esp", ...Array.from({ length: Math.max(pushed.length - 4, 0) }, () => t("a parameter")), "cs", "eip"];
+  told.moves = "push";
+  return pushes(names[pushed.indexOf(index)] || t("a word"), told.place);
+}
+
+/** ss or esp of the new ring, out of the TSS. */
+function newStackRead(step, told) {
+  const [, address, size, value] = told.access;
+  const { before, after } = step;
+  const start = address - before.tr.base;
+  told.checks.push(check(t("{0} + {1} − 1 = {2} ≤ TSS limit {3}", hex(start, 2), size, hex(start + size - 1, 2), hex(before.tr.limit, 2)),
+    start + size - 1 <= before.tr.limit));
+  if (told.place.word !== "ss0") return t("reads {0} in the TSS: the stack begins at {1}", told.place.word, offset(Number(value)));
+  told.checks.push(check(t("RPL {0} = new CPL {1}", Number(value) & 3, after.cpl), (Number(value) & 3) === after.cpl));
+  return t("reads ss0 in the TSS: the stack's segment is {0}", hex(value, 4));
 }
 
 const lastDelivery = (kind, index) => kind.deliveries.filter((delivery) => delivery.index <= index).pop();
@@ -98,16 +122,7 @@ function deliver(run, step, index, told, delivery, state) {
     told.checks.push(...newStack(found, after));
     return t("reads the descriptor of the new ss: {0}", name);
   }
-  if (told.place.kind === "tss" && !told.write) {
-    const start = address - before.tr.base;
-    told.checks.push(check(t("{0} + {1} − 1 = {2} ≤ TSS limit {3}", hex(start, 2), size, hex(start + size - 1, 2), hex(before.tr.limit, 2)),
-      start + size - 1 <= before.tr.limit));
-    if (told.place.word === "ss0") {
-      told.checks.push(check(t("RPL {0} = new CPL {1}", Number(value) & 3, after.cpl), (Number(value) & 3) === after.cpl));
-      return t("reads ss0 in the TSS: the stack's segment is {0}", hex(value, 4));
-    }
-    return t("reads {0} in the TSS: the stack begins at {1}", told.place.word, offset(Number(value)));
-  }
+  if (told.place.kind === "tss" && !told.write) return newStackRead(step, told);
   if (told.write) {
     const writes = step.accesses.slice(delivery.index, index).filter(([way, , bytes]) => way === "write" && bytes !== 1).length;
     const words = [...(wayOut ? ["ss", "esp"] : []), "eflags", "cs", "eip",
@@ -213,14 +228,14 @@ function table(run, step, index, told, state) {
     told.checks.push(isThere(found));
     return t("reads the descriptor for {0}: {1}", kind.name === "lldt" ? "LDTR" : "TR", name);
   }
-  const which = ["ss", "ds", "es", "fs", "gs", "cs"].filter((register) => (after[register].selector & ~3) === selector);
-  const changed = which.find((register) => before[register].selector !== after[register].selector || new RegExp(`%${register}\\b`).test(step.text)) || which[0];
-  if (!changed) return t("reads a descriptor: {0}", name);
-  const rpl = after[changed].selector & 3;
   if (found.gate) {
     told.checks.push(check(t("max(CPL {0}, RPL) ≤ gate DPL {1}", before.cpl, found.dpl), before.cpl <= found.dpl), isThere(found));
     return t("reads the call gate: {0} leads to {1}", name, `${hex(found.selector, 4)}:${offset(found.offset)}`);
   }
+  const which = ["ss", "ds", "es", "fs", "gs", "cs"].filter((register) => (after[register].selector & ~3) === selector);
+  const changed = which.find((register) => before[register].selector !== after[register].selector || new RegExp(`%${register}\\b`).test(step.text)) || which[0];
+  if (!changed) return t("reads a descriptor: {0}", name);
+  const rpl = after[changed].selector & 3;
   if (changed === "ss") {  // a far return or a call through a gate changes the ring first
     const rings = before.cpl === after.cpl ? `CPL ${after.cpl}` : t("new CPL {0}", after.cpl);
     told.checks.push(check(`RPL ${rpl} = DPL ${found.dpl} = ${rings}`, rpl === found.dpl && rpl === after.cpl));

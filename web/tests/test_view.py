@@ -220,6 +220,18 @@ def test_a_task_switch_is_grouped_and_opens(page):
     assert folded < 10 and opened == 44
 
 
+def test_a_call_through_a_gate_is_told_word_by_word(page):
+    page.open(page.site + "#run=callgate")
+    page.wait("return document.querySelector('#first').run")
+    texts = page.run(VIEW + """
+        const { explain } = await import("./explain.js");
+        const step = view.run.steps[view.at.step];
+        return step.accesses.map((_, i) => explain(view.run, step, i).text);""")
+    assert texts[0].startswith("reads the call gate: GDT entry 8 leads to 0008:") and texts[2].startswith("reads ss0 in the TSS")
+    assert [text.removesuffix(" into A's frame") for text in texts[5:]] == [
+        "pushes ss", "pushes esp", "reads a parameter on the old stack: 00000001", "pushes a parameter", "pushes cs", "pushes eip"]
+
+
 def test_every_access_of_a_task_switch_lights_a_row(page):
     """In the procs' TSSs, in ring 0's, in the GDT or in the IDT: what is read or written is seen."""
     page.open(page.site + "#run=hwtask")
