@@ -67,7 +67,7 @@ def drawing(of: recording.Recording) -> str:
         rules.append(f"@keyframes {name} {{ {' '.join(f'{at}% {{ {what} }}' for at, what in stops)} }}\n.{name} {{ animation-name: {name}; }}\n")
 
     parts = [f'<rect width="{SIZE[0]}" height="{SIZE[1]}" fill="var(--page)"/>',
-             f'<text x="{LIST}" y="34" class="head">int $0x30: one instruction, ten accesses to memory</text>',
+             f'<text x="{LIST}" y="34" class="head">int $0x30: one instruction, ten accesses</text>',
              f'<text x="{LIST}" y="60" class="say dim">proc A, ring 3, asks ring 0 for something. The CPU does this by itself:</text>']
     for index, words in enumerate(_words(of, accesses)):
         y = TOP + ROW * index
