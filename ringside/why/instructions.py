@@ -4,15 +4,14 @@ at(machine)              the Code at cs:eip
 check(machine, code)     raises Refused, Unmapped or Unknown; returns if nothing is wrong as far as this knows
 """
 
-import importlib
 import typing
 
+from ringside.judge.decode import decode
 from ringside.why import ways_in, ways_out, words
 from ringside.why.machine import Machine, Unmapped
 from ringside.why.refusal import described, descriptor_of, refuse
 
 LONGEST = 15
-decode: typing.Any = importlib.import_module("ringside.judge.decode").decode
 SYSENTER, SYSEXIT = b"\x0f\x34", b"\x0f\x35"
 
 
@@ -256,6 +255,7 @@ def system(machine: Machine, name: str) -> None:
 def data(machine: Machine, code: Code) -> None:
     """vol. 3A, 5.3 to 5.5."""
     memory, state = code.decoded.memory, machine.state
+    assert memory, "an instruction with no operand in memory has no data to check"
     segment = state.segments[memory.segment]
     offset = memory.offset(lambda register: state[register])
     line = [f"{memory.segment} = {segment.selector:04x}, base {segment.base:08x}, limit {segment.limit:08x}"]
