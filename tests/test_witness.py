@@ -3,6 +3,9 @@
 The kernel is tests/kernels/sector, a boot sector with ten fates, and the disk of tests/kernels.
 """
 
+import base64
+import gzip
+import html
 import json
 import os
 import re
@@ -13,6 +16,7 @@ import pytest
 import runs
 import try_mistakes as mistakes
 from ringside.emulators import anybochs, image
+from ringside.recorder import recording
 from ringside.why import bochs, settings, source, story, why
 from ringside.why import log as qemu_log
 
@@ -85,7 +89,8 @@ def test_who_names_the_last_writer_and_the_same_each_time(fate, word, instructio
 
 def test_what_qemu_hides_is_told_with_the_bytes_of_that_moment(tmp_path, capsys):
     _, folder = mistakes.build("esp0-linear", tmp_path)
-    status, told = look(capsys, folder / "disk.img", folder / "disk.elf")
+    page = tmp_path / "why.html"
+    status, told = look(capsys, folder / "disk.img", folder / "disk.elf", "--html", page)
     assert status == 1
     assert re.match(r"TSS.esp0 = 0001\w{4} is beyond the limit 0xffff", told["cause_line"])
     wanted = r"QEMU does not check segment limits; on a PC this is #SS\(0011: GDT 2, EXT\)"
@@ -93,9 +98,25 @@ def test_what_qemu_hides_is_told_with_the_bytes_of_that_moment(tmp_path, capsys)
     assert told["witness"][0] == "Bochs refuses it: #SS(0011: GDT 2, EXT)"
     assert "segment limit violation" in told["witness"][1]
     assert re.search("reads gate 0x20, reads GDT entry 1, reads TSS.ss0 = 0010, reads TSS.esp0 = 0001", told["witness"][2])
+    the_page_plays_the_crossing_to_its_end(page)
     if ALL:
         _, told = look(capsys, folder / "disk.img", folder / "disk.elf", "--who")
         assert re.match("TSS.esp0 is as it was loaded: .* its value stands in the source", told["who"])
+
+
+def the_page_plays_the_crossing_to_its_end(page):
+    """The interrupt that is refused, and two exceptions on its way: three gates that are read, in one step."""
+    text = page.read_text()
+    inside = html.unescape(re.search(r'<iframe [^>]*srcdoc="([^"]*)"', text)[1])
+    assert "<ring-view>" in inside and len(text) <= 1 << 20 and not re.search(r"(src|href|url)\W*https?:", text + inside)
+    made = re.search(r'data-file="recording.json">([^<]+)<', inside)[1]
+    recorded = json.loads(gzip.decompress(base64.b85decode(made.replace(",", "<"))))
+    recording.check(recorded)
+    step, = recorded["steps"]
+    assert step["interrupt"] == 0x20 and step["ended"].startswith("#SS(0011), #GP(0063), #DF(0000), #GP(0043)")
+    idt = recorded["state"]["idtr"]["base"]
+    assert [(linear - idt) // 8 for _, linear, *_ in step["accesses"] if linear - idt in range(0x800)] == [0x20, 12, 8]
+    assert recorded["state"]["tss"]["esp0"] in [value for *_, value in step["accesses"]]
 
 
 @pytest.mark.parametrize("missing, says", [("available", "there is no bochs: install it"), ("has_grub", "grub-mkrescue")])
@@ -106,9 +127,10 @@ def test_a_witness_that_cannot_be_had_is_a_sentence(missing, says, monkeypatch, 
             monkeypatch.setattr(module, missing, lambda: False)
     options = why.parser().parse_args([str(tmp_path / "k.elf"), "--witness"])
     found = image.Image(tmp_path / "k.elf", "multiboot ELF", [])
-    told = why.with_witness(story.Story("triple fault"), qemu_log.read(""), found, settings.Options(), options,
-                            source.Symbols(None))
+    told, shown = why.with_witness(story.Story("triple fault"), qemu_log.read(""), found, settings.Options(), options,
+                                   source.Symbols(None))
     assert told.happened == "triple fault" and told.witness[0].startswith("none: ") and says in told.witness[0]
+    assert shown.startswith("<p>No view of the crossing: ") and says in shown
 
 
 LOG = """00000000100d[CPU0  ] protected mode activated

@@ -2,6 +2,8 @@
 
     made = record_crossings(recognise(path), Wanted(first=100), Names(elf, base))
 
+    made = record_moments(image, ticks, names, memory, model)   those in front of which the machine stands at these ticks
+
 One run lists them (listing.py), a second stops in front of each. What comes between two is one step
 as well, a gap, of which only the states around it are known. Where hardware has interrupted, the first
 instruction of its handler follows as a step of its own, because Bochs' debugger makes both at once.
@@ -158,6 +160,27 @@ def record_crossings(image: Image, wanted: listing.Wanted, names: Names) -> Reco
     with AnyBochs(image) as machine:
         taken = Steps(Kernel(machine))
         steps = list(taken.of(lines))
+    return _told(image, names, taken, steps, len(lines), quiet)
+
+
+def record_moments(image: Image, ticks: list[int], names: Names, memory: int, model: str) -> Recording:
+    """What happens at these ticks, which another run has found. Unlike record_crossings it may be the machine's end:
+    then the last step has the accesses up to there. Raises as record_crossings."""
+    steps: list[tuple[State, Step]] = []
+    with AnyBochs(image, memory, model) as machine:
+        taken = Steps(Kernel(machine))
+        try:
+            for step in taken.of([listing.Line(tick + 1, "", 0, 0) for tick in ticks]):
+                steps.append(step)
+        except machines.Missing:
+            if machine.alive():
+                raise
+            steps.append(taken.end())
+    return _told(image, names, taken, steps, len(ticks), 0)
+
+
+def _told(image: Image, names: Names, taken: "Steps", steps: list[tuple[State, Step]], listed: int, quiet: int) -> Recording:
+    """The recording, with texts, symbols and sources."""
     if not steps:
         raise listing.NoneFound("no crossing is met again in a second run")
     first = steps[0][0]
@@ -168,7 +191,7 @@ def record_crossings(image: Image, wanted: listing.Wanted, names: Names) -> Reco
         del step["wide"], step["place"]
     return {"format": recording.FORMAT, "version": recording.VERSION, "emulator": "bochs", "program": image.path.stem,
             "base": names.base, "symbols": names.symbols, "frames": {},
-            "crossings": {"image": image.path.name, "kind": image.kind, "listed": len(lines), "iomap": taken.iomap,
+            "crossings": {"image": image.path.name, "kind": image.kind, "listed": listed, "iomap": taken.iomap,
                           "in_service": taken.in_service[-ARRIVALS:], "quiet": quiet},
             "state": first, "steps": entries}
 
@@ -182,6 +205,7 @@ class Steps:
         self.iomap: int | None = None
         self.in_service: list[int] = []     # at each arrival in ring 3
         self.followed = 0
+        self.begun: tuple[str, Registers, State] | None = None  # a step: its code, and what was in front of it
 
     def of(self, lines: list[listing.Line]) -> Iterator[tuple[State, Step]]:
         machine = self.kernel.machine
@@ -234,6 +258,7 @@ class Steps:
         kernel = self.kernel
         stacks = kernel.stacks(raw)
         code = kernel.read(raw["cs"].base + raw["eip"], places.LONGEST).hex()
+        self.begun = code, raw, before
         moments = kernel.step(raw)
         for number, moment in enumerate(moments):
             kernel.undo = {}
@@ -252,6 +277,17 @@ class Steps:
             self.last = before = after
             raw = moment.registers
             code = kernel.read(raw["cs"].base + raw["eip"], places.LONGEST).hex()
+
+    def end(self) -> tuple[State, Step]:
+        """The step in which the machine has ended, as far as Bochs has told it."""
+        assert self.begun
+        code, raw, before = self.begun
+        cut = trace.cut_short(self.kernel.machine.text)
+        options: dict[str, Any] = {"walks": cut.walks} if cut.walks else {}
+        if cut.interrupt is not None:
+            options["interrupt"], code = cut.interrupt, ""
+        ended = ", ".join([*cut.exceptions, "the machine shuts down"])
+        return before, self._entry(code, raw, {}, cut.accesses, **options, ended=ended)
 
     @staticmethod
     def _entry(code: str, raw: Registers, changes: State, accesses: list[Access] | None, **options: Any) -> Step:

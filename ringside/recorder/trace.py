@@ -28,6 +28,8 @@ PRINTED = ("ax", "bx", "cx", "dx", "sp", "bp", "si", "di")     # in this order
 NUMBERS = re.compile(r"\s+".join(f"r{name}: *[0-9a-f]+_([0-9a-f]+)" for name in PRINTED)
                      + r"\s.*?rip: *[0-9a-f]+_([0-9a-f]+)\s+eflags:? 0x([0-9a-f]+)", re.S)
 TOLD = re.compile(r"^CPU 0: Interrupt 0x(\w\w) occurred", re.M)    # in front of the line of the instruction behind it
+FIRST = re.compile(r"^CPU 0: (Interrupt|Exception) 0x(\w\w)", re.M)
+RAISED = re.compile(r"^CPU 0: Exception 0x\w\w - \((#\w+)\).*error_code=0x(\w+)", re.M)
 CONTROL = re.compile(r"^(CR\d)=.*?0x([0-9a-f]+)", re.M)
 NUMBER_NAMES = (*("e" + name for name in PRINTED), "eip", "eflags")
 
@@ -72,6 +74,22 @@ def moments(text: str, before: Registers, any_ring: bool = False) -> Iterator[Mo
         after["cpl"] = cpl_of(after)
         yield from _split(earlier, before, after, any_ring)
         earlier, before = piece[controls:], after
+
+
+class Cut(NamedTuple):
+    """A step in which the machine has ended."""
+    accesses: list[Access]
+    walks: list[Access]
+    interrupt: int | None       # as a Moment's
+    exceptions: list[str]       # what came on the way to the end: "#TS(0020)"
+
+
+def cut_short(text: str) -> Cut:
+    """text: all that was printed. An interrupt of the hardware's is told before there is a line of an instruction."""
+    first = FIRST.search(text, 0, max(text.find("\nCPU0:"), 0))
+    accesses, walks, _ = _accesses(text)
+    return Cut(accesses, walks, int(first[2], 16) if first and first[1] == "Interrupt" else None,
+               [f"{name}({error})" for name, error in RAISED.findall(text)])
 
 
 def _numbers(found: re.Match[str]) -> Registers:

@@ -1,7 +1,7 @@
 """A story as a page of HTML, or as a picture: the same words as on the screen, for a report or a forum.
 
-html(told, of)      a whole page without scripts, for light and dark; of: what was looked at
-svg(told, of, lines)
+html(told, of, view)    a whole page, for light and dark; of: what was looked at; view: see view.py
+svg(told, of, lines)    a picture
 """
 
 from html import escape
@@ -13,9 +13,7 @@ from ringside.why.story import Story
 
 drawn: typing.Any = pictures    # its functions have no types
 SENTENCE = {0: "nothing was refused", 1: "a cause is found", 2: "it cannot be told"}
-# A page of the viewer may stand here: html(told, of, ring_view="<iframe ...>").
-RING_VIEW = '<section id="ring-view">{}</section>'
-NO_RING_VIEW = "<!-- ring-view: a viewer's page may stand here -->"
+RING_VIEW = '<section id="ring-view">\n<h2>The crossing, access by access</h2>\n{}\n</section>'
 CHARACTER, LINE, EDGE = 8.5, 21, 24     # a picture's, in pixels
 SHORT = 96
 
@@ -47,7 +45,8 @@ code, pre, .line { font-family: monospace; font-size: .95rem; overflow-wrap: any
 .happened { font-size: 1.2rem }
 .cause { border-left: .3rem solid var(--cpu); background: var(--ring0); padding: .6rem .9rem }
 .line { white-space: pre-wrap }
-.faint { color: var(--faint) }"""
+.faint { color: var(--faint) }
+#ring-view { width: min(96vw, 80rem); margin-left: calc((100% - min(96vw, 80rem)) / 2) }"""
 
 
 def variables(scheme: str) -> str:
@@ -71,7 +70,7 @@ def section(title: str, lines: list[str], ordered: bool = False) -> str:
     return f"<h2>{escape(title)}</h2>\n{inner}\n"
 
 
-def html(told: Story, of: str, ring_view: str = "") -> str:
+def html(told: Story, of: str, view: str) -> str:
     """The page. In the order of the screen."""
     cause = told.cause
     body = [f'<p class="happened">{escape(told.happened)}</p>', f'<p class="faint">{SENTENCE[told.status]}</p>',
@@ -80,7 +79,7 @@ def html(told: Story, of: str, ring_view: str = "") -> str:
         body += [f'<h2>The first cause</h2>\n<p class="cause">{escape(told.cause_line)}</p>',
                  section("Intel's manual", [f"{words.named(cause.vector, cause.error)}, SDM {cause.place}"]),
                  section("The bytes that decide", cause.bytes)]
-    body += [RING_VIEW.format(ring_view) if ring_view else NO_RING_VIEW,
+    body += [RING_VIEW.format(view),
              section("From there to the end", told.chain, ordered=True), section("Seen in Bochs", told.witness),
              section("Who wrote it last", [told.who] if told.who else []),
              section("The usual fix", [cause.fix] if cause and cause.fix else []), section("Besides", told.notes),

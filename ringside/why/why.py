@@ -17,7 +17,7 @@ import textwrap
 import typing
 
 from ringside.emulators import image
-from ringside.why import elf, log, page, run, settings, source, story, witness, words
+from ringside.why import elf, log, page, run, settings, source, story, view, witness, words
 from ringside.why.machine import Machine
 
 WIDTH = 118
@@ -70,8 +70,8 @@ def main(arguments: list[str]) -> int:
             made.error("give an image, or a log with --log; --help says more")
         if options.seconds <= 0 or options.memory <= 0 or options.crossings <= 0:
             made.error("--seconds, --memory and --crossings are above 0")
-        told = from_log(options) if options.log else from_image(options)
-        write(told, options)
+        told, shown = (from_log(options), view.instead(view.OF_A_LOG)) if options.log else from_image(options)
+        write(told, shown, options)
     except image.Unusable as reason:
         print(f"why: {reason}", file=sys.stderr)
         return USAGE
@@ -87,11 +87,11 @@ def main(arguments: list[str]) -> int:
     return told.status
 
 
-def write(told: story.Story, options: argparse.Namespace) -> None:
-    """The page and the picture, where they are asked for."""
+def write(told: story.Story, shown: str, options: argparse.Namespace) -> None:
+    """The page and the picture, where they are asked for. shown: the page's view."""
     of = (options.log or options.image).name
     if options.html:
-        options.html.write_text(page.html(told, of), encoding="utf-8")
+        options.html.write_text(page.html(told, of, shown), encoding="utf-8")
     if options.svg:
         options.svg.write_text(page.svg(told, of, text(told).splitlines()), encoding="utf-8")
 
@@ -117,8 +117,8 @@ def symbols(options: argparse.Namespace) -> source.Symbols:
     return source.Symbols(options.elf, options.base)
 
 
-def from_image(options: argparse.Namespace) -> story.Story:
-    """Runs the image, and tells its story while the machine stands."""
+def from_image(options: argparse.Namespace) -> tuple[story.Story, str]:
+    """Runs the image, and tells its story while the machine stands. And the view for its page."""
     found = image.recognise(options.image)
     if found.kind == "multiboot ELF" and not options.elf:
         options.elf = options.image
@@ -137,11 +137,11 @@ def from_image(options: argparse.Namespace) -> story.Story:
         if options.elf and state:
             known, note = fitting(options, known, Machine(state, physical, options.memory << 20))
         told = story.tell(story.Scene(seen, physical, options.memory << 20, known, machine.ended, state, options.seconds))
-    told = with_witness(told, seen, found, wanted, options, known)
+    told, shown = with_witness(told, seen, found, wanted, options, known)
     told.notes += [note] if note else []
     if found.kind == "CD" and not told.cause and not options.keys and not (state and state.protected):
         told.notes.append("no kernel runs: if a boot menu waits for a key, --keys $'\\n' types it")
-    return told
+    return told, shown
 
 
 def fitting(options: argparse.Namespace, known: source.Symbols, machine: Machine) -> tuple[source.Symbols, str]:
@@ -154,18 +154,31 @@ def fitting(options: argparse.Namespace, known: source.Symbols, machine: Machine
 
 
 def with_witness(told: story.Story, seen: log.Log, found: image.Image, wanted: settings.Options, options: argparse.Namespace,
-                 known: source.Symbols) -> story.Story:
-    """The same story, or a better one, if Bochs is asked for or needed. Where it cannot be had, that is said."""
-    asked = options.witness or options.who
+                 known: source.Symbols) -> tuple[story.Story, str]:
+    """The same story, or a better one, if Bochs is asked for or needed; of a page, its view needs it. Where it cannot be
+    had, that is said."""
+    asked = options.witness or options.who or options.html and told.status and not told.unmodelled
     if options.no_witness or not asked and not witness.needed(seen, told):
-        return told
+        reason = told.happened if told.status else view.NOTHING_REFUSED
+        return told, view.instead(view.NOT_ASKED if options.no_witness else reason)
     try:
-        joined = witness.join(told, witness.call(found, wanted, known, options.who))
-        joined.witness += ["Bochs knows nothing of --keys, --machine and --qemu"] if options.keys or options.qemu else []
-        return joined
+        testimony = witness.call(found, wanted, known, options.who)
     except (image.Unusable, TimeoutError) as reason:
         told.witness = [f"none: {reason}"]
-        return told
+        return told, view.instead(str(reason))
+    joined = witness.join(told, testimony)
+    joined.witness += ["Bochs knows nothing of --keys, --machine and --qemu"] if options.keys or options.qemu else []
+    return joined, crossing(testimony, found, wanted, known) if options.html else ""
+
+
+def crossing(testimony: witness.Testimony, found: image.Image, wanted: settings.Options, known: source.Symbols) -> str:
+    """The view of what the witness has seen; a sentence if there is none."""
+    if not testimony.ticks:
+        return view.instead(view.NOT_SEEN)
+    try:
+        return view.of(found, wanted, known, testimony.ticks)
+    except image.Unusable as reason:
+        return view.instead(str(reason))
 
 
 # ---- one screen

@@ -36,6 +36,7 @@ class Testimony:
     reason: str = ""                                        # in Bochs' own words
     accesses: list[str] = dataclasses.field(default_factory=list)
     who: str = ""
+    ticks: list[int] = dataclasses.field(default_factory=list)     # of the first refused crossing, and of what follows it
 
 
 def needed(log: Log, told: story.Story) -> bool:
@@ -124,6 +125,7 @@ def testify(bochs: Bench, session: Session, log: Log, listing: Listing, symbols:
         made_null(told, machine, listing, states, symbols, session, memory)
         word = deciding.word(machine, told.cause)
     tick = first.tick
+    made.ticks = sorted({tick_of(event) for event in log.events[behind.first:]})
     made.accesses = [spoken(machine, access) for access in session.step()[0]]
     if asked and told.cause:
         made.who = who.last(bochs, word, tick, symbols)
