@@ -28,7 +28,7 @@ TOO_LARGE = "the recording is too large for a page: scripts/ringside record and 
 def of(image: Image, options: Options, symbols: Symbols, ticks: list[int]) -> str:
     """Runs Bochs once more. Raises Unusable. A view that is too large is made without names and sources."""
     recorded = record(image, options, symbols, ticks)
-    title = f"{image.path.name}: the refused crossing"
+    title = f"{image.path.name}: what Bochs refuses first, and what follows"
     for less in (recorded, {**recorded, "symbols": {}, "steps": [{**step, "source": "?:0"} for step in recorded["steps"]]}):
         made = embed.frame(less, title, FIRST, root=folder(symbols, recorded))
         if len(made.encode()) <= MOST_BYTES:

@@ -155,20 +155,23 @@ def fitting(options: argparse.Namespace, known: source.Symbols, machine: Machine
 
 def with_witness(told: story.Story, seen: log.Log, found: image.Image, wanted: settings.Options, options: argparse.Namespace,
                  known: source.Symbols) -> tuple[story.Story, str]:
-    """The same story, or a better one, if Bochs is asked for or needed; of a page, its view needs it. Where it cannot be
-    had, that is said."""
-    asked = options.witness or options.who or options.html and told.status and not told.unmodelled
-    if options.no_witness or not asked and not witness.needed(seen, told):
+    """The same story, or a better one, if Bochs is asked for or needed. Where it cannot be had, that is said. And the view
+    for the page, which needs Bochs as well, but does not change the story."""
+    asked = options.witness or options.who or witness.needed(seen, told)
+    if options.no_witness or not asked and not (options.html and told.status and not told.unmodelled):
         reason = told.happened if told.status else view.NOTHING_REFUSED
         return told, view.instead(view.NOT_ASKED if options.no_witness else reason)
     try:
         testimony = witness.call(found, wanted, known, options.who)
     except (image.Unusable, TimeoutError) as reason:
-        told.witness = [f"none: {reason}"]
+        told.witness = [f"none: {reason}"] if asked else []
         return told, view.instead(str(reason))
+    shown = crossing(testimony, found, wanted, known) if options.html else ""
+    if not asked:
+        return told, shown
     joined = witness.join(told, testimony)
     joined.witness += ["Bochs knows nothing of --keys, --machine and --qemu"] if options.keys or options.qemu else []
-    return joined, crossing(testimony, found, wanted, known) if options.html else ""
+    return joined, shown
 
 
 def crossing(testimony: witness.Testimony, found: image.Image, wanted: settings.Options, known: source.Symbols) -> str:
