@@ -9,6 +9,9 @@ import { descriptor, flags, hex, offset, selector, typeName } from "./words.js";
 const SEGMENTS = ["cs", "ss", "ds", "es", "fs", "gs", "tr", "ldtr"];
 const GENERAL = ["eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "esp", "eip"];
 
+/** A limit. That of a flat segment is a word, since eight digits have no room. */
+const reach = (limit) => limit === 0xffffffff ? "all" : offset(limit);
+
 /** The state before the last step, and now: inside an instruction, what it will change is not yet so. */
 function around(run, at) {
   const now = run.states[at.step];
@@ -23,7 +26,7 @@ export function drawRegisters(run, at) {
     const show = (state) => {
       const value = state[name];
       const none = state.cr0 & 1 && !(value.selector & ~3);
-      return [hex(value.selector, 4), none ? "–" : hex(value.base), none ? "–" : offset(value.limit), none ? "–" : String(value.dpl)];
+      return [hex(value.selector, 4), none ? "–" : hex(value.base), none ? "–" : reach(value.limit), none ? "–" : String(value.dpl)];
     };
     const kind = (state) => {
       const value = state[name];
@@ -79,7 +82,7 @@ export function drawTables(run, at, access) {
     const found = entry(base, index);
     if (!found) return "";
     const none = !found.present && found.type === 0;
-    const what = none ? t("empty") : found.gate ? `${hex(found.selector, 4)}:${offset(found.offset)}` : `${hex(found.base, 6)}+${found.limit === 0xffffffff ? "all" : offset(found.limit)}`;
+    const what = none ? t("empty") : found.gate ? `${hex(found.selector, 4)}:${offset(found.offset)}` : `${hex(found.base, 6)}+${reach(found.limit)}`;
     return `<tr class="${lit[`${kind} ${index}`] || ""}"><th scope="row">${kind === "idt" ? hex(index, 2) : hex(8 * index + (kind === "ldt" ? 4 : 0), 2)}</th>` +
       `${kind === "idt" ? "" : `<td>${escape(name || "")}</td>`}<td>${what}</td><td>${none ? "" : found.dpl}</td><td class="rv-type" title="${none ? "" : escape(typeName(found.type))}">${none ? "" : SHORT(found.type)}</td></tr>`;
   };
