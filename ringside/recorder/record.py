@@ -257,6 +257,9 @@ def record(emulator: str, program: str = "p_proc", start: str = "start", after: 
                 if not entries:
                     raise
                 ended = str(why).partition("\n")[0] or "Ctrl-C"
+                # Bochs 3.1 tells of the instruction that shuts the machine down as of a step in which RF alone is set.
+                if set(entries[-1]["changes"]) == {"eflags"} and recorder.at(state).items() <= entries[-1].items():
+                    entries.pop()
                 if state["cs"]["base"] + state["eip"] != halt and not isinstance(why, KeyboardInterrupt):
                     entries.append({**recorder.at(state), "accesses": None, "ended": ended, "changes": {}})
                 break
