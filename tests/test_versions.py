@@ -86,6 +86,7 @@ LOOKED_AT_ELSEWHERE = {
     "bochs-absent-stack-np": "tests/test_judge.py: the case outer_absent",
     "qemu-iret-sets-vm": "tests/test_exceptions.py: a proc that asks for virtual-8086 mode",
     "qemu-lost-after-a-failed-switch": "tests/test_exceptions.py: the report of a broken stack segment",
+    "qemu-no-task-trap": "tests/test_judge.py: the case jump_to_trap",
     "qemu-ring3-stack-as-ring0": "tests/test_judge.py: the cases iret_super and int_super",
     "gcc-kstack": "tests/test_kstack.py: a switch takes as many instructions as the readme says",
 }

@@ -73,6 +73,9 @@ DIFFERENCES = (
     Difference("qemu-ring3-stack-as-ring0", "qemu", (0,), (10, 0),
                "what iret, far ret, far call and int pop and push on ring 3's own stack, they may on a page of ring 0's",
                "TCG made those accesses as if ring 0 did; the manual knows of no such exception"),
+    Difference("qemu-no-task-trap", "qemu", (0,), (11, 0),
+               "a task whose TSS has T set begins without a #DB",
+               "TCG did not look at T; it does since, as vol. 3A, 9.3.1.5 has it"),
     Difference("qemu-lost-after-a-failed-switch", "qemu", (11, 0), None,
                "after a task switch that failed on the new LDT, lss in ring 0's handler is #GP(the old ss), again and again",
                "TCG leaves ss with the new selector and nothing behind it, with CPL 0, and then refuses to load another; "

@@ -156,11 +156,14 @@ def hardware_interrupt(cpu: Cpu, vector: int, behind: Instruction | None) -> Non
 def deliver(cpu: Cpu, fault: Fault) -> None:
     """An exception instead of the instruction (vol. 3A, 6.5, 6.13); or, when that has led to
     another task, instead of the first one there (7.3, step 13)."""
-    if cpu.in_new_task:
-        cpu.lost = cpu.layout.emulator in LOST
-    else:
+    back = cpu.now("eip")
+    if not cpu.in_new_task:
         cpu.forget()
-    to_handler(cpu, fault, cpu.now("eip"), fault=fault.vector != DB)
+    elif cpu.layout.emulator in LOST and fault.vector == DB:     # T traps in a task that is complete, but for eip
+        back = back & ~0xFFF | cpu.before["cs.base"] + cpu.before["eip"] & 0xFFF
+    else:
+        cpu.lost = cpu.layout.emulator in LOST
+    to_handler(cpu, fault, back, fault=fault.vector != DB)
 
 
 def single_step(cpu: Cpu, back: int) -> None:

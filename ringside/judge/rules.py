@@ -440,7 +440,7 @@ OTHERWISE = (
     Otherwise("qemu", "stack-present", 10, "TCG has #TS for that"),
     Otherwise("qemu", "task-global", 10, "TCG has #TS for that"),
     Otherwise("qemu", "task-stack-present", 11, "TCG has #NP for that"),
-    Otherwise("qemu", "task-trap", "nothing", "TCG does not look at T"),
+    Otherwise("qemu", "task-trap", "nothing", "TCG does not look at T", "qemu-no-task-trap"),
     Otherwise("bochs", "task-trap", "nothing", "the #DB is a step of its own: see TRAP_LATE"),
     Otherwise("qemu", "ltr-not-null", "something else", "TCG takes null for: no TSS"),
     Otherwise("bochs", "outer-present", 11, ABSENT, "bochs-absent-stack-np"),
@@ -455,7 +455,8 @@ def otherwise(emulator: str, rule: str) -> Otherwise | None:
 
 # Where an exception of a task that has only just been entered finds registers that are no
 # task's: the eip of the instruction that led there, and, until ss is loaded, ring 0 and an ss
-# of base 0. There only the exception, the task and what was saved are judged.
+# of base 0. There only the exception, the task and what was saved are judged. A #DB for T finds
+# all of the new task but the last 12 bits of its eip: they are those of the instruction that led there.
 LOST = {"qemu"}
 
 # Where a call by a gate to a conforming segment leaves cs with that segment's DPL as its RPL, and CPL as it was.

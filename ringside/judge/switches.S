@@ -232,7 +232,9 @@ case jump_to_short_16_bit "#TS", A_TSS
 	call	in_16_bits
 	decw	gdt + A_TSS
 	ljmp	$A_TSS, $0
-case jump_to_trap "ljmp, ring 0 to 3"	# and #DB then, but not in QEMU
+case jump_to_trap "#DB, ring 3 to 0"
+	else bochs, "ljmp, ring 0 to 3", "the #DB is a step of its own"
+	else qemu, "ljmp, ring 0 to 3", "TCG does not look at T", qemu-no-task-trap
 	call	fresh
 	orw	$1, proc_a_tss + TRAP_AT
 	ljmp	$A_TSS, $0
