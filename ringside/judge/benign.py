@@ -181,6 +181,11 @@ def rf_of_an_interrupt(step: Step, change: Change, verdict: judge.Verdict) -> bo
     return change.field == "eflags" and change.bit == RF and verdict.kind.startswith("interrupt")
 
 
+def msrs_not_shown(step: Step, change: Change, verdict: judge.Verdict) -> bool:
+    return (verdict.kind is not None and verdict.kind.startswith("sysenter") and change.field in ("esp", "eip")
+            and f"sysenter.{change.field}" not in step.before)
+
+
 BENIGN = (
     Benign(("before",), trap_or_interrupt,
            "while IF is clear, a trap gate and an interrupt gate are the same (where no accesses show the gate)"),
@@ -220,6 +225,8 @@ BENIGN = (
            "where no accesses show the gate, a jmp by a 16-bit gate is the same"),
     Benign(("before",), real_either_way,
            "a segment loads alike in real mode and in virtual-8086 mode"),
+    Benign(("after",), msrs_not_shown,
+           "where no wrmsr shows where sysenter leads, it leads to where it has led"),
     Benign(("walk",), from_the_tlb,
            "an entry that is not read may come from the TLB"),
     Benign(("access",), marks_in_any_order,

@@ -174,7 +174,8 @@ class Step(benign.Step):
                 mask &= -mask
             self.report.changed_fields.add(field)
             for bit in bits_of(field, mask):
-                self.attempt(Change("after", f"{field} ^ {bit:#x}"), after={**self.after, field: self.after[field] ^ bit})
+                self.attempt(Change("after", f"{field} ^ {bit:#x}", field, bit),
+                             after={**self.after, field: self.after[field] ^ bit})
         self.change_course()
 
     def change_course(self) -> None:
