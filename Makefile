@@ -245,7 +245,7 @@ release: web $B/ringpong.iso
 	$(PYTHON) scripts/ringside release
 test-web: web
 	@sh scripts/need chromium chromedriver npm
-	$(PYTEST) web/tests
+	$(PYTEST) -n 2 --dist loadfile web/tests
 break-web: web
 	@sh scripts/need chromium chromedriver npm
 	$(PYTHON) web/tests/breakages/run
