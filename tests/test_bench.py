@@ -8,7 +8,7 @@ import shutil
 import subprocess
 
 from ringside.costs import bench as bench_command
-from ringside.costs import choose, clocks, cost, spaces
+from ringside.costs import choose, clocks, cost, counts, designs, racing, spaces
 from ringside.emulators import machines
 import pytest
 from ringside.emulators.machines import ROOT
@@ -31,7 +31,7 @@ def table_of(kind):
 
 HEAD, ROWS = table_of("costs designs")
 RING_HEAD, RING_ROWS = table_of("costs rings")
-ON_THE_FLOPPY = [design for design in cost.DESIGNS if design is not cost.FNCALL]
+ON_THE_FLOPPY = [design for design in designs.DESIGNS if design is not designs.FNCALL]
 
 
 def promised(design):
@@ -42,7 +42,7 @@ def promised(design):
 
 def test_the_table_has_every_design_and_every_column():
     assert tuple(HEAD) == cost.HEAD
-    assert [row[0] for row in ROWS] == [design.name for design in cost.DESIGNS]
+    assert [row[0] for row in ROWS] == [design.name for design in designs.DESIGNS]
     assert {design.program for design in ON_THE_FLOPPY} - {"floors"} \
         == {path.stem for path in machines.BUILD.glob("*.com")} - {"menu"}
 
@@ -60,23 +60,23 @@ def test_a_row_has_a_number_wherever_there_can_be_one(row):
 
 
 def test_the_floors_are_as_long_as_their_names_say():
-    floors = [row for row, design in zip(ROWS, cost.DESIGNS) if design.program == "floors"]
+    floors = [row for row, design in zip(ROWS, designs.DESIGNS) if design.program == "floors"]
     assert [(row[1], row[2]) for row in floors] == [("6", "6"), ("14", "14"), ("20", "20"), ("21", "21")]
     assert [row[0].partition(":")[0] for row in floors] == ["6", "14", "20", "21"]
 
 
 def test_without_lldt_ret_and_the_count_p_proc_is_as_short_as_the_page_says():
     """Taken from today's counts: lldt, then ret, then dec and jz; the last two are floors that have been counted."""
-    p_proc = int(promised(cost.P_PROC)["A to B"])
+    p_proc = int(promised(designs.P_PROC)["A to B"])
     assert f"Without `lldt` it is {p_proc - 1}, " in PAGE and f"saves its `ret`: {p_proc - 2}, " in PAGE
-    floors = {gate: int(promised(design)["A to B"]) for design in cost.DESIGNS for gate in [design.gate]
+    floors = {gate: int(promised(design)["A to B"]) for design in designs.DESIGNS for gate in [design.gate]
               if design.program == "floors"}
     assert (floors["floor_c"], floors["floor_leaves"]) == (p_proc - 3, p_proc - 4)
 
 
 def test_the_parts_of_p_proc_add_up():
     parts = re.search(r"\| what for \| instructions \|\n.*?\n\n", PAGE, re.S)[0]
-    assert sum(map(int, re.findall(r"\| (\d+) \|$", parts, re.M))) == int(promised(cost.P_PROC)["A to B"])
+    assert sum(map(int, re.findall(r"\| (\d+) \|$", parts, re.M))) == int(promised(designs.P_PROC)["A to B"])
 
 
 def test_another_count_is_a_difference_and_another_speed_is_none():
@@ -92,7 +92,7 @@ def test_another_count_is_a_difference_and_another_speed_is_none():
 def test_every_design_of_a_program_can_be_chosen_and_says_all_of_itself():
     head, rows = table_of("choose")
     assert tuple(head) == choose.HEAD
-    assert [row[0].strip("*") for row in rows] == [design.name for design in cost.DESIGNS if design.program != "floors"]
+    assert [row[0].strip("*") for row in rows] == [design.name for design in designs.DESIGNS if design.program != "floors"]
     assert all(cell and cell != cost.UNKNOWN for row in rows for cell in row) and rows == choose.rows()
 
 
@@ -129,37 +129,37 @@ def test_a_host_that_measures_no_cycles_says_so(bench, monkeypatch, capsys):
 
 @pytest.mark.parametrize("design", ON_THE_FLOPPY, ids=lambda design: design.name)
 def test_qemu_counts_the_same_instructions(design):
-    counts = cost.counted(design, "QEMU")
+    found = counts.counted(design, "QEMU")
     row = promised(design)
-    here = [len(counts.steps[who]) + versions.shorter(design.program) for who in "AB"]
+    here = [len(found.steps[who]) + versions.shorter(design.program) for who in "AB"]
     assert list(map(str, here)) == [row["A to B"], row["B to A"]]
 
 
 def test_what_is_counted_begins_in_ring_3_and_ends_before_it():
-    for steps in cost.counted(cost.P_PROC).steps.values():
+    for steps in counts.counted(designs.P_PROC).steps.values():
         assert [step.cs & 3 for step in steps] == [3] + [0] * (len(steps) - 1)
         assert (steps[0].text.split()[0], steps[-1].text) == ("int", "iret")
 
 
 def test_a_switch_costs_the_same_in_a_ring_of_256_as_of_2():
-    few, many = cost.ring(2), cost.ring(256)
+    few, many = counts.ring(2), counts.ring(256)
     assert (len(few), len(many)) == (2, 256)
     assert max(many) <= 1.01 * min(few) and min(many) >= 0.99 * max(few)
     assert {row[0]: row[1:3] for row in RING_ROWS}["256"] == [str(min(many)), str(max(many))]
-    assert tuple(int(row[0]) for row in RING_ROWS) == cost.RINGS
+    assert tuple(int(row[0]) for row in RING_ROWS) == counts.RINGS
 
 
 def test_a_switch_costs_the_same_among_256_spaces_as_among_2():
     _, rows = table_of("costs spaces")
     assert tuple(int(row[0]) for row in rows) == spaces.RINGS
-    assert {tuple(row[1:3]) for row in rows} == {2 * (promised(cost.BY_NAME["PAGED"])["A to B"],)}
+    assert {tuple(row[1:3]) for row in rows} == {2 * (promised(designs.BY_NAME["PAGED"])["A to B"],)}
 
 
 @pytest.mark.long
 def test_the_alarm_is_none_of_a_switch_among_256_spaces():
     """A lap takes so long that it comes once."""
     taken, _ = spaces.ring(256)
-    assert len(taken) == 256 and set(taken) == {int(promised(cost.BY_NAME["PAGED"])["A to B"])}
+    assert len(taken) == 256 and set(taken) == {int(promised(designs.BY_NAME["PAGED"])["A to B"])}
 
 
 def test_no_design_takes_more_instructions_than_was_promised():
@@ -173,13 +173,13 @@ def test_no_design_takes_more_instructions_than_was_promised():
 def test_more_procs_find_room_with_their_headroom_and_away_from_code():
     symbols = machines.symbols()
     size, headroom = 88, 72
-    found = cost.places(symbols, 254, size, headroom)
+    found = counts.places(symbols, 254, size, headroom)
     assert len(found) == 254 and all(later - one >= size for one, later in zip(found, found[1:]))
     for place in found:
         assert symbols["data_in_file"] // 4096 < place // 4096
         assert place + size <= symbols["data_start"] or symbols["bss_end"] <= place <= 0x10000 - size
-    with pytest.raises(cost.Lacking, match="no room for 2000 procs more"):
-        cost.places(symbols, 2000, size, headroom)
+    with pytest.raises(designs.Lacking, match="no room for 2000 procs more"):
+        counts.places(symbols, 2000, size, headroom)
 
 
 # ---- what is missing
@@ -187,11 +187,11 @@ def test_more_procs_find_room_with_their_headroom_and_away_from_code():
 @pytest.fixture
 def bench(monkeypatch):
     """scripts/ringside bench, with little to do."""
-    monkeypatch.setattr(cost, "ROUNDS", 1)
-    monkeypatch.setattr(cost, "ROUND_SECONDS", 0.02)
-    monkeypatch.setattr(cost, "RINGS", (2, 8))
-    monkeypatch.setattr(cost, "DESIGNS", (cost.P_PROC,))
-    monkeypatch.setattr(cost, "fncall_program", lambda: (_ for _ in ()).throw(cost.Lacking("not now")))
+    monkeypatch.setattr(racing, "ROUNDS", 1)
+    monkeypatch.setattr(racing, "ROUND_SECONDS", 0.02)
+    monkeypatch.setattr(counts, "RINGS", (2, 8))
+    monkeypatch.setattr(designs, "DESIGNS", (designs.P_PROC,))
+    monkeypatch.setattr(counts, "fncall_program", lambda: (_ for _ in ()).throw(designs.Lacking("not now")))
     return bench_command
 
 
@@ -203,8 +203,8 @@ def bench(monkeypatch):
 @pytest.mark.long
 def test_without_an_emulator_it_says_so_and_prints_the_rest(bench, monkeypatch, capsys, lacking, known):
     which = shutil.which
-    monkeypatch.setattr(cost.shutil, "which", lambda tool: None if tool in lacking else which(tool))
-    monkeypatch.setattr(cost, "how_to_get", lambda tool: f"no {tool}: it is in the package {tool}")
+    monkeypatch.setattr(designs.shutil, "which", lambda tool: None if tool in lacking else which(tool))
+    monkeypatch.setattr(designs, "how_to_get", lambda tool: f"no {tool}: it is in the package {tool}")
     assert bench.main(["table", *(["switch"] if "bochs" in lacking else [])]) == 0
     said = capsys.readouterr().out
     row = cells(re.search(r"^\| P_PROC .*", said, re.M)[0])[1:]
@@ -216,7 +216,7 @@ def test_without_an_emulator_it_says_so_and_prints_the_rest(bench, monkeypatch, 
 
 
 def test_a_program_that_is_not_built_is_said_to_be_missing(bench, monkeypatch):
-    monkeypatch.setattr(cost, "DESIGNS", (cost.P_PROC._replace(name="NOWHERE", program="nowhere"),))
+    monkeypatch.setattr(designs, "DESIGNS", (designs.P_PROC._replace(name="NOWHERE", program="nowhere"),))
     table, missing = cost.table()
     assert missing == ["NOWHERE: no build/nowhere.elf"]
     assert cells(table.splitlines()[2]) == ["NOWHERE"] + ["–"] * 7

@@ -2,7 +2,7 @@
 
 import re
 
-from ringside.costs import cost
+from ringside.costs import counts, designs
 from ringside.emulators import machines
 from ringside.emulators.debuggers import BASE, GENERAL, NAMES, DebuggedBochs, knowing
 import pytest
@@ -232,7 +232,7 @@ def test_a_wrong_gate_leaves_another_frame(byte, value, pushed, words, bochs):
 
 def test_a_switch_takes_as_many_instructions_as_the_page_says_and_p_procs_and_four():
     promised, others = map(int, re.search(r"^(\d+) instructions from A's `lcall`.*P_PROC takes (\d+)", PAGE, re.M).groups())
-    found = cost.counted(cost.BY_NAME["CALLGATE"])
+    found = counts.counted(designs.BY_NAME["CALLGATE"])
     assert [len(found.steps[who]) for who in "AB"] == [promised, promised]
     assert promised <= others + 4
     assert found.state == int(re.search(r"kept in (\d+) bytes", PAGE)[1])

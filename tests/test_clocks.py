@@ -2,7 +2,7 @@
 
 import re
 
-from ringside.costs import cost
+from ringside.costs import counts, designs
 from ringside.emulators import debuggers
 from ringside.emulators import machines
 import pytest
@@ -16,7 +16,7 @@ ID = 1 << 21  # of eflags
 PIT_HZ, TICKS_PER_SECOND = 1193182, 100
 TICK = PIT_HZ // TICKS_PER_SECOND / PIT_HZ  # seconds
 WITHOUT = ("floors", "fncall")   # no screen of ring 0's
-DESIGNS = {design.program: design for design in cost.DESIGNS if design.program not in WITHOUT}
+DESIGNS = {design.program: design for design in designs.DESIGNS if design.program not in WITHOUT}
 BY_INT = [program for program, design in DESIGNS.items() if design.leaves]
 TURNS = 16
 LONG_ENOUGH = {"timer": 256, "paged": 65536, "sysenter": 65536}  # switches, until there would be a number
@@ -59,14 +59,14 @@ def next_number(machine):
 
 def counted(machine, design):
     """Instructions of a turn, on average over some, as Bochs counts them; no look follows."""
-    cost.settle(machine, design.gate)
+    designs.settle(machine, design.gate)
     places = dict.fromkeys(design.leaves.values()) if design.leaves else [machine.linear("tick") + 1]
     for _ in range(4):  # once more they draw their counts
         machine.run_to(*places)
-    start = cost.ticks(machine)
+    start = counts.ticks(machine)
     for _ in range(TURNS):
         machine.run_to(*places)
-    return (cost.ticks(machine) - start) / TURNS
+    return (counts.ticks(machine) - start) / TURNS
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_in_bochs_it_is_what_the_debugger_counts(program, in_bochs):
 @pytest.mark.parametrize("program", BY_INT)
 def test_it_is_the_switch_and_the_procs_five_instructions(program, in_bochs):
     """In CALLGATE six: a parameter is pushed. In SYSENTER seven: esp and eip are kept."""
-    steps = cost.counted(DESIGNS[program]).steps
+    steps = counts.counted(DESIGNS[program]).steps
     assert in_bochs[program][1] == (len(steps["A"]) + len(steps["B"])) / 2 + {"callgate": 6, "sysenter": 7}.get(program, 5)
 
 
@@ -228,7 +228,7 @@ def test_the_page_has_each_program():
 @each
 def test_the_page_says_how_many_clocks_and_how_many_of_them_are_the_switch(program, in_bochs):
     clocks, switch = ROWS[program]
-    steps = cost.counted(DESIGNS[program]).steps
+    steps = counts.counted(DESIGNS[program]).steps
     less = versions.shorter(program)
     assert float(switch) - less == (len(steps["A"]) + len(steps["B"])) / 2
     if program == "timer":

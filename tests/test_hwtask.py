@@ -3,7 +3,7 @@
 import random
 import re
 
-from ringside.costs import cost
+from ringside.costs import counts, designs
 from ringside.emulators import machines
 import pytest
 from ringside.emulators.debuggers import BASE, GENERAL, NAMES, count, knowing, patched
@@ -294,12 +294,12 @@ def accesses_inside(steps):
 def test_a_switch_costs_what_the_page_says():
     task, back, jump, p_proc, task_accesses, by_int, by_iret, jump_accesses, by_jump, p_proc_accesses = map(
         int, re.findall(r"\b(?!0x)\d+", COSTS))
-    counts = {name: cost.counted(cost.BY_NAME[name]) for name in ("HWTASK", "HWJUMP", "P_PROC")}
-    assert [(len(made.steps["A"]), made.accesses["A"]) for made in counts.values()] == [
+    costs = {name: counts.counted(designs.BY_NAME[name]) for name in ("HWTASK", "HWJUMP", "P_PROC")}
+    assert [(len(made.steps["A"]), made.accesses["A"]) for made in costs.values()] == [
         (task, task_accesses), (jump, jump_accesses), (p_proc, p_proc_accesses)]
-    assert len(counts["HWTASK"].steps["B"]) == back
-    assert accesses_inside(counts["HWTASK"].steps["A"]) == {"int": by_int, "iret": by_iret}
-    assert accesses_inside(counts["HWJUMP"].steps["A"])["jmpf"] == by_jump
+    assert len(costs["HWTASK"].steps["B"]) == back
+    assert accesses_inside(costs["HWTASK"].steps["A"]) == {"int": by_int, "iret": by_iret}
+    assert accesses_inside(costs["HWJUMP"].steps["A"])["jmpf"] == by_jump
 
 
 def test_the_page_says_in_how_many_bytes_a_proc_is_kept():

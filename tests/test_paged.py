@@ -5,7 +5,7 @@ import re
 import struct
 
 from ringside.attacks import isolation
-from ringside.costs import cost
+from ringside.costs import designs
 from ringside.emulators import debuggers
 from ringside.emulators import machines
 import pytest
@@ -473,4 +473,4 @@ def test_all_of_a_thread_lies_in_its_frame_on_its_kernel_stack(machine):
 def test_the_program_and_its_page_can_be_read_in_one_sitting():
     """Its lines as docs/costs.md counts them, and all of the page."""
     sources = [path.relative_to(machines.ROOT) for path in (machines.ROOT / "programs/paged").glob("*.[chS]")]
-    assert cost.source_lines(sources) + len(README.splitlines()) <= 900
+    assert designs.source_lines(sources) + len(README.splitlines()) <= 900

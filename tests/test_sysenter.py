@@ -3,7 +3,7 @@
 import re
 
 from ringside.attacks import msrs
-from ringside.costs import cost
+from ringside.costs import counts, designs
 from ringside.emulators import debuggers
 from ringside.emulators import machines
 from ringside.emulators.debuggers import GENERAL, NAMES, knowing
@@ -259,9 +259,9 @@ def test_bochs_usual_cpu_has_none_and_a_pentium_iii_has(floppy):
 
 def test_a_switch_takes_as_many_instructions_as_the_page_says_and_no_more_than_p_procs():
     promised, others = map(int, re.search(r"^(\d+) instructions from A's `sysenter`.*P_PROC takes (\d+)", PAGE, re.M).groups())
-    found = cost.counted(cost.BY_NAME["SYSENTER"])
+    found = counts.counted(designs.BY_NAME["SYSENTER"])
     assert [len(found.steps[who]) for who in "AB"] == [promised, promised]
-    assert promised <= others == len(cost.counted(cost.P_PROC).steps["A"])
+    assert promised <= others == len(counts.counted(designs.P_PROC).steps["A"])
     assert found.state == FRAME == int(re.search(r"kept in (\d+) bytes", PAGE)[1])
 
 

@@ -25,7 +25,7 @@ import subprocess
 import sys
 import time
 
-from ringside.costs import clocks as real_clocks, cost, spaces
+from ringside.costs import clocks as real_clocks, cost, designs, racing, spaces
 from ringside.emulators import debuggers, machines
 
 WORK = machines.BUILD / "bench"
@@ -51,7 +51,7 @@ def clocks():
     """What a count of instructions hides."""
     try:
         print(cost.markdown(real_clocks.HEAD, real_clocks.rows(real_clocks.measured())))
-    except cost.Lacking as reason:
+    except designs.Lacking as reason:
         print(cost.markdown(real_clocks.HEAD, real_clocks.rows()) + f"  missing: cycles of this host: {reason}\n")
 
 
@@ -160,7 +160,7 @@ def rate(image, elf, seconds):
     counter = machines.BASE + machines.sym("switches", elf)
 
     def reading(qemu):
-        return cost.spent(qemu), int.from_bytes(qemu.memory(counter, 8), "little")
+        return racing.spent(qemu), int.from_bytes(qemu.memory(counter, 8), "little")
 
     with machines.Qemu(image) as qemu:
         qemu.wait_log("switch n=1 ")
@@ -234,15 +234,15 @@ def share_in_bochs(held, seconds):
 
 
 def taken(machine, seconds):
-    before, start = cost.spent(machine), time.monotonic()
+    before, start = racing.spent(machine), time.monotonic()
     time.sleep(seconds)
-    return (cost.spent(machine) - before) / (time.monotonic() - start)
+    return (racing.spent(machine) - before) / (time.monotonic() - start)
 
 
 def share():
     """Of a host's core, for a game that waits."""
     print("Of one core of this host, while the game waits:")
-    _, lacking = cost.tools()
+    _, lacking = designs.tools()
     for emulator, measure in (("QEMU", lambda *how: share_in_qemu(machines.FLOPPY, *how)), ("Bochs", share_in_bochs)):
         if emulator in lacking:
             print(f"  {emulator}: left out: {lacking[emulator]}")
@@ -263,7 +263,7 @@ def main(names):
     if unknown := [name for name in names if name not in PARTS]:
         print(f"scripts/ringside bench: no part {unknown[0]}; there are: {', '.join(PARTS)}", file=sys.stderr)
         return 2
-    _, lacking = cost.tools()
+    _, lacking = designs.tools()
     for name in names or PARTS:
         if (emulator := NEEDS.get(name)) in lacking:
             print(f"{name}: left out: {lacking[emulator]}\n")

@@ -2,7 +2,7 @@
 
     pages_table(speeds)     a switch in the same space, to another one, with global pages, with ring 0 hidden
     spaces_table(speeds)    the same switch among 2 to 256 spaces
-    race(emulator), ring_race(emulator)     speeds of both, as cost.race
+    race(emulator), ring_race(emulator)     speeds of both, as racing.race
 
 A page walk is what the CPU reads and writes of directories and tables to find a page that it does not
 know, or has been made to forget. No instruction shows it; Bochs' trace does. They are counted for a
@@ -15,7 +15,7 @@ import pathlib
 import struct
 import tempfile
 
-from ringside.costs import cost
+from ringside.costs import cost, counts, designs, racing
 from ringside.emulators import machines
 
 PAGED = "PAGED"
@@ -62,7 +62,7 @@ CASES = {
 @contextlib.contextmanager
 def playing(case, emulator, kinds=None):
     prepare, options = CASES[case]
-    with cost.playing(cost.BY_NAME[PAGED], emulator, kinds, **options[emulator]) as machine:
+    with designs.playing(designs.BY_NAME[PAGED], emulator, kinds, **options[emulator]) as machine:
         prepare(machine)
         for _ in range(4):
             machine.run_to("thread_int")
@@ -73,7 +73,7 @@ def counted(case):
     """(instructions of the switch, its accesses, those of page walks in the whole turn), in Bochs."""
     with playing(case, "Bochs") as machine:
         steps = turn(machine)
-    switch = next(at for at, step in enumerate(steps) if at and step.cs & cost.RING_3)
+    switch = next(at for at, step in enumerate(steps) if at and step.cs & counts.RING_3)
     return switch, sum(step.accesses for step in steps[:switch]), sum(step.walks for step in steps)
 
 
@@ -81,7 +81,7 @@ def turn(machine):
     """From an int to the next one, which is not among them: run_to has left a breakpoint there."""
     machine.cmd("trace on")
     machine.cmd("trace-mem on")
-    steps = cost.instructions_of(machine.cmd(f"s {LONGEST_TURN}"))
+    steps = counts.instructions_of(machine.cmd(f"s {LONGEST_TURN}"))
     machine.cmd("trace off")
     machine.cmd("trace-mem off")
     return steps
@@ -164,11 +164,11 @@ class More:
 
 @contextlib.contextmanager
 def ring_playing(spaces, emulator, kinds=None):
-    kind = (kinds or cost.STEPPED)[emulator]
-    design = cost.BY_NAME[PAGED]
-    elf = cost.elf_of(design)
+    kind = (kinds or designs.STEPPED)[emulator]
+    design = designs.BY_NAME[PAGED]
+    elf = designs.elf_of(design)
     if not elf.exists():
-        raise cost.Lacking(f"no build/{elf.name}")
+        raise designs.Lacking(f"no build/{elf.name}")
     kind = type(emulator, (kind,), {"symbols": machines.symbols(elf), "base": machines.linear_base(elf)})
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="rp-"))
@@ -176,7 +176,7 @@ def ring_playing(spaces, emulator, kinds=None):
         machine = stack.enter_context(kind(image, **OLD[emulator]))
         machine.run_to("ckpt_spaces")
         more = More(machine, spaces)
-        cost.settle(machine)
+        designs.settle(machine)
         yield machine, more
 
 
@@ -189,9 +189,9 @@ def ring(spaces):
         behind = machine.linear("thread_int") + 2
         taken = []
         for _ in range(spaces):
-            before = cost.ticks(machine)
+            before = counts.ticks(machine)
             machine.run_to("thread_int", behind)
-            taken.append(cost.ticks(machine) - before)
+            taken.append(counts.ticks(machine) - before)
             while machine.run_to("thread_int", behind) == behind:
                 pass
         machine.run_to("thread_int")
@@ -205,41 +205,41 @@ def ring(spaces):
 
 def race(emulator):
     with contextlib.ExitStack() as stack:
-        there = {case: stack.enter_context(playing(case, emulator, cost.FREE)) for case in CASES}
-        return cost.against(cost.alternate(there), next(iter(CASES)))
+        there = {case: stack.enter_context(playing(case, emulator, designs.FREE)) for case in CASES}
+        return racing.against(racing.alternate(there), next(iter(CASES)))
 
 
 def ring_race(emulator):
     with contextlib.ExitStack() as stack:
-        there = {spaces: stack.enter_context(ring_playing(spaces, emulator, cost.FREE))[0] for spaces in RINGS}
-        return cost.against(cost.alternate(there), RINGS[0])
+        there = {spaces: stack.enter_context(ring_playing(spaces, emulator, designs.FREE))[0] for spaces in RINGS}
+        return racing.against(racing.alternate(there), RINGS[0])
 
 
 def all_measured():
-    """cost.measured, and what is measured here."""
-    here, _ = cost.tools()
-    return cost.measured()._replace(pages={name: race(name) for name in here}, spaces={name: ring_race(name) for name in here})
+    """racing.measured, and what is measured here."""
+    here, _ = designs.tools()
+    return racing.measured()._replace(pages={name: race(name) for name in here}, spaces={name: ring_race(name) for name in here})
 
 
 # ---- in Markdown
 
-HEAD = "from one thread to the next", "instructions", "accesses", "page walks", *cost.EMULATORS
-RING_HEAD = "spaces", "shortest", "longest", "page walks", *cost.EMULATORS
+HEAD = "from one thread to the next", "instructions", "accesses", "page walks", *designs.EMULATORS
+RING_HEAD = "spaces", "shortest", "longest", "page walks", *designs.EMULATORS
 
 
 def made(head, keys, count, speeds):
     """(the table, what is missing: lines). count: from a key to the cells behind it; speeds: {emulator: {key: Speed}}."""
-    here, lacking = cost.tools()
+    here, lacking = designs.tools()
     rows, missing = [], list(lacking.values())
     for key in keys:
         try:
             if "Bochs" not in here:
-                raise cost.Lacking("counted in Bochs alone")
+                raise designs.Lacking("counted in Bochs alone")
             cells = count(key)
-        except cost.Lacking as reason:
+        except designs.Lacking as reason:
             missing.append(f"{key}: {reason}")
-            cells = [cost.UNKNOWN] * (len(head) - 1 - len(cost.EMULATORS))
-        found = [(speeds or {}).get(emulator, {}).get(key) for emulator in cost.EMULATORS]
+            cells = [cost.UNKNOWN] * (len(head) - 1 - len(designs.EMULATORS))
+        found = [(speeds or {}).get(emulator, {}).get(key) for emulator in designs.EMULATORS]
         rows.append([key, *cells, *("" if not speeds else cost.spread(one) if one else cost.UNKNOWN for one in found)])
     return cost.markdown(head, rows), missing
 

@@ -61,7 +61,7 @@ import shlex
 import subprocess
 import tempfile
 
-from ringside.costs import cost, spaces
+from ringside.costs import cost, counts, designs, spaces
 from ringside.emulators import machines
 from ringside.emulators.machines import ROOT
 from ringside.pages import claims, mistakes, sessions, tables, tour
@@ -120,7 +120,7 @@ class Facts:
 
     @functools.cached_property
     def switch(self):
-        return cost.counted(cost.P_PROC).steps["A"]
+        return counts.counted(designs.P_PROC).steps["A"]
 
     @functools.cached_property
     def designs(self):

@@ -153,7 +153,7 @@ def measured(block, facts):
 
 
 def instructions(block, facts):
-    """The way from A to B, as cost.py steps it: each instruction with its accesses to memory."""
+    """The way from A to B, as counts.py steps it: each instruction with its accesses to memory."""
     listed = dict(re.findall(r"^ +([0-9a-f]+):\t[0-9a-f ]+\t(.*)$", (machines.BUILD / "p_proc.lst").read_text(), re.M))
     names = {value: name for name, value in facts.run.symbols.items() if not name.isupper()}
     lines = [" n  instruction                           accesses"]
