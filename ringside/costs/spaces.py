@@ -229,8 +229,8 @@ RING_HEAD = "spaces", "shortest", "longest", "page walks", *designs.EMULATORS
 
 def made(head, keys, count, speeds):
     """(the table, what is missing: lines). count: from a key to the cells behind it; speeds: {emulator: {key: Speed}}."""
-    here, lacking = designs.tools()
-    rows, missing = [], list(lacking.values())
+    here, _ = designs.tools()   # cost.table says how to get those that are not here
+    rows, missing = [], []
     for key in keys:
         try:
             if "Bochs" not in here:
