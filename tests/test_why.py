@@ -384,6 +384,15 @@ def test_what_may_not_be_read_is_a_sentence(tmp_path, capsys, monkeypatch):
     assert "kernel.elf: permission denied; give yourself the right" in capsys.readouterr().err
 
 
+def test_what_is_found_is_said_even_if_its_page_cannot_be_written(tmp_path, capsys):
+    """The run is not lost: its text comes first."""
+    (tmp_path / "qemu.log").write_text("CPU Reset (CPU 0)\n")
+    nowhere = tmp_path / "nowhere/page.html"
+    assert why.main(["--log", str(tmp_path / "qemu.log"), "--html", str(nowhere)]) == 3
+    said = capsys.readouterr()
+    assert said.out.startswith("what ") and f"there is no {nowhere}" in said.err
+
+
 def test_without_qemu_it_is_said_how_to_get_it(tmp_path, capsys, monkeypatch):
     (tmp_path / "floppy.img").write_bytes(BOOT_SECTOR)
     monkeypatch.setenv("PATH", str(tmp_path))

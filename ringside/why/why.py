@@ -71,6 +71,7 @@ def main(arguments: list[str]) -> int:
         if options.seconds <= 0 or options.memory <= 0 or options.crossings <= 0:
             made.error("--seconds, --memory and --crossings are above 0")
         told, shown = (from_log(options), view.instead(view.OF_A_LOG)) if options.log else from_image(options)
+        print(json.dumps(dataclasses.asdict(told), indent=1) if options.json else text(told))
         write(told, shown, options)
     except image.Unusable as reason:
         print(f"why: {reason}", file=sys.stderr)
@@ -80,10 +81,13 @@ def main(arguments: list[str]) -> int:
               "written)",
               file=sys.stderr)
         return USAGE
+    except FileNotFoundError as reason:
+        print(f"why: there is no {reason.filename}: a file to read must be there, and the folder of one to write",
+              file=sys.stderr)
+        return USAGE
     except (OSError, UnicodeDecodeError) as reason:
         print(f"why: {reason}", file=sys.stderr)
         return USAGE
-    print(json.dumps(dataclasses.asdict(told), indent=1) if options.json else text(told))
     return told.status
 
 
