@@ -76,8 +76,9 @@ def whole(seed=SEED):
 
 
 def wrongly(lab, wrong, seed=SEED):
-    """{file: text} of a repair that does not hold."""
-    text = whole(seed)[wrong["file"]].decode()
+    """{file: text} of a repair that does not hold: of the tree that is right, or of the broken one."""
+    tree = trees.broken(lab, seed) if wrong.get("upon") == "broken" else whole(seed)
+    text = tree[wrong["file"]].decode()
     assert text.count(wrong["before"]) == 1, wrong["what"]
     return {wrong["file"]: text.replace(wrong["before"], wrong["after"])}
 

@@ -247,7 +247,8 @@ def workshop():
 
 def trial(lab, kind, place, seed=labs.SEED):
     """Grades a hand-in: "whole", "broken", or the number of a wrong repair. What must be true of it."""
-    tree = trees.broken(lab, seed) if kind == "broken" else trees.whole(seed)
+    upon = lab.wrong[kind].get("upon") if isinstance(kind, int) else kind
+    tree = trees.broken(lab, seed) if upon == "broken" else trees.whole(seed)
     others = labs.wrongly(lab, lab.wrong[kind], seed) if isinstance(kind, int) else {}
     values = None
     if any(not question.choices for question in lab.questions):

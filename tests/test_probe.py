@@ -39,6 +39,15 @@ def test_a_broken_law_is_named_with_its_values(place, value, law, words, emulato
     assert words in found[0].said
 
 
+PUSH_2_POPF, PUSH_2_POP_EAX = b"\x6a\x02\x9d", b"\x6a\x02\x58"
+
+
+def test_a_flag_that_the_loader_leaves_is_tried_where_the_debugger_sets_no_flags(tmp_path):
+    place = (machines.BUILD / "p_proc.com").read_bytes().index(PUSH_2_POPF) + COM_START
+    found = findings(patched(tmp_path / "floppy.img", {place: PUSH_2_POP_EAX}), "bochs")
+    assert [finding.law for finding in found] == ["N1", "H1"]
+
+
 CLD_BEHIND_MOV_GS = bytes.fromhex("8eeafc")     # of ring 0's way in of an exception
 
 

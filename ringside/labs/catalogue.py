@@ -8,7 +8,8 @@
     [promised]                                  what ring 3 is granted on purpose: registers, ports
     procs, instructions                         how many play, and the fast path's most instructions, where a lab asks that
     [[question]]                                text, answer or choices: in labs that hand in answers.txt
-    [[wrong]]                                   for the tests: a plausible repair, and the laws that it still breaks
+    [[wrong]]                                   for the tests: a plausible repair, and the laws that it still breaks;
+                                                upon = "broken": it leaves the defect where it is
 """
 
 import pathlib

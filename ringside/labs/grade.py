@@ -34,6 +34,7 @@ LOOK = {
     "G1": ("the DPL of each row of the IDT", "04-gates"),
     "T1": ("who arrives behind each iret", "08-the-switch"),
     "D0": ("the int of a proc with DF = 1, up to the first call", "08-the-switch"),
+    "N1": ("the first iret: eflags before it", "15-hardware-tasks"),
     "D1": ("row 8 of the IDT, and the TSS that it leads to", "09-stale-esp0"),
     "C1": ("each instruction from an int to the next iret", "08-the-switch"),
     ALL: ("the last instruction that is as it should be", "09-stale-esp0"),
