@@ -296,3 +296,14 @@ def test_what_has_been_recorded_of_a_guest_that_dies_is_kept(tmp_path, emulator,
     assert f"{len(steps)} steps of {emulator} are in {made}" in tried.stdout
     assert any(step["symbol"] == reached for step in steps)
     assert f"after {len(steps)} steps" in tried.stderr
+
+
+@pytest.mark.parametrize("ask", [lambda qemu: qemu.read(0, 4), lambda qemu: qemu.hmp("info registers")],
+                         ids=["its GDB stub", "its monitor"])
+def test_a_qemu_that_has_ended_is_missing_and_no_reader_who_has_gone(ask):
+    """Else a kernel that resets looks like head: BrokenPipeError ends a command without a word, and with 0."""
+    with debuggers.DebuggedQemu() as qemu:
+        qemu.process.kill()
+        qemu.process.wait()
+        with pytest.raises(machines.Missing, match="QEMU"):
+            ask(qemu)

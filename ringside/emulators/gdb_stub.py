@@ -30,7 +30,16 @@ class Stub:
 
     def send(self, packet: str) -> None:
         """A packet whose answer comes later, or never."""
-        self._socket.sendall(b"$%s#%02x" % (packet.encode(), sum(packet.encode()) & 255))
+        self._write(b"$%s#%02x" % (packet.encode(), sum(packet.encode()) & 255))
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self._socket.sendall(data)
+        except ConnectionError:
+            raise self._gone() from None
+
+    def _gone(self) -> Missing:
+        return Missing("QEMU hung up\n" + self._evidence())
 
     def _answer(self) -> str:
         while b"#" not in self._buffer or len(self._buffer) < self._buffer.index(b"#") + 3:
@@ -38,12 +47,14 @@ class Stub:
                 data = self._socket.recv(65536)
             except socket.timeout:
                 raise Missing("it did not stop in time\n" + self._evidence()) from None
+            except ConnectionError:
+                raise self._gone() from None
             if not data:
-                raise Missing("QEMU hung up\n" + self._evidence())
+                raise self._gone()
             self._buffer += data
         packet, self._buffer = self._buffer.split(b"#", 1)
         self._buffer = self._buffer[2:]
-        self._socket.sendall(b"+")
+        self._write(b"+")
         return packet.split(b"$", 1)[1].decode()
 
     def ask(self, packet: str) -> str:
@@ -69,5 +80,5 @@ class Stub:
 
     def interrupt(self) -> None:
         """Stops the guest, wherever it is."""
-        self._socket.sendall(b"\3")
+        self._write(b"\3")
         self._answer()

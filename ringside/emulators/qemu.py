@@ -1,6 +1,7 @@
 """A PC in QEMU: keys, screen, memory and registers through its monitor."""
 
 from collections.abc import Sequence
+import contextlib
 import json
 import os
 import re
@@ -94,8 +95,9 @@ class Qemu(Machine):
 
     def _evidence(self) -> str:
         screen = ""
-        if self.alive() and hasattr(self, "_qmp"):
-            screen = "\nscreen:\n" + "\n".join(line.rstrip() for line in self.screen()).rstrip()
+        with contextlib.suppress(Missing):      # it may be about to end
+            if self.alive() and hasattr(self, "_qmp"):
+                screen = "\nscreen:\n" + "\n".join(line.rstrip() for line in self.screen()).rstrip()
         return super()._evidence() + screen
 
     def close(self) -> None:
@@ -104,15 +106,16 @@ class Qemu(Machine):
         super().close()
 
     def qmp(self, command: str, **arguments: Any) -> Any:
-        """One command of QEMU's monitor; returns its answer."""
-        self._qmp.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
-        self._qmp.flush()
-        for line in self._qmp:
-            answer = json.loads(line)
-            if "error" in answer:
-                raise RuntimeError(f"{command}: {answer['error']['desc']}")
-            if "return" in answer:
-                return answer["return"]
+        """One command of QEMU's monitor; returns its answer. Raises Missing if QEMU has ended, or ends meanwhile."""
+        with contextlib.suppress(ConnectionError):
+            self._qmp.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+            self._qmp.flush()
+            for line in self._qmp:
+                answer = json.loads(line)
+                if "error" in answer:
+                    raise RuntimeError(f"{command}: {answer['error']['desc']}")
+                if "return" in answer:
+                    return answer["return"]
         raise Missing(f"QEMU ended during {command}\n" + super()._evidence())
 
     def hmp(self, line: str) -> str:

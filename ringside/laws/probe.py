@@ -511,6 +511,8 @@ class Probe:
     def _end(self, missing: str) -> str:
         """What it does instead of coming back to ring 3."""
         what = missing.partition("\n")[0]
+        if what.startswith(("QEMU hung up", "QEMU ended")):
+            return "the machine resets: a fault in a fault in a fault, or ring 0 asks for it"
         if "shutdown" in missing.lower():
             return "a fault in a fault in a fault: the CPU shuts down"
         if "halts at" in what or "in the machine" in what:
