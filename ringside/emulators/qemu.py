@@ -102,7 +102,8 @@ class Qemu(Machine):
 
     def close(self) -> None:
         if hasattr(self, "_qmp"):
-            self._qmp.close()
+            with contextlib.suppress(ConnectionError):  # what was not sent, to one who has gone
+                self._qmp.close()
         super().close()
 
     def qmp(self, command: str, **arguments: Any) -> Any:
