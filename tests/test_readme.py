@@ -64,7 +64,7 @@ def test_the_readme_says_the_same_in_both_languages():
     texts = [(machines.ROOT / page).read_text() for page in FRONT]
     shape = [[(kind, body) for kind, body in chapters.marks(text)] for text in texts]
     assert shape[0] == shape[1]
-    assert [re.findall(r"^    (\S.*?) *#", text, re.M) for text in texts] == \
+    assert [re.findall(r"^    (sh \S.*?) *#", text, re.M) for text in texts] == \
         2 * [["sh scripts/setup && make run", "sh scripts/setup && make test"]]
 
 

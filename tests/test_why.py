@@ -253,8 +253,9 @@ def test_the_page_shows_what_the_tool_says(name, said, capsys, tmp_path):
     assert without_addresses(capsys.readouterr().out) == without_addresses(said)
 
 
-def test_the_readme_shows_the_first_of_them():
-    _, _, after = (machines.ROOT / "docs/reference.md").read_text().partition("ringside why flat.elf\n")
+@pytest.mark.parametrize("front", ["README.md", "README.zh-TW.md"])
+def test_the_readme_shows_the_first_of_them(front):
+    _, _, after = (machines.ROOT / front).read_text().partition("ringside why flat.elf\n")
     readme = [line.strip() for line in after.split("\n\n")[0].splitlines()]
     page = [line.strip() for line in SHOWN[0][1].splitlines()]
     assert [line for line in page if line in readme] == readme != []
