@@ -51,7 +51,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 WORK = ROOT / "build/breakages"
 AT_ONCE = 2
-BUILD_LIMIT, TEST_LIMIT, WHOLE_LIMIT = 60, 240, 3000  # seconds; the last for all tests that there are
+BUILD_LIMIT, TEST_LIMIT, WHOLE_LIMIT = 240, 240, 3000  # seconds; the last for all tests that there are
 PYTEST = ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=short",
           "--continue-on-collection-errors"]
 NOT_LOADED = 4  # pytest's exit code
