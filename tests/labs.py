@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from ringside.labs import catalogue, grade, handin, trees
+from ringside.labs import catalogue, grade, handin, patches, trees
 from ringside.labs.attack import number_of
 from ringside.laws import probe
 
@@ -75,9 +75,16 @@ def whole(seed=SEED):
     return trees.whole(seed)
 
 
+def solved(lab, seed=SEED):
+    return trees.changed(whole(seed), lab.built())
+
+
 def wrongly(lab, wrong, seed=SEED):
     """{file: text} of a repair that does not hold: of the tree that is right, or of the broken one."""
-    tree = trees.broken(lab, seed) if wrong.get("upon") == "broken" else whole(seed)
+    if "patch" in wrong:
+        changes = patches.read((lab.folder / f"{wrong['patch']}.patch").read_text())
+        return {name: text for name, text in patches.applied(changes, lambda name: solved(lab, seed)[name].decode()).items()}
+    tree = trees.broken(lab, seed) if wrong.get("upon") == "broken" else solved(lab, seed)
     text = tree[wrong["file"]].decode()
     assert text.count(wrong["before"]) == 1, wrong["what"]
     return {wrong["file"]: text.replace(wrong["before"], wrong["after"])}

@@ -33,6 +33,12 @@ def test_there_are_labs_enough_of_every_kind_and_over_every_program():
     assert {lab.program for lab in LABS} >= set("p_proc kstack userctx timer hwtask fncall paged callgate sysenter".split())
 
 
+@pytest.mark.parametrize("page, what", [("README.md", " labs,"), ("README.zh-TW.md", " 個實驗"),
+                                        ("CHANGES.md", " programs to read")])
+def test_a_page_that_counts_the_labs_counts_them_all(page, what):
+    assert f"{len(LABS)}{what}" in (trees.ROOT / page).read_text()
+
+
 @pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.number)
 def test_a_page_has_all_its_parts(lab):
     page, words = lab.page(), " ".join(lab.page().split())
@@ -53,9 +59,9 @@ def test_a_page_has_all_its_parts(lab):
 @pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.number)
 def test_a_defect_fits_every_students_tree_and_lies_in_the_files_that_are_handed_in(lab):
     for seed in SEEDS:
-        whole = labs.whole(seed)
+        whole, solved = labs.whole(seed), labs.solved(lab, seed)
         broken = trees.changed(whole, lab.changes())
-        changed = {name for name in whole if whole[name] != broken[name]}
+        changed = {name for name in solved if solved[name] != broken[name]}
         if lab.files:
             assert changed and changed <= set(lab.files), seed
         for wrong in lab.wrong:
@@ -67,7 +73,8 @@ def test_a_lab_names_laws_and_two_repairs_that_do_not_hold_or_refutes_each_wrong
     assert set(lab.points) <= set(grade.LAWS)
     if lab.files:
         assert len(lab.wrong) >= 2
-        assert all(set(wrong["loses"]) <= set(lab.points) and wrong["file"] in lab.files for wrong in lab.wrong)
+        for wrong in lab.wrong:
+            assert set(wrong["loses"]) <= set(lab.points) and set(labs.wrongly(lab, wrong)) <= set(lab.files)
     for question in lab.questions:
         if question.choices:
             assert question.answer in question.choices and len(set(question.choices)) >= 3
@@ -248,7 +255,7 @@ def workshop():
 def trial(lab, kind, place, seed=labs.SEED):
     """Grades a hand-in: "whole", "broken", or the number of a wrong repair. What must be true of it."""
     upon = lab.wrong[kind].get("upon") if isinstance(kind, int) else kind
-    tree = trees.broken(lab, seed) if upon == "broken" else trees.whole(seed)
+    tree = trees.broken(lab, seed) if upon == "broken" else labs.solved(lab, seed)
     others = labs.wrongly(lab, lab.wrong[kind], seed) if isinstance(kind, int) else {}
     values = None
     if any(not question.choices for question in lab.questions):

@@ -7,6 +7,7 @@
     [points]                                    for each law (LAWS in ringside/laws/probe.py) what it is worth
     [promised]                                  what ring 3 is granted on purpose: registers, ports
     procs, instructions                         how many play, and the fast path's most instructions, where a lab asks that
+    solution = ["third-proc"]                   where the tree that is right lacks what is to be built: NAME.patch beside it
     [[question]]                                text, answer or choices: in labs that hand in answers.txt
     [[wrong]]                                   for the tests: a plausible repair, and the laws that it still breaks;
                                                 upon = "broken": it leaves the defect where it is
@@ -24,7 +25,7 @@ BREAKAGES = ROOT / "tests/breakages"
 KINDS = ("read", "find", "build", "attack", "explain")
 ANSWERS = "answers.txt"
 KEYS = {"title", "kind", "program", "minutes", "teaches", "breaks", "files", "points", "promised", "procs",
-        "instructions", "question", "wrong", "attack", "edit"}
+        "instructions", "question", "wrong", "attack", "edit", "solution"}
 
 
 class NoLab(Exception):
@@ -57,6 +58,7 @@ class Lab(NamedTuple):
     wrong: tuple[dict[str, Any], ...]
     attack: dict[str, Any]
     edits: tuple[dict[str, str], ...]
+    solution: tuple[str, ...]
 
     @property
     def total(self) -> int:
@@ -68,6 +70,10 @@ class Lab(NamedTuple):
         texts = [(path if path.exists() else BREAKAGES / path.name).read_text() for path in own]
         return [change for text in texts for change in patches.read(text)] + [
             patches.Change(edit["file"], edit["before"], edit["after"]) for edit in self.edits]
+
+    def built(self) -> list[patches.Change]:
+        """What is to be added to the tree that is right."""
+        return [change for name in self.solution for change in patches.read((self.folder / f"{name}.patch").read_text())]
 
     def hand_in(self) -> list[str]:
         """The names of all files that count."""
@@ -93,7 +99,7 @@ def load(folder: pathlib.Path) -> Lab:
                    tuple(raw.get("breaks", ())), tuple(raw.get("files", ())), raw.get("points", {}),
                    raw.get("promised", {}), raw.get("procs", 2), raw.get("instructions", 0),
                    tuple(map(_question, raw.get("question", ()))), tuple(raw.get("wrong", ())), raw.get("attack", {}),
-                   tuple(raw.get("edit", ())))
+                   tuple(raw.get("edit", ())), tuple(raw.get("solution", ())))
     except (tomllib.TOMLDecodeError, KeyError) as error:
         raise NoLab(f"{folder.name}/lab.toml: {error!r}") from None
 

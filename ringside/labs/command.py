@@ -98,7 +98,7 @@ def _grade(arguments: argparse.Namespace) -> int:
 
 def _solution(arguments: argparse.Namespace) -> int:
     lab = catalogue.lab(arguments.lab)
-    for change in patches.backwards(lab.changes()):
+    for change in [*patches.backwards(lab.changes()), *lab.built()]:
         print(f"--- {change.file}: in place of\n{change.before.rstrip()}\n+++ there must be\n{change.after.rstrip()}\n")
     for number, question in enumerate(lab.questions, 1):
         print(f"{number}: {question.answer}")

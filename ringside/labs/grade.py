@@ -16,6 +16,7 @@ from ringside.labs.catalogue import ANSWERS, Lab
 from ringside.laws import probe
 
 ALL = "H1"      # broken, it leaves nothing to be graded
+DEAD = (ALL, "B1")
 REST = "A1"     # who mends a law by breaking another loses this one
 LAWS = {**probe.LAWS, **attack.LAWS, REST: "every law holds, those that this lab does not name as well"}
 # Where to look when a law is broken: a step of `make record`, and the chapter that tells of it.
@@ -32,6 +33,7 @@ LOOK = {
     "P5": ("lldt, and base and limit of each row of the table that it loads", "11-lldt"),
     "P6": ("the last word of the TSS, and the limit of TR", "10-reading-a-gp"),
     "G1": ("the DPL of each row of the IDT", "04-gates"),
+    "B1": ("who arrives behind each iret", "07-the-trick"),
     "T1": ("who arrives behind each iret", "08-the-switch"),
     "D0": ("the int of a proc with DF = 1, up to the first call", "08-the-switch"),
     "N1": ("the first iret: eflags before it", "15-hardware-tasks"),
@@ -100,7 +102,7 @@ def _probed(lab: Lab, image: pathlib.Path, seed: int) -> list[tuple[str, probe.F
     found: list[tuple[str, probe.Finding]] = []
     for name in probe.EMULATORS:
         found += [(name, finding) for finding in probe.Probe(name, image, entry, seed, promised).run()]
-        if any(finding.law == ALL for _, finding in found):
+        if any(finding.law in DEAD for _, finding in found):
             break
     return found
 
@@ -110,7 +112,7 @@ def _laws(lab: Lab, image: pathlib.Path, seed: int) -> list[Part]:
     if not laws:
         return []
     found = _probed(lab, image, seed)
-    dead = [f"{name}: {finding.said}" for name, finding in found if finding.law == ALL]
+    dead = [f"{name}: {finding.said}" for name, finding in found if finding.law in DEAD]
     parts = []
     for law, points in laws.items():
         said = tuple(f"{name}, after {finding.switch} switches: {finding.said}"

@@ -2,6 +2,7 @@
 
     whole(seed)                 {file: text or bytes} of the tree that is right, with the student's numbers
     broken(lab, seed)           the same with the lab's breakage
+    solved(lab, seed)           the same with what the lab wants built
     write(tree, folder)
     start(lab, seed, folder)    what a student gets: the broken tree as a git repository that tells nothing
 """
@@ -47,6 +48,11 @@ def changed(tree: Tree, changes: Iterable[patches.Change]) -> Tree:
 
 def broken(lab: Lab, seed: int) -> Tree:
     return changed(whole(seed), lab.changes())
+
+
+def solved(lab: Lab, seed: int) -> Tree:
+    """What gets all points."""
+    return changed(whole(seed), lab.built())
 
 
 def write(tree: Tree, folder: pathlib.Path) -> None:
