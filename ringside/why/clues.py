@@ -5,7 +5,7 @@ refine(context, refusal)    the refusal, with a clause more if a clue is found; 
 
 import collections.abc
 
-from ringside.why import frames, late, tables
+from ringside.why import frames, hidden, late, tables, unloaded
 from ringside.why.context import Context
 from ringside.why.log import Event
 from ringside.why.machine import Machine, Unknown, Unmapped
@@ -26,6 +26,8 @@ def fetch(machine: Machine) -> None:
     """eip beyond cs' limit."""
     state = machine.state
     cs = state.segments["cs"]
+    if state.v86 and state["eip"] > hidden.LAST_8086:
+        raise hidden.beyond_64_kib(state)
     if state["eip"] > cs.limit:
         raise refuse("cs-limit", f"eip = {state['eip']:08x} is beyond the limit {cs.limit:#x} of cs = {cs.selector:04x}", 13, 0,
                      "vol. 3A, 5.3", [])
@@ -44,7 +46,7 @@ def stack(machine: Machine) -> None:
 
 def refine(context: Context, refusal: Refusal) -> Refusal:
     """Asks each clue in turn; the first that is found ends it."""
-    for clue in (late.a20, tables.narrow, frames.no_far_jump, frames.real_mode, frames.stale_cs, tables.lost_gdt, tables.lost_idt,
+    for clue in (late.a20, unloaded.clue, tables.narrow, frames.no_far_jump, frames.real_mode, frames.stale_cs, tables.lost_gdt, tables.lost_idt,
                  tables.lost_tss, tables.gate, frames.clue, tables.gdt_order, tables.limit,
                  *late.CLUES):
         try:

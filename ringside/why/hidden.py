@@ -16,6 +16,7 @@ from ringside.why.refusal import Refusal, Refused, described, refuse
 LAX = {"stack-limit", "esp0-limit", "esp1-limit", "esp2-limit", "segment-limit"}
 SOME = 96       # events that are looked at, at either end of a log
 NULLED = "a return to an outer ring makes null a ds whose DPL is below that ring, so a ds with too low a DPL was left in it"
+LAST_8086 = 0xFFFF
 AHEAD = 64      # bytes of code in front of eip
 BRANCH = re.compile(r"^(?:j|call|ret|iret|l?ret|loop|int|hlt|ljmp|lcall|sys|mov +.*,%ds|pop +%ds|lds)")
 OPERAND = re.compile(r"(?:^|[ ,*])(?:0x[0-9a-f]+)?\((%e\w\w)?(?:,%e\w\w,\d)?\)|[ ,]0x[0-9a-f]+(?=,|$)|[ ,]%ds:")
@@ -35,7 +36,7 @@ def look(log: Log, machine: collections.abc.Callable[[State], Machine], first: i
         if any(event.state[name] != last[name] for name in ("gdt.base", "gdt.limit", "idt.base", "cr3")):
             continue
         asked = number == first - 1 and event.state.place() == log.events[first].state.place()  # the exception is its end
-        for walk in (limits,) if asked else (limits, stale, null):
+        for walk in (limits,) if asked else (limits, stale, null, of_8086):
             try:
                 walk(here, event)
             except Refused as refused:
@@ -101,6 +102,22 @@ def null(machine: Machine, event: Event) -> None:
     if not ds.selector & ~3 and cs.big and not state.v86:
         says = f"ds = {ds.selector:04x} is null in ring {state.cpl}" + (f": {NULLED}" if state.cpl else "")
         through_ds(machine, cs.base, state["eip"], 1 if event.software else 0, says)
+
+
+def of_8086(machine: Machine, event: Event) -> None:
+    """In virtual-8086 mode no segment has more than 64 KiB, and eip is no linear address."""
+    state = machine.state
+    if state.v86 and state["eip"] > LAST_8086:
+        raise beyond_64_kib(state)
+
+
+def beyond_64_kib(state: State) -> Refused:
+    """eip as no 8086 can have it."""
+    cs = state.segments["cs"].selector
+    return refuse("v86-eip", f"eip = {state['eip']:08x} in virtual-8086 mode is beyond 64 KiB, the limit of cs = {cs:04x}: the frame "
+                  "that led there had a linear address, or one of the kernel's, as eip", 13, 0, "vol. 3A, 20.2",
+                  [f"cs = {cs:04x}, base {state.segments['cs'].base:08x}, limit {LAST_8086:x}"],
+                  "eip is the offset in the segment cs: the linear address minus 16 times cs")
 
 
 def through_ds(machine: Machine, base: int, eip: int, skip: int, says: str) -> None:

@@ -12,6 +12,7 @@ from ringside.why.machine import Machine, Unmapped
 from ringside.why.refusal import described, descriptor_of, refuse
 
 LONGEST = 15
+NOT_BACK = "which did not come back behind it"
 SYSENTER, SYSEXIT = b"\x0f\x34", b"\x0f\x35"
 
 
@@ -91,8 +92,7 @@ def monitored(machine: Machine, code: Code) -> None:
         if code.name == "int":
             name = f"int {code.decoded.immediate:#04x}"
         raise refuse("v86-monitor", f"in virtual-8086 mode with IOPL {iopl}, {name} is left to the monitor, the handler of #GP, "
-                     "which did not come back "
-                     "behind it", 13, 0, "vol. 3A, 20.2.8", [cs_line(machine)], "the monitor does what the instruction would do, "
+                     f"{NOT_BACK}", 13, 0, "vol. 3A, 20.2.8", [cs_line(machine)], "the monitor does what the instruction would do, "
                      "and moves the frame's eip behind it")
 
 

@@ -4,7 +4,7 @@ CLUES               for clues.refine: each has a refusal, and puts the mistake i
 executes(log, machine, symbols)     of a CPU that executes on where nothing is refused: a Refusal, None without a mark
 """
 
-from ringside.why import instructions, ways_in, wild, words
+from ringside.why import frames, instructions, late_tasks, ways_in, ways_out, wild, words
 from ringside.why.context import Context
 from ringside.why.log import NONE, Log
 from ringside.why.machine import Descriptor, Machine, Unknown, Unmapped
@@ -114,7 +114,24 @@ def esp0(context: Context, refusal: Refusal) -> bool:
     return behind(refusal, "esp0-zero", says, "set esp0 to the end of a kernel stack before ring 3 is entered")
 
 
-CLUES = (sizes, gate_16, call_gate, esp0)
+def near_ret(context: Context, refusal: Refusal) -> bool:
+    """A far ret in a ring whose code this is not: a near ret of an inner ring has led there."""
+    machine = context.machine
+    gate = gate_of(machine) if instructions.Code(machine).name == "ret far" else None
+    code = machine.descriptor(gate.selector) if gate else None
+    if gate is None or code is None or code.is_conforming or code.dpl <= machine.state.cpl:
+        return False
+    for skip in range(-2 * WORD, WORD, WORD):
+        found = ways_out.frame(machine, WORD, 2, skip)
+        if len(found) == 2 and frames.is_code(machine, found[1]) and found[1] & 3 == code.dpl \
+                and abs(found[0] - machine.state["eip"]) < NEAR:
+            says = (f"ring {machine.state.cpl} executes the code of ring {code.dpl}, to which the call gate at {gate.at:08x} leads: "
+                    f"a near ret has taken {found[0]:08x} alone from the words of a call gate, and left cs = {found[1]:04x}")
+            return behind(refusal, "ret-for-lret", says, "end what a call gate leads to with lret")
+    return False
+
+
+CLUES = (sizes, gate_16, near_ret, call_gate, esp0, *late_tasks.CLUES)
 
 
 # ---- nothing is refused, and what runs is not what should
@@ -122,7 +139,8 @@ CLUES = (sizes, gate_16, call_gate, esp0)
 def executes(log: Log, machine: Machine, symbols: Symbols) -> Refusal | None:
     """Of a machine that stands still, as it is."""
     try:
-        return wrong_offset(log, machine, symbols) or ring_3s_code(log, machine)
+        return (wrong_offset(log, machine, symbols) or ring_3s_code(log, machine) or rest_of_frame(machine)
+                or late_tasks.falls_through(log, machine, symbols))
     except (Unknown, Unmapped, Refused):
         return None
 
@@ -160,3 +178,21 @@ def ring_3s_code(log: Log, machine: Machine) -> Refusal | None:
     return Refusal("ret-for-iret", says, words.NOTHING, 0, "vol. 2A, IRET, Operation",
                    [f"esp = {state['esp']:08x}: cs, eflags, esp and ss of a frame may still lie there"],
                    "end the handler with iret; a function of C cannot be a handler by itself")
+
+
+def rest_of_frame(machine: Machine) -> Refusal | None:
+    """Ring 0 executes, and at its esp lies what a ret has left of a frame for an outer ring."""
+    state = machine.state
+    found = ways_out.frame(machine, WORD, 5, -WORD)
+    if state.cpl or not state.protected or len(found) < 5:
+        return None
+    eip, cs, flags, _, ss = found
+    if not frames.is_code(machine, cs) or not cs & 3 or not frames.is_flags(flags) or not frames.is_stack(machine, ss) \
+            or ss & 3 != cs & 3 or not 0 <= state["eip"] - eip < NEAR:
+        return None
+    says = (f"ring 0 executes the code of ring {cs & 3}, at {state.segments['cs'].selector:04x}:{state['eip']:08x}: esp = "
+            f"{state['esp']:08x} points to the rest of a frame, cs = {cs:04x}, eflags = {flags:08x}, esp and ss = {ss:04x}, of which "
+            f"a ret has taken eip = {eip:08x} alone, and no iret the rest")
+    return Refusal("ret-for-iret", says, words.NOTHING, 0, "vol. 2A, IRET, Operation",
+                   [f"frame at {state['esp'] - WORD:08x}: {' '.join(f'{word:08x}' for word in found)}"],
+                   "end the way out with iret")

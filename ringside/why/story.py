@@ -272,6 +272,11 @@ def first_cause(scene: Scene, found: death.Death, state: State) -> tuple[Refusal
         refusal = others[-1]
         notes.append(f"QEMU raised {event} where Intel's manual has {name(refusal.vector, refusal.error)}: it does not check "
                      "all, or not in that order")
+    if refusal and refusal.key == "v86-monitor" and found.kind == "loop":
+        refusal.key = "fault-not-skipped"
+        refusal.says = refusal.says.replace(instructions.NOT_BACK, f"which comes back to the same instruction, at "
+                                            f"{state.segments['cs'].selector:04x}:{state['eip']:04x}, and not behind it: it does "
+                                            "not move eip in the frame")
     if refusal:
         clues.refine(Context(machine, event, before, scene.symbols, events[:number]), refusal)
         return refusal, list(dict.fromkeys(notes))[:1]

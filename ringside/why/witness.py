@@ -24,7 +24,8 @@ WHOLE = 0xFFFFFFFF
 ACCESSES = 10       # that are shown
 # What QEMU does not check, by the key of the refusal.
 UNCHECKED = {"limit": "QEMU does not check segment limits", "null": "QEMU reads and writes through a null segment",
-             "ds-dpl": "QEMU reads and writes through a null segment"}
+             "ds-dpl": "QEMU reads and writes through a null segment",
+             "v86-eip": "QEMU does not check the 64 KiB of virtual-8086 mode"}
 
 
 @dataclasses.dataclass
@@ -49,9 +50,11 @@ def needed(log: Log, told: story.Story) -> bool:
 
 
 def unchecked(state: State) -> bool:
-    """A segment with a limit, or a null ds, in protected mode."""
-    if not state.protected or state.v86:
+    """A segment with a limit, or a null ds, in protected mode; the 64 KiB of virtual-8086 mode."""
+    if not state.protected:
         return False
+    if state.v86:
+        return True
     here = state.segments
     return any(here[name].limit != WHOLE for name in ("cs", "ss") if here[name].selector & ~3) or here["ds"].selector & ~3 == 0
 
