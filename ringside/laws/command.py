@@ -24,15 +24,17 @@ import tempfile
 from typing import NoReturn
 
 from ringside.emulators import machines
-from ringside.emulators.image import Unusable
+from ringside.emulators.image import Image, Unusable
 from ringside.laws import laws
 from ringside.laws import lives
 from ringside.laws import probe
+from ringside.laws import stale
 from ringside.recorder import listing
 from ringside.recorder import other_kernels
 from ringside.recorder import programs
 from ringside.recorder import record
 from ringside.recorder import recording
+from ringside.recorder.crossings import Names, record_crossings
 
 BROKEN, CANNOT_TELL, USAGE = 1, 2, 3
 CROSSINGS = 300
@@ -75,6 +77,14 @@ def of_program(name: str, seed: int) -> list[laws.Finding]:
     return found
 
 
+def of_image(image: Image, wanted: listing.Wanted, names: Names) -> tuple[recording.Recording, list[laws.Finding]]:
+    """Its crossings, and what no recording of these shows: where ring 3 reaches a page as it was. Raises listing.NoneFound,
+    Unusable, machines.Missing."""
+    made = record_crossings(image, wanted, names)
+    paging = any(after["cpl"] == 3 and after["cr0"] >> 31 for _, _, _, after in recording.walk(made))
+    return made, stale.look(image, wanted, names) if paging else []
+
+
 def print_list() -> None:
     for name, what in laws.LAWS.items():
         print(f"{name}  {what}")
@@ -104,8 +114,8 @@ def main(arguments: list[str]) -> int:
     try:
         if not options.image.exists():
             raise Unusable(f"there is no {options.image}")
-        made = recording.load(options.image) if options.image.is_file() and is_recording(options.image) \
-            else other_kernels.make(parser, options)
+        recorded = options.image.is_file() and is_recording(options.image)
+        made, reached = (recording.load(options.image), []) if recorded else of_image(*other_kernels.asked(parser, options))
     except (Unusable, OSError, recording.BadRecording) as reason:
         print(f"laws: {reason}", file=sys.stderr)
         return USAGE
@@ -113,7 +123,7 @@ def main(arguments: list[str]) -> int:
         print(f"laws: {reason}", file=sys.stderr)
         return CANNOT_TELL
     strict = options.strict or "crossings" not in made
-    found = laws.broken(made, strict)
+    found = laws.broken(made, strict) + reached
     crossings = laws.crossings(made)
     if not found and not crossings:
         print("laws: nothing enters or leaves ring 3 in it, so there is nothing to tell", file=sys.stderr)

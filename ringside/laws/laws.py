@@ -8,6 +8,7 @@ instruction that the CPU has pushed. Each law is decided only where a recording 
 is silent. LAWS says of each what it is and for which kernels it counts.
 """
 
+import bisect
 from collections.abc import Iterator
 import dataclasses
 import functools
@@ -37,6 +38,8 @@ LAWS = {
     "P4": "The FPU is shut. Strict.",
     "P5": "Two procs have stacks of their own. Where segments are not flat, and each has its code; strict, of spaces.",
     "P7": "Ring 3 may not write the code that it runs. Strict, where there are pages.",
+    "P8": "Ring 3 reaches a page only as the tables have it: the CPU is told of an entry that has changed, by invlpg or CR3. Of "
+          "an image with pages; in the first instructions behind ways out.",
     "T1": "Turns alternate. Strict.",
     "T2": "Of two who take turns, each has fs and gs of its own: where a kernel gives them TLS. Strict, where these are not "
           "flat.",
@@ -68,7 +71,7 @@ FLAT = 1 << 31                      # a segment as large as this hides nothing
 EXCEPTIONS = 0x20                   # vectors
 PAGE = 0x1000
 DRIFTS = 4                          # interrupts of the same place, each with less stack
-NEAR_STACK = 0x400
+NEAR_STACK, LARGE_STACK = 0x400, 0x10000
 TSS_BYTES = 0x68
 FEW = 4
 
@@ -131,6 +134,7 @@ class Watch:
         self.closing = False        # a call gate has let IF through, and the next instruction is to clear it
         self.pages: dict[int, int] = {}         # the frame in which a space has its stack
         self.now: Walked | None = None
+        self.symbols = sorted((place, name) for name, place in made["symbols"].items())
 
     def findings(self) -> Iterator[Finding]:
         for walked in recording.walk(self.made):
@@ -262,7 +266,7 @@ class Watch:
         if place_of(after, 0)[4:6] in self.started or after["eflags"] & VM:
             return
         for name in GENERAL:
-            what = self._of_ring_0(after[name], before)
+            what = self._of_ring_0(after[name], before) or self._beside_the_stack(after[name], before, after)
             if name != "esp" and what:
                 yield "S1", name, f"it starts at {at(after)} with {name} = {after[name]:08x}; {what}"
 
@@ -283,6 +287,22 @@ class Watch:
             if state["ss"]["base"] == base and abs(linear - stack) < NEAR_STACK:
                 return f"the stack of ring 0 lies there, whose esp is {state['esp']:08x}"
         return ""
+
+    def _beside_the_stack(self, value: int, before: State, after: State) -> str:
+        """A value in the very object of the kernel's that has ring 0's stack, and none of ring 3's. Only with symbols: none
+        may lie between the two."""
+        stack, its = (one["ss"]["base"] + one["esp"] for one in (before, after))
+        name, linear = self._object(stack), before["ds"]["base"] + value
+        if value < PAGE or not name or self._object(linear) != name or self._object(its - 1) == name:
+            return ""
+        if abs(stack - linear) > LARGE_STACK or name == self.symbols[-1][1] and linear > stack:
+            return ""       # the last symbol's object may have ended there
+        return f"{name} is there, which has the stack of ring 0, whose esp is {before['esp']:08x}"
+
+    def _object(self, linear: int) -> str:
+        """The symbol whose object has this address: the nearest below it."""
+        place = bisect.bisect(self.symbols, (linear - self.made.get("base", 0), "\x7f"))
+        return self.symbols[place - 1][1] if place else ""
 
     def _compare(self, left: Left, after: State) -> Iterator[tuple[str, str, str]]:
         """R1. Behind int n a kernel may give results back."""

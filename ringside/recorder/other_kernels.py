@@ -6,7 +6,7 @@ import sys
 from typing import NoReturn
 
 from ringside.emulators import machines
-from ringside.emulators.image import Unusable, check_elf, recognise
+from ringside.emulators.image import Image, Unusable, check_elf, recognise
 from ringside.recorder import listing
 from ringside.recorder import recording
 from ringside.recorder.crossings import Names, record_crossings
@@ -41,6 +41,11 @@ def add_options(parser: argparse.ArgumentParser, optional: bool = False) -> None
 
 def make(parser: argparse.ArgumentParser, options: argparse.Namespace) -> recording.Recording:
     """Raises Unusable, listing.NoneFound, machines.Missing, OSError."""
+    return record_crossings(*asked(parser, options))
+
+
+def asked(parser: argparse.ArgumentParser, options: argparse.Namespace) -> tuple[Image, listing.Wanted, Names]:
+    """Raises Unusable, OSError."""
     if options.first < 1 or options.every < 1 or options.seconds <= 0:
         parser.error("--first, --every and --seconds are above 0")
     image = recognise(options.image)
@@ -55,8 +60,7 @@ def make(parser: argparse.ArgumentParser, options: argparse.Namespace) -> record
             start = int(options.start, 16) if start is None else start + options.base
         except ValueError:
             parser.error(f"--from {options.start}: no symbol of {elf or 'an ELF file, which --elf would give'}, and no address")
-    wanted = listing.Wanted(options.first, options.around, options.every, options.vector, start, options.seconds)
-    return record_crossings(image, wanted, names)
+    return image, listing.Wanted(options.first, options.around, options.every, options.vector, start, options.seconds), names
 
 
 def main(arguments: list[str]) -> int:

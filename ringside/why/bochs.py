@@ -21,7 +21,7 @@ import tempfile
 import time
 
 from ringside.emulators import versions
-from ringside.emulators.anybochs import drive
+from ringside.emulators.anybochs import NEVER, drive
 from ringside.emulators.image import Image, Unusable
 from ringside.recorder.pages import PAGE
 from ringside.why import log
@@ -58,6 +58,9 @@ EXCEPTION = re.compile(r"exception\(0x(\w\w)\): error_code=(\w{4})")
 FAULTING = re.compile(r"page fault for address (\w+)")
 THIRD = re.compile(r"3rd \((\d+)\) exception")
 RETURN = re.compile(r"^(\d{11}).*return to outer privilege", re.M | re.I)
+PROTECTED = re.compile(r"^(\d{11}).*\] protected mode activated", re.M)
+OF_8086 = re.compile(r"^(\d{11}).*v8086 mode activated", re.M)
+WRITTEN_MSR = re.compile(r"WRMSR: write [0-9a-f]+:([0-9a-f]{8}) to MSR ([0-9a-f]+)")
 SOFTWARE, HARDWARE_EXCEPTION = ("4", "5", "6"), "3"
 # Of an instruction that reads and writes, the write has no linear address.
 ACCESS = re.compile(r"\[CPU0 (RD|WR|RW)\]: (?:LIN 0x(\w+) )?PHY 0x(\w+) \(len=(\d+)[^)]*\): ([0-9a-fA-Fx ]+)")
@@ -91,6 +94,9 @@ class Listing:
     third: int | None       # the exception that made a triple fault of it
     ended: str              # as Run.ended; "loop" besides
     returns: list[int]      # the ticks of returns to an outer ring
+    protected: list[int] = dataclasses.field(default_factory=list)     # of those that set PE, or clear VM
+    into_8086: list[int] = dataclasses.field(default_factory=list)     # of those that set VM
+    msrs: dict[int, int] = dataclasses.field(default_factory=dict)     # what wrmsr has put into each last: its lower half
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,7 +197,9 @@ class Bench:
         if not text:
             raise Unusable(f"Bochs does not start: {self.read('out')[-300:].strip()}")
         returns = [int(tick) for tick in RETURN.findall(text)]
-        return Listing(found, third, "triple fault" if third is not None else ended, returns)
+        msrs = {int(number, 16): int(value, 16) for value, number in WRITTEN_MSR.findall(text)}
+        protected, into_8086 = ([int(tick) for tick in which.findall(text)] for which in (PROTECTED, OF_8086))
+        return Listing(found, third, "triple fault" if third is not None else ended, returns, protected, into_8086, msrs)
 
     def until_clear(self, process: "subprocess.Popen[bytes]") -> str:
         """How the run ended. What the log has grown by is read once."""
@@ -251,8 +259,9 @@ class Session:
         self.now = 0
 
     def __enter__(self) -> "Session":
-        """Waits for the first prompt."""
+        """Waits for the first prompt. One time breakpoint more than is ever met: see NEVER."""
         self.answer(START_SECONDS)
+        self.command(f"sba {NEVER}")
         return self
 
     def __exit__(self, *_: object) -> None:

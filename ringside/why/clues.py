@@ -46,8 +46,8 @@ def stack(machine: Machine) -> None:
 
 def refine(context: Context, refusal: Refusal) -> Refusal:
     """Asks each clue in turn; the first that is found ends it."""
-    for clue in (late.a20, unloaded.clue, tables.narrow, frames.no_far_jump, frames.real_mode, frames.stale_cs, tables.lost_gdt, tables.lost_idt,
-                 tables.lost_tss, tables.gate, frames.clue, tables.gdt_order, tables.limit,
+    for clue in (late.a20, unloaded.clue, tables.narrow, frames.no_far_jump, frames.real_mode, frames.stale_cs,
+                 tables.lost_gdt, tables.lost_idt, tables.lost_tss, tables.gate, frames.clue, tables.gdt_order, tables.limit,
                  *late.CLUES):
         try:
             if clue(context, refusal):

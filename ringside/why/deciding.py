@@ -66,7 +66,7 @@ def of_frame(machine: Machine, refusal: Refusal) -> Word | None:
     """A word of the frame that iret or far ret has refused."""
     ss, esp = machine.state.segments["ss"], machine.state["esp"]
     places = [place for key, place in IN_FRAME.items() if refusal.key.startswith(key)]
-    if refusal.key.startswith("iret-ss"):
+    if refusal.key.startswith(("iret-ss", "frame-overwritten")):
         places = [len(ways_out.IRET_WORDS) - 1]
     if not places:
         return None

@@ -114,8 +114,8 @@ def of_8086(machine: Machine, event: Event) -> None:
 def beyond_64_kib(state: State) -> Refused:
     """eip as no 8086 can have it."""
     cs = state.segments["cs"].selector
-    return refuse("v86-eip", f"eip = {state['eip']:08x} in virtual-8086 mode is beyond 64 KiB, the limit of cs = {cs:04x}: the frame "
-                  "that led there had a linear address, or one of the kernel's, as eip", 13, 0, "vol. 3A, 20.2",
+    return refuse("v86-eip", f"eip = {state['eip']:08x} in virtual-8086 mode is beyond 64 KiB, the limit of cs = {cs:04x}: the "
+                  "frame that led there had a linear address, or one of the kernel's, as eip", 13, 0, "vol. 3A, 20.2",
                   [f"cs = {cs:04x}, base {state.segments['cs'].base:08x}, limit {LAST_8086:x}"],
                   "eip is the offset in the segment cs: the linear address minus 16 times cs")
 

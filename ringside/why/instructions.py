@@ -91,9 +91,9 @@ def monitored(machine: Machine, code: Code) -> None:
         name = "pushf" if pushf else "it" if code.name == "privileged" else code.name
         if code.name == "int":
             name = f"int {code.decoded.immediate:#04x}"
-        raise refuse("v86-monitor", f"in virtual-8086 mode with IOPL {iopl}, {name} is left to the monitor, the handler of #GP, "
-                     f"{NOT_BACK}", 13, 0, "vol. 3A, 20.2.8", [cs_line(machine)], "the monitor does what the instruction would do, "
-                     "and moves the frame's eip behind it")
+        says = f"in virtual-8086 mode with IOPL {iopl}, {name} is left to the monitor, the handler of #GP, {NOT_BACK}"
+        raise refuse("v86-monitor", says, 13, 0, "vol. 3A, 20.2.8", [cs_line(machine)],
+                     "the monitor does what the instruction would do, and moves the frame's eip behind it")
 
 
 def cs_line(machine: Machine) -> str:

@@ -13,6 +13,7 @@ from ringside.why.source import Symbols
 
 GATES_16, CALL_GATES = (6, 7), (4, 12)
 WORD, ESP0 = 4, 4
+OUTER, RF, INT_BYTES = 3, 1 << 16, 2
 GDT, LDT = 0, 4         # selectors of the tables
 HIGHEST = 0xFFFF0000    # a stack that began at 0 goes down from the end of memory
 SMALL = 0xFFFF
@@ -125,13 +126,36 @@ def near_ret(context: Context, refusal: Refusal) -> bool:
         found = ways_out.frame(machine, WORD, 2, skip)
         if len(found) == 2 and frames.is_code(machine, found[1]) and found[1] & 3 == code.dpl \
                 and abs(found[0] - machine.state["eip"]) < NEAR:
-            says = (f"ring {machine.state.cpl} executes the code of ring {code.dpl}, to which the call gate at {gate.at:08x} leads: "
+            says = (f"ring {machine.state.cpl} executes the code of ring {code.dpl}, to which the call gate at "
+                    f"{gate.at:08x} leads: "
                     f"a near ret has taken {found[0]:08x} alone from the words of a call gate, and left cs = {found[1]:04x}")
             return behind(refusal, "ret-for-lret", says, "end what a call gate leads to with lret")
     return False
 
 
-CLUES = (sizes, gate_16, near_ret, call_gate, esp0, *late_tasks.CLUES)
+def overwritten(context: Context, refusal: Refusal) -> bool:
+    """A frame that the CPU has pushed for ring 3, and whose esp or ss is another by now."""
+    machine = context.machine
+    found = ways_out.frame(machine, WORD, 5)
+    if instructions.Code(machine).name != "iret" or not refusal.key.startswith("iret-ss") or len(found) < 5:
+        return False
+    eip, cs, flags, esp, ss = found
+    for came in reversed(context.past):
+        state = came.state
+        if state.cpl != OUTER or state.v86 or state.segments["cs"].selector != cs or (state["efl"] ^ flags) & ~RF \
+                or not 0 <= eip - state["eip"] <= INT_BYTES:
+            continue
+        pushed = {"esp": state["esp"], "ss": state.segments["ss"].selector}
+        name, now = next(((name, now) for name, now in (("ss", ss), ("esp", esp)) if pushed[name] != now), ("", 0))
+        if not name:
+            return False
+        return behind(refusal, "frame-overwritten", f"the frame's {name} has been overwritten: {came} of ring 3 pushed it as "
+                      f"{pushed[name]:08x}, with the eip, cs and eflags that lie here still, and now it is {now:08x}",
+                      "look at what lies around esp0: --who names the instruction that has written there")
+    return False
+
+
+CLUES = (overwritten, sizes, gate_16, near_ret, call_gate, esp0, *late_tasks.CLUES)
 
 
 # ---- nothing is refused, and what runs is not what should
@@ -191,7 +215,8 @@ def rest_of_frame(machine: Machine) -> Refusal | None:
             or ss & 3 != cs & 3 or not 0 <= state["eip"] - eip < NEAR:
         return None
     says = (f"ring 0 executes the code of ring {cs & 3}, at {state.segments['cs'].selector:04x}:{state['eip']:08x}: esp = "
-            f"{state['esp']:08x} points to the rest of a frame, cs = {cs:04x}, eflags = {flags:08x}, esp and ss = {ss:04x}, of which "
+            f"{state['esp']:08x} points to the rest of a frame, cs = {cs:04x}, eflags = {flags:08x}, esp and ss = {ss:04x}, "
+            f"of which "
             f"a ret has taken eip = {eip:08x} alone, and no iret the rest")
     return Refusal("ret-for-iret", says, words.NOTHING, 0, "vol. 2A, IRET, Operation",
                    [f"frame at {state['esp'] - WORD:08x}: {' '.join(f'{word:08x}' for word in found)}"],

@@ -71,6 +71,10 @@ class State:
         """Where it stands: an exception on the way to a handler has the same place as what led to it."""
         return self["eip"], self["esp"], self.segments["cs"].selector
 
+    def moment(self) -> tuple[int, ...]:
+        """The place, and the general registers: a loop comes to the same place with others."""
+        return *self.place(), *(self[name] for name in ("eax", "ebx", "ecx", "edx", "esi", "edi", "ebp"))
+
 
 @dataclasses.dataclass(frozen=True)
 class Event:

@@ -35,6 +35,7 @@ class Story:
     notes: list[str] = dataclasses.field(default_factory=list)
     unmodelled: bool = False    # 64-bit mode
     hidden: bool = False        # QEMU has let the cause pass
+    astray: bool = False        # the CPU executes what is no code of the kernel's, and nothing says why
     witness: list[str] = dataclasses.field(default_factory=list)
     who: str = ""               # who wrote the deciding word last
 
@@ -49,6 +50,7 @@ class Scene:
     ended: str = ""
     last: State | None = None   # the CPU at the end of a run
     seconds: float = 0          # how long it was let run
+    count: int = 0              # of crossings, if the log does not have all
     strict: bool = False        # the log is of Bochs, which checks all, so that nothing is hidden
 
     def machine(self, state: State) -> Machine:
@@ -122,7 +124,7 @@ def wants_64_bits(scene: Scene, state: State) -> bool:
 def happened(scene: Scene, found: death.Death) -> str:
     """The first sentence."""
     log = scene.log
-    count = len(log.events)
+    count = scene.count or len(log.events)
     if found.kind == "triple fault":
         return f"triple fault{when(scene, found)}: the CPU shuts down, and a PC resets"
     if found.kind == "emulator":
@@ -178,7 +180,9 @@ def quiet(scene: Scene, story: Story, found: death.Death) -> None:
             story.cause, story.cause_line, story.status = mistake, mistake.says, 1
             return
         story.status = 2
-        story.unknown.append(wild.why(scene.log, scene.machine(scene.last), scene.symbols) or "why: the CPU executes on, and has "
+        lost = wild.why(scene.log, scene.machine(scene.last), scene.symbols)
+        story.astray = bool(lost)
+        story.unknown.append(lost or "why: the CPU executes on, and has "
                              "refused nothing")
     handled: dict[str, int] = {}
     for event in scene.log.events:
@@ -267,7 +271,7 @@ def first_cause(scene: Scene, found: death.Death, state: State) -> tuple[Refusal
             refusal = loglore.narrow(machine, event, before)
             if refusal:
                 return refusal, []
-    others = [other for other in others if other.key in hidden.LAX]
+    others = [other for other in others if other.key in hidden.LAX and not scene.strict]
     if not refusal and others:
         refusal = others[-1]
         notes.append(f"QEMU raised {event} where Intel's manual has {name(refusal.vector, refusal.error)}: it does not check "

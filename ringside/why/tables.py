@@ -116,7 +116,7 @@ def overwritten(context: Context, refusal: Refusal) -> bool:
     vector = before.vector if before and not before.exception else context.event.vector
     for event, behind in zip(context.past, [*context.past[1:], context.event]):
         there = event.state
-        if event.vector != vector or not there.protected or behind.state.place() == there.place() or event is before:
+        if event.vector != vector or not there.protected or behind.state.moment() == there.moment() or event is before:
             continue
         if (there["idt.base"], there["idt.limit"]) == (state["idt.base"], state["idt.limit"]):
             refusal.key = "idt-overwritten"

@@ -1,6 +1,7 @@
 """A kernel of which its loader has read only the first sectors: the ELF says what should lie behind them.
 
 clue(context, refusal)      for clues.refine
+byte_at(symbols, address)   the ELF's byte at an address
 """
 
 import pathlib
@@ -9,6 +10,7 @@ import struct
 from ringside.why import elf
 from ringside.why.context import Context
 from ringside.why.refusal import Refusal
+from ringside.why.source import Symbols
 
 SECTOR = 512
 FEW = 16            # bytes that are not 0: a kernel may clear a few itself
@@ -48,7 +50,18 @@ def clue(context: Context, refusal: Refusal) -> bool:
     if not last or cut >= len(wanted) or lost < FEW or wanted[last:cut].strip(b"\0"):
         return False
     refusal.key = "kernel-truncated"
-    refusal.says = (f"the kernel is not whole in memory: of its {len(wanted)} bytes from {first:08x} on, {cut // SECTOR} sectors were "
+    refusal.says = (f"the kernel is not whole in memory: of its {len(wanted)} bytes from {first:08x} on, {cut // SECTOR} "
+                    f"sectors were "
                     f"loaded; from {first + cut:08x} on all is 0 where the ELF has {lost} other bytes; so {refusal.says}")
     refusal.fix = "let the boot loader read as many sectors as the kernel has"
     return True
+
+
+def byte_at(symbols: Symbols, address: int) -> int | None:
+    """What the ELF has there; None if nothing."""
+    try:
+        start, wanted = loaded(symbols.elf) if symbols.elf else (0, b"")
+    except (OSError, struct.error):
+        return None
+    place = address - start - symbols.base & 0xFFFFFFFF
+    return wanted[place] if place < len(wanted) else None

@@ -25,6 +25,14 @@ class Writer:
     state: State
     instruction: str
     value: str
+    physical: int       # where it has written
+
+    def at(self, symbols: Symbols) -> str:
+        """The instruction, where it stands, and its ring."""
+        cs = self.state.segments["cs"]
+        line = symbols.line(cs.base + self.state["eip"] & 0xFFFFFFFF)
+        where = f"{cs.selector:04x}:{self.state['eip']:08x}" + (f", {line}" if line else "")
+        return f"{self.instruction} at {where}, ring {self.state.cpl}"
 
 
 def hits(session: Session, word: Word, tick: int) -> list[int]:
@@ -55,7 +63,7 @@ def writer(bochs: Bench, word: Word, behind: int, memory: int) -> Writer | None:
                     delivered = DELIVERED.search(said)
                     if delivered:
                         text = f"the CPU, on the way into vector {int(delivered[1], 16):#04x} ({text})"
-                    return Writer(tick, state, text, f"{access.value:0{2 * access.size}x}")
+                    return Writer(tick, state, text, f"{access.value:0{2 * access.size}x}", access.physical)
     return None
 
 
@@ -68,10 +76,8 @@ def instruction(session: Session, state: State, memory: int) -> str:
     return source.disassemble(code.bytes, state["eip"], code.wide)
 
 
-def last(bochs: Bench, word: Word | None, tick: int, symbols: Symbols) -> str:
-    """Looks in ever larger parts of the run before the tick, until a write is found."""
-    if word is None:
-        return REGISTER
+def find(bochs: Bench, word: Word, tick: int) -> tuple[list[int], Writer | None]:
+    """Looks in ever larger parts of the run before the tick, until a write is found: the ticks behind each, and the last."""
     found: list[int] = []
     for window in (*WINDOWS, tick):
         with bochs.session() as session:
@@ -80,9 +86,16 @@ def last(bochs: Bench, word: Word | None, tick: int, symbols: Symbols) -> str:
             found = hits(session, word, tick)
         if found or window >= tick:
             break
+    return found, writer(bochs, word, found[-1], bochs.options.memory << 20) if found else None
+
+
+def last(bochs: Bench, word: Word | None, tick: int, symbols: Symbols) -> str:
+    """The sentence."""
+    if word is None:
+        return REGISTER
+    found, made = find(bochs, word, tick)
     if not found:
         return f"nothing has written {word.name} since the machine was started"
-    made = writer(bochs, word, found[-1], bochs.options.memory << 20)
     if not made:
         return f"{word.name} was written last {tick - found[-1]:,} instructions before, by a device"
     linear = made.state.segments["cs"].base + made.state["eip"] & 0xFFFFFFFF
@@ -91,6 +104,4 @@ def last(bochs: Bench, word: Word | None, tick: int, symbols: Symbols) -> str:
         return (f"{word.name} is as it was loaded: what has written it last, {ago}, is no code of the ELF "
                 f"({made.state.segments['cs'].selector:04x}:"
                 f"{made.state['eip']:08x}), such as the boot loader; so its value stands in the source")
-    at = symbols.line(linear)
-    where = f"{made.state.segments['cs'].selector:04x}:{made.state['eip']:08x}" + (f", {at}" if at else "")
-    return f"{word.name} was written last by {made.instruction} at {where}, ring {made.state.cpl}, {ago}: {made.value}"
+    return f"{word.name} was written last by {made.at(symbols)}, {ago}: {made.value}"

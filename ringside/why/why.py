@@ -137,10 +137,14 @@ def from_image(options: argparse.Namespace) -> tuple[story.Story, str]:
         physical, state = (machine.physical, machine.state()) if alive else (None, None)
         if machine.gave_up():
             raise image.Unusable(f"{found.path} does not boot: the BIOS finds nothing on it to start")
-        known, note = symbols(options), ""
+        known, note, lost = symbols(options), "", False
         if options.elf and state:
             known, note = fitting(options, known, Machine(state, physical, options.memory << 20))
+            lost = found.kind == "multiboot ELF" and known.elf is None and options.elf == options.image
+        if lost:    # it was there: QEMU's loader has put it there
+            known, note = symbols(options), f"the code of {options.elf.name} is not in memory any more: it has been overwritten"
         told = story.tell(story.Scene(seen, physical, options.memory << 20, known, machine.ended, state, options.seconds))
+        told.astray |= lost and told.cause is None
     told, shown = with_witness(told, seen, found, wanted, options, known)
     told.notes += [note] if note else []
     if found.kind == "CD" and not told.cause and not options.keys and not (state and state.protected):

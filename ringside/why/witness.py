@@ -9,23 +9,24 @@ import dataclasses
 import re
 
 from ringside.emulators.image import Image
-from ringside.why import deciding, death, instructions, source, story, who, words
+from ringside.why import astray, deciding, death, instructions, monitor, overwritten, source, story, unloaded, ways_out, who, wild
+from ringside.why import words
 from ringside.why.bochs import BOOT_SECONDS, PAGE_WALK, Access, Bench, Listing, Seen, Session
 from ringside.why.log import Event, Log, State
-from ringside.why.machine import Machine
-from ringside.why.refusal import Refusal
+from ringside.why.machine import Machine, Unknown, Unmapped
+from ringside.why.refusal import Refusal, Refused
 from ringside.why.settings import Options
 from ringside.why.source import Symbols
 
 SEEN = 64           # events whose states are read, up to the last
 LOOKED_AT = 512     # events of QEMU's that are looked at for segments that it does not check
 RETURNS = 12        # returns to an outer ring that are looked at for a register made null
-WHOLE = 0xFFFFFFFF
+WHOLE, OUTER = 0xFFFFFFFF, 3
 ACCESSES = 10       # that are shown
 # What QEMU does not check, by the key of the refusal.
 UNCHECKED = {"limit": "QEMU does not check segment limits", "null": "QEMU reads and writes through a null segment",
              "ds-dpl": "QEMU reads and writes through a null segment",
-             "v86-eip": "QEMU does not check the 64 KiB of virtual-8086 mode"}
+             "v86-eip": "the emulators do not check the frame of a return to an 8086 task"}
 
 
 @dataclasses.dataclass
@@ -38,12 +39,15 @@ class Testimony:
     accesses: list[str] = dataclasses.field(default_factory=list)
     who: str = ""
     ticks: list[int] = dataclasses.field(default_factory=list)     # of the first refused crossing, and of what follows it
+    lets_pass: bool = False     # Bochs does not refuse it, either
 
 
 def needed(log: Log, told: story.Story) -> bool:
     """QEMU cannot tell; or it has let something pass; or this kernel has segments that QEMU does not check."""
     if told.unmodelled:
         return False
+    if told.astray or told.cause and told.cause.key in (*overwritten.KEYS, monitor.KEY):
+        return True
     if told.hidden or told.status == 2 and (told.cause or told.chain):
         return True
     return told.cause is None and any(unchecked(event.state) for event in log.events[-LOOKED_AT:])
@@ -63,6 +67,8 @@ def call(image: Image, options: Options, symbols: Symbols, asked: bool) -> Testi
     """Runs Bochs three times: to list, to look, to stand at the first refused crossing; with `asked`, for who wrote, more."""
     with Bench(image, options) as bochs:
         listing = bochs.run()
+        if listing.into_8086 and (seen := first_8086(bochs, listing, symbols)):
+            return seen
         chosen = choose(listing)
         if not any(event.exception for event in chosen):
             ended = {"loop": "enough", "Bochs ended": "quiet"}.get(listing.ended, listing.ended)
@@ -75,6 +81,29 @@ def call(image: Image, options: Options, symbols: Symbols, asked: bool) -> Testi
         log = Log([*events], listing.third, "", None, False)
         with bochs.session() as session:
             return testify(bochs, session, log, listing, symbols, states, asked)
+
+
+def first_8086(bochs: Bench, listing: Listing, symbols: Symbols) -> Testimony | None:
+    """The iret by which the first 8086 task began, if a PC refuses its frame: neither emulator does."""
+    tick = listing.into_8086[0]
+    with bochs.session() as session:
+        session.to(tick)
+        machine = Machine(session.state(), session.physical, bochs.options.memory << 20)
+        told = story.Story(f"runs in an emulator ({len(listing.events):,} crossings seen), but a PC refuses a return to an 8086 "
+                           "task", status=1)
+        try:
+            if instructions.Code(machine).name != "iret":
+                return None
+            ways_out.back(machine, 4, True)
+        except Refused as refused:
+            told.cause, told.cause_line = refused.refusal, refused.refusal.says
+            scene = story.Scene(Log([], None, "", None, False), session.physical, machine.memory, symbols)
+            story.place(scene, told, machine.state)
+            return Testimony(told, listing, accesses=[spoken(machine, access) for access in session.step()[0]], ticks=[tick],
+                             lets_pass=True)
+        except (Unknown, Unmapped):
+            pass
+    return None
 
 
 def choose(listing: Listing) -> list[Seen]:
@@ -112,7 +141,7 @@ def testify(bochs: Bench, session: Session, log: Log, listing: Listing, symbols:
     memory = bochs.options.memory << 20
     ended = "enough" if listing.ended == "loop" else listing.ended
     found = death.find(log, ended)
-    scene = story.Scene(log, session.physical, memory, symbols, ended)
+    scene = story.Scene(log, session.physical, memory, symbols, ended, count=sum(event.protected for event in listing.events))
     if found.first < 0:
         return Testimony(story.tell_of_bochs(scene), listing)
     session.to(tick_of(log.events[found.first]))
@@ -128,11 +157,56 @@ def testify(bochs: Bench, session: Session, log: Log, listing: Listing, symbols:
         made_null(told, machine, listing, states, symbols, session, memory)
         word = deciding.word(machine, told.cause)
     tick = first.tick
+    if told.cause and told.cause.key in overwritten.KEYS and word:
+        overwritten.by(bochs, listing, machine, word, tick, told.cause, symbols)
+        told.cause_line = told.cause.says
+    strayed(bochs, made, machine, log.events[:behind.first], symbols)
     made.ticks = sorted({tick_of(event) for event in log.events[behind.first:]})
     made.accesses = [spoken(machine, access) for access in session.step()[0]]
+    if told.cause and told.cause.key == monitor.KEY:
+        monitor.looked(session, first.state, told.cause)
+        told.cause_line = told.cause.says
     if asked and told.cause:
         made.who = who.last(bochs, word, tick, symbols)
     return made
+
+
+def strayed(bochs: Bench, made: Testimony, machine: Machine, before: list[Event], symbols: Symbols) -> None:
+    """What was refused is no code of the kernel's, or is no more what it was: the cause is what led there, or wrote there."""
+    first = made.first
+    assert first is not None
+    state, at = first.state, first.state.segments["cs"].base + first.state["eip"] & WHOLE
+    if not symbols.code:
+        return
+    outer = next((tick_of(event) for event in before if astray.strays(event.state, symbols, OUTER)), None)
+    tried = [(outer, OUTER)] if outer is not None else []
+    for tick, ring in [*tried, *([(first.tick, state.cpl)] if astray.strays(state, symbols, state.cpl) else [])]:
+        if found := astray.reason(bochs, made.listing, tick, ring, symbols):
+            put_first(made, found)
+            return
+    place = deciding.at(machine, "the code", at, 1)
+    if not wild.inside(symbols, at) or place is None or machine.read(at, 1) == unloaded.byte_at(symbols, at):
+        return
+    _, writer = who.find(bochs, place, first.tick)
+    if writer is None:
+        return
+    says = (f"the kernel's code at {at:08x} has been overwritten ({symbols.line(at)}): {writer.at(symbols)}, wrote there what is "
+            "executed now")
+    found = Refusal("code-overwritten", says, 0, 0, "vol. 3A, 5.8", [])
+    if astray.strays(writer.state, symbols, writer.state.cpl) and (
+            led := astray.reason(bochs, made.listing, writer.tick, writer.state.cpl, symbols)):
+        found = led
+        found.says += f"; so {says}"
+    put_first(made, found)
+
+
+def put_first(made: Testimony, found: Refusal) -> None:
+    """In front of what was refused because of it."""
+    first, cause = made.first, made.told.cause
+    assert first is not None
+    found.vector, found.error = (cause.vector, cause.error) if cause else (first.vector, first.error)
+    found.says += f"; so {cause.says}" if cause else ""
+    made.told.cause, made.told.cause_line, made.told.status = found, found.says, 1
 
 
 def spoken(machine: Machine, access: Access) -> str:
@@ -210,11 +284,12 @@ def join(told: story.Story, seen: Testimony) -> story.Story:
     if told.status == 0 or passed or told.hidden:
         other.notes.append(f"{passed or 'QEMU lets this pass'}; on a PC this is {words.named(cause.vector, cause.error)}. In "
                            f"QEMU: {told.happened}")
-    elif told.cause:
+    elif told.cause and told.cause_line not in other.cause_line:
         other.notes.append(f"in QEMU it is otherwise: {told.cause_line}")
-    else:
+    elif not told.cause:
         other.notes.append(f"in QEMU: {told.happened}")
-    other.witness, other.who = [f"Bochs refuses it: {words.named(cause.vector, cause.error)}", *lines], seen.who
+    refuses = "Bochs lets it pass as well" if seen.lets_pass else f"Bochs refuses it: {words.named(cause.vector, cause.error)}"
+    other.witness, other.who = [refuses, *lines], seen.who
     return other
 
 

@@ -17,20 +17,20 @@ import runs
 import try_mistakes as mistakes
 from ringside.emulators import machines
 from ringside.emulators.image import recognise
-from ringside.laws import laws
+from ringside.laws import command, laws
 from ringside.recorder import listing
-from ringside.recorder.crossings import Names, record_crossings
+from ringside.recorder.crossings import Names
 
-CROSSINGS, HEALTHY_CROSSINGS = 120, 1000
+CROSSINGS, HEALTHY_CROSSINGS = 300, 1000
 SECONDS = 30
 
 
 def found(folder, kernel, crossings):
     """The findings in a kernel that was built there."""
     elf = folder / f"{kernel}.elf"
-    made = record_crossings(recognise(folder / "disk.img" if kernel == "disk" else elf),
-                            listing.Wanted(first=crossings, seconds=SECONDS), Names(elf))
-    return laws.broken(made)
+    made, reached = command.of_image(recognise(folder / "disk.img" if kernel == "disk" else elf),
+                                     listing.Wanted(first=crossings, seconds=SECONDS), Names(elf))
+    return laws.broken(made) + reached
 
 
 def look(name, healthy):
