@@ -17,7 +17,7 @@ import runs
 import try_mistakes as mistakes
 from ringside.emulators import anybochs, image
 from ringside.recorder import recording
-from ringside.why import bochs, settings, source, story, why
+from ringside.why import bochs, settings, source, story, view, why, witness
 from ringside.why import log as qemu_log
 
 ALL = "ALL_MISTAKES" in os.environ
@@ -131,6 +131,28 @@ def test_a_witness_that_cannot_be_had_is_a_sentence(missing, says, monkeypatch, 
                                    source.Symbols(None))
     assert told.happened == "triple fault" and told.witness[0].startswith("none: ") and says in told.witness[0]
     assert shown.startswith("<p>No view of the crossing: ") and says in shown
+
+
+def test_a_page_says_why_it_does_not_play_the_crossing(tmp_path, monkeypatch):
+    """Bochs is not to be asked; or what it has recorded is too large for a page."""
+    (tmp_path / "k.elf").touch()
+    found, symbols = image.Image(tmp_path / "k.elf", "multiboot ELF", []), source.Symbols(None)
+    options = why.parser().parse_args([str(tmp_path / "k.elf"), "--no-witness", "--html", str(tmp_path / "page.html")])
+    told, shown = why.with_witness(story.Story("triple fault", status=1), qemu_log.read(""), found, settings.Options(), options, symbols)
+    assert shown == f"<p>No view of the crossing: {view.NOT_ASKED}.</p>" and told.witness == []
+    monkeypatch.setattr(view, "record", lambda *_: {"symbols": {}, "steps": []})
+    monkeypatch.setattr(view, "folder", lambda *_: tmp_path)
+    monkeypatch.setattr(view.embed, "frame", lambda *_, **__: "x" * (view.MOST_BYTES + 1))
+    seen = witness.Testimony(told, bochs.Listing([], None, "", []), ticks=[1])
+    assert why.crossing(seen, found, settings.Options(), symbols) == f"<p>No view of the crossing: {view.TOO_LARGE}.</p>"
+
+
+def test_a_watchpoint_is_met_behind_the_last_time_breakpoint(sector):
+    """Bochs 2.7 stops at the last time breakpoint again and again; so there is always one more."""
+    with bochs.Bench(image.recognise(sector("BAD_SS0")[0]), settings.Options(memory=32)) as bench, bench.session() as session:
+        session.to(100_000)
+        session.command("watch w 0x8808 4")
+        assert "write watch point at 0x000000008808" in session.go() and session.now > 200_000
 
 
 LOG = """00000000100d[CPU0  ] protected mode activated

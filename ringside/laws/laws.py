@@ -302,7 +302,7 @@ class Watch:
     def _object(self, linear: int) -> str:
         """The symbol whose object has this address: the nearest below it."""
         place = bisect.bisect(self.symbols, (linear - self.made.get("base", 0), "\x7f"))
-        return self.symbols[place - 1][1] if place else ""
+        return str(self.symbols[place - 1][1]) if place else ""
 
     def _compare(self, left: Left, after: State) -> Iterator[tuple[str, str, str]]:
         """R1. Behind int n a kernel may give results back."""

@@ -20,7 +20,7 @@ import subprocess
 import tempfile
 import time
 
-from ringside.emulators import versions
+from ringside.emulators import anybochs, versions
 from ringside.emulators.anybochs import NEVER, drive
 from ringside.emulators.image import Image, Unusable
 from ringside.recorder.pages import PAGE
@@ -28,24 +28,8 @@ from ringside.why import log
 from ringside.why.log import NONE, Event, Segment, State
 from ringside.why.settings import Options
 
-CONFIG = """display_library: term
-cpu: model={model}, count=1, ips=1000000, reset_on_triple_fault=0
-memory: guest={memory}, host={memory}
-romimage: file=$BXSHARE/BIOS-bochs-latest, options=fastboot
-vgaromimage: file=$BXSHARE/VGABIOS-lgpl-latest
-clock: sync=none, time0=1000000000
-plugin_ctrl: speaker=0
-sound: driver=dummy
-port_e9_hack: enabled=1
-com1: enabled=1, mode=file, dev=serial
-log: log
-panic: action=fatal
-error: action=report
-info: action=ignore
-debug: action=ignore, cpu0=report
-ata0: enabled=1
-{drive}
-"""
+# The CPU speaks of each exception, interrupt and wrmsr.
+CONFIG = anybochs.CONFIG.replace("debug: action=ignore", "debug: action=ignore, cpu0=report")
 MODELS = {"486": "pentium", "pentium": "pentium", "pentium2": "p2_klamath", "pentium3": "p3_katmai"}
 NEWEST = "corei7_sandy_bridge_2600k"
 START_SECONDS, LOOK_SECONDS, QUIET_SECONDS, STOP_SECONDS = 10, 0.05, 1.5, 60
@@ -164,6 +148,7 @@ class Bench:
                 raise Unusable("there is no bochs: install it (sh scripts/setup)")
             model = MODELS.get(self.options.cpu, NEWEST)
             (self.folder / "rc").write_text(CONFIG.format(model=model, memory=self.options.memory,
+                                                          per_second=anybochs.PER_SECOND,
                                                           drive=drive(self.image, self.folder)))
             (self.folder / "go").write_text("c\n")
         except BaseException:

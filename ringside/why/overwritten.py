@@ -18,7 +18,7 @@ KEYS = ("frame-overwritten", "idt-overwritten")
 PUSHES = re.compile(r"^(push|call|enter|lcall|the CPU, on the way)")
 WORD, ESP0 = 4, 4
 FRAME = 20              # bytes that the CPU pushes for ring 3
-STACK = 0x10000         # larger ones are few
+STACK = 0x10000         # few are larger
 WHOLE = 0xFFFFFFFF
 
 
