@@ -220,7 +220,7 @@ LATE = {
 
 # For these Bochs runs as well.
 LATE_IN_BOCHS = {
-    "esp0-at-the-stacks-start": "esp0 = .* is the start of a stack, not its end: .* threads.c:.* has a variable there; .* 0x1000 bytes",
+    "esp0-at-the-stacks-start": "esp0 = .* is the start of a stack, not its end: .* threads.c:.* a variable there; .* 0x1000 ",
     "kernel-stack-too-small": "a stack of ring 0 has grown down into the frame of another: push .* is 80 bytes deep",
     "sysenter-eip-not-set": "IA32_SYSENTER_EIP .MSR 0x176. was never set: sysenter at 001b:.* led to 0008:00000000",
     "sysenter-esp-not-set": "IA32_SYSENTER_ESP .MSR 0x175. was never set, .* sysenter makes esp 00000000",

@@ -8,7 +8,6 @@ by loading CR3, is used where the tables lead nowhere, elsewhere, or not for rin
 """
 
 from collections.abc import Iterator
-import pathlib
 import re
 
 from ringside.emulators.anybochs import AnyBochs
@@ -52,7 +51,8 @@ def followed(machine: AnyBochs, names: Names) -> Iterator[tuple[str, str]]:
             if wrong := compared(machine, raw, int(linear, 16) & 0xFFFFFFFF, int(physical, 16)):
                 verb = "reads" if way == "RD" else "writes"
                 yield (f"ring 3 {verb} at {int(linear, 16) & 0xFFFFFFFF:08x} by an entry that the TLB still has, at physical "
-                       f"{int(physical, 16):08x}, but {wrong}: neither invlpg nor a load of CR3 came between", names.symbol(place))
+                       f"{int(physical, 16):08x}, but {wrong}: no invlpg, no load of CR3 came between",
+                       names.symbol(place))
         eip = int(leads[-1][1], 16)
     machine.cmd("trace-mem off")
 

@@ -7,6 +7,7 @@ strays(state, symbols, ring)                    does it?
 import collections.abc
 import dataclasses
 
+from ringside.recorder.pages import PAGE
 from ringside.why import instructions, source, wild, words
 from ringside.why.bochs import Bench, Listing
 from ringside.why.log import State
@@ -16,6 +17,7 @@ from ringside.why.source import Symbols
 
 POINTS = 48             # places at which one run is looked at
 PASSES = 8
+SOME = 16               # bytes: all the same, they are no code
 WHOLE = 0xFFFFFFFF
 HIGHEST = 0xFFFF0000    # a stack that began at 0 goes down from the end of memory
 SYSENTER_CS, SYSENTER_ESP, SYSENTER_EIP = 0x174, 0x175, 0x176
@@ -27,6 +29,7 @@ class Step:
     text: str
     before: State
     after: State
+    landing: bytes      # what is executed then
 
 
 def strays(state: State, symbols: Symbols, ring: int) -> bool:
@@ -98,15 +101,19 @@ def find(bochs: Bench, listing: Listing, tick: int, ring: int, symbols: Symbols)
             code = instructions.Code(machine)
         except Unmapped:
             return None
-        return Step(source.disassemble(code.bytes, before["eip"], code.wide), before, after) if is_bad(after) else None
+        landing = session.physical(machine.walk(after.segments["cs"].base + after["eip"] & WHOLE).physical or 0, SOME)
+        return Step(source.disassemble(code.bytes, before["eip"], code.wide), before, after, landing) if is_bad(after) else None
 
 
 def reason(bochs: Bench, listing: Listing, tick: int, ring: int, symbols: Symbols) -> Refusal | None:
-    """tick: at which this ring strays. A kernel sends ring 3 outside its ELF on purpose, unless esp is in it."""
+    """tick: at which this ring strays. Other code than the ELF's may well be meant, above all in ring 3: it counts where the
+    registers of sysenter and sysexit give the mistake away, or where ring 0 comes to what is no code at all."""
     step = find(bochs, listing, tick, ring, symbols)
-    if step is None or step.before.cpl < ring and not wild.inside(symbols, step.after["esp"]):
+    if step is None:
         return None
-    return explain(step, listing, symbols)
+    found = explain(step, listing, symbols)
+    nothing = len(set(step.landing)) == 1 or step.after["eip"] < PAGE
+    return found if found.key != "astray" or ring == 0 and nothing else None
 
 
 def explain(step: Step, listing: Listing, symbols: Symbols) -> Refusal:

@@ -22,15 +22,16 @@ STACK = 0x10000         # few are larger
 WHOLE = 0xFFFFFFFF
 
 
-def by(bochs: Bench, listing: Listing, machine: Machine, word: Word, tick: int, refusal: Refusal, symbols: Symbols) -> None:
-    """Runs Bochs again with a watchpoint. machine: at the refusal, which comes at tick."""
+def by(bochs: Bench, listing: Listing, machine: Machine, word: Word, tick: int, refusal: Refusal, symbols: Symbols) -> str:
+    """Runs Bochs again with a watchpoint. machine: at the refusal, which comes at tick. Who wrote it, if that is known."""
     _, writer = who.find(bochs, word, tick)
     if writer is None:
-        return
+        return ""
     if PUSHES.match(writer.instruction):
         grown(bochs, writer, refusal, symbols)
     elif refusal.key == "frame-overwritten" and not writer.state.cpl:
         variable(bochs, listing, machine, writer, refusal, symbols)
+    return f"{word.name} was written last by {writer.at(symbols)}, {tick - writer.tick:,} instructions before: {writer.value}"
 
 
 def grown(bochs: Bench, writer: who.Writer, refusal: Refusal, symbols: Symbols) -> None:

@@ -158,7 +158,7 @@ def testify(bochs: Bench, session: Session, log: Log, listing: Listing, symbols:
         word = deciding.word(machine, told.cause)
     tick = first.tick
     if told.cause and told.cause.key in overwritten.KEYS and word:
-        overwritten.by(bochs, listing, machine, word, tick, told.cause, symbols)
+        made.who = overwritten.by(bochs, listing, machine, word, tick, told.cause, symbols)
         told.cause_line = told.cause.says
     strayed(bochs, made, machine, log.events[:behind.first], symbols)
     made.ticks = sorted({tick_of(event) for event in log.events[behind.first:]})
@@ -166,7 +166,7 @@ def testify(bochs: Bench, session: Session, log: Log, listing: Listing, symbols:
     if told.cause and told.cause.key == monitor.KEY:
         monitor.looked(session, first.state, told.cause)
         told.cause_line = told.cause.says
-    if asked and told.cause:
+    if asked and told.cause and not made.who:
         made.who = who.last(bochs, word, tick, symbols)
     return made
 

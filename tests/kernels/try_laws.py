@@ -7,7 +7,8 @@ Each is built in build/kernels/mistakes/NAME, and its crossings are recorded in 
 that break a law, unless some are named. --healthy looks at the seven kernels without a mistake
 instead; nothing may be found in them.
 
-A line for each: the laws that are broken, or none. Ends with 1 if a healthy kernel breaks one, or a mistake does not break its own.
+A line for each: the laws that are broken, or none. Ends with 1 if a healthy kernel breaks one, or a
+mistake does not break its own.
 """
 
 import concurrent.futures
