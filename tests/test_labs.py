@@ -11,7 +11,7 @@ import tempfile
 
 import pytest
 
-from ringside.labs import catalogue, classroom, command, facts, grade, handin, trees, variants
+from ringside.labs import catalogue, classroom, command, facts, grade, handin, spaces, trees, variants
 from ringside.labs.grade import REST
 from ringside.laws import probe
 from tests import labs
@@ -289,6 +289,36 @@ def test_a_hand_in_of_the_day(place):
 @pytest.mark.parametrize("lab, kind", TRIALS, ids=id_of)
 def test_whole_trees_get_all_points_and_broken_or_badly_mended_ones_lose_them(lab, kind, place, workshop):
     trial(lab, kind, place)
+
+
+# ---- address spaces, as their tables say them
+
+def space_with(cr3, *others):
+    """A space as lab 49 wants it, and what is other there: {page: (leads to, rights)}, all of it U without "ring 0"."""
+    made = spaces._Space.__new__(spaces._Space)
+    made.cr3, made.tables, made.wp = cr3, {cr3, cr3 + 0x1000}, False
+    made.ring_0, made.handlers = {0xffff1000: "the handler of vector 0x30"}, {0xffff1000}
+    made.pages = {0x08048000: (0x23000, 5), 0x08049000: (cr3 + 0x3000, 7), 0x0804d000: (cr3 + 0x4000, 7),
+                  0x0804f000: (cr3 + 0x5000, 7), 0xffff1000: (0x11000, 1), 0xffff7000: (0x17000, 3)}
+    made.pages.update(others)
+    return made
+
+
+@pytest.mark.parametrize("other, laws", [
+    ([], []), ([(0xffff7000, (0x18000, 3))], ["M2"]), ([(0xfffef000, (0xb8000, 3))], ["M2"]),
+    ([(0x08049000, (0x27000, 7))], ["M4"]), ([(0x08049000, (0x28000, 7))], ["M4"]), ([(0x08049000, (0x11000, 7))], ["M3"]),
+    ([(0x08049000, (0x30000, 7))], ["M3"]), ([(0x08048000, (0x23000, 7))], ["M4", "M5"]),
+    ([(0xffff1000, (0x11000, 3))], ["M2"]),
+    ([(0x0804e000, (0x39000, 7))], ["M1"]), ([(0x0804d000, (0x34000, 5))], ["M1"]), ([(0xffff7000, (0x17000, 7))], ["M2", "M3"]),
+], ids=lambda value: "+".join(value) if value and isinstance(value[0], str) else "")
+def test_what_the_tables_say_is_held_against_each_law_of_spaces(other, laws):
+    tried = spaces.Spaces("bochs", pathlib.Path(), spaces.listed(BY_NUMBER["49"].pages))
+    both = space_with(0x24000), space_with(0x30000, *other)
+    for space in both:
+        tried._holds(space)
+    tried._apart(*both)
+    tried._apart(*reversed(both))
+    assert sorted(finding.law for finding in tried.findings) == laws
 
 
 # ---- what a hand-in cannot reach

@@ -7,10 +7,11 @@
     [points]                                    for each law (LAWS in ringside/laws/probe.py) what it is worth
     [promised]                                  what ring 3 is granted on purpose: registers, ports
     procs, instructions                         how many play, and the fast path's most instructions, where a lab asks that
+    [pages]                                     where pages protect: those for ring 3, its code first (spaces.py)
     solution = ["third-proc"]                   where the tree that is right lacks what is to be built: NAME.patch beside it
     [[question]]                                text, answer or choices: in labs that hand in answers.txt
-    [[wrong]]                                   for the tests: a plausible repair, and the laws that it still breaks;
-                                                upon = "broken": it leaves the defect where it is
+    [[wrong]]                                   for the tests: a plausible repair, and the laws that it still breaks: file, before,
+                                                after, or patch = NAME; upon = "broken": it leaves the defect where it is
 """
 
 import pathlib
@@ -25,7 +26,7 @@ BREAKAGES = ROOT / "tests/breakages"
 KINDS = ("read", "find", "build", "attack", "explain")
 ANSWERS = "answers.txt"
 KEYS = {"title", "kind", "program", "minutes", "teaches", "breaks", "files", "points", "promised", "procs",
-        "instructions", "question", "wrong", "attack", "edit", "solution"}
+        "instructions", "question", "wrong", "attack", "edit", "solution", "pages"}
 
 
 class NoLab(Exception):
@@ -59,6 +60,7 @@ class Lab(NamedTuple):
     attack: dict[str, Any]
     edits: tuple[dict[str, str], ...]
     solution: tuple[str, ...]
+    pages: dict[str, str]
 
     @property
     def total(self) -> int:
@@ -99,7 +101,7 @@ def load(folder: pathlib.Path) -> Lab:
                    tuple(raw.get("breaks", ())), tuple(raw.get("files", ())), raw.get("points", {}),
                    raw.get("promised", {}), raw.get("procs", 2), raw.get("instructions", 0),
                    tuple(map(_question, raw.get("question", ()))), tuple(raw.get("wrong", ())), raw.get("attack", {}),
-                   tuple(raw.get("edit", ())), tuple(raw.get("solution", ())))
+                   tuple(raw.get("edit", ())), tuple(raw.get("solution", ())), raw.get("pages", {}))
     except (tomllib.TOMLDecodeError, KeyError) as error:
         raise NoLab(f"{folder.name}/lab.toml: {error!r}") from None
 

@@ -11,14 +11,14 @@ import tempfile
 from typing import Any, NamedTuple
 
 from ringside.emulators import machines
-from ringside.labs import attack, facts, handin, trees
+from ringside.labs import attack, facts, handin, spaces, trees
 from ringside.labs.catalogue import ANSWERS, Lab
 from ringside.laws import probe
 
 ALL = "H1"      # broken, it leaves nothing to be graded
 DEAD = (ALL, "B1")
 REST = "A1"     # who mends a law by breaking another loses this one
-LAWS = {**probe.LAWS, **attack.LAWS, REST: "every law holds, those that this lab does not name as well"}
+LAWS = {**probe.LAWS, **attack.LAWS, **spaces.LAWS, REST: "every law holds, those that this lab does not name as well"}
 # Where to look when a law is broken: a step of `make record`, and the chapter that tells of it.
 LOOK = {
     "R1": ("the pushes behind the int, and the pops before the iret", "08-the-switch"),
@@ -40,6 +40,11 @@ LOOK = {
     "D1": ("row 8 of the IDT, and the TSS that it leads to", "09-stale-esp0"),
     "C1": ("each instruction from an int to the next iret", "08-the-switch"),
     ALL: ("the last instruction that is as it should be", "09-stale-esp0"),
+    "M1": ("the entries that `info tab` and `page` of Bochs show at ckpt_spaces", "17-pages"),
+    "M2": ("the last entry of each directory", "17-pages"),
+    "M3": ("bit 2, U, in both entries of each page of ring 0's", "17-pages"),
+    "M4": ("where the same address leads in A's and in B's directory", "17-pages"),
+    "M5": ("bit 1, W, in the entries of what is code", "17-pages"),
     "X2": ("the selector that your own exploit loads, and its row", "03-selectors"),
 }
 LINE = re.compile(r"^\s*(\d+)\s*:[ \t]*(.*?)\s*$", re.M)
@@ -96,6 +101,9 @@ def _nothing(lab: Lab, why: str) -> Result:
 
 def _probed(lab: Lab, image: pathlib.Path, seed: int) -> list[tuple[str, probe.Finding]]:
     """What both emulators find, with the name of each. Where nothing comes back in Bochs, QEMU is not asked."""
+    if lab.pages:
+        wanted = spaces.listed(lab.pages)
+        return [(name, finding) for name in probe.EMULATORS for finding in spaces.Spaces(name, image, wanted).run()]
     entry = probe.first_of_ring_3(image)
     promised = probe.Promised(tuple(lab.promised.get("registers", ())), tuple(lab.promised.get("ports", ())),
                               lab.procs, lab.instructions)
