@@ -10,8 +10,8 @@
     [pages]                                     where pages protect: those for ring 3, its code first (spaces.py)
     solution = ["third-proc"]                   where the tree that is right lacks what is to be built: NAME.patch beside it
     [[question]]                                text, answer or choices: in labs that hand in answers.txt
-    [[wrong]]                                   for the tests: a plausible repair, and the laws that it still breaks: file, before,
-                                                after, or patch = NAME; upon = "broken": it leaves the defect where it is
+    [[wrong]]                                   for the tests: a plausible repair, and the laws that it still breaks:
+                                                file, before, after, or patch = NAME; upon = "broken": it leaves the defect where it is
 """
 
 import pathlib
