@@ -11,7 +11,8 @@
     solution = ["third-proc"]                   where the tree that is right lacks what is to be built: NAME.patch beside it
     [[question]]                                text, answer or choices: in labs that hand in answers.txt
     [[wrong]]                                   for the tests: a plausible repair, and the laws that it still breaks:
-                                                file, before, after, or patch = NAME; upon = "broken": it leaves the defect where it is
+                                                file, before, after, or patch = NAME; upon = "broken": it leaves
+                                                the defect where it is
 """
 
 import pathlib

@@ -19,7 +19,7 @@ from ringside.labs import catalogue, facts, grade
 WEB = ROOT / "web/labs"
 MODULES = ("labs.js", "probe.js")
 # Laws that web/labs/probe.js tries, all of P_PROC's way of asking: one int, procs with segments of their own.
-TRIED = ("H1", "R1", "S1", "I1", "P2", "P3", "P4", "P6", "G1", "T1")
+TRIED = ("H1", "R1", "S1", "I1", "P2", "P3", "P4", "P6", "G1", "B1", "T1")
 PROGRAMS = ("p_proc",)
 
 

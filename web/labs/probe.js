@@ -201,8 +201,12 @@ class Probe {
   }
 
   takeTurns() {
-    if (this.procs.length < this.wanted) this.say("T1", `${this.procs.length} procs had turns; there must be ${this.wanted}`);
-    else if (this.turns.some((proc, i) => i && proc === this.turns[i - 1])) this.say("T1", "the same proc came twice in a row; they must alternate");
+    const { wanted } = this;
+    if (this.procs.length < wanted) this.say(wanted > 2 ? "B1" : "T1", `${this.procs.length} procs had turns; there must be ${wanted}`);
+    else if (this.turns.some((_, i) => i + wanted <= this.turns.length && new Set(this.turns.slice(i, i + wanted)).size < wanted)) {
+      this.say("T1", wanted > 2 ? `of ${wanted} turns in a row two are the same proc's; each must have one`
+        : "the same proc came twice in a row; they must alternate");
+    }
   }
 }
 
