@@ -5,7 +5,6 @@ import functools
 import hashlib
 import os
 import random
-import shutil
 import sys
 
 import pytest
@@ -97,38 +96,23 @@ def sentences(result):
 # ---- the same work only once
 
 class Workshop:
-    """Stands in for what a grade spends its time on: trees of one seed share what is built of them, and what the same
-    floppy has shown is not tried again. What is built, and how, stays the grader's.
+    """Stands in for what a grade spends its time on: the same tree is built once, and what the same floppy has shown is
+    not tried again. What is built, and how, stays the grader's.
     """
 
-    def __init__(self, folder, monkeypatch):
-        self.folder, self.images = folder, {}
-        self.probed, self.first = grade._probed, probe.first_of_ring_3
+    def __init__(self, monkeypatch):
+        self.images = {}
+        self.built, self.probed, self.first = handin.build, grade._probed, probe.first_of_ring_3
         self.seen = {}
         monkeypatch.setattr(handin, "build", self.build)
         monkeypatch.setattr(grade, "_probed", self.probe)
         monkeypatch.setattr(probe, "first_of_ring_3", self.entry)
 
-    @functools.cache
-    def base(self, program):
-        """What is built of the tree of seed 0, with each file's text."""
-        folder = self.folder / f"base-{program}"
-        tree = handin.with_one(trees.whole(SEED), program)
-        folder.mkdir()
-        trees.write(tree, folder)
-        handin.make(folder, program)
-        return folder, tree
-
-    def build(self, tree, folder, program="p_proc"):
+    def build(self, tree, folder, program="p_proc", own=None):
         key = hashlib.sha256(repr((sorted(tree.items()), program)).encode()).digest()
         if key not in self.images:
-            base, built = self.base(program)
-            shutil.rmtree(folder, ignore_errors=True)
-            shutil.copytree(base, folder)
-            trees.write({name: data for name, data in handin.with_one(tree, program).items() if built.get(name) != data}, folder)
-            self.images[key] = handin.make(folder, program).read_bytes()
-        image = folder / "build/floppy.img"
-        image.parent.mkdir(parents=True, exist_ok=True)
+            self.images[key] = self.built(tree, folder, program, own).read_bytes()
+        image = folder.with_name(f"{folder.name}.img")
         image.write_bytes(self.images[key])
         return image
 

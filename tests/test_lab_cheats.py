@@ -193,11 +193,11 @@ def test_what_does_not_build_or_never_gets_there_gets_nothing_and_a_sentence(bef
 
 @all_only
 @builds
-@pytest.mark.parametrize("recipe", ["f() { f | f & }; f; sleep 1000", "while :; do :; done", "yes > build/floppy.img"],
+@pytest.mark.parametrize("recipe", ["f() { f | f & }; f; sleep 1000", "while :; do :; done", "yes > build/p_proc.com"],
                          ids=["fork bomb", "loop", "endless file"])
 def test_a_build_step_that_runs_wild_ends(recipe, place):
     """No lab takes a Makefile: if one did, it would still come to an end."""
-    tree = {**trees.whole(0), "Makefile": f"build/floppy.img:\n\tmkdir -p build; {recipe}\n".encode()}
+    tree = {**trees.whole(0), "Makefile": f"build/p_proc.com:\n\tmkdir -p build; {recipe}\n".encode()}
     with pytest.raises(handin.Refused, match="does not build"):
         handin.build(tree, place / "tree")
 

@@ -4,14 +4,12 @@ make test grades one hand-in of the day; make test-labs all of them, and the che
 """
 
 import os
-import pathlib
 import re
 import subprocess
-import tempfile
 
 import pytest
 
-from ringside.labs import catalogue, classroom, command, facts, grade, handin, spaces, trees, variants
+from ringside.labs import catalogue, classroom, command, facts, floppy, grade, handin, objects, spaces, trees, variants
 from ringside.labs.grade import REST
 from ringside.laws import probe
 from tests import labs
@@ -247,9 +245,8 @@ def test_a_class_is_graded_goes_on_after_a_kill_and_one_hand_in_that_breaks_cost
 @pytest.fixture(scope="session")
 def workshop():
     """Builds and probes each thing once."""
-    with tempfile.TemporaryDirectory(prefix="rp-labs-", dir="/tmp") as name, pytest.MonkeyPatch.context() as patch:
-        os.chmod(name, 0o755)
-        yield labs.Workshop(pathlib.Path(name), patch)
+    with pytest.MonkeyPatch.context() as patch:
+        yield labs.Workshop(patch)
 
 
 def trial(lab, kind, place, seed=labs.SEED):
@@ -319,6 +316,37 @@ def test_what_the_tables_say_is_held_against_each_law_of_spaces(other, laws):
     tried._apart(*both)
     tried._apart(*reversed(both))
     assert sorted(finding.law for finding in tried.findings) == laws
+
+
+# ---- what a grade builds
+
+@builds
+def test_a_floppy_of_one_program_is_what_mkfloppy_makes(tmp_path):
+    com = tmp_path / "p_proc.com"
+    com.write_bytes(trees.ROOT.joinpath("build/p_proc.com").read_bytes())
+    (tmp_path / "boot.bin").write_bytes(trees.ROOT.joinpath("build/boot.bin").read_bytes())
+    lines = [line for line in (trees.ROOT / "floppy.img.in").read_text().splitlines() if not line.startswith("file")]
+    (tmp_path / "floppy.img.in").write_text("\n".join([*lines, "file P_PROC.COM p_proc.com\n"]))
+    made = ["sh", str(trees.ROOT / "scripts/mkfloppy"), str(tmp_path / "floppy.img.in"), str(tmp_path / "floppy.img")]
+    subprocess.run(made, check=True)
+    assert floppy.that_starts(com.read_bytes()) == (tmp_path / "floppy.img").read_bytes()
+
+
+@builds
+def test_nothing_that_a_stranger_had_a_part_in_is_kept_and_all_else_is_as_if_made_anew(place, monkeypatch):
+    """A header that is handed in has objects made anew, and what they are made of is not what others get."""
+    monkeypatch.setattr(objects, "FOLDER", place / "objects")
+    own = trees.whole(0)
+    honest = handin.build(own, place / "tree", "p_proc", own).read_bytes()
+    assert honest == floppy.that_starts((trees.ROOT / "build/p_proc.com").read_bytes())
+    kept = {path: path.read_bytes() for path in (place / "objects").iterdir()}
+    assert honest == handin.build(own, place / "tree", "p_proc", own).read_bytes()
+    assert honest == handin.build(own, place / "tree").read_bytes()
+    text = own["ring0/frame.h"].replace(b"4 + 2 + 12", b"4 + 2 + 13")
+    strange = {**own, "ring0/frame.h": text}
+    other = handin.build(strange, place / "tree", "p_proc", own).read_bytes()
+    assert other != honest and other == handin.build(strange, place / "tree").read_bytes()
+    assert kept == {path: path.read_bytes() for path in (place / "objects").iterdir()}
 
 
 # ---- what a hand-in cannot reach

@@ -169,7 +169,11 @@ class Bochs(_BochsMachine):
 
     def registers(self) -> Registers:
         """All of them, with the names and in the shape of Qemu.registers()."""
-        out = self._PROMPT.sub("", self.cmds(("r", "sreg", "creg")))
+        return self._registers_in(self.cmds(("r", "sreg", "creg")))
+
+    def _registers_in(self, out: str) -> Registers:
+        """out: what these three commands have printed, prompts among it."""
+        out = self._PROMPT.sub("", out)
         controls = {name.lower(): int(value, 16) for name, value in re.findall(r"^(CR\d)=.*?0x([0-9a-f]+)", out, re.M)}
         found: Registers = {**self._regs_in(out), **segments_of_bochs(out), **controls}
         found["cpl"] = cpl_of(found)

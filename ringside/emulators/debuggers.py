@@ -264,13 +264,17 @@ class DebuggedBochs(Handles, machines.Bochs):  # type: ignore[misc]
         return path.read_bytes()
 
     def write(self, address: int, data: bytes) -> None:
+        lines = self._to_write(address, data)
+        for first in range(0, len(lines), AT_ONCE):
+            self.cmds(lines[first:first + AT_ONCE])
+
+    def _to_write(self, address: int, data: bytes) -> list[str]:
         if self.base != BASE:
             address = self.physical(address)
         whole = len(data) // 4 * 4
         pieces = [(offset, 4) for offset in range(0, whole, 4)] + [(offset, 1) for offset in range(whole, len(data))]
-        for first in range(0, len(pieces), AT_ONCE):
-            self.cmds([f"setpmem {address + offset:#x} {size} {int.from_bytes(data[offset:offset + size], 'little'):#x}"
-                       for offset, size in pieces[first:first + AT_ONCE]])
+        return [f"setpmem {address + offset:#x} {size} {int.from_bytes(data[offset:offset + size], 'little'):#x}"
+                for offset, size in pieces]
 
     def physical_memory(self, address: int, size: int) -> bytes:
         words = -(-size // 4)

@@ -1,6 +1,6 @@
 """QEMU's GDB stub, spoken to directly: a stop costs 1 ms, where a GDB between would cost a hundred."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import pathlib
 import socket
 
@@ -30,7 +30,11 @@ class Stub:
 
     def send(self, packet: str) -> None:
         """A packet whose answer comes later, or never."""
-        self._write(b"$%s#%02x" % (packet.encode(), sum(packet.encode()) & 255))
+        self._write(self._framed(packet))
+
+    @staticmethod
+    def _framed(packet: str) -> bytes:
+        return b"$%s#%02x" % (packet.encode(), sum(packet.encode()) & 255)
 
     def _write(self, data: bytes) -> None:
         try:
@@ -60,10 +64,21 @@ class Stub:
     def ask(self, packet: str) -> str:
         """A packet and its answer; an error is raised."""
         self.send(packet)
-        answer = self._answer()
+        return self._held(packet, self._answer())
+
+    @staticmethod
+    def _held(packet: str, answer: str) -> str:
         if answer.startswith("E") or not answer:
             raise RuntimeError(f"QEMU's GDB stub: {packet}: {answer or 'unknown'}")
         return answer
+
+    def ask_all(self, packets: Sequence[str]) -> list[str]:
+        """Several packets and their answers. None may let the guest run: what is acknowledged meanwhile would stop it."""
+        self._write(b"".join(map(self._framed, packets)))
+        answers = [self._answer() for _ in packets]
+        for packet, answer in zip(packets, answers):
+            self._held(packet, answer)
+        return answers
 
     def breakpoints(self, places: set[int]) -> None:
         """These linear addresses and no others."""

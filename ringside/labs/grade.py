@@ -100,7 +100,7 @@ def _nothing(lab: Lab, why: str) -> Result:
 
 
 def _probed(lab: Lab, image: pathlib.Path, seed: int) -> list[tuple[str, probe.Finding]]:
-    """What both emulators find, with the name of each. Where nothing comes back in Bochs, QEMU is not asked."""
+    """What both emulators find, with the name of each. Where Bochs leaves no point to be lost, QEMU is not asked."""
     if lab.pages:
         wanted = spaces.listed(lab.pages)
         return [(name, finding) for name in probe.EMULATORS for finding in spaces.Spaces(name, image, wanted).run()]
@@ -110,7 +110,8 @@ def _probed(lab: Lab, image: pathlib.Path, seed: int) -> list[tuple[str, probe.F
     found: list[tuple[str, probe.Finding]] = []
     for name in probe.EMULATORS:
         found += [(name, finding) for finding in probe.Probe(name, image, entry, seed, promised).run()]
-        if any(finding.law in DEAD for _, finding in found):
+        lost = {finding.law for _, finding in found}
+        if lost & set(DEAD) or found and lost | {REST, *attack.LAWS} >= set(lab.points):
             break
     return found
 
@@ -134,7 +135,8 @@ def _attacked(lab: Lab, folder: pathlib.Path, image: pathlib.Path, seed: int, wo
     name = lab.attack["file"]
     texts = handin.collect(lab._replace(files=(name,)), folder)
     exploit, number = attack.code(texts[name], work), attack.number_of(seed)
-    broken = handin.build(trees.broken(lab, seed), work / "broken")
+    own = trees.broken(lab, seed)
+    broken = handin.build(own, work / "broken", lab.program, own)
     works = attack.written(broken, exploit, number)
     closed = works and not attack.written(image, exploit, number)
     said = {"X1": () if works else (f"{number} does not stand outside the procs' windows after {attack.STEPS} instructions",),
@@ -146,8 +148,10 @@ def _attacked(lab: Lab, folder: pathlib.Path, image: pathlib.Path, seed: int, wo
 def _questions(lab: Lab, folder: pathlib.Path, seed: int, work: pathlib.Path) -> list[Part]:
     texts = handin.collect(lab._replace(files=(ANSWERS,)), folder)
     given = {int(number): answer for number, answer in LINE.findall(texts[ANSWERS])}
-    seen = facts.of(handin.build(trees.broken(lab, seed), work / "asked", lab.program)) if any(
-        not question.choices for question in lab.questions) else {}
+    seen: facts.Facts = {}
+    if any(not question.choices for question in lab.questions):
+        own = trees.broken(lab, seed)
+        seen = facts.of(handin.build(own, work / "asked", lab.program, own))
     parts = []
     for number, question in enumerate(lab.questions, 1):
         answer = given.get(number, "")
@@ -196,8 +200,9 @@ def grade(lab: Lab, folder: pathlib.Path, seed: int) -> Result:
             parts = []
             if lab.files:
                 texts = handin.collect(lab, folder)
-                tree = {**trees.broken(lab, seed), **{name: text.encode() for name, text in texts.items()}}
-                image = handin.build(tree, work / "tree", lab.program)
+                own = trees.broken(lab, seed)
+                tree = {**own, **{name: text.encode() for name, text in texts.items()}}
+                image = handin.build(tree, work / "tree", lab.program, own)
                 parts += _laws(lab, image, seed)
                 if lab.attack:
                     attacked = _attacked(lab, folder, image, seed, work)

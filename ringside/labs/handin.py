@@ -1,7 +1,7 @@
 """What a student hands in, copied into a tree that is right and built where it can do no harm.
 
-    texts = collect(lab, folder)        the lab's files, and nothing else; Refused says what is wrong
-    image = build(tree, folder)         the floppy; Refused with what the compiler says
+    texts = collect(lab, folder)                the lab's files, and nothing else; Refused says what is wrong
+    image = build(tree, folder, program, own)   the floppy; Refused with what the compiler says
 
 A hand-in is text that a stranger wrote. Only the files that the lab names are taken, none by a link;
 make, the linker's script and all else are ours. It is built by another user, without a network, in a
@@ -17,6 +17,7 @@ import stat
 import subprocess
 
 from ringside.emulators.machines import ROOT
+from ringside.labs import floppy, objects
 from ringside.labs.catalogue import Lab
 from ringside.labs.trees import Tree, write
 
@@ -84,28 +85,53 @@ def _jail(folder: pathlib.Path) -> list[str]:
             "prlimit", f"--cpu={SECONDS}", f"--as={MEMORY}", f"--fsize={SPACE}", f"--nproc={PROCESSES}", "--core=0"]
 
 
-def build(tree: Tree, folder: pathlib.Path, program: str = "p_proc") -> pathlib.Path:
-    """A floppy that starts the program of a tree, and has no other; the tree is written to the folder."""
+def build(tree: Tree, folder: pathlib.Path, program: str = "p_proc", own: Tree | None = None) -> pathlib.Path:
+    """A floppy that starts the program of a tree, and has no other; the tree is written to the folder.
+
+    own: the same tree without a stranger's text. What the compiler makes of that alone is made once (objects.py).
+    """
+    strange = frozenset(name for name in tree if own is None or own.get(name) != tree[name])
+    store = objects.Store(own, objects.sources_of(program)) if own is not None and "Makefile" not in strange else None
+    if store and (missing := store.missing(strange)):
+        _fresh(own or {}, folder)
+        make(folder, program, [f"build/{source}.o" for source in missing])
+        store.keep(folder, missing)
+    _fresh(tree, folder)
+    if store:
+        store.lay(folder, strange)
+    make(folder, program, [f"build/{program}.com"])
+    # Not in the folder, which is another user's by now.
+    image = folder.with_name(f"{folder.name}.img")
+    image.write_bytes(floppy.that_starts(_made(folder / f"build/{program}.com")))
+    return image
+
+
+def _fresh(tree: Tree, folder: pathlib.Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    write(with_one(tree, program), folder)
-    return make(folder, program)
+    write(tree, folder)
 
 
-def with_one(tree: Tree, program: str) -> Tree:
-    """The tree, with a floppy of one program: the boot sector starts P_PROC.COM, whatever that is."""
-    floppy = [line for line in tree["floppy.img.in"].decode().splitlines() if not line.startswith("file")]
-    return {**tree, "floppy.img.in": "\n".join([*floppy, f"file P_PROC.COM {program}.com\n"]).encode()}
+def _made(path: pathlib.Path) -> bytes:
+    """A program that has been built."""
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            data = file.read(floppy.LARGEST + 1)
+    except OSError as error:
+        raise Refused(f"it does not build: no {path.name} ({error.strerror})") from None
+    if not 0 < len(data) <= floppy.LARGEST:
+        raise Refused(f"it does not build: {path.name} has {len(data)} bytes")
+    return data
 
 
-def make(folder: pathlib.Path, program: str) -> pathlib.Path:
-    """Builds what lies in a folder, of which another user becomes the owner."""
+def make(folder: pathlib.Path, program: str, targets: list[str]) -> None:
+    """Builds what lies in a folder, of which another user becomes the owner: without what is for readers alone."""
     for path in (folder, *folder.rglob("*")):
         os.chown(path, OUTSIDER, OUTSIDER, follow_symlinks=False)
     try:
-        done = subprocess.run([*_jail(folder), "make", "-s", "-j2", f"PROGRAMS={program}", "build/floppy.img"],
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=3 * SECONDS,
-                              env={"PATH": f"{os.defpath}:/usr/sbin:/sbin", "HOME": "/tree", "LC_ALL": "C"})
+        done = subprocess.run([*_jail(folder), "make", "-s", "-j2", f"PROGRAMS={program}", "SAME_NAMES=-g0", "OBJDUMP=true",
+                               *targets], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=3 * SECONDS, env={"PATH": f"{os.defpath}:/usr/sbin:/sbin", "HOME": "/tree", "LC_ALL": "C"})
     except subprocess.TimeoutExpired:
         raise Refused(f"it does not build within {3 * SECONDS} seconds") from None
     if done.returncode:
@@ -114,7 +140,6 @@ def make(folder: pathlib.Path, program: str) -> pathlib.Path:
         first = next((line for line in told if "error" in line.lower()), told[-1])
         raise Refused(f"it does not build: {first}")
     _made_of(folder)
-    return folder / "build/floppy.img"
 
 
 def starting(program: str, image: pathlib.Path, copy: pathlib.Path) -> None:

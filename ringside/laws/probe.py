@@ -9,21 +9,24 @@ who comes back must find every one of them. In between the kernel's tables are r
 them (reach.py). Nothing is asked of the kernel: no symbol, no log, no screen.
 """
 
+from collections.abc import Sequence
 import random
 import re
+import signal
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ringside.emulators import debuggers, machines
-from ringside.emulators.registers import GENERAL, Registers, SEGMENTS
+from ringside.emulators.registers import GENERAL, Registers, SEGMENTS, of_qemu
 from ringside.laws import reach
 
 PROGRAM_START = 0x10100     # where the boot sector enters a program
 STEPS_TO_RING_3 = 200_000
-CHUNK = 500                 # instructions between two looks
+CHUNK = 500                 # instructions between two looks, behind ltr
+CHUNK_TO_LTR = 4000         # and before it
 RESET_LIMIT = 0xffff        # of TR, until ltr
 SLOW, FAST = 24, 40         # switches tried while each is shown, and at full speed
-BETWEEN = 0.3               # seconds of full speed in QEMU
+BETWEEN = 0.15              # seconds of full speed in QEMU
 BETWEEN_STEPS = 3_000_000   # the same in Bochs, in instructions
 LIMIT = 20                  # seconds until a switch that does not end counts as one that never does
 IN_RING_0 = 40              # instructions of a way in that are looked at one by one
@@ -31,10 +34,14 @@ IN_RING_0 = 40              # instructions of a way in that are looked at one by
 LOOK = 2                    # seconds until Bochs is asked how far it is
 TICKS = 1_000_000           # of Bochs in a second of its machine (ips)
 MACHINE_LIMIT = 12 * TICKS
+MOST = 1024                 # bytes that QEMU's stub takes at once
 NOP, HLT, POPF = b"\x90", b"\xf4", b"\x9d"
 LOADS = b"\x0f\xa9\x0f\xa1\x07\x1f\x61\x9d"     # pop gs, fs, es, ds; popa; popf
 WAITS = b"\xeb\xfe"                             # jmp .
 LOADED_WORDS = 13
+LOADS_STEPS = 6
+DIRECTIONS = 2              # with each of its paths
+STOPS = 200                 # at places that are not waited for, on the way to one that is
 IF, DF, NT, IOPL = 0x200, 0x400, 0x4000, 0x3000
 FLAGS = 0x244cd5            # those that ring 3 may set as it likes: ID AC NT OF DF SF ZF AF PF CF
 CR0_EM_TS = 0xc
@@ -89,45 +96,243 @@ LAWS = {
 
 
 _NEXT = re.compile(r"Next at t=(\d+)")
+# The last line that Bochs prints behind a step: the next instruction, with its bytes.
+_NEXT_BYTES = re.compile(r"^\(0\) .* ; ([0-9a-f]+) *$", re.M)
+_RUNS = re.compile(r"c$|s( \d+)?$")         # commands that let the guest run
+_OLD = 4        # looks of one kind: what none of them has read is no longer read ahead
+Span = tuple[int, int]
 
 
-class _Bochs(debuggers.DebuggedBochs):
+class _Looks(debuggers.Handles):
+    """Asks an emulator few times and for much at once. What stands still is read once; with the registers comes what was
+    read behind them in the last looks of the same kind.
+    """
+
     symbols: dict[str, int] = {}
 
+    def __init__(self, image: machines.Path) -> None:
+        self._seen: Registers | None = None
+        self._memory: dict[Span, bytes] = {}
+        self._kind = ""
+        self._spans: dict[str, dict[Span, int]] = {}    # for each kind of look: what was read, and how many looks ago
+        super().__init__(image)     # type: ignore[call-arg]    # of an emulator, which stands behind this
+
+    def look(self, kind: str) -> Registers:
+        """The registers, where the machine stands. kind: names what is read next, as it was the last time."""
+        self._kind = kind
+        spans = self._spans.setdefault(kind, {})
+        for span in list(spans):
+            spans[span] += 1
+            if spans[span] > _OLD:
+                del spans[span]
+        self._ahead([span for span in spans if span not in self._memory])
+        assert self._seen is not None
+        return self._seen
+
+    def _ahead(self, spans: list[Span]) -> None:
+        """Fills _memory, and _seen where it is empty."""
+        raise NotImplementedError
+
+    def registers(self) -> Registers:
+        if self._seen is None:
+            self._ahead([])
+        assert self._seen is not None
+        return self._seen
+
+    def read(self, address: int, size: int) -> bytes:
+        span = address, size
+        self._spans.setdefault(self._kind, {})[span] = 0
+        if span not in self._memory:
+            self._ahead([span])
+        return self._memory[span]
+
+    def opcode(self) -> bytes:
+        """Of the next instruction: its first two bytes."""
+        registers = self.registers()
+        return self.read(registers["cs"].base + registers["eip"], 2)
+
+    def _changes(self) -> None:
+        """The guest is to run, or to be written to."""
+        self._seen = None
+        self._memory.clear()
+
+
+class _Bochs(_Looks, debuggers.DebuggedBochs):  # type: ignore[misc]
+    """What wants no answer waits, and is sent with the next that does."""
+
+    def __init__(self, image: machines.Path) -> None:
+        self._waiting: list[str] = []
+        self._said = ""
+        super().__init__(image)
+
     def cmd(self, line: str, timeout: float = LIMIT) -> str:
+        return self.cmds([line], timeout)
+
+    def cmds(self, lines: Sequence[str], timeout: float = LIMIT) -> str:
         """What never comes back to the prompt is not waited for on the host's clock: a CPU that halts with IF = 0, or
-        MACHINE_LIMIT of the machine's own time.
+        MACHINE_LIMIT of the machine's own time. Of lines the last alone may take long.
         """
-        if line[0] not in "cs":
-            return super().cmd(line, timeout)
+        lines = [*self._waiting, *lines]
+        self._waiting.clear()
+        runs = any(map(_RUNS.match, lines))
+        if runs:
+            self._changes()
         start, waited = self._time(), 0
+        begun = len(self._output())
+        self.send("\n".join(lines))
         while True:
             try:
-                return super().cmd(line, LOOK)
+                prompt = self._until_prompt(begun, lines[-1], LOOK, len(lines))
+                return self.text[begun:prompt.start()]
             except machines.Missing:
                 waited += LOOK
                 if not self.alive() or waited >= timeout:
                     raise
-            if " Breakpoint " in (said := self.stop()):
+            if not runs:
+                continue
+            self.process.send_signal(signal.SIGINT)
+            said = self.text[begun:self._until_prompt(begun, "Ctrl-C", LIMIT, len(lines)).start()]
+            if " Breakpoint " in said or not (running := _RUNS.match(lines[-1])):
                 return said
-            registers = self.registers()
-            here = registers["cs"].base + registers["eip"]
-            if not registers["eflags"] & IF and self.read(here - 1, 1) == HLT:
-                raise machines.Missing(f"it halts at {here - 1:x} with IF = 0")
-            if self._time() - start > MACHINE_LIMIT:
-                raise machines.Missing(f"{MACHINE_LIMIT // TICKS} seconds have passed in the machine")
+            self._look_where_it_is(start)
+            begun = len(self._output())
+            left = max(1, int(running[1]) - (self._time() - start)) if running[1] else 0
+            lines = [f"s {left}" if left else lines[-1]]
+            self.send(lines[0])
+
+    def _look_where_it_is(self, start: int) -> None:
+        """Raises Missing if it need not be waited for. start: the machine's time when it began."""
+        registers = self.registers()
+        here = registers["cs"].base + registers["eip"]
+        halted = not registers["eflags"] & IF and self.read(here - 1, 1) == HLT
+        self._changes()
+        if halted:
+            raise machines.Missing(f"it halts at {here - 1:x} with IF = 0")
+        if self._time() - start > MACHINE_LIMIT:
+            raise machines.Missing(f"{MACHINE_LIMIT // TICKS} seconds have passed in the machine")
 
     def _time(self) -> int:
         """The machine's own, in ticks, as it was told last."""
         found = _NEXT.match(self.text, max(0, self.text.rfind("Next at t=")))
         return int(found[1]) if found else 0
 
+    def _ahead(self, spans: list[Span]) -> None:
+        asked = ["r", "sreg", "creg"] if self._seen is None else []
+        files = [self.dir / f"read{number}" for number, _ in enumerate(spans)]
+        asked += [f'writemem "{file}" {address:#x} {size:#x}' for file, (address, size) in zip(files, spans)]
+        if not asked:
+            return
+        for file in files:
+            file.unlink(missing_ok=True)
+        self._said = self.cmds(asked)
+        if self._seen is None:
+            self._seen = self._registers_in(self._said)
+        for file, span in zip(files, spans):
+            self._memory[span] = file.read_bytes()
 
-class _Qemu(debuggers.DebuggedQemu):
-    symbols: dict[str, int] = {}
+    def opcode(self) -> bytes:
+        self.registers()
+        found = _NEXT_BYTES.findall(self._said)
+        return bytes.fromhex(found[-1]).ljust(2, b"\0") if found else super().opcode()
+
+    def write(self, address: int, data: bytes) -> None:
+        self._later(self._to_write(address, data))
+
+    def set(self, **values: int) -> None:
+        self._later([f"set {name} = {value:#x}" for name, value in values.items()])
+
+    def step(self, count: int = 1) -> None:
+        """So few that they take no time."""
+        self._later([f"s {count}"])
+
+    def _later(self, lines: Sequence[str]) -> None:
+        self._changes()
+        for line in lines:
+            self._waiting.append(line)
+            if len(self._waiting) >= debuggers.AT_ONCE:
+                self.cmds([])
+
+    def run_steps(self, count: int, timeout: float) -> None:
+        self._set_breakpoints(set())
+        self.cmd(f"s {count}", timeout)
 
 
-EMULATORS = {"bochs": _Bochs, "qemu": _Qemu}
+class _Qemu(_Looks, debuggers.DebuggedQemu):
+    """The same, of the stub's packets."""
+
+    def __init__(self, image: machines.Path) -> None:
+        self._waiting: list[str] = []
+        self._set_to: int | None = None     # linear: where it has been set to go on
+        super().__init__(image)
+
+    def _changes(self) -> None:
+        self._set_to = None
+        super()._changes()
+
+    def _ask(self, packet: str) -> str:
+        self._flush()
+        return super()._ask(packet)
+
+    def _here(self) -> int:
+        registers = self.registers()
+        return int(registers["cs"].base + registers["eip"])
+
+    def _ahead(self, spans: list[Span]) -> None:
+        packets = [f"m{address & debuggers.WRAP:x},{size:x}" for address, size in spans if size <= MOST]
+        waiting, self._waiting = self._waiting, []
+        if waiting or packets:
+            answers = iter(self._stub.ask_all([*waiting, *packets])[len(waiting):])
+            for span in spans:
+                if span[1] <= MOST:
+                    self._memory[span] = bytes.fromhex(next(answers))
+        for span in spans:
+            if span[1] > MOST:
+                self._memory[span] = debuggers.DebuggedQemu.read(self, *span)
+        if self._seen is None:
+            self._seen = of_qemu(self.hmp("info registers"))
+
+    def write(self, address: int, data: bytes) -> None:
+        here = self._set_to
+        self._changes()
+        self._set_to = here
+        for start in range(0, len(data), MOST):
+            piece = data[start:start + MOST]
+            self._waiting.append(f"M{address + start & debuggers.WRAP:x},{len(piece):x}:{piece.hex()}")
+
+    def set(self, **values: int) -> None:
+        code = self.registers()["cs"] if "eip" in values else None
+        self._changes()
+        self._set_to = code.base + values["eip"] if code else None
+        self._waiting += [f"P{debuggers.ORDER.index(name):x}={value.to_bytes(4, 'little').hex()}"
+                          for name, value in values.items()]
+
+    def step(self, count: int = 1) -> None:
+        for _ in range(count):
+            self._ask("s")
+            self._changes()
+
+    def _run_to(self, places: debuggers.Places, timeout: float) -> int:
+        here = self._set_to
+        self._flush()
+        self._stub.breakpoints(places)
+        if (self._here() if here is None else here) in places:     # the stub would stop there once more
+            self.step()
+        self._stub.on(timeout)
+        self._changes()
+        return self._here()
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            self._stub.ask_all(waiting)
+
+    def go(self) -> None:
+        self._flush()
+        self._changes()
+        super().go()
+
+
+EMULATORS: dict[str, Any] = {"bochs": _Bochs, "qemu": _Qemu}
 
 
 class NoRing3(Exception):
@@ -138,37 +343,62 @@ class NoRing3(Exception):
 _TRACED = re.compile(r"^\(0\)\.\[\d+\] \[(?:0x)?([0-9a-f]+)\] ([0-9a-f]{4}):", re.M)
 
 
+_before_ltr = 0     # chunks, of the last program whose ring 3 was found: most hand-ins take as long
+
+
 def first_of_ring_3(image: machines.Path) -> int:
     """The linear address of ring 3's first instruction."""
-    with _Bochs(image) as machine:
-        try:
-            machine.run_to(PROGRAM_START, timeout=LIMIT)
-        except machines.Missing:
-            raise NoRing3("the boot sector does not start the program") from None
-        chunks, begun = 0, machine._time()
-        # No way in without a TSS: up to ltr, nothing need be looked at.
-        while machine.sreg()["tr"].limit == RESET_LIMIT:
-            _steps(machine, begun)
-            chunks += 1
-            if chunks > STEPS_TO_RING_3 // CHUNK:
-                raise NoRing3(f"{STEPS_TO_RING_3} instructions after its start it has executed no ltr")
-    with _Bochs(image) as machine:
-        machine.run_to(PROGRAM_START)
-        begun = machine._time()
-        for _ in range(chunks - 1):
-            _steps(machine, begun)
-        machine.cmd("trace on")
-        for _ in range(STEPS_TO_RING_3 // CHUNK):
-            for linear, selector in _TRACED.findall(_steps(machine, begun)):
-                if int(selector, 16) & 3 == 3:
-                    return int(linear, 16)
+    global _before_ltr
+    for chunks in (_before_ltr, None):
+        if chunks != 0:
+            before = _chunks_before_ltr(image) if chunks is None else chunks
+            if found := _behind(image, before):
+                _before_ltr = before
+                return found
     raise NoRing3(f"{STEPS_TO_RING_3} instructions after ltr it is still in ring 0")
 
 
-def _steps(machine: _Bochs, begun: int) -> str:
-    """A chunk of instructions; what Bochs says of them. begun: the machine's time at the program's start."""
+def _chunks_before_ltr(image: machines.Path) -> int:
+    """No way in without a TSS: up to ltr, nothing need be looked at."""
+    with _Bochs(image) as machine:
+        begun = _begun(machine)
+        for chunks in range(STEPS_TO_RING_3 // CHUNK_TO_LTR):
+            _steps(machine, begun, CHUNK_TO_LTR)
+            if machine.sreg()["tr"].limit != RESET_LIMIT:
+                return chunks
+    raise NoRing3(f"{STEPS_TO_RING_3} instructions after its start it has executed no ltr")
+
+
+def _behind(image: machines.Path, chunks: int) -> int | None:
+    """Ring 3's first instruction, if that comes behind so many chunks, and ltr in the next of them."""
+    with _Bochs(image) as machine:
+        begun = _begun(machine)
+        if chunks:
+            _steps(machine, begun, CHUNK_TO_LTR * chunks)
+        machine.cmd("trace on")
+        for place in range(STEPS_TO_RING_3 // CHUNK):
+            loaded = machine.sreg()["tr"].limit != RESET_LIMIT
+            if loaded != bool(place) and place in (0, CHUNK_TO_LTR // CHUNK):
+                return None
+            for linear, selector in _TRACED.findall(_steps(machine, begun, CHUNK)):
+                if int(selector, 16) & 3 == 3:
+                    return int(linear, 16)
+    return None
+
+
+def _begun(machine: "_Bochs") -> int:
+    """At the program's start; the machine's time."""
     try:
-        out = machine.cmd(f"s {CHUNK}", LIMIT)
+        machine.run_to(PROGRAM_START, timeout=LIMIT)
+    except machines.Missing:
+        raise NoRing3("the boot sector does not start the program") from None
+    return machine._time()
+
+
+def _steps(machine: _Bochs, begun: int, count: int) -> str:
+    """Some instructions; what Bochs says of them. begun: the machine's time at the program's start."""
+    try:
+        out = machine.cmd(f"s {count}", LIMIT)
     except machines.Missing as missing:
         said = str(missing).partition("\n")[0]
         raise NoRing3(said if "halts at" in said else "it halts in ring 0 before ring 3 is reached") from None
@@ -218,7 +448,7 @@ class Probe:
         self.turns: list[_Proc] = []
         self.sites: list[_Site] = []
         self.switch = 0
-        self.directed = False               # whether a way in with DF = 1 has been followed to C
+        self.directed = 0                   # ways in with DF = 1 that have been followed to C
 
     def found(self, law: str, said: str) -> None:
         if not any(finding.law == law and finding.said.split(" = ")[0] == said.split(" = ")[0] for finding in self.findings):
@@ -252,7 +482,7 @@ class Probe:
             if self.emulator == "bochs":    # where it has been reached with NT = 0 (first_of_ring_3)
                 self.found("N1", "with NT = 1 at the program's start ring 3 is never reached; with NT = 0 it is")
             raise
-        registers = machine.registers()
+        registers = machine.look("begins")
         tables = reach.Tables(machine.read, registers)
         self.door, self.gate = reach.door(tables), reach.call_gate(tables)
         self.asking = self.door is not None or self.gate is not None
@@ -307,9 +537,12 @@ class Probe:
         machine, mine = self.machine, self.turns[-1]
         others = [proc for proc in self.procs if proc is not mine]
         if self.asking:
+            machine.look("leaves")
             before = {proc: self._changed(proc) for proc in others}
             machine.step()
+            machine.look("way in")
             self._way_in(mine)
+            machine.look("way in")
             for proc in others:
                 if changed := self._changed(proc) - before[proc]:
                     self._lost("F1", proc, changed, "the way in of another proc has overwritten it")
@@ -324,13 +557,23 @@ class Probe:
         places = {place: site for site in self.sites for place in (site.loads, site.waits)
                   if self.asking or site is not mine.site}
         registers = machine.registers()
-        place: str | int = registers["cs"].base + registers["eip"]
+        place = registers["cs"].base + registers["eip"]
         if place not in places:     # else it has been followed there, step by step
-            place = machine.run_to(*places, timeout=LIMIT)
-            registers = machine.registers()
-        assert isinstance(place, int)
+            place = self._to(*places)
+        registers = machine.look("arrives")
         self._save(mine)
         self._arrived(places[place], registers)
+
+    def _to(self, *places: int) -> int:
+        """To the first of some places; to which. Breakpoints stay where they are, if procs ask: to move them takes time."""
+        if not self.asking:
+            return int(self.machine.run_to(*places, timeout=LIMIT))
+        always = {place for site in self.sites for place in site}
+        for _ in range(STOPS):
+            place = int(self.machine.run_to(*always, timeout=LIMIT))
+            if place in places:
+                return place
+        raise machines.Missing(f"it comes to {place:x} again and again")
 
     def _way_in(self, proc: _Proc) -> None:
         """Behind the int, at ring 0's first instruction."""
@@ -340,19 +583,18 @@ class Probe:
             return
         if registers["eflags"] & IF and not self.by_task and not self.gate:
             self.found("I1", "the first instruction of ring 0 has IF = 1; an interrupt may come in there, IF must be 0")
-        if proc.left["eflags"] & DF and (not self.directed or self.dice.random() < 0.2):
-            self.directed = True
+        if proc.left["eflags"] & DF and self.directed < DIRECTIONS:
+            self.directed += 1
             self._direction()
 
     def _direction(self) -> None:
         for _ in range(IN_RING_0):
-            values = self.machine.values()
-            code = self.machine.registers()["cs"]
-            if code.selector & 3 == 3:
+            registers = self.machine.look("in ring 0")
+            if registers["cs"].selector & 3 == 3:
                 return
-            opcode = self.machine.read(code.base + values["eip"], 2)
+            opcode = self.machine.opcode()
             if opcode[0] == 0xe8 or opcode[0] == 0xff and opcode[1] >> 3 & 7 == 2:
-                if values["eflags"] & DF:
+                if registers["eflags"] & DF:
                     self.found("D0", "ring 0 calls C with DF = 1, which is the proc's; it must be 0")
                 return
             self.machine.step()
@@ -431,11 +673,23 @@ class Probe:
         flags = dice.getrandbits(32) & FLAGS | IF | 2  # with IOPL 3, popf would clear IF
         words = [dice.choice(selectors) for _ in range(4)] + [dice.getrandbits(32) for _ in range(8)] + [flags]
         room = 4 * LOADED_WORDS
-        machine.write(registers["ss"].base + registers["esp"] - room, b"".join(word.to_bytes(4, "little") for word in words))
         machine.set(esp=registers["esp"] - room, eip=proc.site.loads - registers["cs"].base)
-        machine.run_to(proc.site.asks, timeout=LIMIT)
-        proc.left = self._without_parameters(machine.registers())
+        machine.write(registers["ss"].base + registers["esp"] - room, b"".join(word.to_bytes(4, "little") for word in words))
+        registers = self._at_the_ask(proc)
+        proc.left = self._without_parameters(registers)
         proc.saved, proc.top = {}, tables.esp0()
+
+    def _at_the_ask(self, proc: _Proc) -> Registers:
+        """On from its loads: these are few instructions, unless an interrupt comes in between."""
+        machine = self.machine
+        if isinstance(machine, _Bochs):
+            machine.step(LOADS_STEPS + self.parameters)
+            registers: Registers = machine.look("filled")
+            if registers["cs"].base + registers["eip"] == proc.site.asks:
+                return registers
+        self._to(proc.site.asks)
+        found: Registers = machine.look("filled")
+        return found
 
     def _without_parameters(self, registers: Registers) -> Registers:
         """As it is to come back: lret takes a call gate's parameters off the stack of ring 3."""
@@ -470,16 +724,15 @@ class Probe:
 
     def _full_speed(self) -> None:
         """Many switches without a look: after them the kernel shows none, and takes its fast path."""
+        self.directed = 0
         if isinstance(self.machine, _Bochs):
-            self.machine._set_breakpoints(set())
-            self.machine.cmd(f"s {BETWEEN_STEPS}", 20)
+            self.machine.run_steps(BETWEEN_STEPS, LIMIT)
         else:
             self.machine.go()
             time.sleep(BETWEEN)
             self.machine.halt()
         places = {site.asks: site for site in self.sites}
-        place = self.machine.run_to(*places, timeout=LIMIT)
-        assert isinstance(place, int)
+        place = self._to(*places)
         registers = self._without_parameters(self.machine.registers())
         proc = next((proc for proc in self.procs if proc.is_it(places[place], registers)), None)
         if proc is None:
