@@ -84,7 +84,7 @@ def grade_class(roster: pathlib.Path, handins: pathlib.Path, secret: bytes, shee
         waiting = {}
         for student, _ in students:
             for lab in labs:
-                folder, seed = handins / student / lab.number, variants.seed_of(student, lab.number, secret)
+                folder, seed = handins / student / lab.number, variants.seed_of(student, secret)
                 key, state = f"{student} {lab.number}", _print_of(lab, folder, seed)
                 if key in kept and kept[key]["state"] == state:
                     marks[key] = kept[key]

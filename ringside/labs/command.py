@@ -43,8 +43,8 @@ def secret() -> bytes:
     return found
 
 
-def _seed(student: str | None, number: str) -> int:
-    return variants.seed_of(student, number, secret()) if student else 0
+def _seed(student: str | None) -> int:
+    return variants.seed_of(student, secret()) if student else 0
 
 
 def _folder(lab: catalogue.Lab, given: str | None) -> pathlib.Path:
@@ -70,7 +70,7 @@ def _start(arguments: argparse.Namespace) -> int:
     folder = _folder(lab, arguments.folder)
     if folder.exists() and any(folder.iterdir()):
         raise Usage(f"{folder} is not empty: your work may be in it. Move it away, or give --folder another")
-    seed = _seed(arguments.student, lab.number)
+    seed = _seed(arguments.student)
     folder.mkdir(parents=True, exist_ok=True)
     trees.start(lab, seed, folder)
     print(f"{folder} holds lab {lab.number}, {lab.title}. Begin with {folder}/README.md")
@@ -82,7 +82,7 @@ def _start(arguments: argparse.Namespace) -> int:
 
 def _grade(arguments: argparse.Namespace) -> int:
     lab = catalogue.lab(arguments.lab)
-    seed = _seed(arguments.student, lab.number)
+    seed = _seed(arguments.student)
     if arguments.image:
         result = grade.grade_image(lab, pathlib.Path(arguments.image), seed)
     else:

@@ -1,7 +1,7 @@
 """The tree of one student: the same program with other numbers, so that answers of one do not pass for another.
 
-    seed = seed_of(student, lab_number, secret)     an HMAC; 0 is the tree as it is in the repository
-    texts = variant(seed, source)                   {file: text} of the files that differ
+    seed = seed_of(student, secret)     an HMAC, one for all labs of a student; 0 is the tree as it is in the repository
+    texts = variant(seed, source)       {file: text} of the files that differ
 
 Other in each: the vector of the door, the order of the selectors in the GDT and in the procs' LDTs, the
 headroom below the frames, the order of ds, es, fs, gs in a frame, and where the data begins.
@@ -25,8 +25,8 @@ IDTS = ("p_proc.S", "programs/kstack/kstack.S", "programs/userctx/userctx.S", "p
 ASKERS = ("ring3/proc.h", "programs/kstack/kstack.S")
 
 
-def seed_of(student: str, number: str, secret: bytes) -> int:
-    return int.from_bytes(hmac.digest(secret, f"{student}:{number}".encode(), hashlib.sha256)[:6], "big") or 1
+def seed_of(student: str, secret: bytes) -> int:
+    return int.from_bytes(hmac.digest(secret, student.encode(), hashlib.sha256)[:6], "big") or 1
 
 
 def _rows(text: str, table: str, dice: random.Random) -> str:
