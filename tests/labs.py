@@ -127,8 +127,8 @@ class Workshop:
             raise error
         return value
 
-    def entry(self, image):
-        return self._once(("entry", image.read_bytes()), lambda: self.first(image))
+    def entry(self, image, model=""):
+        return self._once(("entry", image.read_bytes()), lambda: self.first(image, model))
 
     def probe(self, lab, image, seed):
         key = ("probe", image.read_bytes(), seed, repr(lab.promised), lab.procs, lab.instructions)

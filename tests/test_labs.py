@@ -378,7 +378,7 @@ def test_both_emulators_are_asked_unless_nothing_comes_back(monkeypatch, tmp_pat
         def run(self):
             return self.findings
 
-    monkeypatch.setattr(probe, "first_of_ring_3", lambda image: 0)
+    monkeypatch.setattr(probe, "first_of_ring_3", lambda image, model="": 0)
     monkeypatch.setattr(probe, "Probe", Told)
     assert grade._probed(BY_NUMBER["04"], tmp_path, 0) == [] and asked == ["bochs", "qemu"]
     Told.findings = [probe.Finding("H1", "it hangs", 1)]
@@ -391,7 +391,7 @@ def test_a_program_that_never_reaches_ring_3_is_a_sentence_in_an_attack_lab_as_w
     monkeypatch.setattr(handin, "build", lambda *_: tmp_path / "floppy.img")
     monkeypatch.setattr(grade, "_laws", lambda *_: [])
 
-    def never(image):
+    def never(image, model=""):
         raise probe.NoRing3("it halts")
 
     monkeypatch.setattr(probe, "first_of_ring_3", never)

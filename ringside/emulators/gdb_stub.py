@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 import pathlib
+import select
 import socket
 
 from ringside.emulators.machine import Missing
@@ -88,10 +89,27 @@ class Stub:
             self.ask(f"Z0,{address:x},1")
         self._breakpoints = places
 
+    def places(self) -> set[int]:
+        """The breakpoints."""
+        return self._breakpoints
+
     def on(self, timeout: float) -> None:
         """On to the next stop, which comes within so many seconds."""
         self._socket.settimeout(timeout)
         self.ask("c")
+
+    def stops(self, seconds: float) -> bool:
+        """Behind send("c"): whether it stops within so many seconds."""
+        self._socket.settimeout(seconds)
+        try:
+            self._answer()
+        except Missing:
+            if select.select([self._socket], [], [], 0)[0]:    # it has hung up
+                raise
+            return False
+        finally:
+            self._socket.settimeout(LIMIT)
+        return True
 
     def interrupt(self) -> None:
         """Stops the guest, wherever it is."""

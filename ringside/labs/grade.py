@@ -104,12 +104,13 @@ def _probed(lab: Lab, image: pathlib.Path, seed: int) -> list[tuple[str, probe.F
     if lab.pages:
         wanted = spaces.listed(lab.pages)
         return [(name, finding) for name in probe.EMULATORS for finding in spaces.Spaces(name, image, wanted).run()]
-    entry = probe.first_of_ring_3(image)
+    model = machines.BOCHS_MODELS.get(lab.program, "")
+    entry = probe.first_of_ring_3(image, model)
     promised = probe.Promised(tuple(lab.promised.get("registers", ())), tuple(lab.promised.get("ports", ())),
-                              lab.procs, lab.instructions)
+                              lab.procs, lab.instructions, tuple(lab.promised.get("vectors", ())))
     found: list[tuple[str, probe.Finding]] = []
     for name in probe.EMULATORS:
-        found += [(name, finding) for finding in probe.Probe(name, image, entry, seed, promised).run()]
+        found += [(name, finding) for finding in probe.Probe(name, image, entry, seed, promised, model).run()]
         lost = {finding.law for _, finding in found}
         if lost & set(DEAD) or found and lost | {REST, *attack.LAWS} >= set(lab.points):
             break

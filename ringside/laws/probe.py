@@ -3,13 +3,16 @@
     entry = first_of_ring_3(image)              where ring 3 begins, found by CPU state alone
     findings = Probe(emulator, image, entry, seed).run()
 
-The code of every segment for ring 3 is replaced by a loop that asks for a switch, again and again.
+The code of every segment for ring 3 is replaced by a loop that asks for a switch, again and again; where
+there are pages, the page of ring 3's first instruction is.
 Before each way in the registers and flags are filled with random values, a different set each time;
 who comes back must find every one of them. In between the kernel's tables are read as the CPU reads
 them (reach.py). Nothing is asked of the kernel: no symbol, no log, no screen.
 """
 
 from collections.abc import Sequence
+import os
+import pathlib
 import random
 import re
 import signal
@@ -18,7 +21,7 @@ from typing import Any, NamedTuple
 
 from ringside.emulators import debuggers, machines
 from ringside.emulators.registers import GENERAL, Registers, SEGMENTS, of_qemu
-from ringside.laws import reach
+from ringside.laws import reach, spaces
 
 PROGRAM_START = 0x10100     # where the boot sector enters a program
 STEPS_TO_RING_3 = 200_000
@@ -34,6 +37,8 @@ IN_RING_0 = 40              # instructions of a way in that are looked at one by
 LOOK = 2                    # seconds until Bochs is asked how far it is
 TICKS = 1_000_000           # of Bochs in a second of its machine (ips)
 MACHINE_LIMIT = 12 * TICKS
+MOST_CPU = 5                # seconds of QEMU's own until a switch that does not end counts as one that never does
+USER_TIME, TICKS_IN_SECOND = 11, os.sysconf("SC_CLK_TCK")   # of /proc/PID/stat, behind the name
 MOST = 1024                 # bytes that QEMU's stub takes at once
 NOP, HLT, POPF = b"\x90", b"\xf4", b"\x9d"
 LOADS = b"\x0f\xa9\x0f\xa1\x07\x1f\x61\x9d"     # pop gs, fs, es, ds; popa; popf
@@ -49,6 +54,9 @@ SAVED_BYTES = 128           # at most, below where the way in begins to push
 PUSHED_WORDS = 5            # by the CPU itself
 COUNTED = 4                 # times as many instructions as a lab allows, until one is given up
 CALLS = (0xe8, 0xff)
+SYSENTER = b"\x0f\x34"
+ESP_TO_ECX, TO_EDX = b"\x89\xe1", b"\xba"    # mov %esp, %ecx; mov $..., %edx
+PAGE = 0x1000
 PUSH_0 = b"\x6a\x00"
 LCALL = 0x9a                # behind it: an offset that a gate does not heed, and the gate's selector
 EFLAGS_COMPARED = 0x247fd5  # without TF, RF, VM
@@ -70,6 +78,7 @@ class Promised(NamedTuple):
     ports: tuple[int, ...] = ()
     procs: int = 2                      # how many play
     instructions: int = 0               # of ring 0 in a switch at full speed, at most; 0: no matter
+    vectors: tuple[int, ...] = ()       # doors for other things than a switch
 
 
 LAWS = {
@@ -78,12 +87,13 @@ LAWS = {
     "F1": "no way in of one proc overwrites a saved word of another that waits",
     "F2": "nothing at all overwrites a saved word of a proc that waits",
     "I1": "in ring 0 IF is 0",
-    "P1": "no segment for ring 3 holds a byte of ring 0",
+    "P1": "no segment for ring 3, and no page where there are some, holds a byte of ring 0",
     "P2": "IOPL is 0 in ring 3",
     "P3": "IF is 1 in ring 3",
     "P4": "the FPU is shut in ring 3",
-    "P5": "no segment of a proc holds a byte of another's",
+    "P5": "no segment of a proc holds a byte of another's, and no page that it may write is another's",
     "P6": "no port is open to ring 3 but those promised",
+    "P7": "ring 3 may not write the code that it runs, where there are pages",
     "G1": "ring 3 may ask for int3, into and one door, and for nothing else",
     "B1": "as many procs play as the lab asks for",
     "T1": "all who play take turns",
@@ -160,9 +170,12 @@ class _Looks(debuggers.Handles):
 class _Bochs(_Looks, debuggers.DebuggedBochs):  # type: ignore[misc]
     """What wants no answer waits, and is sent with the next that does."""
 
-    def __init__(self, image: machines.Path) -> None:
+    def __init__(self, image: machines.Path, model: str = "") -> None:
         self._waiting: list[str] = []
         self._said = ""
+        self.model = model
+        self._space: int | None = None                      # cr3, where there are pages
+        self._frames: dict[tuple[int, int], int] = {}       # of what has been written to: space and page
         super().__init__(image)
 
     def cmd(self, line: str, timeout: float = LIMIT) -> str:
@@ -227,6 +240,7 @@ class _Bochs(_Looks, debuggers.DebuggedBochs):  # type: ignore[misc]
         self._said = self.cmds(asked)
         if self._seen is None:
             self._seen = self._registers_in(self._said)
+            self._space = self._seen["cr3"] if self._seen["cr0"] >> 31 else None
         for file, span in zip(files, spans):
             self._memory[span] = file.read_bytes()
 
@@ -237,6 +251,19 @@ class _Bochs(_Looks, debuggers.DebuggedBochs):  # type: ignore[misc]
 
     def write(self, address: int, data: bytes) -> None:
         self._later(self._to_write(address, data))
+
+    def _to_write(self, address: int, data: bytes) -> list[str]:
+        if self._space is None:
+            return super()._to_write(address, data)
+        lines: list[str] = []
+        while data:
+            page, place = address & ~(PAGE - 1), address & PAGE - 1
+            piece, data = data[:PAGE - place], data[PAGE - place:]
+            if (key := (self._space, page)) not in self._frames:
+                self._frames[key] = self.physical(page)
+            lines += super()._to_write(self._frames[key] + place, piece)
+            address += len(piece)
+        return lines
 
     def set(self, **values: int) -> None:
         self._later([f"set {name} = {value:#x}" for name, value in values.items()])
@@ -258,9 +285,9 @@ class _Bochs(_Looks, debuggers.DebuggedBochs):  # type: ignore[misc]
 
 
 class _Qemu(_Looks, debuggers.DebuggedQemu):
-    """The same, of the stub's packets."""
+    """The same, of the stub's packets. Its CPU is always the same."""
 
-    def __init__(self, image: machines.Path) -> None:
+    def __init__(self, image: machines.Path, model: str = "") -> None:
         self._waiting: list[str] = []
         self._set_to: int | None = None     # linear: where it has been set to go on
         super().__init__(image)
@@ -317,9 +344,34 @@ class _Qemu(_Looks, debuggers.DebuggedQemu):
         self._stub.breakpoints(places)
         if (self._here() if here is None else here) in places:     # the stub would stop there once more
             self.step()
-        self._stub.on(timeout)
-        self._changes()
+        self._on(timeout)
         return self._here()
+
+    def _on(self, timeout: float) -> None:
+        """To the next breakpoint. What never comes there is not waited for on the host's clock alone: a CPU that halts with
+        IF = 0, or MOST_CPU of QEMU's own.
+        """
+        begun, waited = self._cpu_seconds(), 0
+        self._stub.send("c")
+        while not self._stub.stops(LOOK):
+            waited += LOOK
+            self._stub.interrupt()
+            self._changes()
+            registers = self.registers()
+            here = self._here()
+            if here in self._stub.places():
+                return
+            if registers["hlt"] and not registers["eflags"] & IF:
+                raise machines.Missing(f"it halts at {here - 1:x} with IF = 0")
+            if self._cpu_seconds() - begun > MOST_CPU or waited >= timeout:
+                raise machines.Missing(f"{MOST_CPU} seconds of a processor's time have passed in the machine")
+            self._stub.send("c")
+        self._changes()
+
+    def _cpu_seconds(self) -> float:
+        """Of QEMU's, so far."""
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[USER_TIME]) + int(fields[USER_TIME + 1])) / TICKS_IN_SECOND
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -339,28 +391,28 @@ class NoRing3(Exception):
     """The kernel never gets there; the message says what it does instead."""
 
 
-# A line of Bochs' trace: the linear address, and cs.
-_TRACED = re.compile(r"^\(0\)\.\[\d+\] \[(?:0x)?([0-9a-f]+)\] ([0-9a-f]{4}):", re.M)
+# A line of Bochs' trace: the physical address, cs and eip.
+_TRACED = re.compile(r"^\(0\)\.\[\d+\] \[(?:0x)?([0-9a-f]+)\] ([0-9a-f]{4}):([0-9a-f]+)", re.M)
 
 
 _before_ltr = 0     # chunks, of the last program whose ring 3 was found: most hand-ins take as long
 
 
-def first_of_ring_3(image: machines.Path) -> int:
-    """The linear address of ring 3's first instruction."""
+def first_of_ring_3(image: machines.Path, model: str = "") -> int:
+    """The linear address of ring 3's first instruction. model: of Bochs' CPU, if it is another than usual."""
     global _before_ltr
     for chunks in (_before_ltr, None):
         if chunks != 0:
-            before = _chunks_before_ltr(image) if chunks is None else chunks
-            if found := _behind(image, before):
+            before = _chunks_before_ltr(image, model) if chunks is None else chunks
+            if found := _behind(image, model, before):
                 _before_ltr = before
                 return found
     raise NoRing3(f"{STEPS_TO_RING_3} instructions after ltr it is still in ring 0")
 
 
-def _chunks_before_ltr(image: machines.Path) -> int:
+def _chunks_before_ltr(image: machines.Path, model: str) -> int:
     """No way in without a TSS: up to ltr, nothing need be looked at."""
-    with _Bochs(image) as machine:
+    with _Bochs(image, model) as machine:
         begun = _begun(machine)
         for chunks in range(STEPS_TO_RING_3 // CHUNK_TO_LTR):
             _steps(machine, begun, CHUNK_TO_LTR)
@@ -369,9 +421,9 @@ def _chunks_before_ltr(image: machines.Path) -> int:
     raise NoRing3(f"{STEPS_TO_RING_3} instructions after its start it has executed no ltr")
 
 
-def _behind(image: machines.Path, chunks: int) -> int | None:
+def _behind(image: machines.Path, model: str, chunks: int) -> int | None:
     """Ring 3's first instruction, if that comes behind so many chunks, and ltr in the next of them."""
-    with _Bochs(image) as machine:
+    with _Bochs(image, model) as machine:
         begun = _begun(machine)
         if chunks:
             _steps(machine, begun, CHUNK_TO_LTR * chunks)
@@ -380,9 +432,10 @@ def _behind(image: machines.Path, chunks: int) -> int | None:
             loaded = machine.sreg()["tr"].limit != RESET_LIMIT
             if loaded != bool(place) and place in (0, CHUNK_TO_LTR // CHUNK):
                 return None
-            for linear, selector in _TRACED.findall(_steps(machine, begun, CHUNK)):
+            for physical, selector, offset in _TRACED.findall(_steps(machine, begun, CHUNK)):
                 if int(selector, 16) & 3 == 3:
-                    return int(linear, 16)
+                    # With pages segments are flat, as far as the laws are tried.
+                    return int(offset if spaces.on(machine.registers()) else physical, 16)
     return None
 
 
@@ -428,7 +481,7 @@ class _Proc:
 
     def is_it(self, site: _Site, registers: Registers) -> bool:
         return (site is self.site and registers["ss"].base == self.left["ss"].base
-                and registers["esp"] == self.left["esp"])
+                and registers["esp"] == self.left["esp"] and registers["cr3"] == self.left["cr3"])
 
 
 def _word(raw: bytes) -> int:
@@ -439,8 +492,8 @@ class Probe:
     """One run in one emulator."""
 
     def __init__(self, emulator: str, image: machines.Path, entry: int, seed: int,
-                 promised: Promised = Promised()) -> None:
-        self.promised = promised
+                 promised: Promised = Promised(), model: str = "") -> None:
+        self.promised, self.model = promised, model
         self.emulator, self.image, self.entry = emulator, image, entry
         self.dice = random.Random(seed)
         self.findings: list[Finding] = []
@@ -448,6 +501,8 @@ class Probe:
         self.turns: list[_Proc] = []
         self.sites: list[_Site] = []
         self.switch = 0
+        self.look_at_pages = False
+        self.spaces: dict[int, dict[int, int]] = {}     # by cr3: the frames that ring 3 may write there
         self.directed = 0                   # ways in with DF = 1 that have been followed to C
 
     def found(self, law: str, said: str) -> None:
@@ -455,7 +510,7 @@ class Probe:
             self.findings.append(Finding(law, said, self.switch))
 
     def run(self) -> list[Finding]:
-        with EMULATORS[self.emulator](self.image) as self.machine:
+        with EMULATORS[self.emulator](self.image, self.model) as self.machine:
             try:
                 self._start()
                 for _ in range(SLOW):
@@ -484,15 +539,19 @@ class Probe:
             raise
         registers = machine.look("begins")
         tables = reach.Tables(machine.read, registers)
-        self.door, self.gate = reach.door(tables), reach.call_gate(tables)
-        self.asking = self.door is not None or self.gate is not None
+        self.door, self.gate = reach.door(tables, self.promised.vectors), reach.call_gate(tables)
+        page = self.entry & ~(PAGE - 1)
+        self.paged = spaces.on(registers)
+        self.fast = self.paged and self.door is None and not self.gate and SYSENTER in machine.read(page, PAGE)
+        self.asking = self.door is not None or self.gate is not None or self.fast
         self.parameters = self.gate.parameters if self.gate else 0
-        for law, says in (("G1", reach.doors(tables)), ("P6", reach.ports_open(tables, self.promised.ports)),
+        for law, says in (("G1", reach.doors(tables, self.promised.vectors)),
+                          ("P6", reach.ports_open(tables, self.promised.ports)),
                           ("D1", reach.double_fault(tables))):
             for said in says:
                 self.found(law, said)
         self.by_task = self.door is not None and tables.idt[self.door].type == reach.TASK_GATE
-        self._replace(tables)
+        self._replace(tables, {(page, page + PAGE)} if self.paged else self._code_of(tables))
         self._arrived(self._site_of(registers), registers)
 
     def _leave_flag(self, flag: int) -> None:
@@ -507,16 +566,23 @@ class Probe:
         machine.step()
         machine.set(eip=registers["eip"])
 
-    def _replace(self, tables: reach.Tables) -> None:
+    @staticmethod
+    def _code_of(tables: reach.Tables) -> set[tuple[int, int]]:
+        """All segments of code for ring 3."""
+        return {entry.span for table in (tables.gdt[1:], *tables.ldts()) for entry in table
+                if entry.present and entry.code and entry.dpl == 3}
+
+    def _replace(self, tables: reach.Tables, spans: set[tuple[int, int]]) -> None:
         """Our loop in place of all code that is for ring 3: nops lead there from everywhere."""
         ask = bytes([reach.INT, self.door]) if self.door is not None else b""
         if self.gate:
             ask = bytes([LCALL]) + bytes(4) + (self.gate.selector + 3).to_bytes(2, "little")
         pushes = PUSH_0 * self.parameters
+        if self.fast:       # nobody keeps where to go on, but for who asks
+            waits = min(end for _, end in spans) - len(WAITS)
+            pushes, ask = ESP_TO_ECX + TO_EDX + (waits - tables.registers["cs"].base).to_bytes(4, "little"), SYSENTER
         back = b"\xeb" + bytes([256 - 2 - len(pushes + ask)]) if ask else WAITS
         loop = LOADS + pushes + ask + back
-        spans = {entry.span for table in (tables.gdt[1:], *tables.ldts()) for entry in table
-                 if entry.present and entry.code and entry.dpl == 3}
         for start, end in sorted(spans):
             if len(loop) <= end - start <= reach.CODE_BYTES:
                 self.machine.write(start, NOP * (end - start - len(loop)) + loop)
@@ -579,7 +645,8 @@ class Probe:
         """Behind the int, at ring 0's first instruction."""
         registers = self.machine.registers()
         if registers["cs"].selector & 3 == 3:
-            self.found("H1", f"{'lcall' if self.gate else f'int {self.door:#04x}'} leads nowhere: it stays in ring 3")
+            asks = "sysenter" if self.fast else "lcall" if self.gate else f"int {self.door:#04x}"
+            self.found("H1", f"{asks} leads nowhere: it stays in ring 3")
             return
         if registers["eflags"] & IF and not self.by_task and not self.gate:
             self.found("I1", "the first instruction of ring 0 has IF = 1; an interrupt may come in there, IF must be 0")
@@ -606,6 +673,7 @@ class Probe:
         if proc is None:
             proc = _Proc(site, registers)
             self._first(registers)
+            self.look_at_pages = True
             self.procs.append(proc)
         else:
             self._compare(proc.left, registers)
@@ -645,9 +713,29 @@ class Probe:
             self.found("P3", "IF = 0 in ring 3; no interrupt can end its turn")
         if not registers["cr0"] & CR0_EM_TS:
             self.found("P4", "CR0 has EM = 0 and TS = 0 in ring 3; the FPU carries state from proc to proc")
+        if self.paged:
+            self._pages(registers, tables)
+            return
         for said in reach.kernel_in_reach(tables):
             self.found("P1", said)
         self._others_in_reach(tables, proc)
+
+    def _pages(self, registers: Registers, tables: reach.Tables) -> None:
+        """P1, P5 and P7 where there are pages: when a space is new, and once more at the end."""
+        if not self.look_at_pages and registers["cr3"] in self.spaces:
+            return
+        space = spaces.Space(self.machine.physical_memory, registers)
+        self.look_at_pages = False
+        for said in space.kernel_in_reach(tables):
+            self.found("P1", said)
+        for said in space.code_written(registers["cs"].base + registers["eip"]):
+            self.found("P7", said)
+        for cr3, own in self.spaces.items():
+            if cr3 != registers["cr3"] and (both := space.own.keys() & own.keys()):
+                frame = min(both)
+                self.found("P5", f"the page at {space.own[frame]:08x} of the space at {registers['cr3']:x} = the frame at "
+                                 f"{frame:x}; the space at {cr3:x} has it at {own[frame]:08x}")
+        self.spaces[registers["cr3"]] = space.own
 
     def _others_in_reach(self, tables: reach.Tables, proc: _Proc) -> None:
         """P5, where each has an LDT of its own: else nothing says what is whose."""
@@ -683,7 +771,7 @@ class Probe:
         """On from its loads: these are few instructions, unless an interrupt comes in between."""
         machine = self.machine
         if isinstance(machine, _Bochs):
-            machine.step(LOADS_STEPS + self.parameters)
+            machine.step(LOADS_STEPS + (2 if self.fast else self.parameters))
             registers: Registers = machine.look("filled")
             if registers["cs"].base + registers["eip"] == proc.site.asks:
                 return registers
@@ -740,6 +828,7 @@ class Probe:
             return
         self._compare(proc.left, registers)
         self.turns = [proc]
+        self.look_at_pages = True
         for other in self.procs:
             other.saved = {}        # they have come and gone since
 

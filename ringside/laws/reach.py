@@ -126,7 +126,7 @@ class Tables:
     def esp0(self) -> int:
         """Linear: where the next way in begins to push."""
         stack = self.of(self.tss_word(SS0_PLACE) & 0xffff)
-        return (stack.base if stack else 0) + self.tss_word(ESP0_PLACE)
+        return (stack.base if stack else 0) + self.tss_word(ESP0_PLACE) & WHOLE - 1
 
     def kernel(self) -> Iterator[tuple[str, int, int]]:
         """Places that belong to ring 0, whatever the kernel: name, first address, the one behind the last."""
@@ -163,9 +163,11 @@ def asked_for(tables: Tables) -> list[int]:
             and gate.dpl == 3 and number not in (BREAKPOINT, OVERFLOW)]
 
 
-def door(tables: Tables) -> int | None:
-    """The vector by which ring 3 asks, None if there is none: of several the last that its code names."""
-    vectors = asked_for(tables)
+def door(tables: Tables, granted: tuple[int, ...] = ()) -> int | None:
+    """The vector by which ring 3 asks, None if there is none: of several the last that its code names. granted: doors
+    for other things.
+    """
+    vectors = [vector for vector in asked_for(tables) if vector not in granted]
     code = b"".join(tables.read(start, end - start) for start, end in {
         entry.span for entry in tables.loadable() if entry.code} if end - start <= CODE_BYTES)
     named = [vector for vector in vectors if bytes([INT, vector]) in code]
@@ -179,10 +181,10 @@ def call_gate(tables: Tables) -> Descriptor | None:
     return gates[0] if gates and door(tables) is None else None
 
 
-def doors(tables: Tables) -> Iterator[str]:
-    """G1: ring 3 may ask for int3, into, and one vector or call gate more; no task or LDT is for it."""
-    mine, gate = door(tables), call_gate(tables)
-    if others := [number for number in asked_for(tables) if number != mine]:
+def doors(tables: Tables, granted: tuple[int, ...] = ()) -> Iterator[str]:
+    """G1: ring 3 may ask for int3, into, and one vector or call gate more, and what is granted; no task or LDT is for it."""
+    mine, gate = door(tables, granted), call_gate(tables)
+    if others := [number for number in asked_for(tables) if number not in (mine, *granted)]:
         yield "ring 3 may also ask for vector " + ", ".join(f"{number:#04x}" for number in others)
     for entry in (*tables.gdt[1:], *tables.ldt):
         if entry.present and not entry.memory and entry.dpl == 3 and entry != gate:
