@@ -131,5 +131,5 @@ class Workshop:
         return self._once(("entry", image.read_bytes()), lambda: self.first(image, model))
 
     def probe(self, lab, image, seed):
-        key = ("probe", image.read_bytes(), seed, repr(lab.promised), lab.procs, lab.instructions)
+        key = ("probe", image.read_bytes(), seed, repr(lab.promised), lab.procs, lab.instructions, *sorted(lab.points))
         return self._once(key, lambda: self.probed(lab, image, seed))
