@@ -4,6 +4,7 @@ make test grades one hand-in of the day; make test-labs all of them, and the che
 """
 
 import os
+import pathlib
 import re
 import subprocess
 

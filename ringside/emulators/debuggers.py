@@ -271,6 +271,11 @@ class DebuggedBochs(Handles, machines.Bochs):  # type: ignore[misc]
     def _to_write(self, address: int, data: bytes) -> list[str]:
         if self.base != BASE:
             address = self.physical(address)
+        return self._to_write_there(address, data)
+
+    @staticmethod
+    def _to_write_there(address: int, data: bytes) -> list[str]:
+        """address: physical."""
         whole = len(data) // 4 * 4
         pieces = [(offset, 4) for offset in range(0, whole, 4)] + [(offset, 1) for offset in range(whole, len(data))]
         return [f"setpmem {address + offset:#x} {size} {int.from_bytes(data[offset:offset + size], 'little'):#x}"

@@ -261,7 +261,7 @@ class _Bochs(_Looks, debuggers.DebuggedBochs):  # type: ignore[misc]
             piece, data = data[:PAGE - place], data[PAGE - place:]
             if (key := (self._space, page)) not in self._frames:
                 self._frames[key] = self.physical(page)
-            lines += super()._to_write(self._frames[key] + place, piece)
+            lines += self._to_write_there(self._frames[key] + place, piece)
             address += len(piece)
         return lines
 
