@@ -1,4 +1,4 @@
-"""What the grader has compiled of its own sources, kept in build/labs/objects: a hand-in's tree wants few of them anew.
+"""What the grader has compiled of its own sources, kept in build/labs/objects: a hand-in's tree has few of them made again.
 
     sources = sources_of(program)                   the sources of a program, as the Makefile names them
     store = Store(tree, sources)                    tree: the grader's own, without a stranger's text

@@ -578,7 +578,7 @@ class Probe:
         if self.gate:
             ask = bytes([LCALL]) + bytes(4) + (self.gate.selector + 3).to_bytes(2, "little")
         pushes = PUSH_0 * self.parameters
-        if self.fast:       # nobody keeps where to go on, but for who asks
+        if self.fast:       # where to go on, the one who asks keeps alone
             waits = min(end for _, end in spans) - len(WAITS)
             pushes, ask = ESP_TO_ECX + TO_EDX + (waits - tables.registers["cs"].base).to_bytes(4, "little"), SYSENTER
         back = b"\xeb" + bytes([256 - 2 - len(pushes + ask)]) if ask else WAITS
