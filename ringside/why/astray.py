@@ -108,7 +108,7 @@ def find(bochs: Bench, listing: Listing, tick: int, ring: int, symbols: Symbols)
 def reason(bochs: Bench, listing: Listing, tick: int, ring: int, symbols: Symbols) -> Refusal | None:
     """tick: at which this ring strays. Other code than the ELF's may well be meant, above all in ring 3: it counts where the
     registers of sysenter and sysexit give the mistake away, or where ring 0 comes to what is no code at all."""
-    step = find(bochs, listing, tick, ring, symbols)
+    step = None if ring and not listing.msrs.get(SYSENTER_CS) else find(bochs, listing, tick, ring, symbols)
     if step is None:
         return None
     found = explain(step, listing, symbols)
