@@ -176,7 +176,8 @@ def test_what_has_led_the_cpu_out_of_the_kernels_code(text, before, after, msrs,
     assert found.key == key and f"{text} at" in found.says
 
 
-@pytest.mark.parametrize("ring, landing, named", [(0, bytes(16), True), (0, bytes(range(16)), False), (3, bytes(16), False)])
+@pytest.mark.parametrize("ring, landing, named", [(0, bytes(16), True), (0, bytes(range(16)), False), (3, bytes(16), False)],
+                         ids=["no code", "code", "ring 3"])
 def test_other_code_than_the_elfs_may_be_meant(ring, landing, named, monkeypatch):
     monkeypatch.setattr(astray, "find", lambda *_: step("jmp", Made(ring), Made(ring, eip=0x9000), landing))
     listing = bochs.Listing([], None, "", [], msrs={0x174: 8, 0x175: 1, 0x176: 1})
