@@ -9,6 +9,7 @@ import types
 import pytest
 
 from ringside.laws import laws, stale
+from ringside.recorder import trace
 from ringside.why import astray, bochs, late, late_tasks, log, monitor, overwritten, source, story, unloaded, who, witness
 from ringside.why.context import Context
 from ringside.why.log import Event, Segment, State
@@ -83,12 +84,18 @@ def names(**places):
 
 # ---- in QEMU alone
 
-@pytest.mark.parametrize("cs, named", [(CODE_3 | 3, True), (CODE_0, False), (0x1234, False)])
+@pytest.mark.parametrize("cs, named", [(CODE_3 | 3, True), (CODE_0, False), (DATA_3 | 3, False)])
 def test_the_rest_of_a_frame_at_esp_is_a_ret_for_iret(cs, named):
     made = Made()
     made.put(STACK - 4, CODE, cs, FLAGS, 0x8000, DATA_3 | 3)
     found = late.rest_of_frame(made.machine())
     assert bool(found) == named and (not found or found.key == "ret-for-iret" and f"eip = {CODE:08x} alone" in found.says)
+
+
+@pytest.mark.parametrize("eip, esp, named", [(0x9000, CODE, True), (CODE, 0x9000, False), (0x9000, 0xA000, False)])
+def test_a_ring_3_whose_stack_is_code_and_whose_code_is_none(eip, esp, named):
+    found = late.swapped([event(Made(3, eip=eip, esp=esp).state(), 0x20, exception=False)], names())
+    assert bool(found) == named and (not found or "eip and esp of ring 3 are swapped" in found[1].says)
 
 
 @pytest.mark.parametrize("cs, named", [(CODE_3 | 3, True), (CODE_0, False)])
@@ -229,6 +236,22 @@ def test_a_variable_where_the_cpu_pushes(first, key, monkeypatch):
 @pytest.mark.parametrize("key, asked", [("frame-overwritten", True), ("v86-monitor", True), ("iret-ss-null", False)])
 def test_bochs_is_asked_who_has_overwritten_and_what_a_monitor_reads(key, asked):
     assert witness.needed(log.Log([], None, "", None, False), story.Story(cause=refused(key), status=1)) == asked
+
+
+NUMBERS = "\n".join(f"r{name}: 00000000_00000000" for name in (*trace.PRINTED, "8", "ip")) + "\neflags 0x00000002: id\n"
+INTERRUPTED = ("CPU 0: Interrupt 0x20 occurred (error_code=0x0000)\n"
+               "[CPU0 RD]: LIN 0x0000000000002100 PHY 0x000000002100 (len=8, UC): 0x00008E00 0x00084000\n"
+               "[CPU0 RD]: PHY 0x000000007004 (len=4, UC): 0x00008027\t; PTE\n"
+               "[CPU0 WR]: LIN 0x0000000000002ffc PHY 0x000000002ffc (len=4, UC): 0x00000202\n"
+               "[CPU0 RD]: PHY 0x000000007010 (len=4, UC): 0x00009027\t; PTE\n"
+               f"\nCPU0: the handler's first instruction\n{NUMBERS}")
+
+
+def test_the_page_of_an_interrupts_handler_is_looked_up_for_the_instruction_that_is_fetched_there():
+    """Not by the interrupt itself, which the judge would not allow."""
+    interrupt, first = trace._split(INTERRUPTED, {"cpl": 0}, {}, True)
+    assert [place for _, place, *_ in interrupt.walks] == [0x7004] and interrupt.interrupt == 0x20
+    assert [place for _, place, *_ in first.walks] == [0x7010]
 
 
 # ---- laws

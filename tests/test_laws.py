@@ -150,6 +150,17 @@ def still_open(steps):
     return steps.becomes(number, eflags=steps.walked[number][3]["eflags"] | IF)
 
 
+def test_a_value_that_ring_3_had_itself_is_not_ring_0s(made):
+    """A new program in the old one's place begins with its registers, whatever lies there by now."""
+    steps = Steps(made)
+    _, before, _, after = steps.walked[steps.number(0, 3, last=False)]
+    after = {**after, "ebx": after["tr"]["base"]}
+    watch = laws.Watch(made, False)
+    assert [law for law, *_ in watch._unknown(before, after, None)] == ["S1"]
+    watch.waiting = [laws.Left(0, {**before, "esi": after["ebx"]}, True, False, {}, laws.NOWHERE, None)]
+    assert list(watch._unknown(before, after, None)) == []
+
+
 @pytest.mark.parametrize("law, change", [("R1", register_lost), ("R1", flags_lost), ("I1", still_open)])
 def test_a_call_gate_is_held_to_the_same_laws(law, change, called):
     assert {finding.law for finding in laws.broken(change(Steps(called)), strict=True)} == {law}

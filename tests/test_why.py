@@ -213,6 +213,7 @@ LATE = {
     "no-far-jump": "no far jmp followed CR0.PE: cs = 1000 still is that of real mode",
     "ret-for-iret": "ring 0 executes the code of ring 3, .* the rest of a frame, .* a ret has taken eip .* no iret the rest",
     "stack-without-b": "ss = 0010: its descriptor lacks the B bit",
+    "sysexit-edx-and-ecx-swapped": "eip and esp of ring 3 are swapped: eip = .* no section of code .* sysexit takes eip from edx",
     "task-jumped-to": "task 0030 was jumped to, not called",
     "task-runs-past-its-iret": "task 0038, to which the task gate 0x20 leads, goes on behind its iret, .* put begins",
     "task-without-ltr": "TR was null when the CPU switched to task 0030, .* no TSS was ever loaded with ltr",
@@ -220,11 +221,10 @@ LATE = {
 
 # For these Bochs runs as well.
 LATE_IN_BOCHS = {
-    "esp0-at-the-stacks-start": "esp0 = .* is the start of a stack, not its end: .* threads.c:.* a variable there; .* 0x1000 ",
+    "esp0-at-the-stacks-start": "esp0 = .* is the start of a stack, not its end: .*threads.c:.* a variable there; .* 0x1000 ",
     "kernel-stack-too-small": "a stack of ring 0 has grown down into the frame of another: push .* is 80 bytes deep",
     "sysenter-eip-not-set": "IA32_SYSENTER_EIP .MSR 0x176. was never set: sysenter at 001b:.* led to 0008:00000000",
     "sysenter-esp-not-set": "IA32_SYSENTER_ESP .MSR 0x175. was never set, .* sysenter makes esp 00000000",
-    "sysexit-edx-and-ecx-swapped": "edx and ecx are swapped: sysexit takes eip from edx .* no code, and esp from ecx .* is code",
     "task-stack-not-balanced": "a stack of ring 0 has grown down into the IDT, because each turn leaves 4 bytes on it: push",
     "v86-eip-of-the-kernel": "the frame's eip 001.* is beyond 64 KiB, the limit of virtual-8086 mode",
 }

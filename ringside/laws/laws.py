@@ -265,8 +265,11 @@ class Watch:
                        "when it comes back; something has written there while it waited")
         if place_of(after, 0)[4:6] in self.started or after["eflags"] & VM:
             return
+        # What ring 3 had itself when it left, it may have again: a new program in the old one's place.
+        known = {left.state[name] for left in self.waiting for name in GENERAL}
         for name in GENERAL:
-            what = self._of_ring_0(after[name], before) or self._beside_the_stack(after[name], before, after)
+            what = "" if after[name] in known else (self._of_ring_0(after[name], before)
+                                                    or self._beside_the_stack(after[name], before, after))
             if name != "esp" and what:
                 yield "S1", name, f"it starts at {at(after)} with {name} = {after[name]:08x}; {what}"
 

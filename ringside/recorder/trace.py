@@ -118,6 +118,9 @@ def _split(text: str, before: Registers, after: Registers, any_ring: bool) -> It
         numbers = NUMBERS.search(text, own)
         assert numbers
         between = {**after, **_numbers(numbers)}
+        # What is walked behind its last access is for the instruction that is fetched then.
+        ended = max((found.end() for found in ACCESS.finditer(text, 0, own) if not found[6]), default=own)
+        walked = _accesses(text[:ended])[1]
         yield Moment(first, walked, pushed, between, vector)
         accesses, walks, writes = accesses[len(first):], walks[len(walked):], writes[len(pushed):]
     yield Moment(accesses, walks, writes, after, None)

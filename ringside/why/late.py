@@ -6,7 +6,7 @@ executes(log, machine, symbols)     of a CPU that executes on where nothing is r
 
 from ringside.why import frames, instructions, late_tasks, ways_in, ways_out, wild, words
 from ringside.why.context import Context
-from ringside.why.log import NONE, Log
+from ringside.why.log import NONE, Event, Log
 from ringside.why.machine import Descriptor, Machine, Unknown, Unmapped
 from ringside.why.refusal import Refusal, Refused
 from ringside.why.source import Symbols
@@ -14,6 +14,7 @@ from ringside.why.source import Symbols
 GATES_16, CALL_GATES = (6, 7), (4, 12)
 WORD, ESP0 = 4, 4
 OUTER, RF, INT_BYTES = 3, 1 << 16, 2
+WHOLE = 0xFFFFFFFF
 GDT, LDT = 0, 4         # selectors of the tables
 HIGHEST = 0xFFFF0000    # a stack that began at 0 goes down from the end of memory
 SMALL = 0xFFFF
@@ -202,6 +203,21 @@ def ring_3s_code(log: Log, machine: Machine) -> Refusal | None:
     return Refusal("ret-for-iret", says, words.NOTHING, 0, "vol. 2A, IRET, Operation",
                    [f"esp = {state['esp']:08x}: cs, eflags, esp and ss of a frame may still lie there"],
                    "end the handler with iret; a function of C cannot be a handler by itself")
+
+
+def swapped(events: list[Event], symbols: Symbols) -> tuple[Event, Refusal] | None:
+    """Ring 3 runs where no code is, and its stack is in code: the first of these events that shows it."""
+    for event in events:
+        state = event.state
+        eip, esp = state.segments["cs"].base + state["eip"], state.segments["ss"].base + state["esp"]
+        if state.cpl != OUTER or state.v86 or wild.inside(symbols, eip & WHOLE) or not wild.inside(symbols, esp & WHOLE):
+            continue
+        says = (f"eip and esp of ring 3 are swapped: eip = {state['eip']:08x} lies in no section of code of the ELF, and esp = "
+                f"{state['esp']:08x} does ({symbols.line(esp)}); sysexit takes eip from edx, and esp from ecx")
+        return event, Refusal("sysexit-registers", says, words.NOTHING, 0, "vol. 2B, SYSEXIT",
+                              [f"seen at {event}: eip {state['eip']:08x}, esp {state['esp']:08x}"],
+                              "in front of sysexit edx is ring 3's eip, and ecx its esp")
+    return None
 
 
 def rest_of_frame(machine: Machine) -> Refusal | None:

@@ -184,6 +184,12 @@ def quiet(scene: Scene, story: Story, found: death.Death) -> None:
         story.astray = bool(lost)
         story.unknown.append(lost or "why: the CPU executes on, and has "
                              "refused nothing")
+    some = [scene.log.events[number] for number in hidden.ends(scene.log.events)] if scene.symbols.code else []
+    if found_swapped := late.swapped(some, scene.symbols):
+        event, mistake = found_swapped
+        place(scene, story, event.state)
+        story.cause, story.cause_line, story.status = mistake, mistake.says, 1
+        return
     handled: dict[str, int] = {}
     for event in scene.log.events:
         if event.exception and event.state.protected:
