@@ -5,7 +5,9 @@ import subprocess
 
 import pytest
 from ringside.emulators.machines import BASE, ROOT, by_name
-from ringside.recorder import programs, recording
+from ringside.emulators.registers import Table
+from ringside.recorder import programs, recording, trace
+from ringside.recorder import record as making
 from ringside.recorder.code import DIRECT, Code
 from ringside.recorder.recorded import RecordedBochs
 
@@ -75,8 +77,9 @@ def test_what_is_known_of_memory_behind_many_steps_is_what_lies_there():
         machine.pass_to(BASE + program.symbols["ckpt_frames"])
         for _ in range(200):
             machine.step_with_accesses({})
+        machine._finish()
         while machine.coming:
-            machine.step_with_accesses({})
+            machine._take()
         known = machine.read(machine.KEPT.start, len(machine.KEPT))
         machine.memory = None
         assert known == machine.read(machine.KEPT.start, len(machine.KEPT))
@@ -87,15 +90,59 @@ def test_steps_are_traced_only_as_far_as_nothing_is_folded():
     seen = 0
     for offset, (_, text) in list(code.texts[32].items()):
         if text.startswith(("int $", "iret", "jmp *")):
-            assert code.ahead(offset, 32) == 1
+            assert code.ahead(offset, 32)[0] == 1
         branch = DIRECT.match(text)
         if branch and branch[1] not in ("jmp", "call"):     # either way
             ways = int(branch[2], 16), offset + len(code.instruction(offset, 32).code) // 2
             folds = [bool(code.folded(way, 32)) for way in ways if way in code.texts[32]]
             if any(folds):
                 seen += not all(folds)
-                assert code.ahead(offset, 32) == 1
+                assert code.ahead(offset, 32)[0] == 1
     assert seen
+
+
+@pytest.mark.parametrize("options", [
+    {"start": "ckpt_tss", "steps": 250},                                # descriptors, iret
+    pytest.param({"start": "gate", "switches": 2}, marks=pytest.mark.long),
+    pytest.param({"start": "gate", "switches": 3, "key": 4}, marks=pytest.mark.long),      # exceptions where none is expected
+    pytest.param({"program": "hwtask", "start": "gate", "switches": 2}, marks=pytest.mark.long),
+])
+def test_the_quick_way_tells_the_same_as_a_question_behind_each_step(options):
+    quick, asked = (making.record("bochs", **options, quick=quick) for quick in (True, False))
+    assert len(quick["steps"]) == len(asked["steps"])
+    for here, there in zip(quick["steps"], asked["steps"]):
+        assert here == there
+
+
+def traced(*steps, stop):
+    """What Bochs says of steps, each (eip, tick, what else), in the quick way; stop: the last tick."""
+    def registers(eip):
+        return ("CPU0:\n" + "".join(f"r{name}: 00000000_00000000\n" for name in trace.PRINTED)
+                + f"rip: 00000000_{eip:08x}\neflags 0x00000202: IF\n")
+    told = "".join(f"{registers(eip)}(0).[{tick}] [0x000000010000] nop\n{more}" for eip, tick, more in steps)
+    return f"{told}Next at t={stop}\n{registers(0x999)}(0) [0x000000010000] nop\n"
+
+
+READS_GATE = "[CPU0 RD]: LIN 0x0000000000016188 PHY 0x000000016188 (len=8, UC): 0x00008E00 0x00080100\n"
+
+
+@pytest.mark.parametrize("text", [
+    traced((1, 10, ""), (2, 11, READS_GATE), (0x100, 12, ""), stop=13),     # its way in is between the second and the third
+    READS_GATE + traced((0x100, 10, ""), stop=11),                          # and here in front of the first
+    traced((1, 10, ""), stop=12),                                           # a trap behind the last
+])
+def test_a_step_that_the_quick_way_does_not_tell_is_noticed(text):
+    before = {"idtr": Table(0x16088, 0x187), "cs": 0}
+    with pytest.raises(trace.NotTold):
+        list(trace.quick_moments(text, before))
+
+
+def test_what_is_not_told_is_recorded_again_the_other_way(monkeypatch):
+    def not_told(text, before):
+        raise trace.NotTold(text)
+
+    monkeypatch.setattr(trace, "quick_moments", not_told)
+    assert len(making.record("bochs", start="gate", steps=2)["steps"]) == 2
 
 
 def test_both_emulators_take_the_same_steps(tmp_path):

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import tempfile
+import time
 from typing import IO, NamedTuple
 
 from ringside.emulators import versions
@@ -28,13 +29,20 @@ def bochs_models() -> list[str]:
 def _bochs_command(directory: pathlib.Path, script: str | None, image: Path, magic: bool, options: Iterable[str]) -> list[str]:
     """The bochsrc that people use, as fast as the host can and the same at any hour.
 
-    The image goes by a link, because its own path may hold what means something to Bochs.
+    The image goes by a link, because its own path may hold what means something to Bochs. What it is told
+    at its prompt may be a file of its own folder, where it is at home; so build/ of bochsrc is a link, too.
     """
+    (directory / "build").symlink_to(ROOT / "build")
     (directory / "floppy.img").symlink_to(pathlib.Path(image).resolve())
     return ["bochs", "-q", *versions.bochs_debugger(), "-f", str(ROOT / "bochsrc"), *(["-rc", script] if script else []),
             "display_library: term", "clock: sync=none, time0=1000000000", "cpu: ips=1000000",
             f"floppya: 1_44={directory}/floppy.img, status=inserted, write_protected=1",
             f"magic_break: enabled={int(magic)}", f"log: {directory}/bochs.log", *options]
+
+
+AT_ONCE = 1 << 20       # bytes that are read
+PROMPT_BYTES = 20       # more than a prompt has
+MORE_SECONDS = 0.0002   # for more output to come: Bochs writes each line by itself, which costs it more when it wakes us
 
 
 class _BochsMachine(Machine):
@@ -47,7 +55,7 @@ class _BochsMachine(Machine):
         # TERM must be one that ncurses knows, though it never gets to a terminal.
         try:
             self._start(_bochs_command(self.dir, script, image, magic, options), stdin=stdin,
-                        stdout=subprocess.PIPE, cwd=ROOT, env={**os.environ, "TERM": "dumb"})
+                        stdout=subprocess.PIPE, cwd=self.dir, env={**os.environ, "TERM": "dumb"})
         except BaseException:
             super().close()
             raise
@@ -59,8 +67,11 @@ class _BochsMachine(Machine):
         return self.process.stdout
 
     def _output(self) -> str:
-        if data := self._pipe.read():   # once: who lists crossings may print more for ever
-            self.text += data.decode(errors="replace")
+        try:
+            data = os.read(self._pipe.fileno(), AT_ONCE)    # once: who lists crossings may print more for ever
+        except BlockingIOError:
+            return self.text
+        self.text += data.decode(errors="replace")
         return self.text
 
     def close(self) -> None:
@@ -77,7 +88,7 @@ def bochs_cpu(model: str) -> list[str]:
 class Bochs(_BochsMachine):
     """The prompt of Bochs' debugger. Names in commands stand in quotes: cmd('x /6wx "tss"')."""
 
-    _PROMPT = re.compile(r"<bochs:\d+> ")
+    _PROMPT, _LAST_PROMPT = re.compile(r"<bochs:\d+> "), re.compile(r"<bochs:\d+> $")
 
     def __init__(self, image: Path = FLOPPY, magic: bool = True, options: Iterable[str] = ()) -> None:
         super().__init__(image, magic, options, stdin=subprocess.PIPE)
@@ -93,12 +104,16 @@ class Bochs(_BochsMachine):
     def _until_prompt(self, start: int, after: str, timeout: float, prompts: int = 1) -> re.Match[str]:
         """Waits for the last of so many prompts, with nothing behind it."""
         def attempt() -> re.Match[str] | None:
+            before = len(self.text)
             alive = self.alive()
-            found = list(self._PROMPT.finditer(self._output(), start))
-            if len(found) >= prompts and found[-1].end() == len(self.text):
-                return found[-1]
-            if not alive:
+            if self._output().endswith("> ") and self._LAST_PROMPT.search(self.text, max(start, len(self.text) - PROMPT_BYTES)):
+                found = list(self._PROMPT.finditer(self.text, start))
+                if len(found) >= prompts:
+                    return found[-1]
+            if not alive and len(self.text) == before:
                 raise Missing(f"Bochs ended after: {after}\n{self._evidence()}")
+            if len(self.text) > before:
+                time.sleep(MORE_SECONDS)
             return None
         return wait(f"the prompt after: {after}", attempt, timeout, self._evidence,
                     output=self._pipe)

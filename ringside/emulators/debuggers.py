@@ -246,8 +246,7 @@ class DebuggedBochs(Handles, machines.Bochs):  # type: ignore[misc]
 
     def __init__(self, image: machines.Path = machines.FLOPPY, magic: bool = False, options: Iterable[str] = ()) -> None:
         super().__init__(image, magic=magic, options=[*(machines.bochs_cpu(self.model) if self.model else ()), *options])
-        self._breakpoints: set[int] = set()
-        self._numbers: list[str] = []
+        self._breakpoints: dict[int, str] = {}      # their numbers by address
 
     def values(self) -> dict[str, int]:
         registers = self.regs()
@@ -297,20 +296,31 @@ class DebuggedBochs(Handles, machines.Bochs):  # type: ignore[misc]
     def step(self) -> None:
         self.cmd("s")
 
+    def _breakpoint_commands(self, places: Places) -> list[str]:
+        """They make these the breakpoints that there are; none, if they are already."""
+        before = {*self._breakpoints}
+        if places == before:
+            return []
+        return [*(f"d {self._breakpoints[address]}" for address in sorted(before - places)),
+                *(f"lb {address:#x}" for address in sorted(places - before)), "blist"]
+
+    def _take_breakpoints(self, said: str) -> None:
+        self._breakpoints = {int(address, 16): number
+                             for number, address in re.findall(r"^ *(\d+) lbreakpoint .*0x(\w+)", said, re.M)}
+
     def _set_breakpoints(self, places: Places) -> None:
-        if places == self._breakpoints:
-            return
-        commands = [*(f"d {number}" for number in self._numbers), *(f"lb {address:#x}" for address in places), "blist"]
-        listed = [line.split() for line in self.cmds(commands).splitlines() if "lbreakpoint" in line]
-        self._numbers = [fields[0] for fields in listed]
-        self._breakpoints = places
+        if commands := self._breakpoint_commands(places):
+            self._take_breakpoints(self.cmds(commands))
 
     def _run_to(self, places: Places, timeout: float) -> int:
         self._set_breakpoints(places)
-        out = self.cmd("c", timeout)
-        if " Breakpoint " not in out:
-            raise machines.Missing(f"Bochs stopped before it should:\n{out[-2000:]}")
-        return int(out.rpartition(" Breakpoint ")[2].split()[1], 16)
+        return self._place_in(self.cmd("c", timeout))
+
+    @staticmethod
+    def _place_in(said: str) -> int:
+        if " Breakpoint " not in said:
+            raise machines.Missing(f"Bochs stopped before it should:\n{said[-2000:]}")
+        return int(said.rpartition(" Breakpoint ")[2].split()[1], 16)
 
     def go(self) -> None:
         self._set_breakpoints(set())

@@ -25,8 +25,13 @@ from ringside.recorder import programs
 FAR_AHEAD = 64      # steps
 ARCHITECTURES = {16: "i8086", 32: "i386"}
 DIRECT = re.compile(r"(call|j\w+|loop\w*) +([0-9a-f]+)\b(?! *,)")     # to an address in the instruction
+# These change segment, table or control registers, or whether interrupts and traps come; far transfers are among the others.
+PREFIXES = r"((data|addr)(16|32) |[c-gs]s )*"
+LOADS = re.compile(PREFIXES + r"((mov\w* .*,|pop\w* +)%([c-gs]s|cr\d)$|l[d-gs]s|lgdt|lidt|lldt|ltr|lmsw|clts|sti|popf|wrmsr)")
+NEAR = re.compile(PREFIXES + r"(ret|call|jmp)\b")
+SETS_BREAKPOINT = re.compile(r"mov\w* .*,%d[br]\d$")
 # What follows these is not known from here: ret, iret, a far or an indirect transfer, int, and what waits.
-OPEN_ENDED = re.compile(r"((data|addr)(16|32) |[c-gs]s )*(i?ret|l(ret|call|jmp)|call|jmp|int|sys|hlt|ud2|\?|\(bad\))")
+OPEN_ENDED = re.compile(PREFIXES + r"(i?ret|l(ret|call|jmp)|call|jmp|int|sys|hlt|ud2|\?|\(bad\))")
 
 
 Way = tuple[int, tuple[int, ...]]    # an offset, and where ret leads from there
@@ -50,6 +55,7 @@ class Code:
         self.linked_at = 0 if self.base == machines.BASE else self.base     # where the ELF file has offset 0
         self.functions = sorted((offset, name) for name, offset in self.symbols.items())
         self.texts = {bits: dict(self._disassemble(option)) for bits, option in ARCHITECTURES.items()}
+        self.sets_breakpoints = any(SETS_BREAKPOINT.match(found.text) for found in self.texts[32].values())
         self.sources: dict[int, str] = {}
         self.symbol = functools.lru_cache(None)(self._symbol)
         self.folded = functools.lru_cache(None)(self._folded)
@@ -122,22 +128,20 @@ class Code:
             return call[1]
         return ""
 
-    def _ahead(self, offset: int, bits: int) -> int:
+    def _ahead(self, offset: int, bits: int) -> tuple[int, bool]:
         """How many steps can be made from there, whichever way branches go, until code comes that
-        is not recorded step by step, or that is not known from here. At least one, at most FAR_AHEAD.
-        An exception or an interrupt leads elsewhere, of course."""
+        is not recorded step by step, that is not known from here, or follows a load(). At least one, at most FAR_AHEAD.
+        An exception or an interrupt leads elsewhere, of course. And whether the last of them is plain()."""
         ways: set[Way] = {(offset, ())}   # where one may be after so many steps, and where ret leads from there
-        for steps in range(1, FAR_AHEAD):
-            following: set[Way] = set()
-            for here, callers in ways:
-                found = self._following(here, bits, callers)
-                if not found:
-                    return steps
-                following |= found
-            if any(self._apart(here, bits) for here, _ in following):
-                return steps
+        steps = 0
+        while True:
+            steps += 1
+            found = [self._following(here, bits, callers) for here, callers in ways]
+            following = set().union(*found)
+            apart = any(self.apart(here, bits) for here, _ in following)
+            if steps == FAR_AHEAD or not all(found) or apart or any(self.loads(here, bits) for here, _ in ways):
+                return steps, all(self.plain(here, bits) for here, _ in ways)
             ways = following
-        return FAR_AHEAD
 
     def _following(self, here: int, bits: int, callers: tuple[int, ...]) -> set[Way]:
         """What may come after an instruction; nothing, if that is not known."""
@@ -153,7 +157,16 @@ class Code:
             return {(target, (*callers, after))}
         return {(target, callers)} if direct[1] == "jmp" else {(target, callers), (after, callers)}
 
-    def _apart(self, offset: int, bits: int) -> bool:
+    def loads(self, offset: int, bits: int) -> bool:
+        """Does what stands there change registers that are not asked for behind each step?"""
+        return bool(LOADS.match(self.instruction(offset, bits).text))
+
+    def plain(self, offset: int, bits: int) -> bool:
+        """Does what stands there surely change none of them, unless it reads a descriptor?"""
+        text = self.instruction(offset, bits).text
+        return not LOADS.match(text) and (bool(NEAR.match(text)) or not OPEN_ENDED.match(text))
+
+    def apart(self, offset: int, bits: int) -> bool:
         """Is what stands there recorded in one step, or does it wait?"""
         text = self.instruction(offset, bits).text
         return bool(self.folded(offset, bits)) or text.startswith(("rep", "hlt", "?", "(bad)"))

@@ -14,6 +14,7 @@ from ringside.emulators import registers
 from ringside.recorder import pages
 from ringside.recorder import programs
 from ringside.recorder import recording
+from ringside.recorder import trace
 from ringside.recorder.code import Code
 from ringside.recorder.recorded import EMULATORS, Recorded
 from ringside.recorder.recording import Access, Recording, State, Step
@@ -80,11 +81,25 @@ class Recorder:
             known = self.made[name] = raw, make(raw)
         return known[1]
 
+    SEGMENTS = (*registers.SELECTORS, "gdtr", "idtr")
+
+    def _segments(self, raw: list[Any]) -> State:
+        named = dict(zip(self.SEGMENTS, raw))
+        found: State = {name: self.kept(name, named[name], hidden) for name in registers.SELECTORS}
+        for name in ("gdtr", "idtr"):
+            found[name] = self.kept(name, named[name], lambda table: {"base": table.base, "limit": table.limit})
+        return found
+
     def recorded_words(self, paging: bool) -> dict[str, Any]:
         """{name: numbers, or what state() makes of them}: tables, TSS and frames."""
         read = self.machine.stored if paging else self.machine.read
-        memory = {piece.start: read(machines.BASE + piece.start, piece.end - piece.start) for piece in self.pieces}
-        found = {}
+        raw = [read(machines.BASE + piece.start, piece.end - piece.start) for piece in self.pieces]
+        words: dict[str, Any] = self.kept("words", raw, self._words)
+        return words
+
+    def _words(self, pieces: list[bytes]) -> dict[str, Any]:
+        memory = {piece.start: raw for piece, raw in zip(self.pieces, pieces)}
+        found: dict[str, Any] = {}
         for name, (offset, size, count) in self.words.items():
             start = max(start for start in memory if start <= offset)
             raw = memory[start][offset - start:offset - start + size * count]
@@ -95,10 +110,7 @@ class Recorder:
         """accesses: those that have led there."""
         raw = self.machine.registers()
         state: State = {name: raw[name] for name in registers.NUMBERS}
-        for name in registers.SELECTORS:
-            state[name] = self.kept(name, raw[name], hidden)
-        for name in ("gdtr", "idtr"):
-            state[name] = self.kept(name, raw[name], lambda table: {"base": table.base, "limit": table.limit})
+        state |= self.kept("segments", [raw[name] for name in self.SEGMENTS], self._segments)
         paging = bool(raw["cr0"] & pages.PG)
         if paging:
             state |= {name: raw[name] for name in ("cr2", "cr3", "cr4")}
@@ -193,7 +205,9 @@ class Recorder:
             step["walks"] = self.machine.walks
         if text.startswith("rep"):
             step["repeats"] = (state["ecx"] - new["ecx"]) & (0xFFFFFFFF if bits == 32 else 0xFFFF)
-        step["changes"] = {key: value for key, value in new.items() if value != state.get(key)}
+        # Most are the very same: then they need not be compared.
+        step["changes"] = {key: value for key, value in new.items()
+                           if value is not (before := state.get(key)) and value != before}
         return step, new
 
 
@@ -207,16 +221,29 @@ class Ended(machines.Missing):
         self.recorded = recorded
 
 
+def _again_where_too_little_is_told(make: Callable[..., Recording]) -> Callable[..., Recording]:
+    """For record(): where an interrupt came between two steps of the quick way, Bochs makes the same run the other way."""
+    @functools.wraps(make)
+    def made(*arguments: Any, **options: Any) -> Recording:
+        try:
+            return make(*arguments, **options)
+        except trace.NotTold:
+            return make(*arguments, **options, quick=False)
+    return made
+
+
+@_again_where_too_little_is_told
 def record(emulator: str, program: str = "p_proc", start: str = "start", after: int = 0, switches: int | None = None,
            steps: int | None = None, everything: bool = False, until: Sequence[str] = (), elf: pathlib.Path | None = None,
-           turns: Iterable[int] = (), saved: dict[str, Any] | None = None, key: int = 0,
+           turns: Iterable[int] = (), saved: dict[str, Any] | None = None, key: int = 0, quick: bool = True,
            **options: Any) -> Recording:
     """A recording; ends after so many switches, so many steps, or in front of a symbol of `until`.
 
     `elf` has names and code of the program, if they are not build/'s; `turns`, where a clock ends
     them: how many instructions in ring 3 the first ones are to have in QEMU; `saved`, more of the head's
     `frames`; with `key`, A makes that mistake at its next turn. `options` are for the emulator: image=PATH is
-    another floppy. If the guest ends before that: Ended, with what there is.
+    another floppy. quick: whether Bochs may be asked the quick way, see trace.py. If the guest ends before
+    that: Ended, with what there is.
     """
     told = programs.named(program)
     code = Code(told, elf, everything)
@@ -235,6 +262,7 @@ def record(emulator: str, program: str = "p_proc", start: str = "start", after: 
             options["options"] = [*machines.bochs_cpu(machines.BOCHS_MODELS[told.name]), *options.get("options", ())]
         machine = stack.enter_context(EMULATORS[emulator](told.clock, turns, **options))
         machine.code, machine.symbols, machine.base = code, code.symbols, code.base
+        machine.quick &= quick
         if after:
             machine.skip_switches(after)
         machine.pass_to(code.base + first & machines.LINEAR)

@@ -1,10 +1,10 @@
 """Both emulators as the recorder wants them: they step, and tell what happened meanwhile."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 import collections
 import itertools
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from ringside.emulators import debuggers
 from ringside.emulators import machines
@@ -21,7 +21,10 @@ CLOCK = range(12000, 16000, 700)
 TURN = 41
 LOOKS = 100  # at the game, each of which sets the clock: no place is further away
 DATE = "2001-09-09T01:46:40"  # second 1,000,000,000
-IF = 1 << 9     # of eflags
+TF, IF = 1 << 8, 1 << 9     # of eflags
+PE = 1                      # of cr0
+WIDE = 0x400000             # of a descriptor: its D bit
+SECONDS = 20                # that Bochs may take for a script
 
 
 class Recorded(debuggers.Handles):
@@ -31,6 +34,7 @@ class Recorded(debuggers.Handles):
 
     def _begin(self, clock: str) -> None:
         self.clock, self.frequencies = clock, itertools.cycle(CLOCK)
+        self.quick = not clock              # Bochs' way, see trace.py
         self.interrupt: int | None = None   # its vector, if the last step was one
         self.walks: list[Access] = []       # of page tables, in the last step
 
@@ -59,13 +63,20 @@ class Recorded(debuggers.Handles):
             self.run_to("log_line", timeout=120)
 
 
+class _Begun(NamedTuple):
+    """Steps that Bochs was told to make."""
+    registers: Registers    # in front of them
+    moments: Callable[[str, Registers], Iterable[trace.Moment]]     # what it says, read
+
+
 class RecordedBochs(Recorded, debuggers.DebuggedBochs):  # type: ignore[misc]  # see debuggers.DebuggedBochs
     """Bochs, which tells the accesses inside each instruction.
 
     Questions cost more than answers here. So a script of commands makes as many steps as surely
     follow one another (Code.ahead), and asks for all registers behind each; what it prints are Moments,
     which step_with_accesses gives out one by one. The program's memory is read once; from then on
-    it is kept up to date by what the steps write, until the machine runs on by itself.
+    it is kept up to date by what the steps write, until the machine runs on by itself. While its Moments
+    are given out, Bochs is at the next script already, if steps are what comes next.
     """
 
     # Of memory: the program's segment, and what a window on the stack has behind it.
@@ -78,14 +89,26 @@ class RecordedBochs(Recorded, debuggers.DebuggedBochs):  # type: ignore[misc]  #
         self.here: Registers | None = None      # where the last step has led
         self.memory: bytearray | None = None    # KEPT, then
         self.coming: collections.deque[trace.Moment] = collections.deque()
-        self.ended: machines.Missing | None = None  # behind these
+        self.begun: _Begun | None = None        # a script that Bochs is at, behind these
+        self.ended: machines.Missing | None = None  # behind all these
+        self.watched = ""                       # how the quick way has begun, if Bochs traces it
+        self.scripts: dict[str, str] = {}       # their files, by what is in them
 
     def cmd(self, line: str, timeout: float = 20) -> str:
         """The machine may go on, or be changed: what is known of it is not so any more."""
+        self._finish()
+        self._be_quiet()
         assert not self.coming, f"the machine is {len(self.coming)} steps ahead: too late for {line}"
         self.here = self.memory = None
         self.others.clear()
         return super().cmd(line, timeout)
+
+    def cmds(self, lines: Sequence[str], timeout: float = 20) -> str:
+        """They do not let the machine run, but some change it."""
+        self._finish()
+        self.here = self.memory = None
+        self.others.clear()
+        return super().cmds(lines, timeout)
 
     def registers(self) -> Registers:
         if self.here is None:
@@ -96,9 +119,12 @@ class RecordedBochs(Recorded, debuggers.DebuggedBochs):  # type: ignore[misc]  #
     def read(self, address: int, size: int) -> bytes:
         """Memory behind the last step."""
         if address < self.KEPT.start or address + size > self.KEPT.stop:
+            self._finish()
             end = address + size
             late = [place for moment in self.coming for place, data in moment.writes
                     if place < end and address < place + len(data)]
+            if late and self.quick:
+                raise trace.NotTold(f"memory at {late[0]:#x}")
             if late:
                 raise machines.Missing(f"memory at {late[0]:#x} is outside the program, and written to before it was read")
             return self._read(address, size)
@@ -124,9 +150,8 @@ class RecordedBochs(Recorded, debuggers.DebuggedBochs):  # type: ignore[misc]  #
         return b"".join(int(word, 16).to_bytes(4, "little") for word in words)
 
     def _read(self, address: int, size: int) -> bytes:
-        path = self.dir / "memory"
-        super().cmd(f'writemem "{path}" {address:#x} {size:#x}')
-        return path.read_bytes()
+        super().cmd(f'writemem "memory" {address:#x} {size:#x}')
+        return (self.dir / "memory").read_bytes()
 
     def step_with_accesses(self, state: State) -> list[Access]:
         if not self.coming:
@@ -149,34 +174,96 @@ class RecordedBochs(Recorded, debuggers.DebuggedBochs):  # type: ignore[misc]  #
         """Makes steps, at least one."""
         if self.ended:
             raise self.ended
-        now = self.registers()
-        self.read(self.KEPT.start, 1)   # so that all of it is there
-        wide = now["cs"].flags & 0x400000
-        paging = bool(now["cr0"] & PG)  # whose tables are read between the steps
-        steps = 1 if paging else self.code.ahead(now["cs"].base + now["eip"] - machines.BASE, 32 if wide else 16)
-        interrupts = bool(now["eflags"] & IF)
-        script = self.dir / f"{steps}-{interrupts}-{paging}"
-        if not script.exists():
-            script.write_text(trace.script(steps, interrupts, paging))
-        self.text = ""  # what came before is of no use, and adding to it would take ever longer
-        try:
-            out = super().cmd(f"source {script}")
-        except machines.Missing as missing:
-            self.ended, out = missing, self.text
-        self.coming.extend(trace.moments(out, now))
+        if not self.begun:
+            self.read(self.KEPT.start, 1)   # so that all of it is there
+            self._begin_steps(self.registers())
+        self._finish()
         if not self.coming:
-            raise self.ended or machines.Missing(f"Bochs' debugger does not tell a step: {out[:500]}")
+            raise self.ended or machines.Missing(f"Bochs' debugger does not tell a step: {self.text[:500]}")
+        last = self.coming[-1].registers
+        if self.quick and not self.ended and not last["cr0"] & PG and not self.code.apart(*self._next(last)):
+            self._begin_steps(last)
+
+    def _next(self, now: Registers) -> tuple[int, int]:
+        """Offset in the program of what comes next, and the bits of its segment."""
+        return now["cs"].base + now["eip"] - machines.BASE & machines.LINEAR, 32 if now["cs"].flags & WIDE else 16
+
+    def _begin_steps(self, now: Registers) -> None:
+        """Has Bochs make as many as are known to follow; _finish() reads what it says."""
+        paging = bool(now["cr0"] & PG)  # whose tables are read between the steps
+        interrupts = bool(now["eflags"] & IF)
+        steps, plain = (1, False) if paging else self.code.ahead(*self._next(now))
+        quick = self.quick and not paging and now["cr0"] & PE and not now["eflags"] & TF and not self.code.sets_breakpoints
+        if not quick:
+            self._be_quiet()
+        self.text = ""  # what came before is of no use, and adding to it would take ever longer
+        if not quick:
+            self.begun = _Begun(now, trace.moments)
+            self._send_script(trace.script(steps, interrupts, paging))
+            return
+        self.begun = _Begun(now, trace.quick_moments)
+        watched = trace.watched(now)
+        if plain and watched == self.watched:
+            self.send(f"s {steps}")
+            return
+        begin = "" if watched == self.watched else (trace.OFF if self.watched else "") + watched
+        self.watched = watched
+        self._send_script(f"{begin}s {steps}\n{'' if plain else trace.ASK}")
+
+    def _send_script(self, script: str) -> None:
+        if script not in self.scripts:
+            self.scripts[script] = f"./{len(self.scripts)}"
+            (self.dir / self.scripts[script]).write_text(script)
+        self.send(f"source {self.scripts[script]}")
+
+    def _be_quiet(self) -> None:
+        """No trace, nor watchpoints: the machine is going to run on."""
+        if self.watched:
+            self.watched = ""
+            super().cmds(trace.OFF.splitlines())
+
+    def _finish(self) -> None:
+        """Waits for the steps that Bochs is at, and adds them to those that are coming."""
+        if not self.begun:
+            return
+        begun, self.begun = self.begun, None
+        try:
+            self._until_prompt(0, "steps", SECONDS)
+            if trace.wants_segments(self.text) and trace.END not in self.text:
+                super().cmds(trace.ASK.splitlines())
+        except machines.Missing as missing:
+            self.ended = missing
+        self.coming.extend(begun.moments(self.text, begun.registers))
 
     def _run_to(self, places: Places, timeout: float) -> int:
         """Through what has been traced already, then on."""
-        while self.coming:
+        while self.coming or self.begun:
+            self._finish()
             now = self._take().registers
             here: int = now["cs"].base + now["eip"]
             if here in places:
                 return here
         if self.ended:
             raise self.ended
-        return super()._run_to(places, timeout)
+        return self._run(places, timeout)
+
+    def _run(self, places: Places, timeout: float) -> int:
+        """On to one of these places, and all that is asked there, as one script: to read a line costs Bochs more than
+        most commands, and more the longer it is."""
+        memory = self.dir / "memory"
+        memory.unlink(missing_ok=True)
+        breakpoints, quiet = self._breakpoint_commands(places), trace.OFF.splitlines() if self.watched else []
+        (self.dir / "run").write_text("\n".join([
+            *quiet, *breakpoints, "c", "r", "sreg", "creg", f'writemem "memory" {self.KEPT.start:#x} {len(self.KEPT):#x}', ""]))
+        self.watched = ""
+        said = self.cmd("source ./run", timeout)
+        if breakpoints:
+            self._take_breakpoints(said)
+        place = self._place_in(said)
+        self.here = self._registers_in(said[said.rindex(" Breakpoint "):])
+        if not self.here["cr0"] & PG:
+            self.memory = bytearray(memory.read_bytes())
+        return place
 
 
 class RecordedQemu(Recorded, debuggers.DebuggedQemu):

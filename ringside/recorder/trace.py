@@ -2,10 +2,18 @@
 
     script(20, True)            commands for twenty steps; True: with each instruction's own line
     moments(text, registers)    a Moment for each step in what they print, given the registers before
+    quick_moments(text, registers)  the same of "s 20" behind watched(), which is a quarter of the words: where
+                                nothing interrupts
 
 A hardware interrupt and the instruction at which its handler begins are one step for Bochs: its
 debugger does not stop between them. But the line that it prints in front of each instruction, with
 the registers, comes between the two, so they are told apart here: two Moments.
+
+The quick way asks for segment and control registers once, behind the last step, or not at all, since none
+before it has changed them: watchpoints on GDT, LDT and IDT stop the machine behind the first step that reads
+a descriptor or a gate, and what loads such a register without one (Code.ahead knows it) is always the last.
+Of a hardware interrupt or a trap between two steps nothing is printed but its accesses: then it is NotTold,
+and the recording has to be made again, the other way.
 """
 
 from collections.abc import Iterator
@@ -17,8 +25,15 @@ from ringside.emulators.registers import Registers, Segment, Table, cpl_of, segm
 from ringside.recorder.recording import Access
 
 HARDWARE = range(0x20, 0x100)   # vectors that are no exception's
-STEP = "s\nsreg\ncreg\n"
 STOPPED = "Next at t="          # behind each step
+ASK = "sreg\ncreg\n"
+STEP = "s\n" + ASK
+ON = "trace on\ntrace-reg on\ntrace-mem on\n"
+OFF = "trace off\ntrace-reg off\ntrace-mem off\nunwatch\n"
+EXCEPTION = "\nCPU 0: Exception "
+CAUGHT = "Caught read watch point"
+REGISTERS, ACCESSED = "CPU0:\n", "[CPU0 "
+TICK, STOP = re.compile(r"^\(0\)\.\[(\d+)\]", re.M), re.compile(r"^Next at t=(\d+)", re.M)
 SEGMENTS, CONTROLS, END = "\nes:", "\nCR0=", "\nEFER="   # where what sreg prints begins, what creg prints, and its end
 
 # Behind an entry of a page table stands what it is.
@@ -39,6 +54,10 @@ class Write(NamedTuple):
     data: bytes
 
 
+class NotTold(Exception):
+    """The quick way does not tell all of these steps. What Bochs printed."""
+
+
 class Moment(NamedTuple):
     """What a step was, and where it has led."""
     accesses: list[Access]
@@ -53,6 +72,58 @@ def script(steps: int, lines: bool, paging: bool = False) -> str:
     switches = ("trace", "trace-reg", "trace-mem") if lines else ("trace-reg", "trace-mem")
     step = STEP.replace("s\n", "s\nr\n", 1) if paging else STEP
     return "".join([*(f"{name} on\n" for name in switches), step * steps, *(f"{name} off\n" for name in switches)])
+
+
+def watched(before: Registers) -> str:
+    """Commands by which the quick way begins, in protected mode. Linear addresses are physical ones: paging is off."""
+    tables = [before["idtr"], before["gdtr"], *([before["ldtr"]] if before["ldtr"].selector & ~3 else [])]
+    return "".join([*(f"watch r {table.base:#x} {min(table.limit, 0xFFFF) + 1:#x}\n" for table in tables), ON])
+
+
+def wants_segments(text: str) -> bool:
+    """Has what stopped the machine read a descriptor or a gate? Then text has to be followed by what ASK gives."""
+    return CAUGHT in text
+
+
+def quick_moments(text: str, before: Registers) -> Iterator[Moment]:
+    """What is not complete, because Bochs ended meanwhile, is left out. Raises NotTold."""
+    pieces = text.split(REGISTERS)      # the registers in front of a step, its line and its accesses
+    if len(pieces) > 2:                 # else the step has no line: an exception in front of it
+        _demand(ACCESSED not in pieces[0], text)
+        del pieces[0]
+    gates = range(before["idtr"].base, before["idtr"].base + before["idtr"].limit)
+    for piece, behind in zip(pieces, pieces[1:]):
+        numbers = NUMBERS.match(behind)
+        if numbers is None or STOPPED not in piece and EXCEPTION in piece:
+            return      # no gate was read: the machine shuts down
+        accesses, walks, writes = _accesses(piece) if ACCESSED in piece else ([], [], [])
+        after: Registers = {**before, **_numbers(numbers)}
+        if STOPPED not in piece:
+            _demand(all(kind == "write" or linear not in gates for kind, linear, _, _ in accesses), text)
+        else:
+            _demand_the_last(piece, text)
+            end = behind.find(END)
+            if end >= 0:
+                segments = behind.find(SEGMENTS)
+                controls = behind.find(CONTROLS, segments)
+                after |= _segments(behind[segments:controls])
+                after |= _controls(behind[controls:end])
+                after["cpl"] = cpl_of(after)
+            elif wants_segments(piece):
+                return
+        yield Moment(accesses, walks, writes, after, None)
+
+
+def _demand(true: bool, text: str) -> None:
+    if not true:
+        raise NotTold(text)
+
+
+def _demand_the_last(piece: str, text: str) -> None:
+    """Behind the last step that has a line there must be no other."""
+    line, stop = TICK.search(piece), STOP.search(piece)
+    if line and stop:
+        _demand(int(stop[1]) == int(line[1]) + 1, text)
 
 
 def offset_of(gate: int) -> int:
