@@ -10,11 +10,11 @@ import pytest
 
 import runs
 from ringside.emulators.image import Image, Unusable, recognise
-from ringside.emulators import anybochs
+from ringside.emulators import anybochs, machines
 from ringside.emulators.machines import BUILD, ROOT, by_name, floppy_that_starts
 from ringside.judge import judge
 from ringside.laws import laws
-from ringside.recorder import listing, recording
+from ringside.recorder import crossings, listing, recording
 
 FEW = 24
 TIMER = 0x20     # its vector
@@ -103,6 +103,38 @@ def test_doors_that_bochs_does_not_list_are_found(program, tmp_path):
     # The clock wakes ring 0, which waits in hlt.
     assert "interrupt 0x28, ring 0 to 0" in {verdict.kind for verdict in verdicts}
     assert [str(fact) for verdict in verdicts for fact in verdict.findings] == []
+
+
+def test_what_a_kernel_has_done_before_it_died_is_kept(disk, tmp_path):
+    """The TSS' descriptor has no base, so the first interrupt in ring 3 finds no stack."""
+    folder, _, _ = disk
+    image = bytearray((folder / "disk.img").read_bytes())
+    gdt, tss = (machines.symbols(folder / "disk.elf")[name] for name in ("gdt", "tss"))
+    place = image.index((tss & 0xffff).to_bytes(2, "little") + b"\x01\x89")
+    image[place + 2] = 0
+    (tmp_path / "dead.img").write_bytes(image)
+    run = ringside("record", tmp_path / "dead.img", "--output", tmp_path / "recording.json")
+    assert run.returncode == 1
+    assert "the kernel ended in its last step, interrupt 0x20 at " in run.stderr and "#TS(0001)" in run.stderr
+    iret, gap, dead = recording.load(tmp_path / "recording.json")["steps"]
+    assert iret["text"] == "iret" and "gap" in gap
+    assert dead["interrupt"] == TIMER and dead["ended"].endswith("the machine shuts down") and dead["accesses"]
+
+
+@pytest.mark.long
+def test_what_came_before_a_crossing_that_does_not_come_back_is_kept(disk, monkeypatch):
+    steps = crossings.Kernel.step
+
+    def step(kernel, raw, calls=[]):
+        calls.append(raw)
+        if len(calls) > 3:
+            raise machines.Missing("the prompt did not come")
+        return steps(kernel, raw)
+
+    monkeypatch.setattr(crossings.Kernel, "step", step)
+    made = crossings.record_crossings(recognise(disk[0] / "disk.img"), listing.Wanted(first=9), crossings.Names())
+    assert [step["ended"] for step in made["steps"] if "ended" in step] == ["it does not come back"]
+    assert made["steps"][-1]["ended"] and len([step for step in made["steps"] if "gap" not in step]) >= 4
 
 
 @pytest.mark.long

@@ -137,7 +137,7 @@ class AnyBochs(machines.Bochs):
             start = linear + len(found) & 0xFFFFFFFF
             count = min(size - len(found), PAGE - start % PAGE)
             path.unlink(missing_ok=True)
-            self.cmd(f'writemem "{path}" {start:#x} {count}')
+            self.cmd(f'writemem "memory" {start:#x} {count}')    # a short line: Bochs reads it letter by letter
             there = path.read_bytes() if path.exists() else b""
             found += there if len(there) == count else bytes(count)
         return bytes(found)

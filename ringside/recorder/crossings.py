@@ -145,7 +145,7 @@ class Kernel:
     def step(self, raw: Registers) -> list[trace.Moment]:
         """One, or two: an interrupt, and the instruction behind it."""
         self.machine.text = ""
-        said = self.machine.stopped(self.machine.cmd(f"source {self.machine.dir / 'step'}"))
+        said = self.machine.stopped(self.machine.cmd("source ./step"))
         return list(trace.moments(said, raw, any_ring=True))
 
 
@@ -155,27 +155,24 @@ def stack_pointer(raw: Registers) -> int:
 
 
 def record_crossings(image: Image, wanted: listing.Wanted, names: Names) -> Recording:
-    """Raises listing.NoneFound, image.Unusable, or machines.Missing."""
-    lines, quiet = listing.found(image, wanted, names.elf, names.base)
+    """If the machine ends in a crossing, or none comes back from one, that is the last step, and has "ended". Raises
+    listing.NoneFound, image.Unusable, or machines.Missing."""
+    lines, quiet, end = listing.found(image, wanted, names.elf, names.base)
+    last = [] if end is None else [listing.Line(end + 1, listing.INTERRUPT, 0, 0)]
     with AnyBochs(image) as machine:
         taken = Steps(Kernel(machine))
-        steps = list(taken.of(lines))
+        steps = list(taken.of([*lines, *last]))
     return _told(image, names, taken, steps, len(lines), quiet)
 
 
 def record_moments(image: Image, ticks: list[int], names: Names, memory: int, model: str) -> Recording:
     """What happens at these ticks, which another run has found. Unlike record_crossings it may be the machine's end:
     then the last step has the accesses up to there. Raises as record_crossings."""
-    steps: list[tuple[State, Step]] = []
     with AnyBochs(image, memory, model) as machine:
         taken = Steps(Kernel(machine))
-        try:
-            for step in taken.of([listing.Line(tick + 1, "", 0, 0) for tick in ticks]):
-                steps.append(step)
-        except machines.Missing:
-            if machine.alive():
-                raise
-            steps.append(taken.end())
+        steps = list(taken.of([listing.Line(tick + 1, "", 0, 0) for tick in ticks]))
+        if taken.missing and machine.alive():
+            raise taken.missing
     return _told(image, names, taken, steps, len(ticks), 0)
 
 
@@ -206,6 +203,7 @@ class Steps:
         self.in_service: list[int] = []     # at each arrival in ring 3
         self.followed = 0
         self.begun: tuple[str, Registers, State] | None = None  # a step: its code, and what was in front of it
+        self.missing: machines.Missing | None = None    # why it was the last
 
     def of(self, lines: list[listing.Line]) -> Iterator[tuple[State, Step]]:
         machine = self.kernel.machine
@@ -220,8 +218,13 @@ class Steps:
             before = self.kernel.state(raw)
             if self.last is not None and machine.now > behind:
                 yield self.last, self._entry("", raw, changed(self.last, before), None, gap=machine.now - behind)
-            yield from self._crossing(raw, before)
-            yield from self._look(raw)
+            try:
+                yield from self._crossing(raw, before)
+                yield from self._look(raw)
+            except machines.Missing as missing:
+                self.missing = missing
+                yield self._end()
+                return
 
     def _halted(self, line: listing.Line) -> bool:
         """In front of an interrupt that wakes the CPU: whether it was halted, a few steps from here, by ring 0. No tick
@@ -278,15 +281,16 @@ class Steps:
             raw = moment.registers
             code = kernel.read(raw["cs"].base + raw["eip"], places.LONGEST).hex()
 
-    def end(self) -> tuple[State, Step]:
-        """The step in which the machine has ended, as far as Bochs has told it."""
+    def _end(self) -> tuple[State, Step]:
+        """The step in which the machine has ended, or from which it does not come back, as far as Bochs has told it."""
         assert self.begun
         code, raw, before = self.begun
         cut = trace.cut_short(self.kernel.machine.text)
         options: dict[str, Any] = {"walks": cut.walks} if cut.walks else {}
         if cut.interrupt is not None:
             options["interrupt"], code = cut.interrupt, ""
-        ended = ", ".join([*cut.exceptions, "the machine shuts down"])
+        how = "it does not come back" if self.kernel.machine.alive() else "the machine shuts down"
+        ended = ", ".join([*cut.exceptions, how])
         return before, self._entry(code, raw, {}, cut.accesses, **options, ended=ended)
 
     @staticmethod

@@ -24,6 +24,7 @@ from ringside.recorder.trace import offset_of
 # Real mode's have offsets of four digits, and virtual-8086 mode's. A Bochs that writes all sixteen is understood.
 LISTED = re.compile(r"^(\d{11,}): ([a-z][a-z ()]*?) ([0-9a-f]{4}):(?:0{8})?([0-9a-f]{8}|[0-9a-f]{4}) ", re.M)
 STOP, PROMPT = "(0) Breakpoint", re.compile(r"<bochs:\d+> $")     # of the debugger
+DIES = re.compile(r"^\(0\)\.\[(\d+)\]", re.M)      # the instruction at which it does: what it prints last
 LOOK_SECONDS = 0.05
 QUIET_SECONDS = 10      # without a line, once there were some: no more will come
 WAYS_OUT = ("iret", "lret", "sysexit")
@@ -51,6 +52,7 @@ class Wanted:
 class Found(NamedTuple):
     lines: list[Line]
     quiet: int      # if no more came: the interrupts of which the PICs wait to be told of the end, a bit for each; else 0
+    end: int | None = None      # in front of the instruction at which the machine ends, if that comes before there are enough
 
 
 class NoneFound(Exception):
@@ -106,7 +108,7 @@ def found(image: Image, wanted: Wanted, elf: pathlib.Path | None = None, base: i
     made = chosen(first.lines, wanted, first.targets)
     if not made:
         raise NoneFound(_why(first.lines, wanted, first.alive))
-    return Found(made, first.quiet)
+    return Found(made, first.quiet, first.end if len(made) < wanted.first else None)
 
 
 class Run:
@@ -117,6 +119,7 @@ class Run:
         self.targets: set[tuple[int, int]] | None = None    # see chosen()
         self.entries: list[places.Place] = []               # as its tables have them in the end
         self.quiet = 0
+        self.end: int | None = None     # in front of the instruction at which the machine ends
         self.alive, self.inside = True, False
         with AnyBochs(image) as self.machine:
             if wanted.start is not None:
@@ -167,6 +170,8 @@ class Run:
             self.machine.text = ""
             made |= {stop.tick: Line(stop.tick, stop.place.kind, 0, 0) for stop in self.watch.stops(text)}
         self.machine.text = text[end:]
+        if dies := DIES.findall(text[:end]):
+            self.end = int(dies[-1])
         last = self.lines[-1].tick if self.lines else -1
         self.lines += [made[tick] for tick in sorted(made) if tick > last]
         return stopped
@@ -179,6 +184,7 @@ class Run:
                 self._take()
         except machines.Missing:
             self.alive = False
+            self._take()
         return self.alive
 
 

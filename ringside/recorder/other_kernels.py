@@ -79,5 +79,9 @@ def main(arguments: list[str]) -> int:
     recording.check(made)
     recording.save(made, output)
     crossings = len([step for step in made["steps"] if "gap" not in step])
+    last = made["steps"][-1]
+    if "ended" in last:
+        where = f"{last['text']} at {last['symbol']} ({last['source']})"
+        print(f"record: the kernel ended in its last step, {where}: {last['ended']}", file=sys.stderr)
     print(f"{crossings} steps, and the gaps between them, of {made['crossings']['listed']} crossings are in {output}")
-    return 0
+    return 1 if "ended" in last else 0

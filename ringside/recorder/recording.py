@@ -39,7 +39,8 @@ A STEP is one instruction, or an interrupt of the hardware's in front of one:
     "walks"     if paging is on, and the emulator tells it: entries of page tables that the CPU
                 read or wrote inside it, in order, each ["read" | "write", physical address,
                 bytes, value]; none of a page whose translation it still knew
-    "ended"     what is known, if the machine ended at that instruction: then nothing was different
+    "ended"     what is known, if the machine ended at that instruction: then nothing was different, and
+                the accesses of another kernel's are those up to there
     "changes"   what of the state was different after it: the new values
 
 A STATE has numbers for eax ecx edx ebx esp ebp esi edi eip eflags cr0 cpl, and
