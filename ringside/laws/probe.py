@@ -568,9 +568,11 @@ class Probe:
 
     @staticmethod
     def _code_of(tables: reach.Tables) -> set[tuple[int, int]]:
-        """All segments of code for ring 3."""
-        return {entry.span for table in (tables.gdt[1:], *tables.ldts()) for entry in table
-                if entry.present and entry.code and entry.dpl == 3}
+        """All segments of code for ring 3, each up to where another begins: none of them is written over twice."""
+        spans = {entry.span for table in (tables.gdt[1:], *tables.ldts()) for entry in table
+                 if entry.present and entry.code and entry.dpl == 3}
+        begins = {start for start, _ in spans}
+        return {(start, min([end, *(other for other in begins if other > start)])) for start, end in spans}
 
     def _replace(self, tables: reach.Tables, spans: set[tuple[int, int]]) -> None:
         """Our loop in place of all code that is for ring 3: nops lead there from everywhere."""
