@@ -8,7 +8,7 @@ import re
 import pytest
 
 from ringside.emulators import machines
-from ringside.labs import facts, grade, handin, trees, variants
+from ringside.labs import attack, facts, grade, handin, trees, variants
 from ringside.labs.grade import REST
 from ringside.laws import probe, reach
 from tests import labs
@@ -218,3 +218,86 @@ def test_no_healthy_tree_loses_a_point_whatever_its_numbers(seed, place):
     lab = BY_NUMBER["04"]._replace(points={"R1": 5, REST: 5})
     result = grade.grade(lab, labs.hand_in(place / "handin", lab, trees.whole(seed)), seed)
     assert result.points == result.total, sentences(result)
+
+
+# ---- what would have the grader work for hours, end its emulators, or read what is not the tree's
+
+@builds
+@pytest.mark.parametrize("text", ["\n" * 60_000, "1" * 60_000 + ": a\n", "\u0130: \u0130\n1: \u0130\n", "1: abc\n2: ab c\n3: *\n",
+                                  "1: a\n1: b\n1: c\n1: d\n" * 10, "\u0661: a\n1:: a\n-1: a\n"],
+                         ids=["empty lines", "a long number", "letters", "all letters", "all in turn", "other digits"])
+def test_odd_answers_are_wrong_answers_and_no_more(text, place):
+    lab = BY_NUMBER["45"]
+    assert lab.questions[0].answer != list(lab.questions[0].choices)[3]     # the last that is given counts
+    result = grade.grade(lab, labs.hand_in(place / "handin", lab, {}, {"answers.txt": text}), 0)
+    assert (result.points, result.refused) == (0, ""), sentences(result)
+
+
+@builds
+@pytest.mark.parametrize("text", ["\t.macro read how\n\t.\\how \"@\"\n\t.endm\n\tread include\n",
+                                  "\t.macro read how\n\t.\\how \"@\"\n\t.endm\n\tread incbin\n", "\t.space 10 << 30\n"],
+                         ids=["include", "incbin", "10 GB"])
+def test_an_exploit_is_assembled_where_nothing_is_to_be_read(text, place):
+    secret = place / "secret"
+    secret.write_text("what other students have handed in\n")
+    secret.chmod(0o600)
+    with pytest.raises(handin.Refused, match="does not assemble") as refused:
+        attack.code(text.replace("@", str(secret)), place)
+    assert "students" not in str(refused.value)
+
+
+ENDS = {
+    "a reset by the keyboard": OUT % (0xfe, 0x64), "a reset by the chipset": OUT % (6, 0xcf9),
+    "a fast reset": OUT % (1, 0x92), "power off": '__asm__ volatile("outw %%ax, %%dx" : : "a"(0x2000), "d"(0x604));',
+    "no interrupt ever": '__asm__ volatile("cli; 1: hlt; jmp 1b");',
+}
+
+
+@all_only
+@builds
+@pytest.mark.parametrize("code", ENDS.values(), ids=ENDS)
+def test_who_ends_the_machine_ends_the_grade(code, place):
+    """Behind some switches that are as they should be."""
+    text = trees.whole(0)["switch.c"].decode()
+    later = f"\tstatic unsigned turns;\n\n\tif (++turns == 9)\n\t\t{code}\n"
+    result = cheat(place, "04", {"switch.c": text.replace(ENTRY, ENTRY + later)})
+    assert not result.refused and result.points == 0, sentences(result)
+
+
+TABLES = {
+    "a GDT full of LDTs of 4 GiB": "p[0] = 0xffff; p[1] = 0x008f8200;",
+    "a GDT full of segments": "p[0] = 0xffff; p[1] = 0x00cff200;",
+}
+
+
+@all_only
+@builds
+@pytest.mark.parametrize("row", TABLES.values(), ids=TABLES)
+def test_tables_without_end_are_not_read_to_their_end(row, place):
+    """Ring 0 has a GDT of 16 KiB, most of it of the same row, from the ninth switch on."""
+    text = trees.whole(0)["switch.c"].decode()
+    code = f"""\tstatic unsigned turns;
+
+\tif (++turns == 9) {{
+\t\tstruct {{ uint16_t limit; uint32_t base; }} __attribute__((packed)) gdtr;
+
+\t\t__asm__ volatile("sgdt %0" : "=m"(gdtr));
+\t\tuint32_t *from = (uint32_t *)(gdtr.base - 0x10000), *to = (uint32_t *)0xb000;
+
+\t\tfor (unsigned i = 0; i < 0x1000; i += 2) {{
+\t\t\tuint32_t *p = to + i;
+
+\t\t\tif (i * 4 <= gdtr.limit) {{
+\t\t\t\tp[0] = from[i];
+\t\t\t\tp[1] = from[i + 1];
+\t\t\t}} else {{
+\t\t\t\t{row}
+\t\t\t}}
+\t\t}}
+\t\tgdtr.limit = 0x3fff;
+\t\tgdtr.base = 0x1b000;
+\t\t__asm__ volatile("lgdt %0" : : "m"(gdtr));
+\t}}
+"""
+    result = cheat(place, "04", {"switch.c": text.replace(ENTRY, ENTRY + code)})
+    assert not result.refused and result.points == 0, sentences(result)

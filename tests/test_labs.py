@@ -241,6 +241,18 @@ def test_a_class_is_graded_goes_on_after_a_kill_and_one_hand_in_that_breaks_cost
     assert [mark["points"] for mark in again] == [5, 10, 0, 10, 0, 0]
 
 
+def test_a_folder_of_another_student_is_no_hand_in(tmp_path):
+    lab = BY_NUMBER["45"]
+    for student in ("ann", "bob"):
+        (tmp_path / student).mkdir()
+    labs.hand_in(tmp_path / "ann/45", lab, {})
+    (tmp_path / "bob/45").symlink_to(tmp_path / "ann/45")
+    (tmp_path / "cy").symlink_to(tmp_path / "ann")
+    marks = [classroom._one(student, lab, tmp_path / student / "45", 1) for student in ("ann", "bob", "cy")]
+    assert [mark["points"] for mark in marks] == [10, 0, 0]
+    assert "is a link" in marks[1]["refused"] and "is a link" in marks[2]["refused"]
+
+
 # ---- grades
 
 @pytest.fixture(scope="session")
@@ -355,16 +367,23 @@ def test_nothing_that_a_stranger_had_a_part_in_is_kept_and_all_else_is_as_if_mad
 @builds
 def test_a_build_sees_the_tools_the_tree_and_nothing_else(place):
     def in_jail(*command):
-        return subprocess.run([*handin._jail(place), *command], capture_output=True, text=True, timeout=20,
+        return subprocess.run([*handin._jail(place, handin.OUTSIDERS), *command], capture_output=True, text=True, timeout=20,
                               env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin"})
     (place / "mine").write_text("x")
     assert set(in_jail("ls", "/").stdout.split()) <= {*"bin sbin lib lib32 lib64 libx32 usr etc dev proc tmp tree".split()}
     assert in_jail("cat", "mine").stdout == "x" and in_jail("ls", "/tmp").stdout == ""
     assert in_jail("cat", "/etc/passwd").returncode and in_jail("cat", str(trees.ROOT / "Makefile")).returncode
-    assert in_jail("id", "-u").stdout.strip() == str(handin.OUTSIDER)
+    assert in_jail("id", "-u").stdout.strip() == str(handin.OUTSIDERS)
     assert "lo" in in_jail("cat", "/proc/net/dev").stdout and "eth" not in in_jail("cat", "/proc/net/dev").stdout
     for path in ("/usr/x", "/x"):
         assert in_jail("touch", path).returncode
+
+
+@builds
+def test_one_build_that_runs_wild_leaves_others_what_they_need(place):
+    """Linux counts the processes of a user, and two hand-ins are graded at once."""
+    users = {handin._outsider() for _ in range(8)}
+    assert len(users) == 8 and min(users) >= handin.OUTSIDERS
 
 
 def test_both_emulators_are_asked_unless_nothing_comes_back(monkeypatch, tmp_path):

@@ -6,10 +6,9 @@
 """
 
 import pathlib
-import subprocess
 
 from ringside.emulators import machines
-from ringside.labs.handin import Refused
+from ringside.labs.handin import LARGEST, Refused, jailed, made
 from ringside.laws import probe, reach
 
 LAWS = {
@@ -26,15 +25,15 @@ def number_of(seed: int) -> str:
 
 
 def code(text: str, folder: pathlib.Path) -> bytes:
-    """The bytes of an exploit: its .text, placed at 0."""
-    source, made, flat = folder / "exploit.s", folder / "exploit.o", folder / "exploit.bin"
-    source.write_text(text)
-    for command in (["as", "--32", "-o", str(made), str(source)],
-                    ["objcopy", "-O", "binary", "-j", ".text", str(made), str(flat)]):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
-        if done.returncode:
-            raise Refused(f"the exploit does not assemble: {done.stderr.strip().splitlines()[-1]}")
-    return flat.read_bytes()
+    """The bytes of an exploit: its .text, placed at 0. It is a stranger's text, as all that is handed in."""
+    place = folder / "exploit"
+    place.mkdir()
+    (place / "exploit.s").write_text(text)
+    done = jailed(place, ["sh", "-c", "as --32 -o exploit.o exploit.s && objcopy -O binary -j .text exploit.o exploit.bin"])
+    if done.returncode:
+        said = done.stdout.decode(errors="replace").strip().splitlines() or ["no message"]
+        raise Refused(f"the exploit does not assemble: {said[-1]}")
+    return made(place / "exploit.bin", LARGEST)
 
 
 def written(image: machines.Path, exploit: bytes, number: str) -> bool:

@@ -5,7 +5,7 @@
     [[edit]]                                    the same where a student's numbers stand in the line: file, before, after
     files = ["switch.c"]                        what is handed in, and nothing else
     [points]                                    for each law (LAWS in ringside/laws/probe.py) what it is worth
-    [promised]                                  what ring 3 is granted on purpose: registers, ports
+    [promised]                                  what ring 3 is granted on purpose: registers, ports, vectors
     procs, instructions                         how many play, and the fast path's most instructions, where a lab asks that
     [pages]                                     where pages protect: those for ring 3, its code first (spaces.py)
     solution = ["third-proc"]                   where the tree that is right lacks what is to be built: NAME.patch beside it

@@ -64,6 +64,9 @@ def _print_of(lab: catalogue.Lab, folder: pathlib.Path, seed: int) -> str:
 
 
 def _one(student: str, lab: catalogue.Lab, folder: pathlib.Path, seed: int) -> dict[str, Any]:
+    for path in (folder.parent, folder):
+        if path.is_symlink():
+            return {"student": student, **grade._nothing(lab, f"{path} is a link: hand in a plain folder").data()}
     try:
         return {"student": student, **grade.grade(lab, folder, seed).data()}
     except Exception as error:  # whatever it was, the other marks do not depend on it

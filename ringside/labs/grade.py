@@ -26,12 +26,13 @@ LOOK = {
     "F1": ("the five writes of the second int: whose frame are they in?", "09-stale-esp0"),
     "F2": ("each write of ring 0 between an int and the next iret", "07-the-trick"),
     "I1": ("the int: eflags before and after it", "04-gates"),
-    "P1": ("the rows of GDT and LDT with DPL 3", "03-selectors"),
+    "P1": ("the rows of GDT and LDT with DPL 3; of pages, bit 2, U, in their entries", "03-selectors"),
     "P2": ("the first iret: eflags after it", "05-out-for-the-first-time"),
     "P3": ("the first iret: eflags after it", "05-out-for-the-first-time"),
     "P4": ("the mov to CR0", "02-into-protected-mode"),
-    "P5": ("lldt, and base and limit of each row of the table that it loads", "11-lldt"),
+    "P5": ("lldt, and base and limit of each row of the table that it loads; of pages, where each entry leads", "11-lldt"),
     "P6": ("the last word of the TSS, and the limit of TR", "10-reading-a-gp"),
+    "P7": ("bit 1, W, in the entries of what is code", "17-pages"),
     "G1": ("the DPL of each row of the IDT", "04-gates"),
     "B1": ("who arrives behind each iret", "07-the-trick"),
     "T1": ("who arrives behind each iret", "08-the-switch"),
@@ -47,7 +48,8 @@ LOOK = {
     "M5": ("bit 1, W, in the entries of what is code", "17-pages"),
     "X2": ("the selector that your own exploit loads, and its row", "03-selectors"),
 }
-LINE = re.compile(r"^\s*(\d+)\s*:[ \t]*(.*?)\s*$", re.M)
+# Blanks of one line alone: a file of nothing but line ends must not take hours.
+LINE = re.compile(r"^[ \t]{0,9}([0-9]{1,3})[ \t]{0,9}:(.{0,200})$", re.M | re.A)
 
 
 class Part(NamedTuple):
@@ -148,7 +150,7 @@ def _attacked(lab: Lab, folder: pathlib.Path, image: pathlib.Path, seed: int, wo
 
 def _questions(lab: Lab, folder: pathlib.Path, seed: int, work: pathlib.Path) -> list[Part]:
     texts = handin.collect(lab._replace(files=(ANSWERS,)), folder)
-    given = {int(number): answer for number, answer in LINE.findall(texts[ANSWERS])}
+    given = {int(number): answer.strip() for number, answer in LINE.findall(texts[ANSWERS])}
     seen: facts.Facts = {}
     if any(not question.choices for question in lab.questions):
         own = trees.broken(lab, seed)
@@ -158,7 +160,7 @@ def _questions(lab: Lab, folder: pathlib.Path, seed: int, work: pathlib.Path) ->
         answer = given.get(number, "")
         if question.choices:
             right = answer.lower() == chr(ord("a") + question.choices.index(question.answer))
-            place = ord(answer.lower()) - ord("a") if len(answer) == 1 else -1
+            place = ord(answer.lower()) - ord("a") if re.fullmatch("[A-Za-z]", answer) else -1
             said = "" if right else (question.because[place] if 0 <= place < len(question.choices) else "no choice was made")
         else:
             right = _number(answer) == facts.value(seen, question.answer)

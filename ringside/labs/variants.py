@@ -19,6 +19,11 @@ DOOR = 0x30
 DOORS = range(DOOR, DOOR + 16)
 PUSHED = ("ds", "es", "fs", "gs")       # in the order of the pushes
 ROW = re.compile(r"^SEG\((0x[0-9a-f]+),(.*)$")
+NAME = re.compile(r"^SEG\(0x[0-9a-f]+, *(\w+),", re.M)
+# The entries of start_gdt behind the first.
+START = re.compile(r"(\tstart_descriptor ACCESS_CODE.*\n)(\tstart_descriptor ACCESS_DATA.*\n)(\t\.quad\t0, 0\n)"
+                   r"(\t\.word\tSCREEN_BYTES.*\n\t\.byte\tSCREEN_LINEAR.*\n)")
+EMPTY = "\t.quad\t0\n"
 # Programs whose IDT ends with their door, and what of them asks for it.
 IDTS = ("p_proc.S", "programs/kstack/kstack.S", "programs/userctx/userctx.S", "programs/hwtask/hwtask.S",
         "programs/hwtask/hwjump.S")
@@ -29,16 +34,25 @@ def seed_of(student: str, secret: bytes) -> int:
     return int.from_bytes(hmac.digest(secret, student.encode(), hashlib.sha256)[:6], "big") or 1
 
 
-def _rows(text: str, table: str, dice: random.Random) -> str:
+def _rows(text: str, table: str, shuffle: Callable[[list[str]], None]) -> str:
     """The rows of a table of segments in another order; each takes the place that it then has."""
     head, _, rest = text.partition(f"#define {table}(SEG) \\\n")
     lines = rest.split("\n")
     count = next(number for number, line in enumerate(lines) if not line.endswith("\\")) + 1
     rows = [line.removesuffix("\\").rstrip() for line in lines[:count]]
     places = [match[1] for match in map(ROW.match, rows) if match]
-    dice.shuffle(rows)
+    shuffle(rows)
     moved = [f"SEG({place}," + row.partition(",")[2] for place, row in zip(places, rows)]
     return f"{head}#define {table}(SEG) \\\n" + " \\\n".join(moved) + "\n" + "\n".join(lines[count:])
+
+
+def _flat(text: str, names: list[str]) -> str:
+    """flat_segments.h with the rows of ring 0 in the order of names, in the table of the start as well."""
+    text = _rows(text, "FLAT_RING0_SEGMENTS", lambda rows: rows.sort(key=lambda row: names.index(NAME.findall(row)[0])))
+    head, code, data, empty, screen, end = START.split(text)
+    entries = {"RING0_CODE": code, "RING0_DATA": data, "TSS": EMPTY, "DOUBLE_FAULT": EMPTY, "RING0_SCREEN": screen}
+    assert set(entries) == set(names) and empty == "\t.quad\t0, 0\n"
+    return head + "".join(entries[name] for name in names) + end
 
 
 def _frame(text: str, order: list[str]) -> str:
@@ -72,15 +86,16 @@ def variant(seed: int, source: Source) -> dict[str, str]:
     order = list(PUSHED)
     dice.shuffle(order)
     headroom, shift = 4 * dice.randrange(16), 16 * dice.randrange(64)
-    texts = {name: source(name) for name in {*IDTS, *ASKERS, "ring0/segments.h", "procs/proc_segments.h",
+    texts = {name: source(name) for name in {*IDTS, *ASKERS, "ring0/segments.h", "ring0/flat_segments.h", "procs/proc_segments.h",
                                              "ring0/frame.h", "ring0/program.ld", "procs/first_frame.h"}}
     for name in IDTS:
         texts[name] = texts[name].replace("\tfault_gates\nidt_gate:", f"\tfault_gates\n\t.fill\t{door - DOOR}, 8, 0\nidt_gate:")
     for name in ASKERS:
         texts[name] = texts[name].replace("int\t$0x30", f"int\t${door:#x}")
-    texts["ring0/segments.h"] = _rows(texts["ring0/segments.h"], "RING0_SEGMENTS", dice)
+    texts["ring0/segments.h"] = _rows(texts["ring0/segments.h"], "RING0_SEGMENTS", dice.shuffle)
+    texts["ring0/flat_segments.h"] = _flat(texts["ring0/flat_segments.h"], NAME.findall(texts["ring0/segments.h"]))
     for table in ("A_SEGMENTS", "B_SEGMENTS"):
-        texts["procs/proc_segments.h"] = _rows(texts["procs/proc_segments.h"], table, dice)
+        texts["procs/proc_segments.h"] = _rows(texts["procs/proc_segments.h"], table, dice.shuffle)
     texts["ring0/frame.h"] = _frame(texts["ring0/frame.h"], order).replace(
         "#define HEADROOM_BYTES\t(4 * (4 + 2 + 12))", f"#define HEADROOM_BYTES\t(4 * (4 + 2 + 12) + {headroom})")
     texts["procs/first_frame.h"] = _first_frame(texts["procs/first_frame.h"], order)

@@ -10,6 +10,7 @@ Nothing of the kernel is asked, neither a symbol nor a source.
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from ringside.emulators import machines
 from ringside.emulators.registers import Registers
 
 Read = Callable[[int, int], bytes]
@@ -22,9 +23,15 @@ TSS_BYTES = 104
 IOMAP_PLACE, ESP0_PLACE, SS0_PLACE = 0x66, 4, 8
 BREAKPOINT, OVERFLOW, DOUBLE_FAULT = 3, 4, 8
 PORTS = 0x10000
+LARGEST_TABLE = 0x10000     # bytes: a selector has 13 bits for its row
+VECTORS, MOST_LDTS, MOST_SEGMENTS = 256, 32, 512
 WHOLE = 1 << 32
 CODE_BYTES = 0x4000     # a segment larger than this is not a proc's own
 INT = 0xcd              # the opcode of int n
+
+
+class TooMany(machines.Missing):
+    """A kernel with more of something than a grader has time for."""
 
 
 class Descriptor(NamedTuple):
@@ -98,23 +105,36 @@ class Tables:
         self.gdt = self.table(registers["gdtr"].base, registers["gdtr"].limit, 0)
         ldtr = registers["ldtr"]
         self.ldt = self.table(ldtr.base, ldtr.limit, TI) if ldtr.selector & ~3 else []
-        self.idt = self.table(registers["idtr"].base, registers["idtr"].limit, 0)
+        self.idt = self.table(registers["idtr"].base, min(registers["idtr"].limit, 8 * VECTORS - 1), 0)
         self.tss = read(registers["tr"].base, TSS_BYTES)
 
+    def key(self) -> int:
+        """Tells what may be reached now from other times."""
+        places = [self.registers[name][:3] for name in ("gdtr", "idtr", "tr", "ldtr")]
+        return hash((tuple(map(tuple, places)),
+                     *self.gdt, *self.ldt, *self.idt, self.esp0(), *(row for table in self.ldts() for row in table)))
+
     def table(self, base: int, limit: int, ti: int) -> list[Descriptor]:
+        """As far as a selector leads: no kernel has a grader read gigabytes."""
+        limit = min(limit, LARGEST_TABLE - 1)
         raw = self.read(base, (limit + 1) // 8 * 8) if limit else b""
         words = [int.from_bytes(raw[at:at + 4], "little") for at in range(0, len(raw), 4)]
         return [Descriptor(number * 8 + ti, *words[2 * number:2 * number + 2]) for number in range(len(words) // 2)]
 
     def ldts(self) -> list[list[Descriptor]]:
         """All LDTs that the GDT names, whether in use or not."""
-        return [self.table(entry.base, entry.limit, TI) for entry in self.gdt[1:]
-                if entry.present and not entry.memory and entry.type == LDT]
+        rows = [entry for entry in self.gdt[1:] if entry.present and not entry.memory and entry.type == LDT]
+        if len(rows) > MOST_LDTS:
+            raise TooMany(f"the GDT names {len(rows)} LDTs; {MOST_LDTS} are looked at")
+        return [self.table(entry.base, entry.limit, TI) for entry in rows]
 
     def loadable(self) -> list[Descriptor]:
         """SDM vol. 3A, 5.5 and 5.8: DPL 3, or conforming code; entry 0 of the GDT is none."""
-        return [entry for entry in (*self.gdt[1:], *self.ldt)
-                if entry.present and entry.memory and (entry.dpl == 3 or entry.conforming)]
+        found = [entry for entry in (*self.gdt[1:], *self.ldt)
+                 if entry.present and entry.memory and (entry.dpl == 3 or entry.conforming)]
+        if len(found) > MOST_SEGMENTS:
+            raise TooMany(f"ring 3 may load {len(found)} segments; {MOST_SEGMENTS} are looked at")
+        return found
 
     def tss_word(self, place: int) -> int:
         return int.from_bytes(self.tss[place:place + 4], "little")
