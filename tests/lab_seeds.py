@@ -1,7 +1,6 @@
-#!/usr/bin/python3
 """lab_seeds - trees that are right lose no point, whatever a student's numbers are
 
-usage: tests/lab_seeds.py [SEEDS]       SEEDS: how many students' numbers, of every program that labs mend (100)
+usage: make test-lab-seeds SEEDS=100    SEEDS: how many students' numbers, of every program that labs mend (100)
 
 One grade of each program and student, with all laws: they are the same for all labs of a program. As root. What
 has been graded of these sources is kept in build/labs/seeds, so that a run that was stopped goes on. Exit status: 1 if
@@ -14,11 +13,9 @@ import pathlib
 import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-
-from ringside.emulators.machines import BUILD  # noqa: E402
-from ringside.labs import catalogue, grade, trees  # noqa: E402
-from ringside.laws import probe  # noqa: E402
+from ringside.emulators.machines import BUILD
+from ringside.labs import catalogue, grade, trees
+from ringside.laws import probe
 
 KEPT = BUILD / "labs/seeds"
 SEEDS = 100
