@@ -9,6 +9,7 @@ import html
 import json
 import os
 import re
+import struct
 import subprocess
 
 import pytest
@@ -149,6 +150,19 @@ def test_a_page_says_why_it_does_not_play_the_crossing(tmp_path, monkeypatch):
     monkeypatch.setattr(view.embed, "frame", lambda *_, **__: "x" * (view.MOST_BYTES + 1))
     seen = witness.Testimony(told, bochs.Listing([], None, "", []), ticks=[1])
     assert why.crossing(seen, found, settings.Options(), symbols) == f"<p>No view of the crossing: {view.TOO_LARGE}.</p>"
+
+
+@pytest.mark.parametrize("first, flags, fits", [(0x100000, 0, True), (0xC0100000, 0, False), (0xC0100000, 1 << 16, True)])
+def test_an_elf_that_grub_does_not_enter_is_told(first, flags, fits, tmp_path):
+    """GRUB wants the entry point within a segment, by virtual addresses; QEMU does not ask."""
+    head = b"\x7fELF" + bytes(20) + struct.pack("<IIIIHHH", 0x100010, 52, 0, 0, 52, 32, 1) + bytes(6)
+    segments = struct.pack("<8I", 1, 84, first, 0x100000, 64, 64, 5, 1)
+    (tmp_path / "k.elf").write_bytes(head + segments + struct.pack("<II", 0x1BADB002, flags))
+    try:
+        anybochs.entered_by_grub(tmp_path / "k.elf")
+        assert fits
+    except image.Unusable as reason:
+        assert not fits and "its entry point 0x100010 is in none of its segments" in str(reason)
 
 
 def test_a_watchpoint_is_met_behind_the_last_time_breakpoint(sector):

@@ -12,11 +12,12 @@ import os
 import pathlib
 import re
 import shutil
+import struct
 import subprocess
 
 from ringside.emulators import machines
 from ringside.emulators import versions
-from ringside.emulators.image import Image, Unusable
+from ringside.emulators.image import MULTIBOOT, Image, Unusable
 
 CONFIG = """display_library: term
 cpu: model={model}, count=1, ips={per_second}, reset_on_triple_fault=0
@@ -42,6 +43,8 @@ GRUB = "set timeout=0\nmultiboot /boot/kernel.elf\nboot\n"
 # A CD with one menu and one kernel needs no more of what GRUB's tools put there.
 MODULES = ("--install-modules=multiboot biosdisk iso9660 normal configfile", "--fonts=", "--locales=", "--themes=",
            "--compress=no")
+# In an ELF of 32 bits: the entry point, then where the segments' headers begin; the size of one, and how many there are.
+ELF_ENTRY, ELF_SEGMENTS, LOAD = 24, 42, 1
 CYLINDER = 16 * 63 * 512
 FLOPPIES = {720 << 10: "720k", 1200 << 10: "1_2", 1440 << 10: "1_44", 2880 << 10: "2_88"}
 NEVER = 10 ** 15            # a tick. When the last time breakpoint is met, Bochs 2.7 comes back to it after as many ticks,
@@ -75,11 +78,29 @@ def drive(image: Image, folder: pathlib.Path) -> str:
             "boot: disk")
 
 
+def entered_by_grub(path: pathlib.Path) -> None:
+    """Raises Unusable if GRUB refuses the ELF for its entry point. QEMU's loader does not ask."""
+    head = path.read_bytes()
+    try:
+        entry, start = struct.unpack_from("<II", head, ELF_ENTRY)
+        size, count = struct.unpack_from("<HH", head, ELF_SEGMENTS)
+        segments = [struct.unpack_from("<6I", head, start + number * size) for number in range(count)]
+    except struct.error:
+        return
+    at = head.find(MULTIBOOT)
+    if head[at + 6:at + 7] and head[at + 6] & 1:    # the header itself has the addresses
+        return
+    if segments and not any(kind == LOAD and first <= entry < first + length for kind, _, first, _, _, length in segments):
+        raise Unusable(f"GRUB, which starts it for Bochs, refuses {path.name}: its entry point {entry:#x} is in none of its "
+                       "segments, by their virtual addresses; link the code that runs first where it is loaded")
+
+
 def make_cd(path: pathlib.Path, folder: pathlib.Path) -> None:
     """As GRUB starts a kernel."""
     if not has_grub():
         raise Unusable("Bochs starts a multiboot ELF from a CD, which grub-mkrescue, xorriso, mformat and GRUB's files for "
                        "a PC make: install them (sh scripts/setup)")
+    entered_by_grub(path)
     grub = folder / "cd/boot/grub"
     grub.mkdir(parents=True)
     (grub / "grub.cfg").write_text(GRUB)

@@ -222,6 +222,8 @@ def place(scene: Scene, story: Story, state: State) -> None:
     cs = state.segments["cs"]
     linear = cs.base + state["eip"] & 0xFFFFFFFF
     at = scene.symbols.line(linear)
+    if not at and wild.inside(scene.symbols, state["eip"]):     # a base that stands for paging, before it is on
+        at = scene.symbols.line(state["eip"])
     story.where = f"{cs.selector:04x}:{state['eip']:08x}, ring {state.cpl}" + (f", {at}" if at else "")
     try:
         code = instructions.Code(scene.machine(state))
