@@ -43,6 +43,37 @@ def test_the_quiz_says_what_a_broken_lab_shows(what, place):
     assert re.search(has, log) and has_not not in log, log
 
 
+PRESSED = {   # a question: a program, or a lab of P_PROC's, broken; a key; what the log has then, and has not
+    "17 without": ("p_proc", "2", "fault proc=A .*name=#GP .*bytes=\"fa ", "switch n=0"),
+    "17 with": ("19", "2", "trap n=1 proc=A .*name=#BP", 'bytes="fa '),     # int3 stands behind cli
+    "18": ("paged", "5", "fault proc=A .*name=#PF error=0004 .*absent.*cr2=00000000", "switch n=0"),
+    "19": ("paged", "3", "trap n=1 proc=A .*cs:eip=0033:08049", "fault"),
+    "21": ("sysenter", "4", "fault proc=A .*name=#PF .*ring 3.*cs:eip=0043:.*ss:esp=004b:00000000 bytes=\"50 ", "switch n=0"),
+}
+
+
+@all_only
+@builds
+@pytest.mark.parametrize("number", PRESSED)
+def test_the_quiz_says_what_a_key_shows(number, place):
+    what, key, has, has_not = PRESSED[number]
+    image = (handin.build(trees.broken(BY_NUMBER[what], 0), place / "tree") if what in BY_NUMBER
+             else machines.floppy_that_starts(what, place / "floppy.img"))
+    with machines.Qemu(image) as machine:
+        machine.wait_log("switch n=4 ")
+        machine.key(key)
+        machine.wait_log(has)
+        assert has_not not in "\n".join(machine.log())
+
+
+@all_only
+@builds
+def test_the_quiz_says_what_becomes_of_a_tick_that_never_ended(place):
+    image = handin.build(trees.broken(BY_NUMBER["28"], 0), place / "tree", "timer")
+    found = probe.Probe("bochs", image, probe.first_of_ring_3(image), 0).run()
+    assert [finding.said for finding in found if finding.law == "H1"] != []
+
+
 @all_only
 @builds
 def test_the_quiz_says_how_many_ports_a_base_of_0_opens(place):

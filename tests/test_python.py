@@ -24,7 +24,7 @@ BELOW = {
     "soak": ("emulators", "recorder", "judge"),
     "pages": ("emulators", "recorder", "judge", "costs"),
     "laws": ("emulators", "recorder"),
-    "labs": ("emulators", "recorder", "laws", "attacks"),
+    "labs": ("emulators", "recorder", "laws", "attacks", "costs", "pages"),
     "why": ("emulators", "recorder", "judge", "pictures", "web"),
     "web": ("emulators", "recorder"),
 }

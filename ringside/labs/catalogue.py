@@ -9,7 +9,8 @@
     procs, instructions                         how many play, and the fast path's most instructions, where a lab asks that
     [pages]                                     where pages protect: those for ring 3, its code first (spaces.py)
     solution = ["third-proc"]                   where the tree that is right lacks what is to be built: NAME.patch beside it
-    [[question]]                                text, answer or choices: in labs that hand in answers.txt
+    [[question]]                                text, answer or choices: in labs that hand in answers.txt; what refutes a
+                                                choice, and the [[run]] that shows it: see refute.py
     [[wrong]]                                   for the tests: a plausible repair, and the laws that it still breaks:
                                                 file, before, after, or patch = NAME; upon = "broken": it leaves
                                                 the defect where it is
@@ -27,7 +28,7 @@ BREAKAGES = ROOT / "tests/breakages"
 KINDS = ("read", "find", "build", "attack", "explain")
 ANSWERS = "answers.txt"
 KEYS = {"title", "kind", "program", "minutes", "teaches", "breaks", "files", "points", "promised", "procs",
-        "instructions", "question", "wrong", "attack", "edit", "solution", "pages"}
+        "instructions", "question", "wrong", "attack", "edit", "solution", "pages", "run"}
 
 
 class NoLab(Exception):
@@ -40,6 +41,7 @@ class Question(NamedTuple):
     choices: tuple[str, ...]    # empty: a value is asked for
     because: tuple[str, ...]    # of each choice, what speaks against it; "" for the right one
     points: int
+    refuted: dict[str, tuple[str, str, str]]    # of a wrong choice: a run, what holds there, what it shows
 
 
 class Lab(NamedTuple):
@@ -62,6 +64,7 @@ class Lab(NamedTuple):
     edits: tuple[dict[str, str], ...]
     solution: tuple[str, ...]
     pages: dict[str, str]
+    runs: tuple[dict[str, Any], ...]
 
     @property
     def total(self) -> int:
@@ -82,13 +85,20 @@ class Lab(NamedTuple):
         """The names of all files that count."""
         return [*self.files, *([ANSWERS] if self.questions else []), *([self.attack["file"]] if self.attack else [])]
 
+    def against(self, number: int, place: int) -> str:
+        """What speaks against a choice of a question, and the command that shows it; "" if it is right."""
+        because = self.questions[number - 1].because[place]
+        which = f"{self.number} {number}{chr(ord('a') + place)}"
+        return f"{because} To see it: scripts/ringside lab refute {which}" if because else ""
+
     def page(self) -> str:
         return (self.folder / "README.md").read_text()
 
 
 def _question(raw: dict[str, Any]) -> Question:
     choices = raw.get("choices", {})
-    return Question(raw["text"], raw["answer"], tuple(choices), tuple(choices.values()), raw.get("points", 1))
+    return Question(raw["text"], raw["answer"], tuple(choices), tuple(choices.values()), raw.get("points", 1),
+                    {choice: (told[0], told[1], told[2]) for choice, told in raw.get("refuted", {}).items()})
 
 
 def load(folder: pathlib.Path) -> Lab:
@@ -102,7 +112,7 @@ def load(folder: pathlib.Path) -> Lab:
                    tuple(raw.get("breaks", ())), tuple(raw.get("files", ())), raw.get("points", {}),
                    raw.get("promised", {}), raw.get("procs", 2), raw.get("instructions", 0),
                    tuple(map(_question, raw.get("question", ()))), tuple(raw.get("wrong", ())), raw.get("attack", {}),
-                   tuple(raw.get("edit", ())), tuple(raw.get("solution", ())), raw.get("pages", {}))
+                   tuple(raw.get("edit", ())), tuple(raw.get("solution", ())), raw.get("pages", {}), tuple(raw.get("run", ())))
     except (tomllib.TOMLDecodeError, KeyError) as error:
         raise NoLab(f"{folder.name}/lab.toml: {error!r}") from None
 

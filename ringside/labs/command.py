@@ -4,6 +4,7 @@
     ringside lab start 04                   the broken program, in build/labs/04, for you to mend
     ringside lab grade 04                   what your hand-in is worth, law by law
     ringside lab grade 04 --image FILE      the same of a floppy alone: laws, no questions
+    ringside lab refute 45 2c               the run that speaks against choice c of question 2
     ringside lab solution 04                what was broken (for teachers)
     ringside lab class roster.csv HANDINS   a class: marks.csv, marks.html, marks.json
     ringside lab page                       into build/web: the labs that the page can check, for yourself
@@ -19,7 +20,7 @@ import pathlib
 import sys
 
 from ringside.emulators.machines import BUILD
-from ringside.labs import attack, catalogue, classroom, grade, page, patches, trees, variants
+from ringside.labs import attack, catalogue, classroom, grade, page, patches, refute, trees, variants
 
 SECRET_FILE = "RINGPONG_COURSE"
 SHORTEST_SECRET = 16
@@ -96,6 +97,22 @@ def _grade(arguments: argparse.Namespace) -> int:
     return 0 if result.points == result.total else 1
 
 
+def _refute(arguments: argparse.Namespace) -> int:
+    lab, given = catalogue.lab(arguments.lab), arguments.choice.lower()
+    numbered = {str(number): question for number, question in enumerate(lab.questions, 1) if question.choices}
+    if given[:-1] not in numbered:
+        raise Usage(f"lab {lab.number} has no choice \"{arguments.choice}\": a question's number and a letter, as 2c")
+    question = numbered[given[:-1]]
+    choice = refute.place(question, given[-1])
+    if choice == question.answer:
+        raise Usage(f"nothing speaks against {given}")
+    print(f"{lab.number}, {given}: {choice}?\n  {question.because[question.choices.index(choice)]}")
+    told = next(run for run in lab.runs if run["name"] == question.refuted[choice][0])
+    print(f"the run: {refute.words(lab, told)}")
+    print(f"  {refute.shown(lab, question, choice)}")
+    return 0
+
+
 def _solution(arguments: argparse.Namespace) -> int:
     lab = catalogue.lab(arguments.lab)
     for change in [*patches.backwards(lab.changes()), *lab.built()]:
@@ -142,6 +159,10 @@ def _parser() -> argparse.ArgumentParser:
         if name == "grade":
             one.add_argument("--image", help="a floppy in place of sources")
             one.add_argument("--json", action="store_true", help="the result as JSON")
+    one = commands.add_parser("refute", help="the run that speaks against a choice")
+    one.add_argument("lab", help="its number")
+    one.add_argument("choice", help="a question's number and a letter: 2c")
+    one.set_defaults(run=_refute)
     commands.add_parser("page", help="labs for the page").set_defaults(run=_page)
     whole = commands.add_parser("class", help="grade a class")
     whole.add_argument("roster", help="id,name for each student")
@@ -156,6 +177,6 @@ def main(words: list[str]) -> int:
     arguments = _parser().parse_args(words)
     try:
         return int(arguments.run(arguments))
-    except (Usage, catalogue.NoLab, classroom.NoClass) as reason:
+    except (Usage, catalogue.NoLab, classroom.NoClass, refute.Untrue) as reason:
         print(f"ringside lab: {reason}", file=sys.stderr)
         return 2

@@ -161,7 +161,7 @@ def _questions(lab: Lab, folder: pathlib.Path, seed: int, work: pathlib.Path) ->
         if question.choices:
             right = answer.lower() == chr(ord("a") + question.choices.index(question.answer))
             place = ord(answer.lower()) - ord("a") if re.fullmatch("[A-Za-z]", answer) else -1
-            said = "" if right else (question.because[place] if 0 <= place < len(question.choices) else "no choice was made")
+            said = "" if right else (lab.against(number, place) if 0 <= place < len(question.choices) else "no choice was made")
         else:
             right = _number(answer) == facts.value(seen, question.answer)
             said = "" if right else f"\"{answer}\" is not what the run shows" if answer else "no answer"

@@ -25,10 +25,11 @@ PROGRAMS = ("p_proc",)
 
 def _questions(lab: catalogue.Lab, seen: facts.Facts) -> list[dict[str, Any]]:
     found = []
-    for question in lab.questions:
+    for number, question in enumerate(lab.questions, 1):
         one: dict[str, Any] = {"text": question.text, "points": question.points}
         if question.choices:
-            one |= {"choices": question.choices, "because": question.because, "right": question.choices.index(question.answer)}
+            one |= {"choices": question.choices, "right": question.choices.index(question.answer),
+                    "because": [lab.against(number, place) for place in range(len(question.choices))]}
         else:
             one["value"] = f"{facts.value(seen, question.answer):x}"
         found.append(one)
