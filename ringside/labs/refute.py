@@ -28,7 +28,7 @@ from typing import Any
 
 from ringside.costs.tracee import Tracee
 from ringside.emulators import machines
-from ringside.labs import catalogue, handin, patches, trees
+from ringside.labs import catalogue, floppy, patches, trees
 from ringside.labs.catalogue import Lab, Question
 from ringside.pages import claims
 from ringside.recorder import record
@@ -121,11 +121,13 @@ def _built(lab: Lab, told: dict[str, Any], program: str) -> Iterator[pathlib.Pat
     tree = trees.broken(catalogue.lab(told["tree"]), 0) if "tree" in told else trees.whole(0)
     tree = trees.changed(tree, [patches.Change(edit["file"], edit["before"], edit["after"]) for edit in told.get("edit", ())])
     with tempfile.TemporaryDirectory(prefix="rp-") as name:
-        trees.write(handin.with_one(tree, program), pathlib.Path(name))
-        done = subprocess.run(["make", "-s", "-j2", f"PROGRAMS={program}", "build/floppy.img"], cwd=name,
+        trees.write(tree, pathlib.Path(name))
+        com = pathlib.Path(name, f"build/{program}.com")
+        done = subprocess.run(["make", "-s", "-j2", f"PROGRAMS={program}", f"build/{program}.com"], cwd=name,
                               capture_output=True, text=True)
         if done.returncode:
             raise Untrue(f"it does not build: {done.stderr.strip().splitlines()[-1:]}")
+        com.with_name("floppy.img").write_bytes(floppy.that_starts(com.read_bytes()))
         yield pathlib.Path(name, "build")
 
 
