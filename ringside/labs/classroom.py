@@ -4,7 +4,7 @@
 
 roster.csv has a line for each student, `id,name`; a hand-in lies in HANDINS/ID/LAB/. Each mark is written down as
 soon as it is there, so that a run that was stopped goes on where it was; a hand-in that has changed since is graded
-again. One that breaks the grader costs its own mark and no other.
+again. One that breaks the grader costs its own mark and no other, and is tried again by the next run.
 """
 
 import concurrent.futures
@@ -18,11 +18,12 @@ from typing import Any
 
 from ringside.labs import catalogue, grade, variants
 
+FAILED = "the grader failed with it"
 AT_ONCE = os.cpu_count() or 1
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;margin:2rem;color-scheme:light dark}table{border-collapse:collapse}
 td,th{padding:.3rem .6rem;border-bottom:1px solid #8888;text-align:left}
 .bar{display:inline-block;width:6rem;height:.8rem;border:1px solid;vertical-align:middle}
-.bar i{display:block;height:100%;background:#1a7f37}"""
+.bar i{display:block;height:100%;background:#1a7f37}details{max-width:30rem}summary{white-space:nowrap;cursor:pointer}"""
 
 
 class NoClass(Exception):
@@ -43,6 +44,11 @@ def read_roster(path: pathlib.Path) -> list[tuple[str, str]]:
     if double := {student for student, _ in found if [one for one, _ in found].count(student) > 1}:
         raise NoClass(f"{path} names {', '.join(sorted(double))} twice")
     return found
+
+
+def failed(mark: dict[str, Any]) -> bool:
+    """Whether it says nothing of the hand-in."""
+    return str(mark["refused"]).startswith(FAILED)
 
 
 def strangers(roster: pathlib.Path, handins: pathlib.Path) -> list[str]:
@@ -70,7 +76,7 @@ def _one(student: str, lab: catalogue.Lab, folder: pathlib.Path, seed: int) -> d
     try:
         return {"student": student, **grade.grade(lab, folder, seed).data()}
     except Exception as error:  # whatever it was, the other marks do not depend on it
-        nothing = grade._nothing(lab, f"the grader failed with it: {type(error).__name__}: {error}")
+        nothing = grade._nothing(lab, f"{FAILED}: {type(error).__name__}: {error}")
         return {"student": student, **nothing.data()}
 
 
@@ -89,7 +95,7 @@ def grade_class(roster: pathlib.Path, handins: pathlib.Path, secret: bytes, shee
             for lab in labs:
                 folder, seed = handins / student / lab.number, variants.seed_of(student, secret)
                 key, state = f"{student} {lab.number}", _print_of(lab, folder, seed)
-                if key in kept and kept[key]["state"] == state:
+                if key in kept and kept[key]["state"] == state and not failed(kept[key]):
                     marks[key] = kept[key]
                 else:
                     waiting[pool.submit(_one, student, lab, folder, seed)] = key, state
@@ -118,11 +124,17 @@ def _write(sheet: pathlib.Path, students: list[tuple[str, str]], labs: list[cata
         for lab in labs:
             mark = marks[f"{student} {lab.number}"]
             share = round(100 * mark["points"] / mark["total"]) if mark["total"] else 0
-            why = html.escape(mark["refused"] or "; ".join(said for part in mark["parts"] for said in part["said"]))
-            cells.append(f"<td title=\"{why}\">{mark['points']}/{mark['total']} "
-                         f"<span class=\"bar\"><i style=\"width:{share}%\"></i></span></td>")
+            said = dict.fromkeys(said for part in mark["parts"] for said in part["said"])     # a law may say it for another
+            why = "".join(f"<p>{html.escape(one)}</p>" for one in ([mark["refused"]] if mark["refused"] else said))
+            short = (f"{mark['points']}/{mark['total']} "
+                     f"<span class=\"bar\"><i style=\"width:{share}%\"></i></span>")
+            cells.append(f"<td><details><summary>{short}</summary>{why}</details></td>" if why else f"<td>{short}</td>")
+        own = [marks[f"{student} {lab.number}"] for lab in labs]
+        cells.append(f"<td>{sum(mark['points'] for mark in own)}/{sum(mark['total'] for mark in own)}</td>")
         rows.append(f"<tr><th scope=\"row\">{html.escape(student)}</th><td>{html.escape(name)}</td>{''.join(cells)}</tr>")
     heads = "".join(f"<th scope=\"col\">{lab.number} {html.escape(lab.title)}</th>" for lab in labs)
     sheet.with_suffix(".html").write_text(
-        f"<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Marks</title><style>{STYLE}</style><h1>Marks</h1>"
-        f"<table><tr><th scope=\"col\">id</th><th scope=\"col\">name</th>{heads}</tr>{''.join(rows)}</table></html>\n")
+        f"<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">"
+        f"<meta name=\"viewport\" content=\"width=device-width\"><title>Marks</title><style>{STYLE}</style><h1>Marks</h1>"
+        f"<table><tr><th scope=\"col\">id</th><th scope=\"col\">name</th>{heads}<th scope=\"col\">all</th></tr>"
+        f"{''.join(rows)}</table></html>\n", encoding="utf-8")

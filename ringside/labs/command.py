@@ -129,6 +129,9 @@ def _class(arguments: argparse.Namespace) -> int:
               "rename the folder, or add a line to the roster", file=sys.stderr)
     marks = classroom.grade_class(pathlib.Path(arguments.roster), pathlib.Path(arguments.handins), secret(),
                                   pathlib.Path(arguments.sheet), labs)
+    for mark in filter(classroom.failed, marks):
+        print(f"ringside lab: {mark['student']}, lab {mark['lab']}: {mark['refused']}. That is no mark: run it again",
+              file=sys.stderr)
     print(f"{len(marks)} marks, in {pathlib.Path(arguments.sheet).with_suffix('.csv')}, .html and .json")
     return 0
 
