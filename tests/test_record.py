@@ -130,7 +130,7 @@ READS_GATE = "[CPU0 RD]: LIN 0x0000000000016188 PHY 0x000000016188 (len=8, UC): 
     traced((1, 10, ""), (2, 11, READS_GATE), (0x100, 12, ""), stop=13),     # its way in is between the second and the third
     READS_GATE + traced((0x100, 10, ""), stop=11),                          # and here in front of the first
     traced((1, 10, ""), stop=12),                                           # a trap behind the last
-])
+], ids="between before behind".split())
 def test_a_step_that_the_quick_way_does_not_tell_is_noticed(text):
     before = {"idtr": Table(0x16088, 0x187), "cs": 0}
     with pytest.raises(trace.NotTold):

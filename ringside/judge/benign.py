@@ -18,7 +18,7 @@ from ringside.judge.facts import IF, PE, RF, VM
 from ringside.judge.rules import exempt
 from ringside.judge.states import GATES, Layout, Values
 from ringside.recorder import recording as recordings
-from ringside.recorder.pages import LARGE, PG
+from ringside.recorder.pages import LARGE, PAE, PG
 from ringside.recorder.recording import Access
 
 HALF, TOP_BIT, OTHER_VALUE, WRITTEN = "of half the size", "with another top bit", "with another value", "a write"
@@ -164,7 +164,11 @@ def from_the_tlb(step: Step, change: Change, verdict: judge.Verdict) -> bool:
 
 
 def paging_unseen(step: Step, change: Change, verdict: judge.Verdict) -> bool:
-    return change.field == "cr0" and change.bit == PG and "walks" not in step.step
+    return (change.field, change.bit) in (("cr0", PG), ("cr4", PAE)) and "walks" not in step.step
+
+
+def pointers_alike(step: Step, change: Change, verdict: judge.Verdict) -> bool:
+    return (change.field, change.bit) == ("cr0", PG) and verdict.kind == "mov %cr0"
 
 
 def large_or_not(step: Step, change: Change, verdict: judge.Verdict) -> bool:
@@ -218,7 +222,10 @@ BENIGN = (
     Benign(("access", "before"), offset_of_a_task,
            "the offset of a far pointer to a task is of no consequence"),
     Benign(("before",), paging_unseen,
-           "where no walks are seen, and translations lead where they would without paging, it may be off"),
+           "where no walks are seen, and translations lead where they would without paging, or by tables of the other size, "
+           "it may be so"),
+    Benign(("before",), pointers_alike,
+           "PAE's pointers are loaded alike where paging is switched on, and where it is on already"),
     Benign(("before",), large_or_not,
            "where no walks show the entry, a large page that allows the same is the same"),
     Benign(("before",), gate_of_16_bits,

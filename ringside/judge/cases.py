@@ -1,6 +1,6 @@
 """Floppies whose program does whatever crosses a ring or switches a task, one case after the other.
 
-Everything that crossings.S has is done by P_PROC's proc A, with paging what paging.S has, by call
+Everything that crossings.S has is done by P_PROC's proc A, with paging what paging.S and pae.S have, by call
 gates and sysenter what gates.S has; and
 what switches.S has, by HWTASK's ring 0:
 
@@ -26,10 +26,11 @@ Saved = dict[str, tuple[str, Iterable[str]]]    # name: a place of the program, 
 SWITCHES = "switches.S", "hwtask"
 PAGING: tuple[Any, ...] = "paging.S", "p_proc", {"copies": (str(0xBF00), [*map(str, range(64))]), "ring 0": ("tss", TSS_WORDS),
                                                  "#DF": ("double_fault_tss", TSS_WORDS)}
+PAE: tuple[Any, ...] = "pae.S", "p_proc", {}, "p3_katmai"      # the older ones have no PAE
 GATES: tuple[Any, ...] = "gates.S", "p_proc", {"TSS": ("tss", TSS_WORDS)}, "p3_katmai"    # the older ones have no sysenter
 VIRTUAL: tuple[Any, ...] = "virtual8086.S", "p_proc", {"stack": ("ring0_stack_end - 64", [*map(str, range(16))])}
 DEBUG = "debug.S", "p_proc"
-SETS: dict[str, tuple[Any, ...]] = {"crossings": (), "switches": SWITCHES, "paging": PAGING, "gates": GATES,
+SETS: dict[str, tuple[Any, ...]] = {"crossings": (), "switches": SWITCHES, "paging": PAGING, "pae": PAE, "gates": GATES,
                                     "virtual8086": VIRTUAL, "debug": DEBUG}
 
 NOT_IN_QEMU = {"debug": "while its debugger steps, QEMU heeds no breakpoint of the guest's at an instruction, nor GD"}

@@ -9,6 +9,7 @@ recording has the accesses, it shows each entry that was read: an entry not read
 the TLB. Where it has none (QEMU), the tables are taken to be what counts.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from ringside.judge.account import Account
@@ -26,6 +27,7 @@ RESERVED_LARGE, RESERVED_LARGE_PAE, RESERVED_PAE = 1 << 21, 0xFF << 13, 0x7FF <<
 
 
 MARKS = ACCESSED | DIRTY
+POINTERS_BYTES = 4 * 8
 
 
 def field_of(entry: Entry) -> str:
@@ -69,7 +71,7 @@ class Paging(Account):
     def page_at(self, linear: int, write: bool, user: bool, span: int = 1) -> None:
         """Vol. 3A, 4.6.1: whether the tables allow it; 4.8: what they note of it."""
         try:
-            found = list(walk(linear, self.now("cr3"), self.before["cr4"], self._entry))
+            found = list(self._walk(linear))
         except Unread as unknown:
             if self.walks is None and self.tables_known:
                 raise Stuck("known", f"the entry at {unknown.args[0]:#x} for {linear:#x}") from None
@@ -99,6 +101,25 @@ class Paging(Account):
                 self.set(field_of(entry), ACCESSED, "page-accessed", ACCESSED)
                 if write and entry.leads_to_page:
                     self.set(field_of(entry), DIRTY, "page-dirty", DIRTY)
+
+    def _walk(self, linear: int) -> Iterator[Entry]:
+        """Up to an entry that refuses by its reserved bits."""
+        for entry in walk(linear, self.now("cr3"), self.before["cr4"], self._entry):
+            yield entry
+            if entry.value & PRESENT and entry.value & self._reserved(entry):
+                return
+
+    def load_pointers(self) -> None:
+        """Vol. 3A, 4.4.1: mov to a control register loads PAE's pointers to directories, if some bits of cr0 or cr4 change;
+        and may do so if they do not."""
+        if not self.paging() or not self.before["cr4"] & PAE:
+            return
+        table = self.now("cr3") & 0xFFFFFFE0
+        pointers = range(table, table + POINTERS_BYTES, 8)
+        if self.told_entries:
+            self.check("page-entry", "pointers that are read", [*pointers], sorted(self.told_entries & {*pointers}))
+        for physical in self.told_entries & {*pointers}:
+            self.walked[physical] = Entry("PDPTE", physical, 8, self._entry(physical, 8) or 0, 1 << 30, False)
 
     def marks_of(self, field: str) -> int:
         """The bits of an entry that may have been set, or not: of a page whose access did not come to its end."""

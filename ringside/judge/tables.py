@@ -63,5 +63,6 @@ def write_control(cpu: Cpu, code: Instruction, after: int) -> None:
     if code.register != "cr0" or code.source is None:
         raise Stuck()
     cpu.set("cr0", cpu.get(code.source) | ET, "cr0")
+    cpu.load_pointers()
     cpu.set("eip", after, "eip")
     cpu.kind = "mov %cr0"

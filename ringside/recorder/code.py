@@ -162,7 +162,7 @@ class Code:
         return bool(LOADS.match(self.instruction(offset, bits).text))
 
     def plain(self, offset: int, bits: int) -> bool:
-        """Does what stands there surely change none of them, unless it reads a descriptor?"""
+        """Does what stands there surely change none of them, unless there is an exception?"""
         text = self.instruction(offset, bits).text
         return not LOADS.match(text) and (bool(NEAR.match(text)) or not OPEN_ENDED.match(text))
 

@@ -10,10 +10,10 @@ debugger does not stop between them. But the line that it prints in front of eac
 the registers, comes between the two, so they are told apart here: two Moments.
 
 The quick way asks for segment and control registers once, behind the last step, or not at all, since none
-before it has changed them: watchpoints on GDT, LDT and IDT stop the machine behind the first step that reads
-a descriptor or a gate, and what loads such a register without one (Code.ahead knows it) is always the last.
-Of a hardware interrupt or a trap between two steps nothing is printed but its accesses: then it is NotTold,
-and the recording has to be made again, the other way.
+before it has changed them: a watchpoint on the IDT stops the machine behind the first step in which a gate is
+read, and an instruction that loads such a register (Code.ahead knows them) is always the last. Of a hardware
+interrupt or a trap between two steps nothing is printed but its accesses: then it is NotTold, and the
+recording has to be made again, the other way.
 """
 
 from collections.abc import Iterator
@@ -76,12 +76,12 @@ def script(steps: int, lines: bool, paging: bool = False) -> str:
 
 def watched(before: Registers) -> str:
     """Commands by which the quick way begins, in protected mode. Linear addresses are physical ones: paging is off."""
-    tables = [before["idtr"], before["gdtr"], *([before["ldtr"]] if before["ldtr"].selector & ~3 else [])]
-    return "".join([*(f"watch r {table.base:#x} {min(table.limit, 0xFFFF) + 1:#x}\n" for table in tables), ON])
+    idtr = before["idtr"]
+    return f"watch r {idtr.base:#x} {min(idtr.limit, 0xFFFF) + 1:#x}\n{ON}"
 
 
 def wants_segments(text: str) -> bool:
-    """Has what stopped the machine read a descriptor or a gate? Then text has to be followed by what ASK gives."""
+    """Has what stopped the machine read a gate? Then text has to be followed by what ASK gives."""
     return CAUGHT in text
 
 
