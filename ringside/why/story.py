@@ -184,7 +184,9 @@ def quiet(scene: Scene, story: Story, found: death.Death) -> None:
         story.astray = bool(lost)
         story.unknown.append(lost or "why: the CPU executes on, and has "
                              "refused nothing")
-    some = [scene.log.events[number] for number in hidden.ends(scene.log.events)] if scene.symbols.code else []
+    # Bochs' events have states only where it was stopped.
+    looked_at = hidden.ends(scene.log.events) if scene.symbols.code and not scene.strict else []
+    some = [scene.log.events[number] for number in looked_at]
     if found_swapped := late.swapped(some, scene.symbols):
         event, mistake = found_swapped
         place(scene, story, event.state)
