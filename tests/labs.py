@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from ringside.labs import catalogue, grade, handin, patches, trees
-from ringside.labs.attack import number_of
+from ringside.labs.variants import number_of
 from ringside.laws import probe
 
 LABS = catalogue.all_labs()

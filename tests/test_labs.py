@@ -124,6 +124,12 @@ def test_ring_0s_segments_have_one_order_in_a_students_tree_with_pages_and_witho
     assert ["".join(found) for found in placed] == [short.get(name, "0") for name in names]
 
 
+def test_who_begins_an_attack_finds_the_number_where_the_code_is_to_be(tmp_path):
+    for seed in (0, 5):
+        trees.start(BY_NUMBER["34"], seed, tmp_path / str(seed))
+        assert f"Your number: {variants.number_of(seed)}\n" in (tmp_path / str(seed) / "exploit.s").read_text()
+
+
 # ---- what is no hand-in
 
 def spoilt(folder, name, how):

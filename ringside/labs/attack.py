@@ -1,8 +1,7 @@
 """Code of a student's in ring 3, against a ring 0: does its number get where ring 3 may not write?
 
-    number = number_of(seed)
     assembled = code(text, folder)
-    written(image, assembled, number)       whether the number stands on the screen outside the procs' windows
+    written(image, assembled, number)       whether the number (variants.py) stands on the screen outside the procs' windows
 """
 
 import pathlib
@@ -17,11 +16,6 @@ LAWS = {
 }
 STEPS = 500_000     # before a ring 0 ends who does not ask
 SCREEN, SCREEN_BYTES = 0xb8000, 80 * 25 * 2
-
-
-def number_of(seed: int) -> str:
-    """What must appear: eight digits, other for each student."""
-    return f"{seed % 90_000_000 + 10_000_000}"
 
 
 def code(text: str, folder: pathlib.Path) -> bytes:

@@ -20,7 +20,7 @@ import pathlib
 import sys
 
 from ringside.emulators.machines import BUILD
-from ringside.labs import attack, catalogue, classroom, grade, page, patches, refute, trees, variants
+from ringside.labs import catalogue, classroom, grade, page, patches, refute, trees, variants
 
 SECRET_FILE = "RINGPONG_COURSE"
 SHORTEST_SECRET = 16
@@ -76,7 +76,7 @@ def _start(arguments: argparse.Namespace) -> int:
     trees.start(lab, seed, folder)
     print(f"{folder} holds lab {lab.number}, {lab.title}. Begin with {folder}/README.md")
     if lab.attack:
-        print(f"your number: {attack.number_of(seed)}")
+        print(f"your number: {variants.number_of(seed)}")
     print(f"to hand in: {', '.join(lab.hand_in())}")
     return 0
 

@@ -11,7 +11,7 @@ import tempfile
 from typing import Any, NamedTuple
 
 from ringside.emulators import machines
-from ringside.labs import attack, facts, handin, spaces, trees
+from ringside.labs import attack, facts, handin, spaces, trees, variants
 from ringside.labs.catalogue import ANSWERS, Lab
 from ringside.laws import probe
 
@@ -137,7 +137,7 @@ def _attacked(lab: Lab, folder: pathlib.Path, image: pathlib.Path, seed: int, wo
     """The exploit must work on the broken tree, and fail on what was handed in."""
     name = lab.attack["file"]
     texts = handin.collect(lab._replace(files=(name,)), folder)
-    exploit, number = attack.code(texts[name], work), attack.number_of(seed)
+    exploit, number = attack.code(texts[name], work), variants.number_of(seed)
     own = trees.broken(lab, seed)
     broken = handin.build(own, work / "broken", lab.program, own)
     works = attack.written(broken, exploit, number)

@@ -24,7 +24,7 @@ FILES = ("Makefile", "boot.S", "fat12.h", "p_proc.S", "switch.c", "switch.h", "f
          ".gitignore", ".gitattributes")
 LEFT_OUT = ("ringside/labs/",)
 NAME = "Ringpong"
-EXPLOIT = "# Runs in ring 3, at the start of proc A's code segment.\n\t.text\n1:\tjmp\t1b\n"
+EXPLOIT = "# Runs in ring 3, at the start of proc A's code segment. Your number: %s\n\t.text\n1:\tjmp\t1b\n"
 
 
 def _sources() -> list[pathlib.Path]:
@@ -70,7 +70,7 @@ def start(lab: Lab, seed: int, folder: pathlib.Path) -> None:
         (folder / ANSWERS).write_text("# One line for each question: its number, a colon, your answer.\n"
                                       + "".join(f"{number}:\n" for number, _ in enumerate(lab.questions, 1)))
     if lab.attack:
-        (folder / lab.attack["file"]).write_text(EXPLOIT)
+        (folder / lab.attack["file"]).write_text(EXPLOIT % variants.number_of(seed))
     who = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER")
            for what, value in (("NAME", NAME), ("EMAIL", "labs@localhost"), ("DATE", "2000-01-01T00:00:00Z"))}
     commit = ["commit", "-q", "-m", f"Lab {lab.number}: {lab.title}"]

@@ -1,6 +1,7 @@
 """The tree of one student: the same program with other numbers, so that answers of one do not pass for another.
 
     seed = seed_of(student, secret)     an HMAC, one for all labs of a student; 0 is the tree as it is in the repository
+    number = number_of(seed)                        what an attack is to write
     texts = variant(seed, source)       {file: text} of the files that differ
 
 Other in each: the vector of the door, the order of the selectors in the GDT and in the procs' LDTs, the
@@ -32,6 +33,11 @@ ASKERS = ("ring3/proc.h", "programs/kstack/kstack.S")
 
 def seed_of(student: str, secret: bytes) -> int:
     return int.from_bytes(hmac.digest(secret, student.encode(), hashlib.sha256)[:6], "big") or 1
+
+
+def number_of(seed: int) -> str:
+    """What must appear: eight digits, other for each student."""
+    return f"{seed % 90_000_000 + 10_000_000}"
 
 
 def _rows(text: str, table: str, shuffle: Callable[[list[str]], None]) -> str:
