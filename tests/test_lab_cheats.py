@@ -295,6 +295,16 @@ def test_who_ends_the_machine_ends_the_grade(code, place):
     assert not result.refused and result.points == 0, sentences(result)
 
 
+@all_only
+@builds
+def test_switches_that_take_long_come_to_an_end_together(place):
+    """Each of them takes some seconds of the machine's own, and comes back before it is given up."""
+    text = trees.whole(0)["switch.c"].decode()
+    slow = "\tfor (volatile unsigned i = 0; i < 1500000; i++)\n\t\t;\n"
+    result = cheat(place, "04", {"switch.c": text.replace(ENTRY, ENTRY + slow)})
+    assert not result.refused and result.points == 0 and "of all switches together" in sentences(result), sentences(result)
+
+
 TABLES = {
     "a GDT full of LDTs of 4 GiB": "p[0] = 0xffff; p[1] = 0x008f8200;",
     "a GDT full of segments": "p[0] = 0xffff; p[1] = 0x00cff200;",

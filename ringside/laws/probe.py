@@ -37,6 +37,7 @@ IN_RING_0 = 40              # instructions of a way in that are looked at one by
 LOOK = 2                    # seconds until Bochs is asked how far it is
 TICKS = 1_000_000           # of Bochs in a second of its machine (ips)
 MACHINE_LIMIT = 12 * TICKS
+WHOLE, WHOLE_CPU = 120 * TICKS, 20      # of all switches together: of Bochs' machine, and seconds of QEMU's own
 MOST_CPU = 5                # seconds of QEMU's own until a switch that does not end counts as one that never does
 USER_TIME, TICKS_IN_SECOND = 11, os.sysconf("SC_CLK_TCK")   # of /proc/PID/stat, behind the name
 MOST = 1024                 # bytes that QEMU's stub takes at once
@@ -111,6 +112,10 @@ _NEXT_BYTES = re.compile(r"^\(0\) .* ; ([0-9a-f]+) *$", re.M)
 _RUNS = re.compile(r"c$|s( \d+)?$")         # commands that let the guest run
 _OLD = 4        # looks of one kind: what none of them has read is no longer read ahead
 Span = tuple[int, int]
+
+
+class TooLong(machines.Missing):
+    """Each switch comes to an end, and all of them to none."""
 
 
 class _Looks(debuggers.Handles):
@@ -198,7 +203,11 @@ class _Bochs(_Looks, debuggers.DebuggedBochs):  # type: ignore[misc]
         while True:
             try:
                 prompt = self._until_prompt(begun, lines[-1], LOOK, len(lines))
+                if runs and self._time() > WHOLE:
+                    raise TooLong(f"{WHOLE // TICKS} seconds have passed in the machine, of all switches together")
                 return self.text[begun:prompt.start()]
+            except TooLong:
+                raise
             except machines.Missing:
                 waited += LOOK
                 if not self.alive() or waited >= timeout:
@@ -370,6 +379,8 @@ class _Qemu(_Looks, debuggers.DebuggedQemu):
                 raise machines.Missing(f"{MOST_CPU} seconds of a processor's time have passed in the machine")
             self._stub.send("c")
         self._changes()
+        if self._cpu_seconds() > WHOLE_CPU:
+            raise TooLong(f"{WHOLE_CPU} seconds of a processor's time have passed in the machine, of all switches together")
 
     def _cpu_seconds(self) -> float:
         """Of QEMU's, so far."""
