@@ -31,7 +31,8 @@ RESET_LIMIT = 0xffff        # of TR, until ltr
 SLOW, FAST = 24, 40         # switches tried while each is shown, and at full speed
 BETWEEN = 0.15              # seconds of full speed in QEMU
 BETWEEN_STEPS = 3_000_000   # the same in Bochs, in instructions
-LIMIT = 20                  # seconds until a switch that does not end counts as one that never does
+PATIENCE = 600              # seconds on the host's clock, whatever else it does
+LIMIT = 20                  # seconds of an emulator's own until a switch that does not end counts as one that never does
 IN_RING_0 = 40              # instructions of a way in that are looked at one by one
 
 LOOK = 2                    # seconds until Bochs is asked how far it is
@@ -168,6 +169,14 @@ class _Looks(debuggers.Handles):
         registers = self.registers()
         return self.read(registers["cs"].base + registers["eip"], 2)
 
+    def _cpu_seconds(self) -> float:
+        """Of the emulator's, so far."""
+        try:
+            fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:     # it has ended
+            return 0
+        return (int(fields[USER_TIME]) + int(fields[USER_TIME + 1])) / TICKS_IN_SECOND
+
     def _changes(self) -> None:
         """The guest is to run, or to be written to."""
         self._seen = None
@@ -197,7 +206,7 @@ class _Bochs(_Looks, debuggers.DebuggedBochs):  # type: ignore[misc]
         runs = any(map(_RUNS.match, lines))
         if runs:
             self._changes()
-        start, waited = self._time(), 0
+        start, waited, used = self._time(), 0, self._cpu_seconds()
         begun = len(self._output())
         self.send("\n".join(lines))
         while True:
@@ -210,7 +219,8 @@ class _Bochs(_Looks, debuggers.DebuggedBochs):  # type: ignore[misc]
                 raise
             except machines.Missing:
                 waited += LOOK
-                if not self.alive() or waited >= timeout:
+                # The host's clock alone says more of what else the host has to do.
+                if not self.alive() or self._cpu_seconds() - used > timeout or waited >= PATIENCE:
                     raise
             if not runs:
                 continue
@@ -375,17 +385,12 @@ class _Qemu(_Looks, debuggers.DebuggedQemu):
                 return
             if registers["hlt"] and not registers["eflags"] & IF:
                 raise machines.Missing(f"it halts at {here - 1:x} with IF = 0")
-            if self._cpu_seconds() - begun > MOST_CPU or waited >= timeout:
+            if self._cpu_seconds() - begun > min(timeout, MOST_CPU) or waited >= PATIENCE:
                 raise machines.Missing(f"{MOST_CPU} seconds of a processor's time have passed in the machine")
             self._stub.send("c")
         self._changes()
         if self._cpu_seconds() > WHOLE_CPU:
             raise TooLong(f"{WHOLE_CPU} seconds of a processor's time have passed in the machine, of all switches together")
-
-    def _cpu_seconds(self) -> float:
-        """Of QEMU's, so far."""
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[USER_TIME]) + int(fields[USER_TIME + 1])) / TICKS_IN_SECOND
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
