@@ -1,7 +1,7 @@
 """Floppies whose program does whatever crosses a ring or switches a task, one case after the other.
 
 Everything that crossings.S has is done by P_PROC's proc A, with paging what paging.S and pae.S have, by call
-gates and sysenter what gates.S has; and
+gates and sysenter what gates.S has, on stacks that wrap what stacks.S has; and
 what switches.S has, by HWTASK's ring 0:
 
     cases = Cases(directory)                or Cases(directory, *SWITCHES)
@@ -30,8 +30,11 @@ PAE: tuple[Any, ...] = "pae.S", "p_proc", {}, "p3_katmai"      # the older ones 
 GATES: tuple[Any, ...] = "gates.S", "p_proc", {"TSS": ("tss", TSS_WORDS)}, "p3_katmai"    # the older ones have no sysenter
 VIRTUAL: tuple[Any, ...] = "virtual8086.S", "p_proc", {"stack": ("ring0_stack_end - 64", [*map(str, range(16))])}
 DEBUG = "debug.S", "p_proc"
+WRAPPED = {"beginning": (0, 2), "end": (0xFFE0, 8), "base": (0xBFF0, 6)}     # offset and words of what stacks.S pushes
+STACKS: tuple[Any, ...] = "stacks.S", "p_proc", {name: (str(place), [*map(str, range(words))])
+                                                 for name, (place, words) in WRAPPED.items()}
 SETS: dict[str, tuple[Any, ...]] = {"crossings": (), "switches": SWITCHES, "paging": PAGING, "pae": PAE, "gates": GATES,
-                                    "virtual8086": VIRTUAL, "debug": DEBUG}
+                                    "virtual8086": VIRTUAL, "debug": DEBUG, "stacks": STACKS}
 
 NOT_IN_QEMU = {"debug": "while its debugger steps, QEMU heeds no breakpoint of the guest's at an instruction, nor GD"}
 

@@ -118,6 +118,9 @@ class RecordedBochs(Recorded, debuggers.DebuggedBochs):  # type: ignore[misc]  #
 
     def read(self, address: int, size: int) -> bytes:
         """Memory behind the last step."""
+        for edge in (self.KEPT.start, self.KEPT.stop):
+            if address < edge < address + size:
+                return self.read(address, edge - address) + self.read(edge, address + size - edge)
         if address < self.KEPT.start or address + size > self.KEPT.stop:
             self._finish()
             end = address + size

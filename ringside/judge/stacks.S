@@ -1,0 +1,154 @@
+/*
+ * Crossings on stacks that are not flat: for the judge.
+ *
+ * As with crossings.S: ringside/emulators/graft.py puts this behind P_PROC on a copy of the
+ * floppy and bends three places of it (the hooks, below).  Proc A goes to ring 0, whose
+ * stack is first one of 16 bits, whose words wrap at 64 KiB, and then one of 4 GiB that begins
+ * within memory, so that what wraps lies below its base.
+ */
+#include "procs/proc_segments.h"
+
+#define CASE_BYTES	32
+#include "cases.h"
+
+/* Proc A's LDT, made longer: B's, which stands behind it, is not needed here. */
+#define NARROW0		(0x18 + TI)	/* of 16 bits, for ring 0 */
+#define HIGH0		(0x20 + TI)	/* all addresses, from BASE + HIGH on, for ring 0 */
+#define PROGRAM3		(0x28 + TI)	/* the program, for ring 3: it moves its own esp0 */
+#define LDT_BYTES	0x30
+
+#define BASE		0x10000
+#define RING3		0x9000
+#define A_MEMORY	0x9f00
+#define MIDDLE		0xe000		/* of the program, which is what the narrow ones have: free, as its ends are */
+#define HIGH		0xc000		/* in the program, with room to both sides */
+
+#define A_STACK		PROC_DATA_BYTES
+#define HERE(label)	((label) - ring3)	/* its offset in A_CODE */
+
+	/* A row of proc A's LDT that is as it stands: base, limit, access byte, flags. */
+	.macro	plain_row selector, base, limit, access, flags
+	movl	$((\limit) & 0xffff) | ((\base) & 0xffff) << 16, proc_a_ldt + (\selector & ~7)
+	movl	$((\base) >> 16 & 0xff) | (\access) << 8 | ((\limit) & 0xf0000) | (\flags) << 16 | ((\base) & 0xff000000), proc_a_ldt + (\selector & ~7) + 4
+	.endm
+
+
+/* ---- the hooks --------------------------------------------------------- */
+
+/* Ring 0, before the first iret: the program's screen and log are not wanted. */
+	.section .hook.watch_start, "ax"
+	jmp	setup
+
+/* int $0x30 goes where ebx says. */
+	.section .hook.gate_with_stop, "ax"
+	jmp	*%ebx
+
+/* Every exception of ring 3, and of ring 0. */
+	.section .hook.fault_entry, "ax"
+	jmp	refused
+
+	.text
+setup:
+	row	A_CODE, ring3, ring3_bytes, ACCESS_PRESENT | ACCESS_CODE | ACCESS_DPL(3)
+	row	A_DATA, A_MEMORY, PROC_DATA_BYTES, ACCESS_PRESENT | ACCESS_DATA | ACCESS_DPL(3)
+	plain_row NARROW0, BASE, 0xffff, ACCESS_PRESENT | ACCESS_DATA, 0
+	plain_row HIGH0, BASE + HIGH, 0xfffff, ACCESS_PRESENT | ACCESS_DATA, 0xc0
+	plain_row PROGRAM3, BASE, 0xffff, ACCESS_PRESENT | ACCESS_DATA | ACCESS_DPL(3), SEGMENT_32BIT
+	movw	$LDT_BYTES - 1, gdt + A_LDT
+	ret
+
+/* On the stack: vector, error code, eip, cs, eflags ...  On to the next case. */
+refused:
+	add	$8, %esp
+	orl	$CASE_BYTES - 1, %ss:(%esp)
+	incl	%ss:(%esp)
+	iret
+
+
+/* ---- ring 3 ------------------------------------------------------------ */
+
+	.org	RING3 - PLACE
+ring3:
+
+	mov	$PROGRAM3 + RPL3, %eax
+	mov	%eax, %es
+	mov	$back, %ebx
+
+	/* Ring 0's stack. */
+	.macro	stack0 selector, offset
+	movl	$\offset, %es:tss + 4
+	movl	$\selector, %es:tss + 8
+	int	$0x30
+	.endm
+
+/* Five words, of which the last lie at the end of the 64 KiB, or of the 4 GiB. */
+case narrow "int 0x30, ring 3 to 0"
+	stack0	NARROW0, MIDDLE
+case narrow_wraps "int 0x30, ring 3 to 0"
+	stack0	NARROW0, 8
+case narrow_from_its_end "int 0x30, ring 3 to 0"
+	stack0	NARROW0, 0
+case high "int 0x30, ring 3 to 0"
+	stack0	HIGH0, 0x100
+case high_wraps "int 0x30, ring 3 to 0"
+	stack0	HIGH0, 8
+
+case last "int 0x30, ring 3 to 0"
+	mov	$ring0, %ebx
+	stack0	NARROW0, MIDDLE
+
+	.set	ring3_bytes, . - ring3
+
+
+/* ---- ring 0 ------------------------------------------------------------ */
+
+	.org	RING3 + 0x1000 - PLACE
+	.balign	CASE_BYTES
+/* To ring 3 again, by a frame that lies elsewhere: Bochs lets iret and lcall not wrap, QEMU does. */
+back:
+	mov	%ss:(%esp), %ecx		# where ring 3 goes on
+	mov	$RING0_DATA, %eax
+	mov	%eax, %ss
+	mov	$ring0_stack_end, %esp
+	push	$A_DATA
+	push	$A_STACK
+	push	$2
+	push	$A_CODE
+	push	%ecx
+	iret
+
+	.balign	CASE_BYTES
+ring0:
+	mov	$RING0_DATA, %eax
+	mov	%eax, %ds
+	mov	$NARROW0, %eax
+	mov	%eax, %ss
+	mov	$4, %esp
+	gate	0x2e, back_32, RING0_CODE, 0x8e
+	gate	0x2f, back_16, RING0_CODE, 0x86
+	jmp	same_ring_wraps
+
+/* Three words, and the same by a gate of 16 bits. */
+case same_ring_wraps "int 0x2e, ring 0 to 0"
+	int	$0x2e
+case same_ring_of_16_bits "int 0x2f, ring 0 to 0"
+	mov	$2, %esp
+	int	$0x2f
+case same_ring_high "int 0x2e, ring 0 to 0"
+	mov	$HIGH0, %eax
+	mov	%eax, %ss
+	mov	$8, %esp
+	int	$0x2e
+
+	.balign	CASE_BYTES
+	.global	the_end
+the_end:
+	jmp	the_end
+
+back_32:
+	jmp	*%ss:(%esp)
+back_16:
+	movzwl	%ss:(%esp), %ecx
+	jmp	*%ecx
+
+	.section .note.GNU-stack, "", @progbits
