@@ -43,6 +43,33 @@ def test_the_quiz_says_what_a_broken_lab_shows(what, place):
     assert re.search(has, log) and has_not not in log, log
 
 
+ON_ITS_PAGE = {    # what a lab's page says of the log, as QEMU shows it
+    "01": "fault proc=A .*name=#GP error=0000 .*while=restore\n(.*\n)*fault proc=B .*name=#GP error=0000 .*while=restore",
+    "05": "switch n=2 from=. to=. esp0=",
+    "16": "switch n=2 (.*\n)*panic ",
+    "23": "panic vector=0d name=#GP error=0018",
+    "24": "fault proc=B (.*\n)*panic check=\"schedule: interrupts are on",
+    "33": "switch n=\\d+ from=A to=A",
+    "40": "switch n=4 from=A to=A",
+    "42": "panic vector=0a name=#TS error=0040",
+    "43": "panic vector=0d name=#GP error=0040",
+}
+
+
+@all_only
+@builds
+@pytest.mark.parametrize("number", ON_ITS_PAGE)
+def test_a_page_says_what_is_seen_of_its_broken_program(number, place):
+    lab = BY_NUMBER[number]
+    image = handin.build(trees.broken(lab, 0), place / "tree", lab.program)
+    with machines.Qemu(image) as machine:
+        if number == "33":      # at full speed
+            machine.wait_log("switch n=1 ")
+            machine.key("f")
+        machine.wait_log(ON_ITS_PAGE[number].rpartition(")*")[2])
+        assert re.search(ON_ITS_PAGE[number], "\n".join(machine.log()))
+
+
 PRESSED = {   # a question: a program, or a lab of P_PROC's, broken; a key; what the log has then, and has not
     "17 without": ("p_proc", "2", "fault proc=A .*name=#GP .*bytes=\"fa ", "switch n=0"),
     "17 with": ("19", "2", "trap n=1 proc=A .*name=#BP", 'bytes="fa '),     # int3 stands behind cli
