@@ -25,7 +25,12 @@ def start(request, recorded):
     return recorded(request.param, switches=4)
 
 
-@pytest.fixture(scope="module", params=[(name, emulator) for name in LEAST for emulator in emulators(name)], ids="-".join)
+LONG = [("pae", "qemu"), ("stacks", "qemu")]
+
+
+@pytest.fixture(scope="module", params=[
+    pytest.param((name, emulator), id=f"{name}-{emulator}", marks=[pytest.mark.long] if (name, emulator) in LONG else [])
+    for name in LEAST for emulator in emulators(name)])
 def cases(request, tmp_path_factory):
     """The cases, their recording in an emulator, the verdicts on it, and what LEAST says of them."""
     name, emulator = request.param

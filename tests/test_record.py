@@ -137,6 +137,7 @@ def test_a_step_that_the_quick_way_does_not_tell_is_noticed(text):
         list(trace.quick_moments(text, before))
 
 
+@pytest.mark.long
 def test_what_is_not_told_is_recorded_again_the_other_way(monkeypatch):
     def not_told(text, before):
         raise trace.NotTold(text)
