@@ -41,7 +41,9 @@ CROSSINGS = 300
 SWITCHES = 6        # of a program that are recorded
 # What programs grant ring 3 on purpose; those that are not named here have no door that the probe knows.
 PROMISED = {"p_proc": probe.Promised(), "kstack": probe.Promised(("ecx", "edx"), (0x70, 0x71)), "userctx": probe.Promised(),
-            "timer": probe.Promised(), "hwtask": probe.Promised(), "callgate": probe.Promised()}
+            "timer": probe.Promised(), "hwtask": probe.Promised(), "callgate": probe.Promised(),
+            "paged": probe.Promised(vectors=(0x31,)), "sysenter": probe.Promised(("ecx", "edx"))}
+WITH_PAGES = {"paged", "sysenter"}      # in which no proc of ours is ended and started again
 
 
 class Parser(argparse.ArgumentParser):
@@ -67,10 +69,13 @@ def of_program(name: str, seed: int) -> list[laws.Finding]:
         image = machines.floppy_that_starts(name, f"{folder}/floppy.img")
         if name in PROMISED:
             try:
-                entry = probe.first_of_ring_3(image)
-                tried = probe.Probe("bochs", image, entry, seed, PROMISED[name]).run()
+                model = machines.BOCHS_MODELS.get(name, "")
+                entry = probe.first_of_ring_3(image, model)
+                tried = probe.Probe("bochs", image, entry, seed, PROMISED[name], model).run()
                 known = {law for law, _, _ in tried}
-                tried += [one for one in lives.Lives(name, image, entry, seed, PROMISED[name]).run() if one.law not in known]
+                if name not in WITH_PAGES:
+                    again = lives.Lives(name, image, entry, seed, PROMISED[name]).run()
+                    tried += [one for one in again if one.law not in known]
             except probe.NoRing3 as reason:
                 tried = [probe.Finding("H1", str(reason), 0)]
             found += [laws.Finding(law, said, switch, f"switch {switch} between procs of ours") for law, said, switch in tried]
