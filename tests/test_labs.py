@@ -274,11 +274,13 @@ def test_a_folder_of_another_student_is_no_hand_in(tmp_path):
 
 # ---- grades
 
-@pytest.fixture(scope="session")
-def workshop():
-    """Builds and probes each thing once."""
-    with pytest.MonkeyPatch.context() as patch:
-        yield labs.Workshop(patch)
+WORKSHOP = labs.Workshop()
+
+
+@pytest.fixture
+def workshop(monkeypatch):
+    """Builds and probes each thing once, for the tests that ask for it."""
+    WORKSHOP.stands_in(monkeypatch)
 
 
 def trial(lab, kind, place, seed=labs.SEED):
