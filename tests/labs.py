@@ -11,7 +11,7 @@ import pytest
 
 from ringside.labs import catalogue, grade, handin, patches, trees
 from ringside.labs.variants import number_of
-from ringside.laws import probe
+from ringside.laws import beginning
 
 LABS = catalogue.all_labs()
 BY_NUMBER = {lab.number: lab for lab in LABS}
@@ -102,13 +102,13 @@ class Workshop:
 
     def __init__(self):
         self.images = {}
-        self.built, self.probed, self.first = handin.build, grade._probed, probe.first_of_ring_3
+        self.built, self.probed, self.first = handin.build, grade._probed, beginning.first_of_ring_3
         self.seen = {}
 
     def stands_in(self, monkeypatch):
         monkeypatch.setattr(handin, "build", self.build)
         monkeypatch.setattr(grade, "_probed", self.probe)
-        monkeypatch.setattr(probe, "first_of_ring_3", self.entry)
+        monkeypatch.setattr(beginning, "first_of_ring_3", self.entry)
 
     def build(self, tree, folder, program="p_proc", own=None):
         key = hashlib.sha256(repr((sorted(tree.items()), program)).encode()).digest()

@@ -10,7 +10,7 @@ import pytest
 from ringside.emulators import machines
 from ringside.labs import attack, facts, grade, handin, trees, variants
 from ringside.labs.grade import REST
-from ringside.laws import probe, reach
+from ringside.laws import beginning, looks, probe, reach
 from tests import labs
 from tests.labs import BY_NUMBER, SEEDS, all_only, builds, sentences
 
@@ -97,7 +97,7 @@ def test_the_quiz_says_what_a_key_shows(number, place):
 @builds
 def test_the_quiz_says_what_becomes_of_a_tick_that_never_ended(place):
     image = handin.build(trees.broken(BY_NUMBER["28"], 0), place / "tree", "timer")
-    found = probe.Probe("bochs", image, probe.first_of_ring_3(image), 0).run()
+    found = probe.Probe("bochs", image, beginning.first_of_ring_3(image), 0).run()
     assert [finding.said for finding in found if finding.law == "H1"] != []
 
 
@@ -106,8 +106,8 @@ def test_the_quiz_says_what_becomes_of_a_tick_that_never_ended(place):
 def test_the_quiz_says_how_many_ports_a_base_of_0_opens(place):
     for tree, most in ((trees.broken(BY_NUMBER["21"], 0), 1000), (trees.whole(0), 0)):
         image = handin.build(tree, place / "tree")
-        with probe.EMULATORS["bochs"](image) as machine:
-            machine.run_to(probe.first_of_ring_3(image))
+        with looks.EMULATORS["bochs"](image) as machine:
+            machine.run_to(beginning.first_of_ring_3(image))
             said = list(reach.ports_open(reach.Tables(machine.read, machine.registers())))
         assert len(said) == bool(most) and all(100 < int(one.split()[0]) < most for one in said)
 

@@ -12,7 +12,7 @@ import pytest
 
 from ringside.labs import catalogue, classroom, command, facts, floppy, grade, handin, objects, spaces, trees, variants
 from ringside.labs.grade import REST
-from ringside.laws import probe
+from ringside.laws import beginning, probe
 from tests import labs
 
 DAY, SEEDS, ALL = labs.DAY, labs.SEEDS, labs.ALL
@@ -419,7 +419,7 @@ def test_both_emulators_are_asked_unless_nothing_comes_back(monkeypatch, tmp_pat
         def run(self):
             return self.findings
 
-    monkeypatch.setattr(probe, "first_of_ring_3", lambda image, model="": 0)
+    monkeypatch.setattr(beginning, "first_of_ring_3", lambda image, model="": 0)
     monkeypatch.setattr(probe, "Probe", Told)
     assert grade._probed(BY_NUMBER["04"], tmp_path, 0) == [] and asked == ["bochs", "qemu"]
     Told.findings = [probe.Finding("H1", "it hangs", 1)]
@@ -433,8 +433,8 @@ def test_a_program_that_never_reaches_ring_3_is_a_sentence_in_an_attack_lab_as_w
     monkeypatch.setattr(grade, "_laws", lambda *_: [])
 
     def never(image, model=""):
-        raise probe.NoRing3("it halts")
+        raise beginning.NoRing3("it halts")
 
-    monkeypatch.setattr(probe, "first_of_ring_3", never)
+    monkeypatch.setattr(beginning, "first_of_ring_3", never)
     result = grade.grade(lab, labs.hand_in(tmp_path / "handin", lab, trees.whole(0)), 0)
     assert (result.points, result.refused) == (0, "ring 3 is never reached: it halts")

@@ -4,7 +4,7 @@ import pytest
 
 from ringside.emulators import machines
 from ringside.emulators.debuggers import COM_START, FRAME, NAMES, patched
-from ringside.laws import lives, probe
+from ringside.laws import beginning, lives, probe
 
 SYMBOLS = machines.symbols()
 OPENED = 0x21
@@ -13,7 +13,7 @@ SEEDS = {"p_proc": 1, "kstack": 2}
 
 
 def findings(image, emulator, seed=1, promised=probe.Promised()):
-    return probe.Probe(emulator, image, probe.first_of_ring_3(image), seed, promised).run()
+    return probe.Probe(emulator, image, beginning.first_of_ring_3(image), seed, promised).run()
 
 
 @pytest.mark.parametrize("program, seed", SEEDS.items(), ids=SEEDS)
@@ -56,11 +56,11 @@ def test_who_ends_starts_again_and_the_others_play_on(broken, laws, tmp_path):
     com = (machines.BUILD / "p_proc.com").read_bytes()
     place = com.index(CLD_BEHIND_MOV_GS) + COM_START
     image = patched(tmp_path / "floppy.img", {place: b"\x8e\xea\x90"} if broken else {})
-    found = lives.Lives("p_proc", image, probe.first_of_ring_3(image), 1).run()
+    found = lives.Lives("p_proc", image, beginning.first_of_ring_3(image), 1).run()
     assert [finding.law for finding in found] == laws
 
 
 def test_a_program_that_never_gets_to_ring_3_is_said_to_do_so(tmp_path):
     image = patched(tmp_path / "floppy.img", {SYMBOLS["start"]: b"\xeb\xfe"})
-    with pytest.raises(probe.NoRing3, match="has executed no ltr"):
-        probe.first_of_ring_3(image)
+    with pytest.raises(beginning.NoRing3, match="has executed no ltr"):
+        beginning.first_of_ring_3(image)

@@ -8,7 +8,7 @@ import pathlib
 
 from ringside.emulators import machines
 from ringside.labs.handin import LARGEST, Refused, jailed, made
-from ringside.laws import probe, reach
+from ringside.laws import beginning, looks, reach
 
 LAWS = {
     "X1": "from ring 3 alone, your number gets into ring 0's part of the screen of the broken program",
@@ -32,8 +32,8 @@ def code(text: str, folder: pathlib.Path) -> bytes:
 
 def written(image: machines.Path, exploit: bytes, number: str) -> bool:
     """In Bochs, because limits matter: QEMU without KVM does not look at them."""
-    entry = probe.first_of_ring_3(image)
-    with probe.EMULATORS["bochs"](image) as machine:
+    entry = beginning.first_of_ring_3(image)
+    with looks.EMULATORS["bochs"](image) as machine:
         machine.run_to(entry)
         registers = machine.registers()
         own = registers["cs"]
@@ -46,7 +46,7 @@ def written(image: machines.Path, exploit: bytes, number: str) -> bool:
         machine.write(own.base, exploit)
         machine.set(eip=0)
         try:
-            machine.cmd(f"s {STEPS}", probe.LIMIT)
+            machine.cmd(f"s {STEPS}", looks.LIMIT)
         except machines.Missing:    # ring 0 has halted for ever, which Bochs waits for
             machine.stop()
         raw = bytearray(machine.read(SCREEN, SCREEN_BYTES))

@@ -7,7 +7,7 @@
 from typing import Any
 
 from ringside.emulators import machines
-from ringside.laws import probe, reach
+from ringside.laws import beginning, looks, reach
 
 Facts = dict[str, Any]
 
@@ -16,8 +16,8 @@ PUSHED_BYTES = 20
 
 
 def of(image: machines.Path) -> Facts:
-    entry = probe.first_of_ring_3(image)
-    with probe.EMULATORS["bochs"](image) as machine:
+    entry = beginning.first_of_ring_3(image)
+    with looks.EMULATORS["bochs"](image) as machine:
         machine.run_to(entry)
         first = machine.registers()
         tables = reach.Tables(machine.read, first)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ringside.emulators import machines
 from ringside.labs import attack, facts, handin, spaces, trees, variants
 from ringside.labs.catalogue import ANSWERS, Lab
-from ringside.laws import probe
+from ringside.laws import beginning, looks, probe
 
 ALL = "H1"      # broken, it leaves nothing to be graded
 DEAD = (ALL, "B1")
@@ -105,13 +105,13 @@ def _probed(lab: Lab, image: pathlib.Path, seed: int) -> list[tuple[str, probe.F
     """What both emulators find, with the name of each. Where Bochs leaves no point to be lost, QEMU is not asked."""
     if lab.pages:
         wanted = spaces.listed(lab.pages)
-        return [(name, finding) for name in probe.EMULATORS for finding in spaces.Spaces(name, image, wanted).run()]
+        return [(name, finding) for name in looks.EMULATORS for finding in spaces.Spaces(name, image, wanted).run()]
     model = machines.BOCHS_MODELS.get(lab.program, "")
-    entry = probe.first_of_ring_3(image, model)
+    entry = beginning.first_of_ring_3(image, model)
     promised = probe.Promised(tuple(lab.promised.get("registers", ())), tuple(lab.promised.get("ports", ())),
                               lab.procs, lab.instructions, tuple(lab.promised.get("vectors", ())))
     found: list[tuple[str, probe.Finding]] = []
-    for name in probe.EMULATORS:
+    for name in looks.EMULATORS:
         found += [(name, finding) for finding in probe.Probe(name, image, entry, seed, promised, model).run()]
         lost = {finding.law for _, finding in found}
         if lost & set(DEAD) or found and lost | {REST, *attack.LAWS} >= set(lab.points):
@@ -189,7 +189,7 @@ def grade_image(lab: Lab, image: pathlib.Path, seed: int) -> Result:
             return Result(lab.number, tuple(_laws(lab, started, seed)), "")
         except handin.Refused as reason:
             return _nothing(lab, str(reason))
-        except probe.NoRing3 as reason:
+        except beginning.NoRing3 as reason:
             return _nothing(lab, f"ring 3 is never reached: {reason}")
 
 
@@ -221,7 +221,7 @@ def grade(lab: Lab, folder: pathlib.Path, seed: int) -> Result:
             return Result(lab.number, tuple(parts), "")
         except handin.Refused as reason:
             return _nothing(lab, str(reason))
-        except probe.NoRing3 as reason:
+        except beginning.NoRing3 as reason:
             return _nothing(lab, f"ring 3 is never reached: {reason}")
         finally:
             shutil.rmtree(work / "tree", ignore_errors=True)

@@ -14,7 +14,7 @@ from ringside.attacks import isolation
 from ringside.attacks.isolation import ADDRESS, ALLOWED, PAGE, PRESENT, USER, WRITABLE
 from ringside.emulators import machines
 from ringside.emulators.registers import Registers
-from ringside.laws import probe, reach
+from ringside.laws import beginning, looks, reach
 from ringside.laws.probe import Finding
 
 RING_0 = 0xffc00000     # from here on addresses are ring 0's, by the lab's page
@@ -74,7 +74,7 @@ class Spaces:
             self.findings.append(Finding(law, said, max(0, self.arrived - 1)))
 
     def run(self) -> list[Finding]:
-        kind = type("_Paged", (probe.EMULATORS[self.emulator],), {"base": 0})   # what is written goes where pages lead
+        kind = type("_Paged", (looks.EMULATORS[self.emulator],), {"base": 0})   # what is written goes where pages lead
         with kind(self.image) as self.machine:
             try:
                 self._look()
@@ -85,9 +85,9 @@ class Spaces:
 
     def _look(self) -> None:
         machine, spaces = self.machine, list[_Space]()
-        machine.run_to(probe.PROGRAM_START, timeout=probe.LIMIT)
+        machine.run_to(beginning.PROGRAM_START, timeout=looks.LIMIT)
         while self.arrived < TURNS:
-            machine.run_to(self.entry, timeout=probe.LIMIT)
+            machine.run_to(self.entry, timeout=looks.LIMIT)
             registers = machine.registers()
             if registers["cs"].selector & 3 == 3:
                 self.arrived += 1
@@ -144,7 +144,7 @@ class Spaces:
         gate = reach.Tables(machine.read, registers).idt[isolation.VECTOR_PF]
         machine.write(gate.offset, isolation.ANSWER)
         machine.write(isolation.CODE, isolation.PROBE)
-        for (page, way), error in sorted(isolation.tried(machine, isolation.SAMPLE, probe.LIMIT).items()):
+        for (page, way), error in sorted(isolation.tried(machine, isolation.SAMPLE, looks.LIMIT).items()):
             rights = self.wanted.get(page * PAGE, 0)
             if error == ALLOWED and not rights & (WRITABLE if way == "write" else USER):
                 law = "M5" if rights else "M3" if page * PAGE >= RING_0 else "M1"

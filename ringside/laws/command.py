@@ -25,6 +25,7 @@ from typing import NoReturn
 
 from ringside.emulators import machines
 from ringside.emulators.image import Image, Unusable
+from ringside.laws import beginning
 from ringside.laws import laws
 from ringside.laws import lives
 from ringside.laws import probe
@@ -70,13 +71,13 @@ def of_program(name: str, seed: int) -> list[laws.Finding]:
         if name in PROMISED:
             try:
                 model = machines.BOCHS_MODELS.get(name, "")
-                entry = probe.first_of_ring_3(image, model)
+                entry = beginning.first_of_ring_3(image, model)
                 tried = probe.Probe("bochs", image, entry, seed, PROMISED[name], model).run()
                 known = {law for law, _, _ in tried}
                 if name not in WITH_PAGES:
                     again = lives.Lives(name, image, entry, seed, PROMISED[name]).run()
                     tried += [one for one in again if one.law not in known]
-            except probe.NoRing3 as reason:
+            except beginning.NoRing3 as reason:
                 tried = [probe.Finding("H1", str(reason), 0)]
             found += [laws.Finding(law, said, switch, f"switch {switch} between procs of ours") for law, said, switch in tried]
     return found

@@ -11,7 +11,7 @@ from typing import Any
 
 from ringside.emulators import machines
 from ringside.emulators.registers import Registers
-from ringside.laws import probe, reach
+from ringside.laws import looks, probe, reach
 
 CLI = b"\xfa"           # which ring 3 may not execute
 RESTART = "r"
@@ -32,7 +32,7 @@ class Lives(probe.Probe):
         super().__init__("qemu", image, entry, seed, promised)
         elf = machines.BUILD / f"{program}.elf"
         names = {"symbols": machines.symbols(elf), "base": machines.linear_base(elf)}
-        self.knowing: Any = type("Knowing", (probe.EMULATORS["qemu"],), names)
+        self.knowing: Any = type("Knowing", (looks.EMULATORS["qemu"],), names)
         self.ended: list[probe._Proc] = []
         self.data: dict[int, bytes] = {}        # by the base of the stack's segment: what a first start finds below its stack
 

@@ -1,6 +1,6 @@
 """Procs of our own in any ring 0: what it owes them, tried from ring 3.
 
-    entry = first_of_ring_3(image)              where ring 3 begins, found by CPU state alone
+    entry = beginning.first_of_ring_3(image)    where ring 3 begins, found by CPU state alone
     findings = Probe(emulator, image, entry, seed).run()
 
 The code of every segment for ring 3 is replaced by a loop that asks for a switch, again and again; where
@@ -10,46 +10,27 @@ who comes back must find every one of them. In between the kernel's tables are r
 them (reach.py). Nothing is asked of the kernel: no symbol, no log, no screen.
 """
 
-from collections.abc import Sequence
-import os
-import pathlib
 import random
-import re
-import signal
 import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ringside.emulators import debuggers, machines
-from ringside.emulators.registers import GENERAL, Registers, SEGMENTS, of_qemu
-from ringside.laws import reach, spaces
+from ringside.emulators import machines
+from ringside.emulators.registers import GENERAL, SEGMENTS, Registers
+from ringside.laws import beginning, looks, reach, spaces
+from ringside.laws.looks import IF, PAGE
 
-PROGRAM_START = 0x10100     # where the boot sector enters a program
-STEPS_TO_RING_3 = 200_000
-CHUNK = 500                 # instructions between two looks, behind ltr
-CHUNK_TO_LTR = 4000         # and before it
-RESET_LIMIT = 0xffff        # of TR, until ltr
 SLOW, FAST = 24, 40         # switches tried while each is shown, and at full speed
 BETWEEN = 0.15              # seconds of full speed in QEMU
 BETWEEN_STEPS = 3_000_000   # the same in Bochs, in instructions
-PATIENCE = 600              # seconds on the host's clock, whatever else it does
-LIMIT = 20                  # seconds of an emulator's own until a switch that does not end counts as one that never does
 IN_RING_0 = 40              # instructions of a way in that are looked at one by one
-
-LOOK = 2                    # seconds until Bochs is asked how far it is
-TICKS = 1_000_000           # of Bochs in a second of its machine (ips)
-MACHINE_LIMIT = 12 * TICKS
-WHOLE, WHOLE_CPU = 120 * TICKS, 20      # of all switches together: of Bochs' machine, and seconds of QEMU's own
-MOST_CPU = 5                # seconds of QEMU's own until a switch that does not end counts as one that never does
-USER_TIME, TICKS_IN_SECOND = 11, os.sysconf("SC_CLK_TCK")   # of /proc/PID/stat, behind the name
-MOST = 1024                 # bytes that QEMU's stub takes at once
-NOP, HLT, POPF = b"\x90", b"\xf4", b"\x9d"
+NOP, POPF = b"\x90", b"\x9d"
 LOADS = b"\x0f\xa9\x0f\xa1\x07\x1f\x61\x9d"     # pop gs, fs, es, ds; popa; popf
 WAITS = b"\xeb\xfe"                             # jmp .
 LOADED_WORDS = 13
 LOADS_STEPS = 6
 DIRECTIONS = 2              # with each of its paths
 STOPS = 200                 # at places that are not waited for, on the way to one that is
-IF, DF, NT, IOPL = 0x200, 0x400, 0x4000, 0x3000
+DF, NT, IOPL = 0x400, 0x4000, 0x3000
 FLAGS = 0x244cd5            # those that ring 3 may set as it likes: ID AC NT OF DF SF ZF AF PF CF
 CR0_EM_TS = 0xc
 SAVED_BYTES = 128           # at most, below where the way in begins to push
@@ -58,7 +39,6 @@ COUNTED = 4                 # times as many instructions as a lab allows, until 
 CALLS = (0xe8, 0xff)
 SYSENTER = b"\x0f\x34"
 ESP_TO_ECX, TO_EDX = b"\x89\xe1", b"\xba"    # mov %esp, %ecx; mov $..., %edx
-PAGE = 0x1000
 PUSH_0 = b"\x6a\x00"
 LCALL = 0x9a                # behind it: an offset that a gate does not heed, and the gate's selector
 EFLAGS_COMPARED = 0x247fd5  # without TF, RF, VM
@@ -105,380 +85,6 @@ LAWS = {
     "C1": "a switch takes no more instructions than the lab allows",
     "H1": "a proc comes back at all",
 }
-
-
-_NEXT = re.compile(r"Next at t=(\d+)")
-# The last line that Bochs prints behind a step: the next instruction, with its bytes.
-_NEXT_BYTES = re.compile(r"^\(0\) .* ; ([0-9a-f]+) *$", re.M)
-_RUNS = re.compile(r"c$|s( \d+)?$")         # commands that let the guest run
-_OLD = 4        # looks of one kind: what none of them has read is no longer read ahead
-Span = tuple[int, int]
-
-
-class TooLong(machines.Missing):
-    """Each switch comes to an end, and all of them to none."""
-
-
-class _Looks(debuggers.Handles):
-    """Asks an emulator few times and for much at once. What stands still is read once; with the registers comes what was
-    read behind them in the last looks of the same kind.
-    """
-
-    symbols: dict[str, int] = {}
-
-    def __init__(self, image: machines.Path) -> None:
-        self._seen: Registers | None = None
-        self._memory: dict[Span, bytes] = {}
-        self._kind = ""
-        self._spans: dict[str, dict[Span, int]] = {}    # for each kind of look: what was read, and how many looks ago
-        super().__init__(image)     # type: ignore[call-arg]    # of an emulator, which stands behind this
-
-    def look(self, kind: str) -> Registers:
-        """The registers, where the machine stands. kind: names what is read next, as it was the last time."""
-        self._kind = kind
-        spans = self._spans.setdefault(kind, {})
-        for span in list(spans):
-            spans[span] += 1
-            if spans[span] > _OLD:
-                del spans[span]
-        self._ahead([span for span in spans if span not in self._memory])
-        assert self._seen is not None
-        return self._seen
-
-    def _ahead(self, spans: list[Span]) -> None:
-        """Fills _memory, where there is any, and _seen where that is empty."""
-        raise NotImplementedError
-
-    def registers(self) -> Registers:
-        if self._seen is None:
-            self._ahead([])
-        assert self._seen is not None
-        return self._seen
-
-    def read(self, address: int, size: int) -> bytes:
-        span = address, size
-        self._spans.setdefault(self._kind, {})[span] = 0
-        if span not in self._memory:
-            self._ahead([span])
-        if span not in self._memory:
-            raise machines.Missing(f"{address:x} cannot be read: no page is there")
-        return self._memory[span]
-
-    def opcode(self) -> bytes:
-        """Of the next instruction: its first two bytes."""
-        registers = self.registers()
-        return self.read(registers["cs"].base + registers["eip"], 2)
-
-    def _cpu_seconds(self) -> float:
-        """Of the emulator's, so far."""
-        try:
-            fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:     # it has ended
-            return 0
-        return (int(fields[USER_TIME]) + int(fields[USER_TIME + 1])) / TICKS_IN_SECOND
-
-    def _changes(self) -> None:
-        """The guest is to run, or to be written to."""
-        self._seen = None
-        self._memory.clear()
-
-
-class _Bochs(_Looks, debuggers.DebuggedBochs):  # type: ignore[misc]
-    """What wants no answer waits, and is sent with the next that does."""
-
-    def __init__(self, image: machines.Path, model: str = "") -> None:
-        self._waiting: list[str] = []
-        self._said = ""
-        self.model = model
-        self._space: int | None = None                      # cr3, where there are pages
-        self._frames: dict[tuple[int, int], int] = {}       # of what has been written to: space and page
-        super().__init__(image)
-
-    def cmd(self, line: str, timeout: float = LIMIT) -> str:
-        return self.cmds([line], timeout)
-
-    def cmds(self, lines: Sequence[str], timeout: float = LIMIT) -> str:
-        """What never comes back to the prompt is not waited for on the host's clock: a CPU that halts with IF = 0, or
-        MACHINE_LIMIT of the machine's own time. Of lines the last alone may take long.
-        """
-        lines = [*self._waiting, *lines]
-        self._waiting.clear()
-        runs = any(map(_RUNS.match, lines))
-        if runs:
-            self._changes()
-        start, waited, used = self._time(), 0, self._cpu_seconds()
-        begun = len(self._output())
-        self.send("\n".join(lines))
-        while True:
-            try:
-                prompt = self._until_prompt(begun, lines[-1], LOOK, len(lines))
-                if runs and self._time() > WHOLE:
-                    raise TooLong(f"{WHOLE // TICKS} seconds have passed in the machine, of all switches together")
-                return self.text[begun:prompt.start()]
-            except TooLong:
-                raise
-            except machines.Missing:
-                waited += LOOK
-                # The host's clock alone says more of what else the host has to do.
-                if not self.alive() or self._cpu_seconds() - used > timeout or waited >= PATIENCE:
-                    raise
-            if not runs:
-                continue
-            self.process.send_signal(signal.SIGINT)
-            said = self.text[begun:self._until_prompt(begun, "Ctrl-C", LIMIT, len(lines)).start()]
-            if " Breakpoint " in said or not (running := _RUNS.match(lines[-1])):
-                return said
-            self._look_where_it_is(start)
-            begun = len(self._output())
-            left = max(1, int(running[1]) - (self._time() - start)) if running[1] else 0
-            lines = [f"s {left}" if left else lines[-1]]
-            self.send(lines[0])
-
-    def _look_where_it_is(self, start: int) -> None:
-        """Raises Missing if it need not be waited for. start: the machine's time when it began."""
-        registers = self.registers()
-        here = registers["cs"].base + registers["eip"]
-        halted = not registers["eflags"] & IF and self.read(here - 1, 1) == HLT
-        self._changes()
-        if halted:
-            raise machines.Missing(f"it halts at {here - 1:x} with IF = 0")
-        if self._time() - start > MACHINE_LIMIT:
-            raise machines.Missing(f"{MACHINE_LIMIT // TICKS} seconds have passed in the machine")
-
-    def _time(self) -> int:
-        """The machine's own, in ticks, as it was told last."""
-        found = _NEXT.match(self.text, max(0, self.text.rfind("Next at t=")))
-        return int(found[1]) if found else 0
-
-    def _ahead(self, spans: list[Span]) -> None:
-        asked = ["r", "sreg", "creg"] if self._seen is None else []
-        files = [self.dir / f"read{number}" for number, _ in enumerate(spans)]
-        asked += [f'writemem "{file}" {address:#x} {size:#x}' for file, (address, size) in zip(files, spans)]
-        if not asked:
-            return
-        for file in files:
-            file.unlink(missing_ok=True)
-        self._said = self.cmds(asked)
-        if self._seen is None:
-            self._seen = self._registers_in(self._said)
-            self._space = self._seen["cr3"] if self._seen["cr0"] >> 31 else None
-        for file, span in zip(files, spans):
-            if file.exists() and len(data := file.read_bytes()) == span[1]:
-                self._memory[span] = data
-
-    def opcode(self) -> bytes:
-        self.registers()
-        found = _NEXT_BYTES.findall(self._said)
-        return bytes.fromhex(found[-1]).ljust(2, b"\0") if found else super().opcode()
-
-    def write(self, address: int, data: bytes) -> None:
-        self._later(self._to_write(address, data))
-
-    def _to_write(self, address: int, data: bytes) -> list[str]:
-        if self._space is None:
-            return super()._to_write(address, data)
-        lines: list[str] = []
-        while data:
-            page, place = address & ~(PAGE - 1), address & PAGE - 1
-            piece, data = data[:PAGE - place], data[PAGE - place:]
-            if (key := (self._space, page)) not in self._frames:
-                self._frames[key] = self.physical(page)
-            lines += self._to_write_there(self._frames[key] + place, piece)
-            address += len(piece)
-        return lines
-
-    def set(self, **values: int) -> None:
-        self._later([f"set {name} = {value:#x}" for name, value in values.items()])
-
-    def step(self, count: int = 1) -> None:
-        """So few that they take no time."""
-        self._later([f"s {count}"])
-
-    def _later(self, lines: Sequence[str]) -> None:
-        self._changes()
-        for line in lines:
-            self._waiting.append(line)
-            if len(self._waiting) >= debuggers.AT_ONCE:
-                self.cmds([])
-
-    def run_steps(self, count: int, timeout: float) -> None:
-        self._set_breakpoints(set())
-        self.cmd(f"s {count}", timeout)
-
-
-class _Qemu(_Looks, debuggers.DebuggedQemu):
-    """The same, of the stub's packets. Its CPU is always the same."""
-
-    def __init__(self, image: machines.Path, model: str = "") -> None:
-        self._waiting: list[str] = []
-        self._set_to: int | None = None     # linear: where it has been set to go on
-        super().__init__(image)
-
-    def _changes(self) -> None:
-        self._set_to = None
-        super()._changes()
-
-    def _ask(self, packet: str) -> str:
-        self._flush()
-        return super()._ask(packet)
-
-    def _here(self) -> int:
-        registers = self.registers()
-        return int(registers["cs"].base + registers["eip"])
-
-    def _ahead(self, spans: list[Span]) -> None:
-        packets = [f"m{address & debuggers.WRAP:x},{size:x}" for address, size in spans if size <= MOST]
-        waiting, self._waiting = self._waiting, []
-        if waiting or packets:
-            answers = iter(self._stub.ask_all([*waiting, *packets], may_fail=True)[len(waiting):])
-            for span in spans:
-                if span[1] <= MOST and not (answer := next(answers)).startswith("E"):
-                    self._memory[span] = bytes.fromhex(answer)
-        for span in spans:
-            if span[1] > MOST:
-                self._memory[span] = debuggers.DebuggedQemu.read(self, *span)
-        if self._seen is None:
-            self._seen = of_qemu(self.hmp("info registers"))
-
-    def write(self, address: int, data: bytes) -> None:
-        here = self._set_to
-        self._changes()
-        self._set_to = here
-        for start in range(0, len(data), MOST):
-            piece = data[start:start + MOST]
-            self._waiting.append(f"M{address + start & debuggers.WRAP:x},{len(piece):x}:{piece.hex()}")
-
-    def set(self, **values: int) -> None:
-        code = self.registers()["cs"] if "eip" in values else None
-        self._changes()
-        self._set_to = code.base + values["eip"] if code else None
-        self._waiting += [f"P{debuggers.ORDER.index(name):x}={value.to_bytes(4, 'little').hex()}"
-                          for name, value in values.items()]
-
-    def step(self, count: int = 1) -> None:
-        for _ in range(count):
-            self._ask("s")
-            self._changes()
-
-    def _run_to(self, places: debuggers.Places, timeout: float) -> int:
-        here = self._set_to
-        self._flush()
-        self._stub.breakpoints(places)
-        if (self._here() if here is None else here) in places:     # the stub would stop there once more
-            self.step()
-        self._on(timeout)
-        return self._here()
-
-    def _on(self, timeout: float) -> None:
-        """To the next breakpoint. What never comes there is not waited for on the host's clock alone: a CPU that halts with
-        IF = 0, or MOST_CPU of QEMU's own.
-        """
-        begun, waited = self._cpu_seconds(), 0
-        self._stub.send("c")
-        while not self._stub.stops(LOOK):
-            waited += LOOK
-            self._stub.interrupt()
-            self._changes()
-            registers = self.registers()
-            here = self._here()
-            if here in self._stub.places():
-                return
-            if registers["hlt"] and not registers["eflags"] & IF:
-                raise machines.Missing(f"it halts at {here - 1:x} with IF = 0")
-            if self._cpu_seconds() - begun > min(timeout, MOST_CPU) or waited >= PATIENCE:
-                raise machines.Missing(f"{MOST_CPU} seconds of a processor's time have passed in the machine")
-            self._stub.send("c")
-        self._changes()
-        if self._cpu_seconds() > WHOLE_CPU:
-            raise TooLong(f"{WHOLE_CPU} seconds of a processor's time have passed in the machine, of all switches together")
-
-    def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        if waiting:
-            self._stub.ask_all(waiting)
-
-    def go(self) -> None:
-        self._flush()
-        self._changes()
-        super().go()
-
-
-EMULATORS: dict[str, Any] = {"bochs": _Bochs, "qemu": _Qemu}
-
-
-class NoRing3(Exception):
-    """The kernel never gets there; the message says what it does instead."""
-
-
-# A line of Bochs' trace: the physical address, cs and eip.
-_TRACED = re.compile(r"^\(0\)\.\[\d+\] \[(?:0x)?([0-9a-f]+)\] ([0-9a-f]{4}):([0-9a-f]+)", re.M)
-
-
-_before_ltr = 0     # chunks, of the last program whose ring 3 was found: most hand-ins take as long
-
-
-def first_of_ring_3(image: machines.Path, model: str = "") -> int:
-    """The linear address of ring 3's first instruction. model: of Bochs' CPU, if it is another than usual."""
-    global _before_ltr
-    for chunks in (_before_ltr, None):
-        if chunks != 0:
-            before = _chunks_before_ltr(image, model) if chunks is None else chunks
-            if found := _behind(image, model, before):
-                _before_ltr = before
-                return found
-    raise NoRing3(f"{STEPS_TO_RING_3} instructions after ltr it is still in ring 0")
-
-
-def _chunks_before_ltr(image: machines.Path, model: str) -> int:
-    """No way in without a TSS: up to ltr, nothing need be looked at."""
-    with _Bochs(image, model) as machine:
-        begun = _begun(machine)
-        for chunks in range(STEPS_TO_RING_3 // CHUNK_TO_LTR):
-            _steps(machine, begun, CHUNK_TO_LTR)
-            if machine.sreg()["tr"].limit != RESET_LIMIT:
-                return chunks
-    raise NoRing3(f"{STEPS_TO_RING_3} instructions after its start it has executed no ltr")
-
-
-def _behind(image: machines.Path, model: str, chunks: int) -> int | None:
-    """Ring 3's first instruction, if that comes behind so many chunks, and ltr in the next of them."""
-    with _Bochs(image, model) as machine:
-        begun = _begun(machine)
-        if chunks:
-            _steps(machine, begun, CHUNK_TO_LTR * chunks)
-        machine.cmd("trace on")
-        for place in range(STEPS_TO_RING_3 // CHUNK):
-            loaded = machine.sreg()["tr"].limit != RESET_LIMIT
-            if loaded != bool(place) and place in (0, CHUNK_TO_LTR // CHUNK):
-                return None
-            for physical, selector, offset in _TRACED.findall(_steps(machine, begun, CHUNK)):
-                if int(selector, 16) & 3 == 3:
-                    # With pages segments are flat, as far as the laws are tried.
-                    return int(offset if spaces.on(machine.registers()) else physical, 16)
-    return None
-
-
-def _begun(machine: "_Bochs") -> int:
-    """At the program's start; the machine's time."""
-    try:
-        machine.run_to(PROGRAM_START, timeout=LIMIT)
-    except machines.Missing:
-        raise NoRing3("the boot sector does not start the program") from None
-    return machine._time()
-
-
-def _steps(machine: _Bochs, begun: int, count: int) -> str:
-    """Some instructions; what Bochs says of them. begun: the machine's time at the program's start."""
-    try:
-        out = machine.cmd(f"s {count}", LIMIT)
-    except machines.Missing as missing:
-        said = str(missing).partition("\n")[0]
-        raise NoRing3(said if "halts at" in said else "it halts in ring 0 before ring 3 is reached") from None
-    if machine._time() - begun > MACHINE_LIMIT:
-        raise NoRing3(f"{MACHINE_LIMIT // TICKS} seconds after its start, by the machine's clock, it is still in ring 0")
-    if "shutdown" in out.lower():
-        raise NoRing3("a fault in a fault in a fault: the CPU shuts down before ring 3 is reached")
-    return out
 
 
 class _Site(NamedTuple):
@@ -530,7 +136,7 @@ class Probe:
             self.findings.append(Finding(law, said, self.switch))
 
     def run(self) -> list[Finding]:
-        with EMULATORS[self.emulator](self.image, self.model) as self.machine:
+        with looks.EMULATORS[self.emulator](self.image, self.model) as self.machine:
             try:
                 self._start()
                 for _ in range(SLOW):
@@ -549,10 +155,10 @@ class Probe:
 
     def _start(self) -> None:
         machine = self.machine
-        machine.run_to(PROGRAM_START, timeout=LIMIT)
+        machine.run_to(beginning.PROGRAM_START, timeout=looks.LIMIT)
         self._leave_flag(NT)        # as some BIOS or DOS does
         try:
-            machine.run_to(self.entry, timeout=LIMIT)
+            machine.run_to(self.entry, timeout=looks.LIMIT)
         except machines.Missing:
             if self.emulator == "bochs":    # where it has been reached with NT = 0 (first_of_ring_3)
                 self.found("N1", "with NT = 1 at the program's start ring 3 is never reached; with NT = 0 it is")
@@ -655,10 +261,10 @@ class Probe:
     def _to(self, *places: int) -> int:
         """To the first of some places; to which. Breakpoints stay where they are, if procs ask: to move them takes time."""
         if not self.asking:
-            return int(self.machine.run_to(*places, timeout=LIMIT))
+            return int(self.machine.run_to(*places, timeout=looks.LIMIT))
         always = {place for site in self.sites for place in site}
         for _ in range(STOPS):
-            place = int(self.machine.run_to(*always, timeout=LIMIT))
+            place = int(self.machine.run_to(*always, timeout=looks.LIMIT))
             if place in places:
                 return place
         raise machines.Missing(f"it comes to {place:x} again and again")
@@ -797,7 +403,7 @@ class Probe:
     def _at_the_ask(self, proc: _Proc) -> Registers:
         """On from its loads: these are few instructions, unless an interrupt comes in between."""
         machine = self.machine
-        if isinstance(machine, _Bochs):
+        if isinstance(machine, looks.Bochs):
             machine.step(LOADS_STEPS + (2 if self.fast else self.parameters))
             registers: Registers = machine.look("filled")
             if registers["cs"].base + registers["eip"] == proc.site.asks:
@@ -840,8 +446,8 @@ class Probe:
     def _full_speed(self) -> None:
         """Many switches without a look: after them the kernel shows none, and takes its fast path."""
         self.directed = 0
-        if isinstance(self.machine, _Bochs):
-            self.machine.run_steps(BETWEEN_STEPS, LIMIT)
+        if isinstance(self.machine, looks.Bochs):
+            self.machine.run_steps(BETWEEN_STEPS, looks.LIMIT)
         else:
             self.machine.go()
             time.sleep(BETWEEN)
@@ -891,7 +497,7 @@ class Probe:
         while self.machine.registers()["cs"].selector & 3 != 3 and count < COUNTED * self.promised.instructions:
             self.machine.step()
             count += 1
-        self.machine.run_to(*(site.asks for site in self.sites), timeout=LIMIT)
+        self.machine.run_to(*(site.asks for site in self.sites), timeout=looks.LIMIT)
         return count
 
     def _end(self, missing: str) -> str:
@@ -903,4 +509,4 @@ class Probe:
             return "a fault in a fault in a fault: the CPU shuts down"
         if "halts at" in what or "in the machine" in what:
             return f"no proc comes back to ring 3: {what}"
-        return f"no proc comes back to ring 3 within {LIMIT} seconds: {what}"
+        return f"no proc comes back to ring 3 within {looks.LIMIT} seconds: {what}"
