@@ -40,7 +40,7 @@ def first_of_ring_3(image: machines.Path, model: str = "") -> int:
 
 def _chunks_before_ltr(image: machines.Path, model: str) -> int:
     """No way in without a TSS: up to ltr, nothing need be looked at."""
-    with looks.Bochs(image, model) as machine:
+    with looks.AskedBochs(image, model) as machine:
         begun = _begun(machine)
         for chunks in range(STEPS_TO_RING_3 // CHUNK_TO_LTR):
             _steps(machine, begun, CHUNK_TO_LTR)
@@ -51,7 +51,7 @@ def _chunks_before_ltr(image: machines.Path, model: str) -> int:
 
 def _behind(image: machines.Path, model: str, chunks: int) -> int | None:
     """Ring 3's first instruction, if that comes behind so many chunks, and ltr in the next of them."""
-    with looks.Bochs(image, model) as machine:
+    with looks.AskedBochs(image, model) as machine:
         begun = _begun(machine)
         if chunks:
             _steps(machine, begun, CHUNK_TO_LTR * chunks)
@@ -67,7 +67,7 @@ def _behind(image: machines.Path, model: str, chunks: int) -> int | None:
     return None
 
 
-def _begun(machine: looks.Bochs) -> int:
+def _begun(machine: looks.AskedBochs) -> int:
     """At the program's start; the machine's time."""
     try:
         machine.run_to(PROGRAM_START, timeout=looks.LIMIT)
@@ -76,7 +76,7 @@ def _begun(machine: looks.Bochs) -> int:
     return machine.time()
 
 
-def _steps(machine: looks.Bochs, begun: int, count: int) -> str:
+def _steps(machine: looks.AskedBochs, begun: int, count: int) -> str:
     """Some instructions; what Bochs says of them. begun: the machine's time at the program's start."""
     try:
         out = machine.cmd(f"s {count}", looks.LIMIT)

@@ -105,7 +105,7 @@ class Looks(debuggers.Handles):
         self._memory.clear()
 
 
-class Bochs(Looks, debuggers.DebuggedBochs):  # type: ignore[misc]
+class AskedBochs(Looks, debuggers.DebuggedBochs):  # type: ignore[misc]
     """What wants no answer waits, and is sent with the next that does."""
 
     def __init__(self, image: machines.Path, model: str = "") -> None:
@@ -228,7 +228,7 @@ class Bochs(Looks, debuggers.DebuggedBochs):  # type: ignore[misc]
         self.cmd(f"s {count}", timeout)
 
 
-class Qemu(Looks, debuggers.DebuggedQemu):
+class AskedQemu(Looks, debuggers.DebuggedQemu):
     """The same, of the stub's packets. Its CPU is always the same."""
 
     def __init__(self, image: machines.Path, model: str = "") -> None:
@@ -325,4 +325,4 @@ class Qemu(Looks, debuggers.DebuggedQemu):
         super().go()
 
 
-EMULATORS: dict[str, Any] = {"bochs": Bochs, "qemu": Qemu}
+EMULATORS: dict[str, Any] = {"bochs": AskedBochs, "qemu": AskedQemu}

@@ -403,7 +403,7 @@ class Probe:
     def _at_the_ask(self, proc: _Proc) -> Registers:
         """On from its loads: these are few instructions, unless an interrupt comes in between."""
         machine = self.machine
-        if isinstance(machine, looks.Bochs):
+        if isinstance(machine, looks.AskedBochs):
             machine.step(LOADS_STEPS + (2 if self.fast else self.parameters))
             registers: Registers = machine.look("filled")
             if registers["cs"].base + registers["eip"] == proc.site.asks:
@@ -446,7 +446,7 @@ class Probe:
     def _full_speed(self) -> None:
         """Many switches without a look: after them the kernel shows none, and takes its fast path."""
         self.directed = 0
-        if isinstance(self.machine, looks.Bochs):
+        if isinstance(self.machine, looks.AskedBochs):
             self.machine.run_steps(BETWEEN_STEPS, looks.LIMIT)
         else:
             self.machine.go()
