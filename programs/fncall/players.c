@@ -72,11 +72,12 @@ static void *turns_of(void *argument)
 {
 	struct thread *own = argument;
 	char free_space[2 * (GUARD_REACH + PAGE)];
-	const char *why = leave_fs_alone();
+	const char *why;
 
 	__asm__ volatile("" :: "r"(free_space) : "memory");
 	first_turns(&own->pair, first);
 	pthread_barrier_wait(&begin);
+	why = leave_fs_alone();		/* closes it, to try */
 	if (!why)
 		take_turns(own);
 	pthread_barrier_wait(&end);
@@ -89,8 +90,8 @@ static void *turns_of(void *argument)
  * Out:		how many switches they have made; a pair whose user has faulted makes fewer.
  * Errors:	threads that cannot be made end the program.
  *
- * All threads exist before the first user runs, and end after the last one: glibc chains its threads
- * through their thread-local storage, which is closed meanwhile.
+ * All threads exist before the first of them closes its thread-local storage, and end after the last user:
+ * glibc chains its threads through that storage.
  */
 uint64_t play_in_threads(int threads, uint64_t switches, const char *start)
 {
