@@ -255,7 +255,7 @@ break-web: web
 #: make grade L=04      what your work on it is worth, law by law
 #: make slides          the lesson of docs/teaching.md as PDF, build/paper/ (sh scripts/setup --paper)
 #: make handout         a cheat sheet of one page, and what the class reads, as PDF
-#: make test-labs       each lab healthy, broken and badly mended; the cheats (as root; 10 minutes)
+#: make test-labs       each lab healthy, broken and badly mended; the cheats (as root; 15 minutes)
 #: make test-lab-seeds  trees that are right lose no point, of 100 students each (as root; 2 hours; SEEDS=20: fewer)
 
 L =
