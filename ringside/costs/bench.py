@@ -212,13 +212,18 @@ SHARE_SECONDS = 5
 def share_in_qemu(image, held, seconds):
     """Processor seconds of QEMU's in a second: at one switch a second, or held."""
     with machines.Qemu(image) as qemu:
-        qemu.wait_log("switch n=1 ")
-        qemu.key("+", "-")  # so that the pace does not grow by itself
-        qemu.wait_screen("1 switch a second")
-        if held:
-            qemu.key(" ")
-            qemu.wait_screen("held")
+        slow_down(qemu, held)
         return taken(qemu, seconds)
+
+
+def slow_down(qemu, held):
+    """A game that has just been started, to one switch a second, or to none."""
+    qemu.wait_log("switch n=1 ")
+    qemu.key("+", "-")  # so that the pace does not grow by itself
+    qemu.wait_screen("1 switch a second")
+    if held:
+        qemu.key(" ")
+        qemu.wait_screen("held")
 
 
 def share_in_bochs(held, seconds):
