@@ -253,8 +253,11 @@ def test_what_does_not_build_or_never_gets_there_gets_nothing_and_a_sentence(bef
 @builds
 @pytest.mark.parametrize("recipe", ["f() { f | f & }; f; sleep 1000", "while :; do :; done", "yes > build/p_proc.com"],
                          ids=["fork bomb", "loop", "endless file"])
-def test_a_build_step_that_runs_wild_ends(recipe, place):
-    """No lab takes a Makefile: if one did, it would still come to an end."""
+def test_a_build_step_that_runs_wild_ends(recipe, place, monkeypatch):
+    """No lab takes a Makefile: if one did, it would still come to an end. Sooner here than students' builds have to."""
+    assert (handin.SECONDS, handin.MEMORY) == (20, 256 << 20)
+    monkeypatch.setattr(handin, "SECONDS", 4)
+    monkeypatch.setattr(handin, "ALL_SECONDS", 3 * 4)
     tree = {**trees.whole(0), "Makefile": f"build/p_proc.com:\n\tmkdir -p build; {recipe}\n".encode()}
     with pytest.raises(handin.Refused, match="does not build"):
         handin.build(tree, place / "tree")

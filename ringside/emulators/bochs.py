@@ -41,6 +41,8 @@ def _bochs_command(directory: pathlib.Path, script: str | None, image: Path, mag
 
 
 AT_ONCE = 1 << 20       # bytes that are read
+SCRIPT = "said"         # in the machine's folder, where Bochs is at home
+SOURCE = f"source {SCRIPT}"
 PROMPT_BYTES = 20       # more than a prompt has
 MORE_SECONDS = 0.0002   # for more output to come: Bochs writes each line by itself, which costs it more when it wakes us
 
@@ -88,7 +90,7 @@ def bochs_cpu(model: str) -> list[str]:
 class Bochs(_BochsMachine):
     """The prompt of Bochs' debugger. Names in commands stand in quotes: cmd('x /6wx "tss"')."""
 
-    _PROMPT, _LAST_PROMPT = re.compile(r"<bochs:\d+> "), re.compile(r"<bochs:\d+> $")
+    _LAST_PROMPT = re.compile(r"<bochs:\d+>  ?$")
 
     def __init__(self, image: Path = FLOPPY, magic: bool = True, options: Iterable[str] = ()) -> None:
         super().__init__(image, magic, options, stdin=subprocess.PIPE)
@@ -101,15 +103,14 @@ class Bochs(_BochsMachine):
             self.close()
             raise
 
-    def _until_prompt(self, start: int, after: str, timeout: float, prompts: int = 1) -> re.Match[str]:
-        """Waits for the last of so many prompts, with nothing behind it."""
+    def _until_prompt(self, start: int, after: str, timeout: float) -> re.Match[str]:
+        """Waits for a prompt with nothing behind it."""
         def attempt() -> re.Match[str] | None:
             before = len(self.text)
             alive = self.alive()
-            if self._output().endswith("> ") and self._LAST_PROMPT.search(self.text, max(start, len(self.text) - PROMPT_BYTES)):
-                found = list(self._PROMPT.finditer(self.text, start))
-                if len(found) >= prompts:
-                    return found[-1]
+            if self._output().endswith(" ") and (
+                    found := self._LAST_PROMPT.search(self.text, max(start, len(self.text) - PROMPT_BYTES))):
+                return found
             if not alive and len(self.text) == before:
                 raise Missing(f"Bochs ended after: {after}\n{self._evidence()}")
             if len(self.text) > before:
@@ -118,24 +119,35 @@ class Bochs(_BochsMachine):
         return wait(f"the prompt after: {after}", attempt, timeout, self._evidence,
                     output=self._pipe)
 
-    def send(self, line: str) -> None:
+    def send(self, line: str, end: str = "\n") -> None:
         """Sends a line and does not wait; for `c` when wait_log() or stop() follow."""
         assert self.process.stdin
-        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.write((line + end).encode())
         self.process.stdin.flush()
+
+    def send_all(self, lines: Sequence[str]) -> None:
+        """Sends lines of which one prompt comes back, behind the last. Of what it is sent Bochs reads each letter by itself,
+        with some ten calls of the system's; of a file it does not. And at each hlt it sleeps a millisecond for lack of
+        something to read: so there is something, of which the next line does not mind that it stands before it.
+        """
+        said = lines[0]
+        if len(lines) != 1 or len(said) > len(SOURCE):
+            (self.dir / SCRIPT).write_text("".join(f"{line}\n" for line in lines))
+            said = SOURCE
+        self.send(f"{said}\n ", end="")
 
     def cmd(self, line: str, timeout: float = 20) -> str:
         """One command; returns what Bochs, and the guest, printed up to the next prompt."""
         start = len(self._output())
-        self.send(line)
+        self.send_all([line])
         prompt = self._until_prompt(start, line, timeout)
-        return self.text[start:prompt.start()].removeprefix(line + "\n")
+        return self.text[start:prompt.start()].removeprefix(" ").removeprefix(line + "\n").removeprefix(SOURCE + "\n")
 
     def cmds(self, lines: Sequence[str], timeout: float = 20) -> str:
-        """Several commands in one go, of which none lets the guest run; what Bochs printed, prompts among it."""
+        """Several commands in one go, of which none lets the guest run; what Bochs printed."""
         start = len(self._output())
-        self.send("\n".join(lines))
-        prompt = self._until_prompt(start, lines[-1], timeout, len(lines))
+        self.send_all(lines)
+        prompt = self._until_prompt(start, lines[-1], timeout)
         return self.text[start:prompt.start()]
 
     def stop(self, timeout: float = 10) -> str:
@@ -187,8 +199,7 @@ class Bochs(_BochsMachine):
         return self._registers_in(self.cmds(("r", "sreg", "creg")))
 
     def _registers_in(self, out: str) -> Registers:
-        """out: what these three commands have printed, prompts among it."""
-        out = self._PROMPT.sub("", out)
+        """out: what these three commands have printed."""
         controls = {name.lower(): int(value, 16) for name, value in re.findall(r"^(CR\d)=.*?0x([0-9a-f]+)", out, re.M)}
         found: Registers = {**self._regs_in(out), **segments_of_bochs(out), **controls}
         found["cpl"] = cpl_of(found)

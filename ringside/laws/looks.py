@@ -111,6 +111,7 @@ class AskedBochs(Looks, debuggers.DebuggedBochs):  # type: ignore[misc]
     def __init__(self, image: machines.Path, model: str = "") -> None:
         self._waiting: list[str] = []
         self._said = ""
+        self._time = 0
         self.model = model
         self._space: int | None = None                      # cr3, where there are pages
         self._frames: dict[tuple[int, int], int] = {}       # of what has been written to: space and page
@@ -129,11 +130,12 @@ class AskedBochs(Looks, debuggers.DebuggedBochs):  # type: ignore[misc]
         if runs:
             self._changes()
         start, waited, used = self.time(), 0, self._cpu_seconds()
-        begun = len(self._output())
-        self.send("\n".join(lines))
+        self.text = ""      # to add to it would take ever longer
+        begun = 0
+        self.send_all(lines)
         while True:
             try:
-                prompt = self._until_prompt(begun, lines[-1], LOOK, len(lines))
+                prompt = self._until_prompt(begun, lines[-1], LOOK)
                 if runs and self.time() > WHOLE:
                     raise TooLong(f"{WHOLE // TICKS} seconds have passed in the machine, of all switches together")
                 return self.text[begun:prompt.start()]
@@ -147,14 +149,14 @@ class AskedBochs(Looks, debuggers.DebuggedBochs):  # type: ignore[misc]
             if not runs:
                 continue
             self.process.send_signal(signal.SIGINT)
-            said = self.text[begun:self._until_prompt(begun, "Ctrl-C", LIMIT, len(lines)).start()]
+            said = self.text[begun:self._until_prompt(begun, "Ctrl-C", LIMIT).start()]
             if " Breakpoint " in said or not (running := _RUNS.match(lines[-1])):
                 return said
             self._look_where_it_is(start)
             begun = len(self._output())
             left = max(1, int(running[1]) - (self.time() - start)) if running[1] else 0
             lines = [f"s {left}" if left else lines[-1]]
-            self.send(lines[0])
+            self.send_all(lines)
 
     def _look_where_it_is(self, start: int) -> None:
         """Raises Missing if it need not be waited for. start: the machine's time when it began."""
@@ -169,8 +171,9 @@ class AskedBochs(Looks, debuggers.DebuggedBochs):  # type: ignore[misc]
 
     def time(self) -> int:
         """The machine's own, in ticks, as it was told last."""
-        found = _NEXT.match(self.text, max(0, self.text.rfind("Next at t=")))
-        return int(found[1]) if found else 0
+        if found := _NEXT.match(self.text, max(0, self.text.rfind("Next at t="))):
+            self._time = int(found[1])
+        return self._time
 
     def _ahead(self, spans: list[Span]) -> None:
         asked = ["r", "sreg", "creg"] if self._seen is None else []
