@@ -192,7 +192,7 @@ class DebuggedQemu(Handles, machines.Qemu):
         return self._stub.ask(packet)
 
     def _here(self) -> int:
-        return code_address(self.hmp("info registers"))
+        return code_address(self._stub.monitor("info registers"))
 
     def values(self) -> dict[str, int]:
         """Registers as plain numbers: a fifth of the time of registers()."""

@@ -47,6 +47,7 @@ class Stub:
         return Missing("QEMU hung up\n" + self._evidence())
 
     def _answer(self) -> str:
+        """Not acknowledged: the next packet does that."""
         while b"#" not in self._buffer or len(self._buffer) < self._buffer.index(b"#") + 3:
             try:
                 data = self._socket.recv(65536)
@@ -59,7 +60,6 @@ class Stub:
             self._buffer += data
         packet, self._buffer = self._buffer.split(b"#", 1)
         self._buffer = self._buffer[2:]
-        self._write(b"+")
         return packet.split(b"$", 1)[1].decode()
 
     def ask(self, packet: str) -> str:
@@ -74,13 +74,21 @@ class Stub:
         return answer
 
     def ask_all(self, packets: Sequence[str], may_fail: bool = False) -> list[str]:
-        """Several packets and their answers. None may let the guest run: what is acknowledged meanwhile would stop it."""
+        """Several packets and their answers. None may let the guest run: the next would stop it."""
         self._write(b"".join(map(self._framed, packets)))
         answers = [self._answer() for _ in packets]
         for packet, answer in zip(packets, answers):
             if not may_fail:
                 self._held(packet, answer)
         return answers
+
+    def monitor(self, line: str) -> str:
+        """What a line for QEMU's monitor prints, while the guest stands: of its own socket QEMU reads each letter by itself."""
+        packet, found = f"qRcmd,{line.encode().hex()}", ""
+        self.send(packet)
+        while (answer := self._held(packet, self._answer())) != "OK":
+            found += bytes.fromhex(answer.removeprefix("O")).decode()
+        return found
 
     def breakpoints(self, places: set[int]) -> None:
         """These linear addresses and no others."""

@@ -263,7 +263,7 @@ class AskedQemu(Looks, debuggers.DebuggedQemu):
             if span[1] > MOST:
                 self._memory[span] = debuggers.DebuggedQemu.read(self, *span)
         if self._seen is None:
-            self._seen = of_qemu(self.hmp("info registers"))
+            self._seen = of_qemu(self._stub.monitor("info registers"))
 
     def write(self, address: int, data: bytes) -> None:
         here = self._set_to
