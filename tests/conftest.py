@@ -10,6 +10,7 @@ import pytest
 
 import tidy  # first: it says where temporary files go
 from ringside.emulators import machines
+from ringside.labs import handin
 from ringside.recorder import record, recording
 
 
@@ -81,6 +82,6 @@ def debugger():
 @pytest.fixture
 def place():
     """A folder that another user may enter, as pytest's own may not be."""
-    with tempfile.TemporaryDirectory(prefix="rp-labs-", dir="/tmp") as name:
+    with tempfile.TemporaryDirectory(prefix="rp-labs-", dir=handin.FOLDERS) as name:
         os.chmod(name, 0o755)
         yield pathlib.Path(name)

@@ -14,7 +14,7 @@ import sys
 import tempfile
 
 from ringside.emulators.machines import BUILD
-from ringside.labs import catalogue, grade, trees
+from ringside.labs import catalogue, grade, handin, trees
 from ringside.laws import probe
 
 KEPT = BUILD / "labs/seeds"
@@ -35,7 +35,7 @@ def labs():
 def graded(lab, seed):
     """What is lost, in sentences: [] if nothing is."""
     tree = trees.whole(seed)
-    with tempfile.TemporaryDirectory(prefix="rp-labs-", dir="/tmp") as name:
+    with tempfile.TemporaryDirectory(prefix="rp-labs-", dir=handin.FOLDERS) as name:
         folder = pathlib.Path(name)
         trees.write({file: tree[file] for file in lab.files}, folder)
         result = grade.grade(lab, folder, seed)

@@ -89,6 +89,11 @@ def wrongly(lab, wrong, seed=SEED):
     return {wrong["file"]: text.replace(wrong["before"], wrong["after"])}
 
 
+def built(tree, place, program="p_proc"):
+    """The floppy of a tree of ours."""
+    return handin.build(tree, place / "tree", program, tree)
+
+
 def sentences(result):
     return "\n".join(result.lines())
 
@@ -104,6 +109,7 @@ class Workshop:
         self.images = {}
         self.built, self.probed, self.first = handin.build, grade._probed, beginning.first_of_ring_3
         self.seen = {}
+        self.enough = None      # laws that are to be lost, if the others do not matter
 
     def stands_in(self, monkeypatch):
         monkeypatch.setattr(handin, "build", self.build)
@@ -133,7 +139,9 @@ class Workshop:
         return self._once(("entry", image.read_bytes()), lambda: self.first(image, model))
 
     def probe(self, lab, image, seed):
-        """Where nothing is found, the laws that a lab asks for do not matter."""
+        """Where nothing is found, the laws that a lab asks for do not matter. Nor is QEMU asked, where Bochs says enough."""
+        if self.enough is not None:
+            lab = lab._replace(points={law: 1 for law in self.enough})
         key = ("probe", image.read_bytes(), seed, repr(lab.promised), lab.procs, lab.instructions, repr(lab.pages))
         if self.seen.get(key) == ([], None):
             return []

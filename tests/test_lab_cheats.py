@@ -32,7 +32,7 @@ QUIZ = {    # a lab, broken, in an emulator: what its log has, and has not
 def test_the_quiz_says_what_a_broken_lab_shows(what, place):
     number, emulator = what.split()
     has, has_not = QUIZ[what]
-    image = handin.build(trees.broken(BY_NUMBER[number], 0), place / "tree")
+    image = labs.built(trees.broken(BY_NUMBER[number], 0), place)
     if emulator == "qemu":
         with machines.Qemu(image) as machine:
             machine.key("f")
@@ -61,7 +61,7 @@ ON_ITS_PAGE = {    # what a lab's page says of the log, as QEMU shows it
 @pytest.mark.parametrize("number", ON_ITS_PAGE)
 def test_a_page_says_what_is_seen_of_its_broken_program(number, place):
     lab = BY_NUMBER[number]
-    image = handin.build(trees.broken(lab, 0), place / "tree", lab.program)
+    image = labs.built(trees.broken(lab, 0), place, lab.program)
     with machines.Qemu(image) as machine:
         if number == "33":      # at full speed
             machine.wait_log("switch n=1 ")
@@ -84,7 +84,7 @@ PRESSED = {   # a question: a program, or a lab of P_PROC's, broken; a key; what
 @pytest.mark.parametrize("number", PRESSED)
 def test_the_quiz_says_what_a_key_shows(number, place):
     what, key, has, has_not = PRESSED[number]
-    image = (handin.build(trees.broken(BY_NUMBER[what], 0), place / "tree") if what in BY_NUMBER
+    image = (labs.built(trees.broken(BY_NUMBER[what], 0), place) if what in BY_NUMBER
              else machines.floppy_that_starts(what, place / "floppy.img"))
     with machines.Qemu(image) as machine:
         machine.wait_log("switch n=4 ")
@@ -96,7 +96,7 @@ def test_the_quiz_says_what_a_key_shows(number, place):
 @all_only
 @builds
 def test_the_quiz_says_what_becomes_of_a_tick_that_never_ended(place):
-    image = handin.build(trees.broken(BY_NUMBER["28"], 0), place / "tree", "timer")
+    image = labs.built(trees.broken(BY_NUMBER["28"], 0), place, "timer")
     found = probe.Probe("bochs", image, beginning.first_of_ring_3(image), 0).run()
     assert [finding.said for finding in found if finding.law == "H1"] != []
 
@@ -105,7 +105,7 @@ def test_the_quiz_says_what_becomes_of_a_tick_that_never_ended(place):
 @builds
 def test_the_quiz_says_how_many_ports_a_base_of_0_opens(place):
     for tree, most in ((trees.broken(BY_NUMBER["21"], 0), 1000), (trees.whole(0), 0)):
-        image = handin.build(tree, place / "tree")
+        image = labs.built(tree, place)
         with looks.EMULATORS["bochs"](image) as machine:
             machine.run_to(beginning.first_of_ring_3(image))
             said = list(reach.ports_open(reach.Tables(machine.read, machine.registers())))
@@ -151,7 +151,7 @@ def test_the_esp0_of_another_student_is_no_answer(place):
     seeds = [variants.seed_of(student, b"a secret of this course") for student in ("ann", "bob")]
     lab, ends = BY_NUMBER["04"], []
     for seed in seeds:
-        image = handin.build(trees.whole(seed), place / "tree")
+        image = labs.built(trees.whole(seed), place)
         seen = facts.of(image)["esp0"]
         ends.append(seen)
     assert ends[0] != ends[1]
@@ -168,7 +168,7 @@ def test_the_esp0_of_another_student_is_no_answer(place):
 def test_the_answers_of_another_student_are_no_answers(number, place):
     lab = BY_NUMBER[number]
     seeds = [variants.seed_of(student, b"a secret of this course") for student in ("ann", "bob")]
-    seen = [facts.of(handin.build(trees.broken(lab, seed), place / "tree")) for seed in seeds]
+    seen = [facts.of(labs.built(trees.broken(lab, seed), place)) for seed in seeds]
     values = [{question.answer: facts.value(one, question.answer) for question in lab.questions} for one in seen]
     for own, seed in zip(values, seeds):
         assert grade.grade(lab, labs.hand_in(place / "own", lab, {}, (), own), seed).points == lab.total

@@ -182,7 +182,7 @@ def grade_image(lab: Lab, image: pathlib.Path, seed: int) -> Result:
     """Laws alone, of an image of which nothing else is known."""
     if not image.is_file() or image.stat().st_size != machines.FLOPPY_BYTES:
         return _nothing(lab, f"{image} is no floppy image of {machines.FLOPPY_BYTES} bytes")
-    with tempfile.TemporaryDirectory(prefix="rp-lab-", dir="/tmp") as name:
+    with tempfile.TemporaryDirectory(prefix="rp-lab-", dir=handin.FOLDERS) as name:
         started = pathlib.Path(name, "floppy.img")
         try:
             handin.starting(lab.program, image, started)
@@ -195,8 +195,7 @@ def grade_image(lab: Lab, image: pathlib.Path, seed: int) -> Result:
 
 def grade(lab: Lab, folder: pathlib.Path, seed: int) -> Result:
     """Builds what was handed in, in a tree of the grader's own, and tries it."""
-    # Not TMPDIR: that may be root's alone, and another user builds.
-    with tempfile.TemporaryDirectory(prefix="rp-lab-", dir="/tmp") as name:
+    with tempfile.TemporaryDirectory(prefix="rp-lab-", dir=handin.FOLDERS) as name:
         work = pathlib.Path(name)
         work.chmod(0o755)
         try:
