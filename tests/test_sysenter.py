@@ -67,11 +67,17 @@ def test_the_four_rows_are_neighbours_and_flat_and_the_msrs_say_where(machine):
     assert doors == [3, 4], "and no other"
 
 
+def odd(machine):
+    """Flags that a proc may have set; Bochs' debugger sets none."""
+    if not isinstance(machine, debuggers.DebuggedBochs):
+        machine.set(eflags=machine.values()["eflags"] | ODD)
+
+
 def test_sysenter_keeps_nothing_and_sysexit_gives_back_what_the_gate_has_kept(machine):
     machine.run_to(ring3("proc_sysenter"))
     own = {name: 0x1000001 * place for place, name in enumerate(GENERAL, 1) if name not in ("ecx", "edx")}
     machine.set(**own)
-    machine.set(eflags=machine.values()["eflags"] | ODD)
+    odd(machine)
     before = machine.values()
     assert (before["ecx"], before["edx"]) == (STACK_END, ring3("proc_back"))
     machine.run_to("gate")
@@ -98,7 +104,7 @@ def test_at_full_speed_the_gate_alone_does_all_of_it(machine):
     machine.run_to(ring3("proc_sysenter"))
     machine.write(at("switches_left"), (100).to_bytes(4, "little"))
     machine.set(ebx=0x12345678, ebp=0x9abcdef0)
-    machine.set(eflags=machine.values()["eflags"] | ODD)
+    odd(machine)
     before = machine.values()
     assert machine.run_to(ring3("proc_code"), ring3("proc_back"), "watched_switch") == ring3("proc_code")
     assert (machine.values()["ebx"], machine.values()["esi"]) == (0, 0) and not machine.values()["eflags"] & ODD

@@ -7,7 +7,7 @@ DebuggedBochs   machines.Bochs
                                                  Missing if the guest halts before
     machine.step()                               one instruction
     machine.registers()                          all, in the shape of registers.py
-    machine.set(eax=1)                           general registers, eip
+    machine.set(eax=1)                           general registers, eip; of QEMU any
     machine.read(address, size), write()         memory, linear addresses
     machine.word("tss", 4)                       a 32-bit number: a name, an offset
     machine.frame("a")                           proc A's frame, word by word
@@ -255,6 +255,7 @@ class DebuggedBochs(Handles, machines.Bochs):  # type: ignore[misc]
                 for name in ORDER}
 
     def set(self, **values: int) -> None:
+        assert "eflags" not in values, "Bochs' debugger cannot"
         self.cmds([f"set {name} = {value:#x}" for name, value in values.items()])
 
     def read(self, address: int, size: int) -> bytes:

@@ -76,14 +76,16 @@ class Lives(probe.Probe):
         self._on(mine)
 
     def _mistake(self, mine: probe._Proc) -> None:
-        """cli, by the one who has just been filled; then to the next who arrives."""
-        machine, place = self.machine, mine.site.loads - 1
+        """cli with DF = 1, by the one who has just been filled; then to the next who arrives."""
+        machine, mistake = self.machine, probe.POPF + CLI
+        place, stack = mine.site.loads - len(mistake), mine.left["esp"] - 4
         if mine.left["ss"].base in self.data:
             machine.write(mine.left["ss"].base + TRACE_PLACE, TRACE)
-        instead = machine.read(place, 1)
-        machine.write(place, CLI)
-        machine.set(eip=place - mine.left["cs"].base, eflags=mine.left["eflags"] | probe.DF)
-        machine.step()
+        instead = machine.read(place, len(mistake))
+        machine.write(place, mistake)
+        machine.write(mine.left["ss"].base + stack, (mine.left["eflags"] | probe.DF).to_bytes(4, "little"))
+        machine.set(eip=place - mine.left["cs"].base, esp=stack)
+        machine.step(2)
         machine.write(place, instead)
         if not self.by_task:
             self._direction()
