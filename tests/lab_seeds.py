@@ -7,8 +7,10 @@ has been graded of these sources is kept in build/labs/seeds, so that a run that
 a point was lost.
 """
 
+import concurrent.futures
 import hashlib
 import json
+import os
 import pathlib
 import sys
 import tempfile
@@ -47,14 +49,22 @@ def main(arguments):
     count = int(arguments[0]) if arguments else SEEDS
     KEPT.mkdir(parents=True, exist_ok=True)
     state = hashlib.sha256(repr(sorted(trees.whole(0).items())).encode()).hexdigest()[:16]
+
+    def grade_once(program, lab, seed):
+        path = KEPT / f"{state}-{program}-{seed}.json"
+        if not path.exists():
+            new = path.with_suffix(".new")
+            new.write_text(json.dumps(graded(lab, seed)))
+            new.replace(path)
+        return program, seed, json.loads(path.read_text())
+
     lost = 0
     told = {}
-    for seed in range(1, count + 1):
-        for program, lab in labs().items():
-            path = KEPT / f"{state}-{program}-{seed}.json"
-            if not path.exists():
-                path.write_text(json.dumps(graded(lab, seed)))
-            found = json.loads(path.read_text())
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        grades = [pool.submit(grade_once, program, lab, seed)
+                  for seed in range(1, count + 1) for program, lab in labs().items()]
+        for done in grades:
+            program, seed, found = done.result()
             told[program] = told.get(program, 0) + 1
             if found:
                 lost += 1
