@@ -131,14 +131,12 @@ def explain(step: Step, listing: Listing, symbols: Symbols) -> Refusal:
         found.fix = "write the address of the entry point into MSR 0x176 with wrmsr"
     elif step.text.startswith("sysexit") and wild.inside(symbols, after["esp"]):
         found.key, found.place = "sysexit-registers", "vol. 2B, SYSEXIT"
-        found.says = (f"edx and ecx are swapped: sysexit takes eip from edx = {after['eip']:08x}, which is no code, and esp "
-                      f"from ecx = "
-                      f"{after['esp']:08x}, which is code ({symbols.line(after['esp'])}); {led}")
+        found.says = (f"edx and ecx are swapped: sysexit takes eip from edx = {after['eip']:08x}, which is no code, and "
+                      f"esp from ecx = {after['esp']:08x}, which is code ({symbols.line(after['esp'])}); {led}")
         found.fix = "in front of sysexit edx is ring 3's eip, and ecx its esp"
     elif after.cpl == 0 and before["esp"] >= HIGHEST and listing.msrs.get(SYSENTER_CS) and SYSENTER_ESP in never:
         found.key, found.place = "sysenter-esp", "vol. 2B, SYSENTER"
-        found.says = (f"IA32_SYSENTER_ESP (MSR 0x175) was never set, so that sysenter makes esp 00000000 and what is pushed "
-                      f"goes to the "
-                      f"end of the address space: esp = {before['esp']:08x} here; {led}")
+        found.says = ("IA32_SYSENTER_ESP (MSR 0x175) was never set, so that sysenter makes esp 00000000 and what is "
+                      f"pushed goes to the end of the address space: esp = {before['esp']:08x} here; {led}")
         found.fix = "write the end of a kernel stack into MSR 0x175 with wrmsr"
     return found

@@ -32,9 +32,9 @@ def a20(context: Context, refusal: Refusal) -> bool:
     state = context.machine.state
     if not state.protected or state.numbers.get("a20", 1):
         return False
-    return behind(refusal, "a20-shut", "A20 is shut in protected mode: of each address bit 20 is 0, so that 00100000 "
-                  "is 00000000 "
-                  "and what is written there overwrites the other", "open A20 before protected mode, and test that it is open")
+    return behind(refusal, "a20-shut", "A20 is shut in protected mode: of each address bit 20 is 0, so that 00100000 is "
+                  "00000000 and what is written there overwrites the other",
+                  "open A20 before protected mode, and test that it is open")
 
 
 def sizes(context: Context, refusal: Refusal) -> bool:
@@ -231,9 +231,8 @@ def rest_of_frame(machine: Machine) -> Refusal | None:
             or ss & 3 != cs & 3 or not 0 <= state["eip"] - eip < NEAR:
         return None
     says = (f"ring 0 executes the code of ring {cs & 3}, at {state.segments['cs'].selector:04x}:{state['eip']:08x}: esp = "
-            f"{state['esp']:08x} points to the rest of a frame, cs = {cs:04x}, eflags = {flags:08x}, esp and ss = {ss:04x}, "
-            f"of which "
-            f"a ret has taken eip = {eip:08x} alone, and no iret the rest")
+            f"{state['esp']:08x} points to the rest of a frame, cs = {cs:04x}, eflags = {flags:08x}, esp and ss = "
+            f"{ss:04x}, of which a ret has taken eip = {eip:08x} alone, and no iret the rest")
     return Refusal("ret-for-iret", says, words.NOTHING, 0, "vol. 2A, IRET, Operation",
                    [f"frame at {state['esp'] - WORD:08x}: {' '.join(f'{word:08x}' for word in found)}"],
                    "end the way out with iret")

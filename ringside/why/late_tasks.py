@@ -49,9 +49,8 @@ def without_ltr(context: Context, refusal: Refusal) -> bool:
         return False        # no switch has led here: the kernel has set NT itself
     selector = machine.state.segments["tr"].selector
     refusal.key = "tr-not-loaded"
-    refusal.says = (f"TR was null when the CPU switched to task {selector:04x}, since the back link that it wrote into the "
-                    f"TSS is "
-                    f"0000: no TSS was ever loaded with ltr; so {refusal.says}")
+    refusal.says = (f"TR was null when the CPU switched to task {selector:04x}, since the back link that it wrote into "
+                    f"the TSS is 0000: no TSS was ever loaded with ltr; so {refusal.says}")
     refusal.fix = "load the TSS of the task that runs first with ltr, so that the CPU has a place to store it in"
     return True
 
@@ -73,11 +72,10 @@ def jumped_to(context: Context, refusal: Refusal) -> bool:
             continue
         if eip and code[0] == LJMP and int.from_bytes(code[5:], "little") & ~3 == selector & ~3:
             refusal.key = "task-no-link"
-            refusal.says = (f"task {selector:04x} was jumped to, not called, by the far jmp in front of {cs:04x}:{eip:08x}, "
-                            f"where "
-                            f"task {8 * number:04x} was left: a jmp sets neither NT nor the back link, so that this iret "
-                            f"does not "
-                            f"go back to that task and takes a frame from the stack; so {refusal.says}")
+            refusal.says = (f"task {selector:04x} was jumped to, not called, by the far jmp in front of "
+                            f"{cs:04x}:{eip:08x}, where task {8 * number:04x} was left: a jmp sets neither NT nor the "
+                            "back link, so that this iret does not go back to that task and takes a frame from the "
+                            f"stack; so {refusal.says}")
             refusal.fix = "lcall to the TSS's selector, or go back with a far jmp as well"
             return True
     return False

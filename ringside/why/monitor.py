@@ -32,6 +32,5 @@ def looked(session: Session, state: State, refusal: Refusal) -> None:
         return
     refusal.key = "v86-address"
     refusal.says = (f"the monitor reads at {flat:08x}, which is the task's eip taken for a linear address, and nowhere at "
-                    f"{at:08x}, cs "
-                    f"* 16 + eip, where the task's instruction lies; so {refusal.says}")
+                    f"{at:08x}, cs * 16 + eip, where the task's instruction lies; so {refusal.says}")
     refusal.fix = "in virtual-8086 mode an address is 16 times the segment register plus the offset"

@@ -45,8 +45,7 @@ def grown(bochs: Bench, writer: who.Writer, refusal: Refusal, symbols: Symbols) 
         left = before.state["esp"] - state["esp"]
         refusal.key = "stack-leak"
         where += (f", because each turn leaves {left} bytes on it: {writer.at(symbols)}, with {place}, has written there, "
-                  f"and the "
-                  f"time before it had esp = {before.state['esp']:08x}")
+                  f"and the time before it had esp = {before.state['esp']:08x}")
         refusal.fix = "take off the stack what was pushed, on each way"
     else:
         refusal.key = "kernel-stack-overflow"
@@ -77,9 +76,8 @@ def variable(bochs: Bench, listing: Listing, machine: Machine, writer: who.Write
     refusal.key = "esp0-variable"
     if first and first[1] == end and 0 < first[0] - end < STACK:
         refusal.key = "esp0-wrong-end"
-        refusal.says = (f"esp0 = {end:08x} is the start of a stack, not its end{other}; when ring 3 was entered first, ring "
-                        f"0's stack "
-                        f"ended at {first[0]:08x}, {first[0] - end:#x} bytes higher; so {refusal.says}")
+        refusal.says = (f"esp0 = {end:08x} is the start of a stack, not its end{other}; when ring 3 was entered first, "
+                        f"ring 0's stack ended at {first[0]:08x}, {first[0] - end:#x} bytes higher; so {refusal.says}")
         refusal.fix = "a stack grows down: esp0 is the address behind its last byte"
     else:
         refusal.says = f"esp0 = {end:08x} is no end of a stack{other}; so {refusal.says}"

@@ -51,8 +51,8 @@ def clue(context: Context, refusal: Refusal) -> bool:
         return False
     refusal.key = "kernel-truncated"
     refusal.says = (f"the kernel is not whole in memory: of its {len(wanted)} bytes from {first:08x} on, {cut // SECTOR} "
-                    f"sectors were "
-                    f"loaded; from {first + cut:08x} on all is 0 where the ELF has {lost} other bytes; so {refusal.says}")
+                    f"sectors were loaded; from {first + cut:08x} on all is 0 where the ELF has {lost} other bytes; so "
+                    f"{refusal.says}")
     refusal.fix = "let the boot loader read as many sectors as the kernel has"
     return True
 
