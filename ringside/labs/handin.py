@@ -17,14 +17,14 @@ import shutil
 import stat
 import subprocess
 
+from ringside.emulators import places
 from ringside.emulators.machines import ROOT
-from ringside.emulators.places import MEMORY
 from ringside.labs import floppy, objects
 from ringside.labs.catalogue import Lab
 from ringside.labs.trees import Tree, write
 
 JAIL = pathlib.Path(__file__).with_name("jail.sh")
-FOLDERS = MEMORY or "/tmp"   # for trees: not TMPDIR, which may be root's alone, and another user builds
+FOLDERS = places.MEMORY or "/tmp"   # for trees: not TMPDIR, which may be root's alone, and another user builds
 LARGEST = 256 * 1024
 # Users of no name, another for each build at a time: how many processes one may have counts all that are its own.
 OUTSIDERS, MOST_OUTSIDERS = 0x70000000, 0x1000000
