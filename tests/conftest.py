@@ -4,6 +4,7 @@ import collections
 import fcntl
 import os
 import pathlib
+import subprocess
 import tempfile
 
 import pytest
@@ -63,6 +64,22 @@ def recorded(tmp_path_factory):
                 recording.save(record.record(*which, **options), path)
         return recording.load(path)
     return recorded
+
+
+@pytest.fixture(scope="session")
+def sector(tmp_path_factory):
+    """sector("HALTS"): tests/kernels/sector with that fate: the paths of its image and its ELF."""
+    folder = tmp_path_factory.mktemp("sector")
+
+    def build(fate):
+        elf, made = folder / f"{fate}.elf", folder / f"{fate}.img"
+        if not made.exists():
+            source = machines.ROOT / "tests/kernels/sector/sector.S"
+            subprocess.run(["gcc", "-m32", "-g", "-c", f"-DFATE={fate}", "-o", folder / "o", source], check=True)
+            subprocess.run(["ld", "-m", "elf_i386", "-Ttext", "0x7c00", "-e", "start", "-o", elf, folder / "o"], check=True)
+            subprocess.run(["objcopy", "-O", "binary", "-j", ".text", elf, made], check=True)
+        return made, elf
+    return build
 
 
 @pytest.fixture

@@ -185,11 +185,32 @@ def test_an_iret_to_virtual_8086_mode_is_told_from_real_mode_s():
     assert [line.kind for line in lines] == ["iret"] and not inside
 
 
+def test_a_kernel_that_wants_more_memory_than_usual_is_given_it(sector, tmp_path):
+    """Its stack lies at 160 MiB: where there is no memory, the first frame is lost."""
+    image, _ = sector("HIGH_STACK")
+    options = image, "--memory", 192, "--first", FEW
+    run = ringside("record", *options, "--output", tmp_path / "recording.json")
+    assert run.returncode == 0, run.stderr
+    verdicts = [verdict for _, verdict in judge.verdicts(recording.load(tmp_path / "recording.json"))]
+    assert {verdict.kind for verdict in verdicts if verdict.crossing} == {
+        "int 0x30, ring 0 to 0", "iret, ring 0 to 0", "int 0x30, ring 3 to 0", "iret, ring 0 to 3"}
+    run = ringside("laws", *options, "--json")
+    assert {finding["law"] for finding in json.loads(run.stdout)} == {"P3", "P6"}    # IF is clear; a TSS of zeros
+
+
+@pytest.mark.parametrize("command", ["record", "laws"])
+def test_more_memory_than_bochs_has_is_told_in_its_words(command):
+    run = ringside(command, BUILD / "floppy.img", "--memory", 1 << 20)
+    assert run.returncode in (1, 3) and run.stderr.startswith(f"{command}: Bochs does not start: ")
+    assert "out of range" in run.stderr and run.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("words, says", [
     (["there-is-none.img"], "there is no there-is-none.img"),
     (["README.md"], "README.md does not boot"),
     (["build/floppy.img", "--from", "no_such_name"], "no symbol of"),
     (["build/floppy.img", "--first", "0"], "are above 0"),
+    (["build/floppy.img", "--memory", "0"], "--memory are above 0"),
     (["build/floppy.img", "--elf", "README.md"], "is no ELF"),
     (["build/floppy.img", "--output", "/no/such/folder/x.json"], "there is no folder"),
 ])

@@ -1,6 +1,6 @@
 """ringside why in Bochs: the witness, and who wrote a word last; and each end that a kernel can come to.
 
-The kernel is tests/kernels/sector, a boot sector with ten fates, and the disk of tests/kernels.
+The kernel is tests/kernels/sector, a boot sector with eleven fates, and the disk of tests/kernels.
 """
 
 import base64
@@ -10,7 +10,6 @@ import json
 import os
 import re
 import struct
-import subprocess
 
 import pytest
 
@@ -22,22 +21,6 @@ from ringside.why import bochs, settings, source, story, view, why, witness
 from ringside.why import log as qemu_log
 
 ALL = "ALL_MISTAKES" in os.environ
-SECTOR = runs.HERE / "sector/sector.S"
-
-
-@pytest.fixture(scope="module")
-def sector(tmp_path_factory):
-    """The boot sector with that fate: the paths of its image and its ELF."""
-    folder = tmp_path_factory.mktemp("sector")
-
-    def build(fate):
-        elf, made = folder / f"{fate}.elf", folder / f"{fate}.img"
-        if not made.exists():
-            subprocess.run(["gcc", "-m32", "-g", "-c", f"-DFATE={fate}", "-o", folder / "o", SECTOR], check=True)
-            subprocess.run(["ld", "-m", "elf_i386", "-Ttext", "0x7c00", "-e", "start", "-o", elf, folder / "o"], check=True)
-            subprocess.run(["objcopy", "-O", "binary", "-j", ".text", elf, made], check=True)
-        return made, elf
-    return build
 
 
 def look(capsys, made, elf, *arguments):

@@ -50,6 +50,8 @@ FLOPPIES = {720 << 10: "720k", 1200 << 10: "1_2", 1440 << 10: "1_44", 2880 << 10
 NEVER = 10 ** 15            # a tick. When the last time breakpoint is met, Bochs 2.7 comes back to it after as many ticks,
 #                             and again, until its timers are wrong; so there is always one more
 SECONDS = 120               # of ours, until a tick is reached
+START_SECONDS = 30          # of ours: Bochs clears all memory first
+LAST_WORDS = re.compile(r"exiting with the following message:\n(.+)")
 PAGE = 0x1000
 
 
@@ -124,7 +126,11 @@ class AnyBochs(machines.Bochs):
             self._start(["bochs", "-q", *versions.bochs_debugger(), "-f", "rc"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                         cwd=self.dir, env={**os.environ, "TERM": "dumb"})
             os.set_blocking(self._pipe.fileno(), False)
-            self._until_prompt(0, "the first", 10)
+            try:
+                self._until_prompt(0, "the first", START_SECONDS)
+            except machines.Missing as missing:
+                said = LAST_WORDS.search(str(missing))
+                raise Unusable(f"Bochs does not start: {said[1] if said else missing}") from None
             self.cmd(f"sba {NEVER}")
         except BaseException:
             self.close()

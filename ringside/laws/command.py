@@ -10,7 +10,7 @@
 --program records the program from its first instruction on, and then puts procs of ours in the place of
 its own (probe.py), which fill all registers with random values, by --seed.
 
-The options that choose crossings are those of scripts/ringside record IMAGE; 300 are looked at unless
+The options that choose crossings, --seconds and --memory are those of scripts/ringside record IMAGE; 300 are looked at unless
 --first says otherwise. A recording of a program on the floppy is looked at strictly without --strict.
 
 Exit status: 0 no law is broken, 1 some are, 2 it cannot be told, 3 wrong usage.

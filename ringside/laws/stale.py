@@ -26,7 +26,7 @@ RIGHTS = pages.PRESENT | pages.USER
 def look(image: Image, wanted: listing.Wanted, names: Names) -> list[Finding]:
     """Raises listing.NoneFound, image.Unusable, or machines.Missing. The first finding is enough."""
     lines = listing.found(image, wanted, names.elf, names.base).lines
-    with AnyBochs(image) as machine:
+    with AnyBochs(image, wanted.memory) as machine:
         for number, line in enumerate(lines):
             if line.kind in listing.WAYS_OUT and machine.to(line.tick):
                 for said, where in followed(machine, names):

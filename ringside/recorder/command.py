@@ -3,7 +3,7 @@
 usage: scripts/ringside record [--emulator bochs|qemu] [--program NAME] [--from SYMBOL] [--after N]
                   [--switches K | --steps K] [--key N] [--all] [--output FILE] [--image FILE]
        scripts/ringside record IMAGE [--elf FILE] [--base N] [--first N] [--around TIME] [--every K]
-                  [--vector V] [--from SYMBOL|ADDRESS] [--seconds N] [--output FILE]
+                  [--vector V] [--from SYMBOL|ADDRESS] [--seconds N] [--memory N] [--output FILE]
 
   --emulator  bochs (with the accesses inside each instruction) or qemu
   --program   a program on the floppy: p_proc unless given
@@ -38,6 +38,7 @@ calls and far returns, each with all accesses; what comes between them is left o
   --vector    by that vector alone
   --from      from there on: a symbol of --elf, or a linear address
   --seconds   how long the first run may take (30)
+  --memory    MiB (128)
   --output    build/recording-IMAGE.json unless given
 
 ringside/recorder/recording.py says what a recording is, and ringside/recorder/programs.py what the

@@ -159,7 +159,7 @@ def record_crossings(image: Image, wanted: listing.Wanted, names: Names) -> Reco
     listing.NoneFound, image.Unusable, or machines.Missing."""
     lines, quiet, end = listing.found(image, wanted, names.elf, names.base)
     last = [] if end is None else [listing.Line(end + 1, listing.INTERRUPT, 0, 0)]
-    with AnyBochs(image) as machine:
+    with AnyBochs(image, wanted.memory) as machine:
         taken = Steps(Kernel(machine))
         steps = list(taken.of([*lines, *last]))
     return _told(image, names, taken, steps, len(lines), quiet)

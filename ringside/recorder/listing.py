@@ -16,7 +16,7 @@ import time
 from typing import NamedTuple
 
 from ringside.emulators import machines
-from ringside.emulators.anybochs import PER_SECOND, AnyBochs
+from ringside.emulators.anybochs import MEMORY, PER_SECOND, AnyBochs
 from ringside.emulators.image import Image
 from ringside.recorder import places
 from ringside.recorder.trace import offset_of
@@ -47,6 +47,7 @@ class Wanted:
     vector: int | None = None       # by this one alone, and what follows
     start: int | None = None        # from the moment on at which this linear address is executed
     seconds: float = 30             # of ours, at most
+    memory: int = MEMORY            # of the machine, in MiB
 
 
 class Found(NamedTuple):
@@ -99,7 +100,7 @@ def in_service(machine: AnyBochs) -> int:
 
 
 def found(image: Image, wanted: Wanted, elf: pathlib.Path | None = None, base: int = 0) -> Found:
-    """elf, base: as Names has them. Raises NoneFound."""
+    """elf, base: as Names has them. Raises NoneFound, image.Unusable."""
     known = places.in_elf(elf, base)
     first = Run(image, wanted, known)
     seen = {line.kind for line in first.lines}
@@ -121,7 +122,7 @@ class Run:
         self.quiet = 0
         self.end: int | None = None     # in front of the instruction at which the machine ends
         self.alive, self.inside = True, False
-        with AnyBochs(image) as self.machine:
+        with AnyBochs(image, wanted.memory) as self.machine:
             if wanted.start is not None:
                 _run_to(self.machine, wanted)
             if "iret" not in self.machine.cmd("show int"):

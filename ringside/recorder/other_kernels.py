@@ -6,6 +6,7 @@ import sys
 from typing import NoReturn
 
 from ringside.emulators import machines
+from ringside.emulators.anybochs import MEMORY
 from ringside.emulators.image import Image, Unusable, check_elf, recognise
 from ringside.recorder import listing
 from ringside.recorder import recording
@@ -37,6 +38,7 @@ def add_options(parser: argparse.ArgumentParser, optional: bool = False) -> None
     parser.add_argument("--vector", type=number)
     parser.add_argument("--from", dest="start")
     parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--memory", type=int, default=MEMORY)
 
 
 def make(parser: argparse.ArgumentParser, options: argparse.Namespace) -> recording.Recording:
@@ -46,8 +48,8 @@ def make(parser: argparse.ArgumentParser, options: argparse.Namespace) -> record
 
 def asked(parser: argparse.ArgumentParser, options: argparse.Namespace) -> tuple[Image, listing.Wanted, Names]:
     """Raises Unusable, OSError."""
-    if options.first < 1 or options.every < 1 or options.seconds <= 0:
-        parser.error("--first, --every and --seconds are above 0")
+    if options.first < 1 or options.every < 1 or options.seconds <= 0 or options.memory < 1:
+        parser.error("--first, --every, --seconds and --memory are above 0")
     image = recognise(options.image)
     elf = options.elf or (options.image if image.kind == "multiboot ELF" else None)
     if elf:
@@ -60,7 +62,8 @@ def asked(parser: argparse.ArgumentParser, options: argparse.Namespace) -> tuple
             start = int(options.start, 16) if start is None else start + options.base
         except ValueError:
             parser.error(f"--from {options.start}: no symbol of {elf or 'an ELF file, which --elf would give'}, and no address")
-    return image, listing.Wanted(options.first, options.around, options.every, options.vector, start, options.seconds), names
+    wanted = listing.Wanted(options.first, options.around, options.every, options.vector, start, options.seconds, options.memory)
+    return image, wanted, names
 
 
 def main(arguments: list[str]) -> int:

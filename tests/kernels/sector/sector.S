@@ -17,11 +17,13 @@
 #define LONG		8	/* long mode, as far as a CPU has it, and an int without an IDT */
 #define PAE		9	/* PAE paging, and a write to a page that is not mapped */
 #define TSS_16		10	/* a TSS of 16 bits, with a null ss0 */
+#define HIGH_STACK	11	/* ring 3 calls a ring 0 whose stack lies at 160 MiB, for ever */
 
 #define IDT_AT		0x8000
 #define TSS_AT		0x8800
 #define DIRECTORY	0x9000
 #define STACK		0x7c00
+#define HIGH_STACK_AT	0xa000000
 #define CODE_0		0x08
 #define DATA_0		0x10
 #define CODE_3		0x18
@@ -82,13 +84,17 @@ protected:
 	mov	$0x200, %ecx
 	rep stosl
 	int	$0x30
-#elif FATE == BAD_SS0 || FATE == TSS_16
+#elif FATE == BAD_SS0 || FATE == TSS_16 || FATE == HIGH_STACK
 	mov	$TSS_SELECTOR, %eax
 	ltr	%ax
 #if FATE == BAD_SS0
 	movl	$DATA_0, TSS_AT + 8	# as it should be
 	movl	$STACK, TSS_AT + 4
 	movl	$DATA_3 + 3, TSS_AT + 8
+#elif FATE == HIGH_STACK
+	movl	$DATA_0, TSS_AT + 8
+	movl	$HIGH_STACK_AT, TSS_AT + 4
+	mov	$HIGH_STACK_AT, %esp
 #else
 	movw	$STACK, TSS_AT + 2
 #endif
@@ -99,6 +105,9 @@ protected:
 	push	$user
 	iret
 user:	int	$0x30
+#if FATE == HIGH_STACK
+	jmp	user
+#endif
 #elif FATE == PAE
 	movl	$DIRECTORY + 0x1000 + 1, DIRECTORY	# the first GiB: a directory, in which
 	movl	$0x83, DIRECTORY + 0x1000		# the first 2 MiB are one page
