@@ -161,6 +161,24 @@ def test_a_symbol_that_does_not_exist_is_answered_with_the_nearest():
     assert "no symbol ckpt_frame; the nearest names: ckpt_frames" in run.stderr
 
 
+@pytest.mark.parametrize("program", ["paged", pytest.param("sysenter", marks=pytest.mark.long)])
+def test_a_program_with_pages_is_recorded_from_where_it_has_them(program, tmp_path):
+    run = record("--program", program, "--steps", 2, "--output", tmp_path / "recording.json")
+    assert run.returncode == 0, run.stderr
+    assert recording.load(tmp_path / "recording.json")["steps"][0]["symbol"] == "ckpt_spaces"
+
+
+@pytest.mark.parametrize("options, says", [
+    (["--program", "paged", "--from", "start"], "--from start: paged runs elsewhere until it has pages, and is recorded from "
+                                                "ckpt_spaces on"),
+    (["--after", 4], "start comes once, before the first switch; give --from a symbol that comes again, such as gate"),
+    (["--program", "sysenter", "--after", 4], "ckpt_spaces comes once, before the first switch"),
+])
+def test_a_beginning_that_is_never_met_is_refused_at_once(options, says):
+    run = record(*options)
+    assert run.returncode == 2 and says in run.stderr
+
+
 @pytest.mark.parametrize("spoil, complaint", [
     (lambda text: text.replace('"version":4', '"version":9'), ":1: a recording of version 9"),
     (lambda text: text[:len(text) // 2], "not a whole recording"),

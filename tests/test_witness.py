@@ -13,7 +13,6 @@ import struct
 
 import pytest
 
-import runs
 import try_mistakes as mistakes
 from ringside.emulators import anybochs, image
 from ringside.recorder import recording

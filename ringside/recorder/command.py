@@ -7,8 +7,9 @@ usage: scripts/ringside record [--emulator bochs|qemu] [--program NAME] [--from 
 
   --emulator  bochs (with the accesses inside each instruction) or qemu
   --program   a program on the floppy: p_proc unless given
-  --from      symbol to begin at: start, the stub's first instruction, unless given
-  --after     begin there after N switches have been made, a power of two
+  --from      symbol to begin at; unless given: start, the stub's first instruction, and of a program with
+              pages ckpt_spaces, the first instruction that they have
+  --after     begin there after N switches have been made, a power of two; with a --from that comes again
   --switches  end at the K-th switch, in the other proc (8 unless given)
   --steps     or end after K steps
   --key       1 to 6: proc A makes that mistake at its next turn, as if the key had been pressed
@@ -62,7 +63,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--help", "-h", action="store_true")
     parser.add_argument("--emulator", choices=recorded.EMULATORS, default="bochs")
     parser.add_argument("--program", default="p_proc")
-    parser.add_argument("--from", dest="start", default="start")
+    parser.add_argument("--from", dest="start", default="")
     parser.add_argument("--after", type=int, default=0)
     parser.add_argument("--switches", type=int, default=8)
     parser.add_argument("--steps", type=int)
@@ -81,15 +82,22 @@ def main(arguments: list[str]) -> int:
         parser.error(f"--output {output}: there is no folder {output.parent}")
     if options.image and not pathlib.Path(options.image).is_file():
         parser.error(f"--image {options.image}: there is no such file")
+    program = programs.named(options.program)
+    start = options.start or program.start
+    if start == "start" != program.start:
+        parser.error(f"--from start: {program.name} runs elsewhere until it has pages, and is recorded from {program.start} on")
+    if options.after and start in ("start", program.start):
+        parser.error(f"--after {options.after}: {start} comes once, before the first switch; give --from a symbol that comes "
+                     f"again, such as {program.full_speed[0]}")
     image: dict[str, Any] = {"image": pathlib.Path(options.image).resolve()} if options.image else {}
     ended = None
     try:
-        made = record.record(options.emulator, programs.named(options.program).name, options.start, options.after,
+        made = record.record(options.emulator, program.name, start, options.after,
                              options.switches, options.steps, options.all, key=options.key, **image)
     except record.Ended as early:
         made, ended = early.recorded, early
     except (machines.Missing, RuntimeError, OSError) as missing:
-        print(f"record: {options.start} is not reached, or the run ends too early: {missing}", file=sys.stderr)
+        print(f"record: {start} is not reached, or the run ends too early: {missing}", file=sys.stderr)
         return 1
     recording.check(made)
     recording.save(made, output)
