@@ -33,6 +33,7 @@ def wrong(emulator, program, tried):
     return list(itertools.islice(found, 3))
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("emulator", EMULATORS)
 def test_each_attack_of_the_table_ends_as_it_must_and_touches_nothing_of_others(emulator):
     assert wrong(emulator, P_PROC, differences.table(P_PROC)) == []

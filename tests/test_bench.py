@@ -127,6 +127,7 @@ def test_a_host_that_measures_no_cycles_says_so(bench, monkeypatch, capsys):
 
 # ---- the counts
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("design", ON_THE_FLOPPY, ids=lambda design: design.name)
 def test_qemu_counts_the_same_instructions(design):
     found = counts.counted(design, "QEMU")

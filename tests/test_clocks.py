@@ -94,6 +94,7 @@ def test_in_bochs_it_is_what_the_debugger_counts(program, in_bochs):
     assert numbers == [f"{count:.1f}"] * 3
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("program", BY_INT)
 def test_it_is_the_switch_and_the_procs_five_instructions(program, in_bochs):
     """In CALLGATE six: a parameter is pushed. In SYSENTER seven: esp and eip are kept."""
@@ -109,6 +110,7 @@ def test_of_timer_it_is_a_tick(in_bochs):
         assert abs(float(number) - TICK * 1e6) < 1
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("program, emulator, clocks", [
     ("p_proc", ByTheInstruction, 1), *((program, debuggers.DebuggedQemu, NANOSECONDS) for program in BY_INT)])
 def test_in_qemu_it_is_the_same_under_icount(program, emulator, clocks, in_bochs, tmp_path):
@@ -141,6 +143,7 @@ def test_ends_and_new_starts_are_no_part_of_it(tmp_path):
     assert numbers == [together] + [alone] * 3 + [together] * 3 + [alone] * 3
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("program", BY_INT)
 def test_at_full_speed_the_alarm_never_comes(program, tmp_path):
     """It would be counted in the clocks of some turns and make them useless."""
@@ -225,6 +228,7 @@ def test_the_page_has_each_program():
     assert set(ROWS) - set(WITHOUT) == set(DESIGNS)
 
 
+@pytest.mark.sample(3)
 @each
 def test_the_page_says_how_many_clocks_and_how_many_of_them_are_the_switch(program, in_bochs):
     clocks, switch = ROWS[program]

@@ -268,6 +268,7 @@ def test_q_leads_back_and_the_bios_is_alive(kind, program, dos, tmp_path):
     assert back == ALIVE
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("program", [program for program in PROGRAMS if program not in ("kstack", *WITH_PAGES)])
 def test_q_leads_back_when_no_proc_is_left(program, dos, tmp_path):
     with boot(debuggers.DebuggedQemu, dos, program, tmp_path) as machine:

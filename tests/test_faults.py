@@ -143,6 +143,7 @@ def test_every_sentence_has_room_on_the_screen():
 
 # ---- the others
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("letter, other", ["ab", "ba"])
 @pytest.mark.parametrize("number", [3, 6])
 def test_the_other_proc_plays_on_and_misses_no_turn(machine, letter, other, number):
@@ -229,6 +230,7 @@ def test_a_number_is_for_a_who_lives_too(machine):
 
 # ---- one alone, and none
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("pace", ["slow", "fast"])
 @pytest.mark.parametrize("first, last", ["ab", "ba"])
 def test_when_none_is_left_the_machine_says_so_and_stops(machine, first, last, pace):

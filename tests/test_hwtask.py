@@ -162,6 +162,7 @@ def test_the_cpu_saves_the_procs_registers_in_its_tss_and_leaves_the_rest(form, 
     assert {place: tss(machine, "a", place) for place in constant} == constant
 
 
+@pytest.mark.sample(2)
 @each
 def test_registers_and_flags_come_back_and_show_nothing_of_the_other_proc(form, emulator, tmp_path):
     values = random.Random(5)
@@ -205,6 +206,7 @@ def test_the_log_says_where_all_is_and_names_the_switches(form, machine):
     assert switches[:11] == expected
 
 
+@pytest.mark.sample(4)
 @each
 def test_over_many_switches_no_stack_moves_and_no_turn_is_lost(form, machine):
     machine.go()
@@ -230,6 +232,7 @@ def test_ring_3_cannot_name_a_task(form, emulator, tmp_path):
         assert (fault["proc"], fault["name"], fault["means"]) == ("A", "#GP", "GDT 0x48 (B_TSS)")
 
 
+@pytest.mark.sample(2)
 @each
 def test_one_plays_alone_at_full_speed(form, emulator, tmp_path):
     with emulator(code_of(form, b"\x0f\x0b", tmp_path / "floppy.img")) as machine:

@@ -53,6 +53,7 @@ def test_every_crossing_of_the_program_is_as_intel_says(start):
     assert facts > 500 * crossings
 
 
+@pytest.mark.sample(3)
 def test_whatever_a_proc_tries_is_judged_and_right(cases):
     _, _, verdicts, _, least, _ = cases
     assert [(verdict.kind, str(fact)) for verdict in verdicts for fact in verdict.findings] == []
@@ -70,6 +71,7 @@ def test_each_case_goes_the_way_it_is_there_for(cases):
         assert what == "" or any(kind == what or kind.startswith(what + ", ") for kind in found), (name, what, found)
 
 
+@pytest.mark.sample(2)
 def test_of_the_changes_of_the_program_s_run_a_sample_is_noticed_or_benign(start):
     report = mutate.Report(OF_A_RUN)
     mutate.recording(start, report)
@@ -78,6 +80,7 @@ def test_of_the_changes_of_the_program_s_run_a_sample_is_noticed_or_benign(start
     assert WAY_IN in {verdict.kind for _, verdict in judge.verdicts(start)}
 
 
+@pytest.mark.sample(3)
 def test_of_the_changes_of_all_cases_a_sample_is_noticed_or_benign(cases):
     *_, one_of = cases
     report = mutate.Report(one_of)

@@ -105,6 +105,7 @@ def chosen():
     return mistakes.names() if ALL else sorted({QUICK[(first + i) * 7 % len(QUICK)] for i in range(SAMPLE)})
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", chosen())
 def test_a_mistake_shows_the_symptom_that_is_written_down(name, tmp_path):
     with_bochs = ALL and runs.has_grub()

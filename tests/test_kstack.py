@@ -520,6 +520,7 @@ def players(tmp_path):
     return patched(tmp_path / "floppy.img", {SYMBOLS["thread_code"]: test_registers.PLAYER}, "kstack")
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("emulator, rounds", [(KQemu, 100), (KBochs, 40)], ids=NAMES)
 def test_all_registers_and_flags_survive_and_show_nothing_of_the_other_thread(players, emulator, rounds):
     values = random.Random(4)

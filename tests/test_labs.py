@@ -367,6 +367,7 @@ def test_a_floppy_of_one_program_is_what_mkfloppy_makes(tmp_path):
     assert floppy.that_starts(com.read_bytes()) == (tmp_path / "floppy.img").read_bytes()
 
 
+@pytest.mark.long
 @builds
 def test_nothing_that_a_stranger_had_a_part_in_is_kept_and_all_else_is_as_if_made_anew(place, monkeypatch):
     """A header that is handed in has objects made again, and what they are made of is not what others get."""

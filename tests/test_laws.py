@@ -25,6 +25,7 @@ def made(recorded):
     return recorded("bochs", switches=4)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_healthy_program_breaks_none(program, recorded):
     assert laws.broken(recorded("bochs", program, switches=3 if program == "timer" else 1), strict=True) == []

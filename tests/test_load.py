@@ -133,6 +133,7 @@ CLOSE_BY_PORT_92 = ["o /b 0x92 0"]
 CLOSE_BY_KEYBOARD = ["o /b 0x64 0xd1", "o /b 0x60 0xdd"]
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("machine, close, bios, keyboard", [
     pytest.param("pc", CLOSE_BY_PORT_92, True, True, id="by the BIOS"),
     pytest.param("pc", CLOSE_BY_PORT_92, False, True, id="by the keyboard controller"),

@@ -156,6 +156,7 @@ def test_a_floppy_without_programs_says_so_and_enter_does_nothing(boot, floppy):
 
 # ---- the choice
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("keys, place", [
     (["enter"], 0),
     (["down", "enter"], 1),

@@ -216,6 +216,7 @@ def fault_of(machine, key):
     return machines.fields([line for line in machine.log() if line.startswith("fault")][-1])
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("key, error, means, cr2, walk", [
     (1, 5, "read, ring 3, present", RING_0, r"directory 03ff \w+ PW- refuses, table 03f0 \w+ P--"),
     (2, 7, "write, ring 3, present", CODE, r"directory 0020 \w+ PWU, table 0048 \w+ P-U refuses"),

@@ -13,6 +13,7 @@ PCS += [("pc", "486", "usb"), ("pc", "pentium", "disk"), ("isapc", "486", "disk"
 MODELS = (*(("i386", "i486dx4") if versions.holds("bochs-old-models") else ()), "pentium")
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("machine, cpu, drive", PCS)
 def test_it_plays_at_full_speed(machine, cpu, drive):
     with machines.Qemu(machine=machine, cpu=cpu, drive=drive, power_on=True) as pc:
@@ -22,6 +23,7 @@ def test_it_plays_at_full_speed(machine, cpu, drive):
         assert "full speed" in pc.screen()[0]
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("program", programs.on_the_floppy())
 def test_each_program_plays_on_the_oldest_cpus_that_bochs_has(tmp_path, program, model):

@@ -25,6 +25,7 @@ def test_what_is_on_the_floppy_is_recorded_and_judged_and_attacked():
     assert set(differences.DIFFERENT) == {name for name in there if programs.named(name).attacked}
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("program", programs.PROGRAMS)
 def test_whoever_starts_anew_has_a_line_in_the_log(program, tmp_path):
     """By key r, and when A is asked for its next mistake."""
@@ -42,6 +43,7 @@ def test_whoever_starts_anew_has_a_line_in_the_log(program, tmp_path):
     assert lines == [end, start, end, start, end]
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("program", programs.PROGRAMS)
 def test_whoever_starts_nobody_anew_costs_nobody_a_turn(program, tmp_path):
     """Key r, while both play."""

@@ -74,6 +74,7 @@ def test_the_types_of_emulators_recorder_and_judge_fit():
     assert checked.stdout.startswith(f"Success: no issues found in {files} source files")
 
 
+@pytest.mark.long
 def test_the_style_is_that_of_flake8():
     checked = run("/usr/bin/python3", "-m", "flake8", "--config", "setup.cfg", "ringside", "gdb", "tests", *PROGRAMS)
     assert checked.stdout + checked.stderr == ""

@@ -88,6 +88,7 @@ def start(machine):
     return before
 
 
+@pytest.mark.sample(2)
 @EMULATORS
 def test_general_registers_and_flags_come_back_and_show_nothing_of_the_other_proc(
         floppy, emulator, rounds):

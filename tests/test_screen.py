@@ -149,6 +149,7 @@ def test_plus_and_minus_double_and_halve_the_pace(slow):
     assert re.search("RINGPONG +full speed +switches", slow.screen()[TITLE])
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("key, pace", [
     ("equal", 2), ("shift-equal", 2), ("bracket_right", 2), ("kp_add", 2),
     ("minus", 1), ("slash", 1), ("kp_subtract", 1)])

@@ -61,6 +61,7 @@ def test_bench_prints_the_shares_and_the_page_says_what_they_are_at_most(capsys,
     assert f"and {bench.MOST_AT_ONE_A_SECOND:.0%} at one switch a second".replace("%", " %") in page
 
 
+@pytest.mark.sample(4)
 @each(PROGRAMS)
 def test_an_interrupt_of_the_sleeping_ring_0_goes_on_its_stack_and_into_no_frame(program, emulator, tmp_path):
     """The one place with IF set in ring 0 is the hlt."""
@@ -105,6 +106,7 @@ def test_a_key_ends_the_sleep_by_itself(tmp_path):
 
 # ---- keys
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_halted_game_starts_again_by_r_and_ends_by_q(program, tmp_path):
     ud2 = b"\x0f\x0b"

@@ -146,6 +146,7 @@ def test_the_users_settings_of_mtools_do_not_count(tmp_path, how):
     assert made.returncode == 0, made.stderr
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("program", ["kstack", "KSTACK", "kstack.com", "KSTACK.COM"])
 def test_a_program_has_the_same_names_everywhere(tmp_path, program):
     made = run("scripts/mkfloppy", "--program", program, machines.FLOPPY, tmp_path / "made.img")
@@ -255,6 +256,7 @@ def test_a_target_for_p_proc_alone_says_so(target, shown):
 
 # ---- what is missing
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("command", [
     ["make", "-s", "screenshot"], ["make", "-s", "soak"], ["make", "-s", "faults"], ["make", "-s", "breakages"],
     ["scripts/ringside", "screenshot", "switch", "nowhere.png"], ["scripts/ringside", "bench", "wait"],
@@ -284,6 +286,7 @@ def test_setup_without_a_network_says_so_once(tmp_path, path_without, code):
 INVALID, OFF = b"\x0f\x0b", b"\x0f\x01\x1d\0\0\0\0" + b"\x0f\x0b"     # ud2; lidt of a table that is none, ud2
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("emulator, code, reached", [("qemu", INVALID, "panic"), ("bochs", OFF, "gate"),
                                                      ("qemu", OFF, "gate")])
 def test_what_has_been_recorded_of_a_guest_that_dies_is_kept(tmp_path, emulator, code, reached):

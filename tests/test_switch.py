@@ -212,6 +212,7 @@ def test_the_log_says_where_all_is_and_names_the_switches_1_2_4_8(machine):
     assert switches[:21] == expected
 
 
+@pytest.mark.sample(2)
 def test_over_a_million_switches_no_stack_moves_and_no_turn_is_lost(machine):
     def look_at_every_int(times):
         for _ in range(times):

@@ -468,6 +468,7 @@ def test_a_context_with_a_mistake_is_refused_by_name_and_never_runs(start, bad, 
     assert not any(line.startswith(("fault", "end", "panic")) for line in log)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("good", FINE.values(), ids=FINE)
 def test_a_context_is_not_refused_for_what_a_user_may_have(start, good):
     pc = start()

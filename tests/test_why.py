@@ -167,6 +167,7 @@ def chosen():
 
 # ---- living kernels
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("kernel", runs.KERNELS)
 def test_nothing_is_refused_in_a_healthy_kernel(built, kernel, capsys):
     status, told = look(capsys, *image(kernel, built), "--crossings", 8192 if ALL else FEW, "--memory", 32)

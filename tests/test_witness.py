@@ -30,6 +30,7 @@ def look(capsys, made, elf, *arguments):
 
 # ---- each end has its own sentence
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("fate, status, happened, cause", [
     ("GOES_ON", 0, r"runs; [\d,]+ crossings seen, none refused; it goes on after exceptions", ""),
     ("LOOPS", 1, r"loops in exceptions: #GP\(0080: GDT 16\) at the same instruction \d+ times and more", "fs = 0080 is entry 16"),
