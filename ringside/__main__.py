@@ -58,6 +58,10 @@ def main(arguments):
     if name not in COMMANDS:
         print(f"ringside: no command {name}; there are: {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
+    if not (ROOT / "ringside" / COMMANDS[name][0].partition(".")[0]).is_dir():      # trees.py leaves labs out
+        print(f"ringside: this tree is a lab's, and has no {name}: go where you began the lab, and say it there",
+              file=sys.stderr)
+        return 2
     try:
         return importlib.import_module(f"ringside.{COMMANDS[name][0]}").main(rest)
     except FileNotFoundError as error:

@@ -44,6 +44,10 @@ def test_the_quiz_says_what_a_broken_lab_shows(what, place):
 
 
 ON_ITS_PAGE = {    # what a lab's page says of the log, as QEMU shows it
+    "02": "fault proc=A .*error=0182 (.*\n)*fault proc=B .*error=0182 ",
+    "04": "switch n=1024 from=A to=B.*\n(.*\n)*fault .*error=002c .*while=restore",
+    "10": "fault .*error=0014 .*while=restore",
+    "53": "trap n=1 proc=A .*name=#BP .*\n(.*\n)*fault proc=B .*\n(.*\n)*fault proc=A ",
     "01": "fault proc=A .*name=#GP error=0000 .*while=restore\n(.*\n)*fault proc=B .*name=#GP error=0000 .*while=restore",
     "05": "switch n=2 from=. to=. esp0=",
     "16": "switch n=2 (.*\n)*panic ",
@@ -55,6 +59,8 @@ ON_ITS_PAGE = {    # what a lab's page says of the log, as QEMU shows it
     "43": "panic vector=0d name=#GP error=0040",
 }
 
+KEYS_ON_ITS_PAGE = {"04": "f", "33": "f", "53": "2"}      # f: full speed
+
 
 @all_only
 @builds
@@ -63,11 +69,26 @@ def test_a_page_says_what_is_seen_of_its_broken_program(number, place):
     lab = BY_NUMBER[number]
     image = labs.built(trees.broken(lab, 0), place, lab.program)
     with machines.Qemu(image) as machine:
-        if number == "33":      # at full speed
+        if number in KEYS_ON_ITS_PAGE:
             machine.wait_log("switch n=1 ")
-            machine.key("f")
+            machine.key(KEYS_ON_ITS_PAGE[number])
         machine.wait_log(ON_ITS_PAGE[number].rpartition(")*")[2])
         assert re.search(ON_ITS_PAGE[number], "\n".join(machine.log()))
+
+
+SILENT = re.compile(r"\*\*What you see\.\*\* (A healthy game|Nothing)")
+
+
+@all_only
+@builds
+@pytest.mark.parametrize("number", [lab.number for lab in labs.LABS if SILENT.search(lab.page())])
+def test_a_page_that_says_that_nothing_is_seen_is_right(number, place):
+    lab = BY_NUMBER[number]
+    with machines.Qemu(labs.built(trees.broken(lab, 0), place, lab.program)) as machine:
+        machine.wait_log("switch n=1 ")
+        machine.key("f")
+        machine.wait_log("switch n=64 ")
+        assert not re.search("^(fault|panic|end|halt) ", "\n".join(machine.log()), re.M)
 
 
 PRESSED = {   # a question: a program, or a lab of P_PROC's, broken; a key; what the log has then, and has not

@@ -95,9 +95,16 @@ def test_whoever_loses_a_law_is_told_where_to_look():
     assert set(grade.LOOK) >= {law for lab in LABS for law in lab.points} - {REST, "X1"}
     for step, chapter in grade.LOOK.values():
         assert step and (trees.ROOT / f"docs/book/en/{chapter}.md").exists()
-    lost, kept = (grade.Part("R1", "", 2, got, ()) for got in (0, 2))
+    lost, kept = (grade.Part("R1", "", 2, got, ("bochs: ...",)) for got in (0, 2))
     assert "08-the-switch" in lost.look and not kept.look
     assert lost.look in "\n".join(grade.Result("04", (lost,), "").lines())
+    assert lost._replace(program="callgate").look == ("look at the pushes behind the lcall, and the pops before the lret "
+                                                      "(make record PROG=callgate; docs/book/en/08-the-switch.md)")
+
+
+def test_what_was_not_run_shows_nowhere_to_look():
+    refused = grade._nothing(BY_NUMBER["49"], "it does not build: ...")
+    assert len(refused.lines()) == 2 + len(refused.parts)
 
 
 # ---- variants
@@ -128,6 +135,22 @@ def test_who_begins_an_attack_finds_the_number_where_the_code_is_to_be(tmp_path)
     for seed in (0, 5):
         trees.start(BY_NUMBER["34"], seed, tmp_path / str(seed))
         assert f"Your number: {variants.number_of(seed)}\n" in (tmp_path / str(seed) / "exploit.s").read_text()
+
+
+@pytest.mark.parametrize("words", [["sh", "scripts/mkfloppy", "--help"], ["scripts/ringside", "--version"],
+                                   ["scripts/run", "--help"]], ids=lambda words: words[-2].rpartition("/")[2])
+def test_what_a_page_names_can_be_called_in_a_students_tree(words, tmp_path):
+    trees.start(BY_NUMBER["35"], 0, tmp_path)
+    assert subprocess.run(["sh", "-c", " ".join(words)], cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize("words, said", [
+    (["lab", "grade", "35"], "ringside: this tree is a lab's, and has no lab: go where you began the lab, and say it there\n"),
+    (["record", "--from", "gate"], "p_proc.elf: it is built by: make\n")], ids=["labs", "nothing is built"])
+def test_a_students_tree_says_what_cannot_be_done_in_it(words, said, tmp_path):
+    trees.start(BY_NUMBER["35"], 0, tmp_path)
+    asked = subprocess.run(["scripts/ringside", *words], cwd=tmp_path, capture_output=True, text=True)
+    assert asked.returncode and asked.stderr.endswith(said) and "Traceback" not in asked.stderr
 
 
 # ---- what is no hand-in
@@ -338,6 +361,7 @@ def space_with(cr3, *others):
 
 @pytest.mark.parametrize("other, laws", [
     ([], []), ([(0xffff7000, (0x18000, 3))], ["M2"]), ([(0xfffef000, (0xb8000, 3))], ["M2"]),
+    ([(0x0804d000, (0x33000, 7))], ["M4"]), ([(0x0804d000, (0x23000, 7))], ["M4"]),
     ([(0x08049000, (0x27000, 7))], ["M4"]), ([(0x08049000, (0x28000, 7))], ["M4"]), ([(0x08049000, (0x11000, 7))], ["M3"]),
     ([(0x08049000, (0x30000, 7))], ["M3"]), ([(0x08048000, (0x23000, 7))], ["M4", "M5"]),
     ([(0xffff1000, (0x11000, 3))], ["M2"]),

@@ -13,6 +13,8 @@ LINEAR = 0xFFFFFFFF  # of linear addresses: they go on at 0 behind it
 
 def linked(elf: Path) -> dict[str, int]:
     """Every name of a program, and its value."""
+    if not pathlib.Path(elf).exists():
+        raise SystemExit(f"ringside: no {elf}: it is built by: make")
     listing = subprocess.run(["nm", str(elf)], check=True, capture_output=True, text=True)
     entries = (line.split() for line in listing.stdout.splitlines())
     return {entry[2]: int(entry[0], 16) for entry in entries if len(entry) == 3}

@@ -19,7 +19,9 @@ ALL = "H1"      # broken, it leaves nothing to be graded
 DEAD = (ALL, "B1")
 REST = "A1"     # who mends a law by breaking another loses this one
 LAWS = {**probe.LAWS, **attack.LAWS, **spaces.LAWS, REST: "every law holds, those that this lab does not name as well"}
-# Where to look when a law is broken: a step of `make record`, and the chapter that tells of it.
+# Where to look when a law is broken: a step of `make record`, and the chapter that tells of it.  The ways of P_PROC, int
+# and iret, stand for those of the lab's program.
+WAYS = {"callgate": ("lcall", "lret"), "sysenter": ("sysenter", "sysexit"), "timer": ("interrupt", "iret")}
 LOOK = {
     "R1": ("the pushes behind the int, and the pops before the iret", "08-the-switch"),
     "S1": ("the first iret, and the frame that it pops", "05-out-for-the-first-time"),
@@ -37,14 +39,14 @@ LOOK = {
     "B1": ("who arrives behind each iret", "07-the-trick"),
     "T1": ("who arrives behind each iret", "08-the-switch"),
     "D0": ("the int of a proc with DF = 1, up to the first call", "08-the-switch"),
-    "N1": ("the first iret: eflags before it", "15-hardware-tasks"),
+    "N1": ("what loads eflags between the start and the first iret; a recording starts with NT = 0", "15-hardware-tasks"),
     "D1": ("row 8 of the IDT, and the TSS that it leads to", "09-stale-esp0"),
     "C1": ("each instruction from an int to the next iret", "08-the-switch"),
     ALL: ("the last instruction that is as it should be", "09-stale-esp0"),
     "M1": ("the entries that `info tab` and `page` of Bochs show at ckpt_spaces", "17-pages"),
     "M2": ("the last entry of each directory", "17-pages"),
     "M3": ("bit 2, U, in both entries of each page of ring 0's", "17-pages"),
-    "M4": ("where the same address leads in A's and in B's directory", "17-pages"),
+    "M4": ("where each address leads, in A's and in B's directory", "17-pages"),
     "M5": ("bit 1, W, in the entries of what is code", "17-pages"),
     "X2": ("the selector that your own exploit loads, and its row", "03-selectors"),
 }
@@ -59,12 +61,18 @@ class Part(NamedTuple):
     points: int
     got: int
     said: tuple[str, ...]
+    program: str = "p_proc"
 
     @property
     def look(self) -> str:
-        """The step to look at, if points were lost."""
+        """The step to look at, if points were lost in a run."""
         step, chapter = LOOK.get(self.name, ("", ""))
-        return f"look at {step} (make record; docs/book/en/{chapter}.md)" if step and self.got < self.points else ""
+        if not step or not self.said or self.got == self.points:
+            return ""
+        way_in, way_out = WAYS.get(self.program, ("int", "iret"))
+        step = re.sub(r"\biret\b", way_out, re.sub(r"\bint\b", way_in, step))
+        record = "make record" + (f" PROG={self.program}" if self.program != "p_proc" else "")
+        return f"look at {step} ({record}; docs/book/en/{chapter}.md)"
 
 
 class Result(NamedTuple):
@@ -102,11 +110,19 @@ def _nothing(lab: Lab, why: str) -> Result:
 
 
 def _probed(lab: Lab, image: pathlib.Path, seed: int) -> list[tuple[str, probe.Finding]]:
-    """What both emulators find, with the name of each. Where Bochs leaves no point to be lost, QEMU is not asked."""
-    if lab.pages:
-        wanted = spaces.listed(lab.pages)
-        return [(name, finding) for name in looks.EMULATORS for finding in spaces.Spaces(name, image, wanted).run()]
+    """What both emulators find, with the name of each: of our own procs, and of the pages where a lab lists them."""
     model = machines.BOCHS_MODELS.get(lab.program, "")
+    found: list[tuple[str, probe.Finding]] = []
+    if not lab.pages or set(lab.points) & set(probe.LAWS) - {ALL}:
+        found = _of_procs(lab, image, seed, model)
+    if lab.pages and not {finding.law for _, finding in found} & set(DEAD):
+        wanted = spaces.listed(lab.pages)
+        found += [(name, finding) for name in looks.EMULATORS for finding in spaces.Spaces(name, image, wanted, model).run()]
+    return found
+
+
+def _of_procs(lab: Lab, image: pathlib.Path, seed: int, model: str) -> list[tuple[str, probe.Finding]]:
+    """What our own procs find. Where Bochs leaves no point to be lost, QEMU is not asked."""
     entry = beginning.first_of_ring_3(image, model)
     promised = probe.Promised(tuple(lab.promised.get("registers", ())), tuple(lab.promised.get("ports", ())),
                               lab.procs, lab.instructions, tuple(lab.promised.get("vectors", ())))
@@ -129,7 +145,7 @@ def _laws(lab: Lab, image: pathlib.Path, seed: int) -> list[Part]:
     for law, points in laws.items():
         said = tuple(f"{name}, after {finding.switch} switches: {finding.said}"
                      for name, finding in found if law in (finding.law, REST))
-        parts.append(Part(law, LAWS[law], points, 0 if said or dead else points, said or tuple(dead)))
+        parts.append(Part(law, LAWS[law], points, 0 if said or dead else points, said or tuple(dead), lab.program))
     return parts
 
 

@@ -1,6 +1,6 @@
 """Address spaces, tried from outside: what a lab lists of them is there for ring 3, and nothing else is.
 
-    findings = Spaces(emulator, image, wanted).run()    wanted: {page: rights}, as listed() reads them
+    findings = Spaces(emulator, image, wanted, model).run()     wanted: {page: rights}, as listed() reads them
 
 No symbol is asked. Ring 3 begins in the first page that is listed. The tables are walked as the CPU walks them, in
 each space; and then ring 3 itself reads and writes a byte of some thousand pages (isolation.py), of those that are
@@ -24,7 +24,7 @@ LAWS = {
     "M1": "a space holds the pages that the lab lists, with these rights, and no other page for ring 3",
     "M2": "ring 0 is at the same addresses in each space",
     "M3": "no page for ring 3 leads to memory of ring 0: not to its tables, its stacks, its code",
-    "M4": "what ring 3 may write in one space is in no other",
+    "M4": "what ring 3 may write has a frame of its own: no other page of its space leads there, and none of another space",
     "M5": "code is written by no ring: not ring 3's, and not ring 0's where CR0.WP holds",
 }
 RIGHTS = {"read": PRESENT | USER, "read and write": PRESENT | USER | WRITABLE}
@@ -63,8 +63,8 @@ class _Space:
 class Spaces:
     """One run in one emulator."""
 
-    def __init__(self, emulator: str, image: machines.Path, wanted: dict[int, int]) -> None:
-        self.emulator, self.image, self.wanted = emulator, image, wanted
+    def __init__(self, emulator: str, image: machines.Path, wanted: dict[int, int], model: str = "") -> None:
+        self.emulator, self.image, self.wanted, self.model = emulator, image, wanted, model
         self.entry = min(wanted)
         self.findings: list[Finding] = []
         self.arrived = 0
@@ -75,7 +75,7 @@ class Spaces:
 
     def run(self) -> list[Finding]:
         kind = type("_Paged", (looks.EMULATORS[self.emulator],), {"base": 0})   # what is written goes where pages lead
-        with kind(self.image) as self.machine:
+        with kind(self.image, self.model) as self.machine:
             try:
                 self._look()
             except machines.Missing as missing:
@@ -110,17 +110,20 @@ class Spaces:
         for page in sorted({*mine, *self.wanted}):
             has, must = mine[page][1] if page in mine else 0, self.wanted.get(page, 0)
             if page >= RING_0:
-                self.found("M3", f"in the space {space.cr3:08x} the page {page:08x} is for ring 3 to {_words(has)}; "
-                                 "it must be ring 0's alone")
+                self.found("M3", f"in the space {space.cr3:08x} the page {page:08x} {_words(has)}; it must be ring 0's alone")
             elif has != must and not (page == self.entry and has & ~must == WRITABLE):      # that is M5
-                self.found("M1", f"in the space {space.cr3:08x} the page {page:08x} is for ring 3 to {_words(has)}; "
-                                 f"it must be to {_words(must)}")
+                self.found("M1", f"in the space {space.cr3:08x} the page {page:08x} {_words(has)}; "
+                                 + (f"by the lab it {_words(must)}" if must else "the lab does not list it"))
         frames = {space.pages[page][0]: what for page, what in space.ring_0.items() if page in space.pages}
         frames |= {table: "a directory or a table" for table in space.tables}
         for page, (frame, _) in mine.items():
             if frame in frames:
                 self.found("M3", f"in the space {space.cr3:08x} the page {page:08x} is for ring 3 and leads to {frame:08x}; "
                                  f"{frames[frame]} lies there")
+        first = dict[int, int]()
+        for page, (frame, rights) in sorted(mine.items()):
+            if (there := first.setdefault(frame, page)) != page and (rights | mine[there][1]) & WRITABLE:
+                self.found("M4", f"in the space {space.cr3:08x} the pages {there:08x} and {page:08x} both lead to {frame:08x}")
         for page in (self.entry, *(sorted(space.handlers) if space.wp else ())):
             if space.pages.get(page, (0, 0))[1] & WRITABLE:
                 self.found("M5", f"the page {page:08x} in the space {space.cr3:08x} holds code and may be written")
@@ -152,4 +155,4 @@ class Spaces:
 
 
 def _words(rights: int) -> str:
-    return next((words for words, bits in RIGHTS.items() if bits == rights), "leave alone")
+    return next((f"is for ring 3 to {words}" for words, bits in RIGHTS.items() if bits == rights), "is not for ring 3")

@@ -24,6 +24,7 @@ FILES = ("Makefile", "boot.S", "fat12.h", "p_proc.S", "switch.c", "switch.h", "f
          ".gitignore", ".gitattributes")
 LEFT_OUT = ("ringside/labs/",)
 NAME = "Ringpong"
+SCRIPT = b"#!"          # what a page has a student call begins so
 EXPLOIT = "# Runs in ring 3, at the start of proc A's code segment. Your number: %s\n\t.text\n1:\tjmp\t1b\n"
 
 
@@ -64,7 +65,11 @@ def write(tree: Tree, folder: pathlib.Path) -> None:
 
 def start(lab: Lab, seed: int, folder: pathlib.Path) -> None:
     """Fills a folder that is empty or new."""
-    write(broken(lab, seed), folder)
+    tree = broken(lab, seed)
+    write(tree, folder)
+    for name, data in tree.items():
+        if data.startswith(SCRIPT):
+            (folder / name).chmod(0o755)
     (folder / "README.md").write_text(lab.page())
     if lab.questions:
         (folder / ANSWERS).write_text("# One line for each question: its number, a colon, your answer.\n"

@@ -35,6 +35,7 @@ FLAGS = 0x244cd5            # those that ring 3 may set as it likes: ID AC NT OF
 CR0_EM_TS = 0xc
 SAVED_BYTES = 128           # at most, below where the way in begins to push
 PUSHED_WORDS = 5            # by the CPU itself
+SHUT = 100                  # instructions of a switch at full speed through a call gate, at most
 COUNTED = 4                 # times as many instructions as a lab allows, until one is given up
 CALLS = (0xe8, 0xff)
 SYSENTER = b"\x0f\x34"
@@ -145,6 +146,8 @@ class Probe:
                 for _ in range(FAST):
                     self._switch()
                 self._turns()
+                if self.gate and self.emulator == "bochs":
+                    self._shut()
                 if self.promised.instructions and self.emulator == "bochs":    # QEMU is not yet at full speed
                     self._count()
             except machines.Missing as missing:
@@ -489,6 +492,23 @@ class Probe:
             if count > allowed:
                 self.found("C1", f"a switch at full speed takes {count} instructions of ring 0; {allowed} are allowed")
                 return
+
+    def _shut(self) -> None:
+        """I1 behind a call gate, which leaves IF as it is: ring 0 shuts interrupts out with its first instruction, and lets
+        them in with its last but one."""
+        for _ in self.procs:
+            machine, open_at = self.machine, list[int]()
+            machine.step()
+            for number in range(SHUT):
+                registers = machine.registers()
+                if registers["cs"].selector & 3 == 3:
+                    if inside := [place for place in open_at[:-1] if place]:
+                        self.found("I1", f"ring 0 has IF = 1 at {inside[0]:x}, {open_at.index(inside[0])} instructions "
+                                         "behind its first; an interrupt may come in there, IF must be 0 up to the last")
+                    break
+                open_at.append(registers["cs"].base + registers["eip"] if number and registers["eflags"] & IF else 0)
+                machine.step()
+            machine.run_to(*(site.asks for site in self.sites), timeout=looks.LIMIT)
 
     def _ring_0(self) -> int:
         """The instructions of ring 0 in one switch, its iret among them; the next proc then stands at its int."""
