@@ -14,9 +14,9 @@ EMULATORS = ("bochs", "qemu")
 OF_A_RUN = 7     # changes of a recording of P_PROC, too, one is made
 WAY_IN = "int 0x30, ring 3 to 0"
 # At least so many cases and crossings; and of how many changes one is made: all are by scripts/ringside judge --mutate.
-LEAST = {"crossings": (150, 200, 97), "switches": (65, 120, 97), "paging": (45, 60, 97), "pae": (25, 35, 97),
+LEAST = {"crossings": (150, 200, 97), "switches": (65, 120, 97), "paging": (45, 60, 97), "pae": (35, 50, 97),
          "gates": (45, 60, 97), "virtual8086": (30, 45, 97), "debug": (25, 20, 97),
-         "stacks": (8, 12, 31)}
+         "stacks": (25, 25, 97)}
 
 
 @pytest.fixture(scope="module", params=EMULATORS)

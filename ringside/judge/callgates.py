@@ -1,6 +1,6 @@
 """Call gates, as model.py has all else: Intel's manual (SDM), vol. 2A, CALL and JMP; vol. 3A, 5.8.3 to 5.8.6."""
 
-from ringside.judge.cpu import Cpu, Descriptor, last_of
+from ringside.judge.cpu import Cpu, Descriptor
 from ringside.judge.descriptors import descriptor_of, error_code, is_null
 from ringside.judge.facts import ACCESSED, ALL, Fault, GP, NP, Parts, SS
 from ringside.judge.interrupts import ring_stack
@@ -62,11 +62,8 @@ def to_inner_ring(cpu: Cpu, ring: int, gate: Descriptor, code: Descriptor, offse
     count = gate.bits(32, 5)
     room = size * (4 + count)
     base, mask = stack.base(), stack.stack_mask()
-    fits = last_of(esp - room, room, size, mask) <= stack.limit()
-    if not fits:
-        cpu.refused_words = range(base, base + esp)
     told = 0 if cpu.layout.emulator in SS_WITHOUT_SELECTOR else error_code(ss)
-    cpu.need("stack-room", fits, Fault(SS, told), f"{room} bytes below {esp:#x}")
+    cpu.new_stack_takes(stack, esp, room, size, Fault(SS, told))
     needs_offset(cpu, offset, code)
     parameters = [cpu.peek(size * place, size, "call-parameters", user=cpu.crossing_as()) for place in range(count)]
     words: list[tuple[int, Parts]] = [

@@ -72,6 +72,7 @@
 #define CONFORMS	4	/* in the access byte of a code segment */
 #define READABLE	2
 #define WRITABLE	2
+#define EXPANDS_DOWN	4	/* and of a data segment */
 
 #define CF		0x000001
 #define TF		0x000100

@@ -1,7 +1,7 @@
 """Floppies whose program does whatever crosses a ring or switches a task, one case after the other.
 
 Everything that crossings.S has is done by P_PROC's proc A, with paging what paging.S and pae.S have, by call
-gates and sysenter what gates.S has, on stacks that wrap what stacks.S has; and
+gates and sysenter what gates.S has, on stacks that wrap or expand down what stacks.S has; and
 what switches.S has, by HWTASK's ring 0:
 
     cases = Cases(directory)                or Cases(directory, *SWITCHES)

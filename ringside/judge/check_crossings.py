@@ -6,7 +6,7 @@ usage: scripts/ringside judge [--mutate] [RECORDING ...]
 Without names it makes its own recordings, in Bochs and in QEMU: of P_PROC 200 switches from
 the stub's first instruction on, 200 at full speed, and proc A doing whatever crosses a ring
 or is refused (ringside/judge/crossings.S), with paging (paging.S) and with PAE's tables (pae.S), by
-call gates and sysenter (gates.S), on stacks that wrap (stacks.S), in virtual-8086 mode (virtual8086.S),
+call gates and sysenter (gates.S), on stacks that wrap or expand down (stacks.S), in virtual-8086 mode (virtual8086.S),
 and with breakpoints (debug.S, in Bochs alone);
 of each other program 12 switches from the first instruction on, and 50 at full speed; and of HWTASK
 every task switch that there is, or that is refused (ringside/judge/switches.S). Prints for each how

@@ -10,9 +10,11 @@ While the model executes, the Cpu keeps account of what it relied on in the stat
 from collections.abc import Sequence
 
 from ringside.judge import decode
-from ringside.judge.facts import ACCESSED, ALL, BIG, Fault, GP, HIDDEN, Mark, Part, Parts, PE, Read, SS, Stuck, Write
+from ringside.judge.account import NO_LIMIT
+from ringside.judge.facts import (ACCESSED, ALL, BIG, EXPANDS_DOWN, Fault, GP, HIDDEN, Mark, Part, Parts, PE, Read, SS, Stuck,
+                                  Write)
 from ringside.judge.paging import Paging
-from ringside.judge.rules import STACK_AS_RING_0
+from ringside.judge.rules import STACK_AS_RING_0, otherwise
 from ringside.judge.states import bytes_read, Layout, Memory, Values
 from ringside.recorder.recording import Access
 
@@ -77,6 +79,13 @@ class Descriptor:
         limit = raw & 0xFFFF | raw >> 32 & 0xF0000
         return limit << 12 | 0xFFF if raw >> 55 & 1 else limit
 
+    def holds(self, first: int, last: int) -> bool:
+        """Whether a data segment has these offsets."""
+        return last <= self.limit() if not self.expands_down() else self.limit() < first and last <= self.stack_mask()
+
+    def expands_down(self) -> bool:
+        return expands_down(self.whole() >> 40)
+
     def base(self) -> int:
         raw = self.whole()
         return raw >> 16 & 0xFFFFFF | raw >> 32 & 0xFF000000
@@ -105,9 +114,15 @@ class Descriptor:
         return f"type {self.raw >> 40 & 0x1F:02x}, DPL {self.raw >> 45 & 3}"
 
 
-def last_of(start: int, size: int, word: int, mask: int) -> int:
-    """The highest offset of so many bytes of a stack, in words."""
-    return max((start + place & mask) + word - 1 for place in range(0, size, word))
+def expands_down(kind: int) -> bool:
+    """Vol. 3A, 3.4.5.1: the type of data whose limit is the last offset that it does not have."""
+    return kind & 0x1C == 0x10 | EXPANDS_DOWN
+
+
+def ends_of(start: int, size: int, word: int, mask: int) -> tuple[int, int]:
+    """The lowest and the highest offset of so many bytes of a stack, in words."""
+    words = [start + place & mask for place in range(0, size, word)]
+    return min(words), max(words) + word - 1
 
 
 class Cpu(Paging):
@@ -196,6 +211,21 @@ class Cpu(Paging):
         self.page(linear, size, write=True, user=False)
         self.saved.append(Write(linear & 0xFFFFFFFF, size, value & (1 << 8 * size) - 1, parts))
 
+    # ---- the offsets of a segment
+
+    def need_offsets(self, rule: str, name: str, first: int, last: int, fault: Fault) -> None:
+        """A segment has these offsets: by the rule, or, if it expands down, by that one's own."""
+        down = expands_down(self.now(f"{name}.type"))
+        if not otherwise(self.layout.emulator, "expand-down"):
+            self.get(f"{name}.type", 0x1C if down else EXPANDS_DOWN)
+        if not down:
+            self.need_within(rule, last, f"{name}.limit", fault)
+            return
+        limit, top = self.now(f"{name}.limit"), NO_LIMIT if self.get(f"{name}.attributes", BIG) else 0xFFFF
+        if last <= top:
+            self.bound(f"{name}.limit", NO_LIMIT, first if first > limit else first - 1)
+        self.need("expand-down", limit < first and last <= top, fault, f"{limit:#x} < {first:#x}, {last:#x} <= {top:#x}")
+
     # ---- the stack in use
 
     def crossing_as(self) -> bool | None:
@@ -207,15 +237,26 @@ class Cpu(Paging):
 
     def stack_has(self, rule: str, size: int, word: int) -> None:
         """So many bytes can be popped, word by word: behind the stack's last address comes 0."""
-        self.need_within(rule, last_of(self.get("esp"), size, word, self.stack_mask()), "ss.limit", Fault(SS, 0))
+        self.need_offsets(rule, "ss", *ends_of(self.get("esp"), size, word, self.stack_mask()), Fault(SS, 0))
 
     def stack_takes(self, rule: str, size: int, word: int, fault: Fault) -> None:
         """So many bytes can be pushed, likewise."""
-        last = last_of(self.get("esp") - size, size, word, self.stack_mask())
-        if last > self.now("ss.limit"):
-            base = self.now("ss.base")
-            self.refused_words = range(base, base + (self.now("esp") & self.stack_mask()))
-        self.need_within(rule, last, "ss.limit", fault)
+        first, last = ends_of(self.get("esp") - size, size, word, self.stack_mask())
+        try:
+            self.need_offsets(rule, "ss", first, last, fault)
+        except Fault:
+            base, lowest = self.now("ss.base"), self.now("ss.limit") + 1 if expands_down(self.now("ss.type")) else 0
+            self.refused_words = range(base + lowest, base + (self.now("esp") & self.stack_mask()))
+            raise
+
+    def new_stack_takes(self, stack: Descriptor, esp: int, size: int, word: int, fault: Fault) -> None:
+        """The same of the stack of an inner ring."""
+        first, last = ends_of(esp - size, size, word, stack.stack_mask())
+        fits = stack.holds(first, last)
+        if not fits:
+            lowest = stack.limit() + 1 if stack.expands_down() else 0
+            self.refused_words = range(stack.base() + lowest, stack.base() + esp)
+        self.need("expand-down" if stack.expands_down() else "stack-room", fits, fault, f"{size} bytes below {esp:#x}")
 
     def above(self, distance: int) -> int:
         """The linear address so many bytes above esp."""
@@ -260,7 +301,7 @@ class Cpu(Paging):
             else:
                 self.need("operand-readable", kind & 0x1A != 0x18, Fault(GP, 0), f"{name}: type {kind:02x}")
         last = memory.offset(self.before.__getitem__) + size - 1
-        self.need_within("operand-limit", last, f"{name}.limit", Fault(SS if name == "ss" else GP, 0))
+        self.need_offsets("operand-limit", name, last - size + 1, last, Fault(SS if name == "ss" else GP, 0))
 
     def linear_of(self, memory: decode.Memory) -> int:
         return self.before[f"{memory.segment}.base"] + memory.offset(self.before.__getitem__) & 0xFFFFFFFF

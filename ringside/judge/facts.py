@@ -19,6 +19,7 @@ FREE = CF | PF | AF | ZF | SF | TF | DF | OF | NT | AC | ID  # flags that any ri
 PE, MP, EM, TS, ET = (1 << bit for bit in range(5))  # cr0
 AM = 1 << 18  # cr0
 BIG = 0x4000  # attributes: D/B, a 32-bit segment
+EXPANDS_DOWN = 0x04     # in the type of data
 ACCESSED, BUSY = 1 << 40, 1 << 41  # in a descriptor
 HIDDEN = ("base", "limit", "type", "dpl", "attributes")
 

@@ -9,7 +9,7 @@
 from ringside.judge import breakpoints
 from ringside.judge import tasks
 from ringside.judge import virtual8086
-from ringside.judge.cpu import Cpu, Descriptor, last_of
+from ringside.judge.cpu import Cpu, Descriptor
 from ringside.judge.facts import (ACCESSED, ALL, BP, CONTRIBUTORY, DB, DOUBLE_FAULT, Fault, GP, IF, INVALID_TSS, NP, NT, OF,
                                   OVERFLOW, PAGE_FAULT, Part, RF, Shutdown, SS, Stuck, TF, VM)
 from ringside.judge.decode import Instruction
@@ -69,10 +69,7 @@ def interrupt(cpu: Cpu, vector: int, back: int, software: bool = False, error: i
     if inner:
         stack, ss, esp = ring_stack(cpu, new, external)
         base, mask = stack.base(), stack.stack_mask()
-        fits = last_of(esp - room, room, size, mask) <= stack.limit()
-        if not fits:
-            cpu.refused_words = range(base, base + esp)
-        cpu.need("stack-room", fits, Fault(SS, error_code(ss, external)), f"{room} bytes below {esp:#x}")
+        cpu.new_stack_takes(stack, esp, room, size, Fault(SS, error_code(ss, external)))
     else:
         cpu.stack_takes("stack-room", room, size, Fault(SS, external))
         base, mask, esp = cpu.get("ss.base"), cpu.stack_mask(), cpu.get("esp")

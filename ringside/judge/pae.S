@@ -25,6 +25,7 @@
 #define LOW_TABLE	0xd000		/* the first 2 MiB */
 #define TRIAL_TABLE	0xe000
 #define POINTERS	0xf000		/* to directories */
+#define MORE_POINTERS	0xf060		/* with bits that are reserved */
 
 #define PAGE		PAGE_BYTES
 #define P		PAGE_PRESENT
@@ -270,6 +271,44 @@ case reserved_page_0 "#PF(0009)"
 	mov	%fs:RESERVED, %eax
 case reserved_big_0 "#PF(000b)"
 	mov	%eax, %fs:BIG_WITHIN
+
+/* Pointers to directories, of which one is bad, whether it is ever used or not. */
+	.macro	pointers second, more=0
+	movl	$\second, MORE_POINTERS + 8
+	movl	$\more, MORE_POINTERS + 12
+	mov	$BASE + MORE_POINTERS, %eax
+	mov	%eax, %cr3
+	.endm
+
+case pointers_good "mov %cr3"
+	movl	$BASE + DIRECTORY + P, MORE_POINTERS
+	pointers 0
+case pointers_1 "#GP(0000)"
+	else qemu, "mov %cr3", "TCG loads no pointers: it reads them at each access"
+	pointers P | W
+case pointers_2 "#GP(0000)"
+	else qemu, "mov %cr3", "TCG loads no pointers: it reads them at each access"
+	pointers P | U
+case pointers_8 "#GP(0000)"
+	else qemu, "mov %cr3", "TCG loads no pointers: it reads them at each access"
+	pointers P | 0x100
+case pointers_beyond "#GP(0000)"
+	else qemu, "mov %cr3", "TCG loads no pointers: it reads them at each access"
+	pointers P, BEYOND
+case pointers_absent "mov %cr3"
+	pointers W | U, BEYOND
+case pages_off "mov %cr0"
+	mov	%cr0, %ecx
+	btr	$31, %ecx
+	mov	%ecx, %cr0
+case pages_on_refused "#GP(0000)"
+	else qemu, "mov %cr0", "TCG loads no pointers: it reads them at each access"
+	movb	$P | U, MORE_POINTERS + 8
+	bts	$31, %ecx
+	mov	%ecx, %cr0
+case pages_on "mov %cr0"
+	movb	$U, MORE_POINTERS + 8
+	mov	%ecx, %cr0
 
 	.balign	CASE_BYTES
 	.global	the_end

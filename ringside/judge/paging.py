@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ringside.judge.account import Account
-from ringside.judge.facts import Fault, PAGE_FAULT, Stuck
+from ringside.judge.facts import Fault, GP, PAGE_FAULT, Stuck
+from ringside.judge.rules import WALKS_POINTERS
 from ringside.judge.states import Layout, Values
 from ringside.recorder.pages import (ACCESSED, DIRTY, Entry, FRAME, LARGE, PAE, PAGE, PG, PRESENT, PSE, Unread, USER, WP,
                                      WRITABLE, physical_of, walk)
@@ -24,6 +25,7 @@ ERROR_PRESENT, ERROR_WRITE, ERROR_USER, ERROR_RESERVED = 1, 2, 4, 8     # vol. 3
 # Vol. 3A, 4.3, table 4-4; 4.4.2, tables 4-9 to 4-11. Bits 52 to 62 of PAE's entries; what lies beyond
 # the CPU's physical addresses, and bit 63 without NXE, is not known here.
 RESERVED_LARGE, RESERVED_LARGE_PAE, RESERVED_PAE = 1 << 21, 0xFF << 13, 0x7FF << 52
+RESERVED_POINTER = 0xFFF << 52 | 0x1E6      # table 4-8
 
 
 MARKS = ACCESSED | DIRTY
@@ -112,14 +114,19 @@ class Paging(Account):
     def load_pointers(self) -> None:
         """Vol. 3A, 4.4.1: mov to a control register loads PAE's pointers to directories, if some bits of cr0 or cr4 change;
         and may do so if they do not."""
-        if not self.paging() or not self.before["cr4"] & PAE:
+        if not self.paging() or not self.before["cr4"] & PAE or self.layout.emulator in WALKS_POINTERS:
             return
         table = self.now("cr3") & 0xFFFFFFE0
         pointers = range(table, table + POINTERS_BYTES, 8)
+        found = [Entry("PDPTE", physical, 8, self._entry(physical, 8) or 0, 1 << 30, False)
+                 for physical in pointers if physical in self.told_entries]
+        self.walked.update((pointer.physical, pointer) for pointer in found)
+        for pointer in found:
+            self.rely(field_of(pointer), PRESENT | RESERVED_POINTER)
+            self.need("pointer-reserved", not pointer.value & PRESENT or not pointer.value & RESERVED_POINTER, Fault(GP, 0),
+                      f"{pointer.value:#x} at {pointer.physical:#x}")
         if self.told_entries:
-            self.check("page-entry", "pointers that are read", [*pointers], sorted(self.told_entries & {*pointers}))
-        for physical in self.told_entries & {*pointers}:
-            self.walked[physical] = Entry("PDPTE", physical, 8, self._entry(physical, 8) or 0, 1 << 30, False)
+            self.check("page-entry", "pointers that are read", [*pointers], [pointer.physical for pointer in found])
 
     def marks_of(self, field: str) -> int:
         """The bits of an entry that may have been set, or not: of a page whose access did not come to its end."""

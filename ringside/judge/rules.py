@@ -251,6 +251,7 @@ vol. 2A, LGDT/LIDT, LLDT, LTR
 
 vol. 2B, MOV, control registers; vol. 3A, 2.5, 9.9.1
     cr0                 cr0 is the register's value, ET set; no segment changes with it
+    cr3                 cr3 is the register's value
 
 vol. 2A, CLTS
     clts                TS of cr0 is clear
@@ -272,6 +273,9 @@ vol. 3A, 4.3, 32-bit paging; 4.4, PAE paging
     page-present        each entry on the way to a page is present
     page-reserved       no bit is set in it that is reserved
     page-entry          entries are read where CR3, or the entry before, and the address say
+
+vol. 3A, 4.4.1, PDPTE registers
+    pointer-reserved    mov to cr0, cr3, with PAE: of the four pointers to directories none is present with a reserved bit set
 
 vol. 3A, 4.6.1, access rights; 2.5, WP; 4.7, page-fault exceptions
     page-user           by ring 3, unless it is for a table or a TSS: U/S is set in each entry
@@ -313,6 +317,9 @@ vol. 3A, 5.3, limit checking; 5.4.1, null selectors; 5.5, type checking
     operand-readable    it is no execute-only code, if it is read
     operand-limit       the operand is within its limit
     jmp-limit           by jmp: the next eip is within cs's limit
+
+vol. 3A, 5.3, limit checking; 3.4.5.1, expand-down data segments
+    expand-down         of such a segment: an operand, or what is pushed or popped, is above its limit; without B, below 64 KiB
 
 the Operation of each instruction: what is not named there stays
     eip                 eip is at the next instruction
@@ -437,6 +444,7 @@ OTHERWISE = (
     Otherwise("qemu", "call-target-offset", "nothing", LIMITS),
     Otherwise("qemu", "call-room", "nothing", LIMITS),
     Otherwise("qemu", "stack-room", "nothing", LIMITS + ", nor whether esp0 has room"),
+    Otherwise("qemu", "expand-down", "nothing", LIMITS),
     Otherwise("qemu", "stack-present", 10, "TCG has #TS for that"),
     Otherwise("qemu", "task-global", 10, "TCG has #TS for that"),
     Otherwise("qemu", "task-stack-present", 11, "TCG has #NP for that"),
@@ -467,6 +475,9 @@ SS_WITHOUT_SELECTOR = {"bochs"}
 
 # Where ring 3's own stack, in crossings that stay there, is accessed as if ring 0 did.
 STACK_AS_RING_0 = {"qemu"} if versions.holds("qemu-ring3-stack-as-ring0") else set[str]()
+
+# Where no instruction loads PAE's pointers to directories: each access finds them in memory, and their reserved bits there.
+WALKS_POINTERS = {"qemu"}
 
 # Where a debugger's step ends between an instruction and the #DB that TF has caused.
 TRAP_LATE = {"bochs"}

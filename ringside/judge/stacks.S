@@ -4,7 +4,8 @@
  * As with crossings.S: ringside/emulators/graft.py puts this behind P_PROC on a copy of the
  * floppy and bends three places of it (the hooks, below).  Proc A goes to ring 0, whose
  * stack is first one of 16 bits, whose words wrap at 64 KiB, and then one of 4 GiB that begins
- * within memory, so that what wraps lies below its base.
+ * within memory, so that what wraps lies below its base.  Other segments expand down: they have
+ * what lies above their limit, up to 64 KiB or to 4 GiB.
  */
 #include "procs/proc_segments.h"
 
@@ -15,13 +16,17 @@
 #define NARROW0		(0x18 + TI)	/* of 16 bits, for ring 0 */
 #define HIGH0		(0x20 + TI)	/* all addresses, from BASE + HIGH on, for ring 0 */
 #define PROGRAM3		(0x28 + TI)	/* the program, for ring 3: it moves its own esp0 */
-#define LDT_BYTES	0x30
+#define DOWN0		(0x30 + TI)	/* from LOWEST up to 4 GiB, for ring 0 */
+#define DOWN3		(0x38 + TI)	/* and for ring 3 */
+#define NARROW_DOWN0	(0x40 + TI)	/* from LOWEST up to 64 KiB, for ring 0 */
+#define LDT_BYTES	0x48
 
 #define BASE		0x10000
 #define RING3		0x9000
 #define A_MEMORY	0x9f00
 #define MIDDLE		0xe000		/* of the program, which is what the narrow ones have: free, as its ends are */
 #define HIGH		0xc000		/* in the program, with room to both sides */
+#define LOWEST		0xe800		/* of what expands down */
 
 #define A_STACK		PROC_DATA_BYTES
 #define HERE(label)	((label) - ring3)	/* its offset in A_CODE */
@@ -54,7 +59,11 @@ setup:
 	plain_row NARROW0, BASE, 0xffff, ACCESS_PRESENT | ACCESS_DATA, 0
 	plain_row HIGH0, BASE + HIGH, 0xfffff, ACCESS_PRESENT | ACCESS_DATA, 0xc0
 	plain_row PROGRAM3, BASE, 0xffff, ACCESS_PRESENT | ACCESS_DATA | ACCESS_DPL(3), SEGMENT_32BIT
+	plain_row DOWN0, BASE, (LOWEST - 1), ACCESS_PRESENT | ACCESS_DATA | EXPANDS_DOWN, SEGMENT_32BIT
+	plain_row DOWN3, BASE, (LOWEST - 1), ACCESS_PRESENT | ACCESS_DATA | EXPANDS_DOWN | ACCESS_DPL(3), SEGMENT_32BIT
+	plain_row NARROW_DOWN0, BASE, (LOWEST - 1), ACCESS_PRESENT | ACCESS_DATA | EXPANDS_DOWN, 0
 	movw	$LDT_BYTES - 1, gdt + A_LDT
+	gate	0x2d, HERE(same_ring), A_CODE, 0xee		# for ring 3, to ring 3
 	ret
 
 /* On the stack: vector, error code, eip, cs, eflags ...  On to the next case. */
@@ -93,9 +102,94 @@ case high "int 0x30, ring 3 to 0"
 case high_wraps "int 0x30, ring 3 to 0"
 	stack0	HIGH0, 8
 
+/* Data of a segment that expands down. */
+case data_lowest "mov %gs"
+	mov	$DOWN3 + RPL3, %eax
+	mov	%eax, %fs
+	mov	%fs:LOWEST, %gs
+case data_below "#GP(0000)"
+	else qemu, "mov %gs", "TCG checks no segment limits"
+	mov	%fs:LOWEST - 2, %gs
+case data_astride "#GP(0000)"
+	else qemu, "mov %gs", "TCG checks no segment limits"
+	mov	%fs:LOWEST - 1, %gs
+case written_below "#GP(0000)"
+	else qemu, "", "TCG checks no segment limits"
+	mov	%al, %fs:LOWEST - 1
+case data_behind_64k "mov %gs"
+	mov	%fs:0x10000, %gs
+case narrow_data "mov %gs"
+	andb	$~SEGMENT_32BIT, %es:proc_a_ldt + (DOWN3 & ~7) + 6
+	mov	%eax, %fs
+	mov	%fs:0xfffe, %gs
+case narrow_data_astride "#GP(0000)"
+	else qemu, "mov %gs", "TCG checks no segment limits"
+	mov	%fs:0xffff, %gs
+case narrow_data_beyond "#GP(0000)"
+	else qemu, "mov %gs", "TCG checks no segment limits"
+	mov	%fs:0x10000, %gs
+
+/* Ring 3's own stack, of that segment. */
+	.macro	stack3 offset
+	mov	$DOWN3 + RPL3, %eax
+	mov	%eax, %ss
+	mov	$\offset, %esp
+	.endm
+
+case pop_lowest "popf"
+	orb	$SEGMENT_32BIT, %es:proc_a_ldt + (DOWN3 & ~7) + 6
+	movl	$IF | 2, %es:LOWEST
+	stack3	LOWEST
+	popf
+case pop_below "#SS(0000)"
+	else qemu, "popf", "TCG checks no segment limits"
+	stack3	(LOWEST - 4)
+	popf
+case push_below "#SS(0000)"
+	else qemu, "", "TCG checks no segment limits"
+	stack3	LOWEST + 2
+	push	%eax
+case same_ring_lowest "int 0x2d, ring 3 to 3"
+	stack3	LOWEST + 12
+	int	$0x2d
+case same_ring_below "#SS(0000)"
+	else qemu, "int 0x2d, ring 3 to 3", "TCG checks no segment limits"
+	stack3	LOWEST + 8
+	int	$0x2d
+
+/* And ring 0's.  To refuse that, no stack of ring 0's may be needed. */
+case own_stack ""
+	mov	$A_DATA, %eax
+	mov	%eax, %ss
+	mov	$A_STACK, %esp
+	movw	$A_CODE, %es:idt + 8 * 12 + 2
+case own_gate ""
+	movw	$HERE(stack_refused), %es:idt + 8 * 12
+case down_lowest "int 0x30, ring 3 to 0"
+	stack0	DOWN0, LOWEST + 20
+case down_below "#SS", DOWN0
+	else qemu, "int 0x30, ring 3 to 0", "TCG does not check whether esp0 has room"
+	stack0	DOWN0, LOWEST + 16
+case down_high "int 0x30, ring 3 to 0"
+	stack0	DOWN0, 0x10008
+case narrow_down_end "int 0x30, ring 3 to 0"
+	stack0	NARROW_DOWN0, 0
+case narrow_down_below "#SS", NARROW_DOWN0
+	else qemu, "int 0x30, ring 3 to 0", "TCG does not check whether esp0 has room"
+	stack0	NARROW_DOWN0, LOWEST + 16
+
 case last "int 0x30, ring 3 to 0"
 	mov	$ring0, %ebx
 	stack0	NARROW0, MIDDLE
+
+	.balign	CASE_BYTES
+same_ring:
+	jmp	*%ss:(%esp)
+stack_refused:
+	add	$4, %esp
+	orl	$CASE_BYTES - 1, (%esp)
+	incl	(%esp)
+	iret
 
 	.set	ring3_bytes, . - ring3
 

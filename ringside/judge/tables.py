@@ -58,11 +58,11 @@ def ltr(cpu: Cpu, code: Instruction, after: int) -> None:
 
 
 def write_control(cpu: Cpu, code: Instruction, after: int) -> None:
-    """Vol. 2B, MOV to control registers; of them, cr0."""
+    """Vol. 2B, MOV to control registers; of them, cr0 and cr3."""
     cpu.need("privileged", cpu.cpl == 0, Fault(GP, 0), f"CPL {cpu.cpl}")
-    if code.register != "cr0" or code.source is None:
+    if code.register not in ("cr0", "cr3") or code.register not in cpu.before or code.source is None:
         raise Stuck()
-    cpu.set("cr0", cpu.get(code.source) | ET, "cr0")
+    cpu.set(code.register, cpu.get(code.source) | (ET if code.register == "cr0" else 0), code.register)
     cpu.load_pointers()
     cpu.set("eip", after, "eip")
-    cpu.kind = "mov %cr0"
+    cpu.kind = f"mov %{code.register}"
