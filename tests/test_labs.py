@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import subprocess
+import time
 
 import pytest
 
@@ -281,6 +282,28 @@ def test_a_class_is_graded_goes_on_after_a_kill_and_one_hand_in_that_breaks_cost
     again = classroom.grade_class(tmp_path / "roster.csv", tmp_path / "handins", secret, sheet, chosen)
     assert sorted(graded) == [("ann", "45"), ("bob", "45")], "only what has changed is graded again, and where a grader failed"
     assert [mark["points"] for mark in again] == [5, 10, 0, 10, 0, 0]
+
+
+@builds
+def test_a_grade_removes_what_a_killed_class_has_left_and_nothing_of_a_living_one(tmp_path):
+    lab, folders = BY_NUMBER["04"], pathlib.Path(handin.FOLDERS)
+    (tmp_path / "roster.csv").write_text("id,name\nann,Ann\n")
+    (tmp_path / "handins/ann").mkdir(parents=True)
+    labs.hand_in(tmp_path / "handins/ann/04", lab, trees.whole(0))
+    (tmp_path / "secret").write_text("a secret of this course")
+    words = ["class", tmp_path / "roster.csv", tmp_path / "handins", "--labs", "04", "--sheet", tmp_path / "marks"]
+    with subprocess.Popen([trees.ROOT / "scripts/ringside", "lab", *words],
+                          env={**os.environ, command.SECRET_FILE: str(tmp_path / "secret")}) as running:
+        while not (left := list(folders.glob(f"rp-lab-{running.pid}-*"))):
+            assert running.poll() is None
+            time.sleep(0.05)
+        with handin.workplace():
+            assert left[0].exists(), "its process lives"
+        running.kill()
+    assert left[0].exists()
+    with handin.workplace() as one, handin.workplace() as other:
+        assert one.exists() and other.exists() and not left[0].exists()
+    assert not one.exists()
 
 
 def test_a_folder_of_another_student_is_no_hand_in(tmp_path):

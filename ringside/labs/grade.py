@@ -7,7 +7,6 @@
 import pathlib
 import re
 import shutil
-import tempfile
 from typing import Any, NamedTuple
 
 from ringside.emulators import machines
@@ -198,8 +197,8 @@ def grade_image(lab: Lab, image: pathlib.Path, seed: int) -> Result:
     """Laws alone, of an image of which nothing else is known."""
     if not image.is_file() or image.stat().st_size != machines.FLOPPY_BYTES:
         return _nothing(lab, f"{image} is no floppy image of {machines.FLOPPY_BYTES} bytes")
-    with tempfile.TemporaryDirectory(prefix="rp-lab-", dir=handin.FOLDERS) as name:
-        started = pathlib.Path(name, "floppy.img")
+    with handin.workplace() as work:
+        started = work / "floppy.img"
         try:
             handin.starting(lab.program, image, started)
             return Result(lab.number, tuple(_laws(lab, started, seed)), "")
@@ -211,8 +210,7 @@ def grade_image(lab: Lab, image: pathlib.Path, seed: int) -> Result:
 
 def grade(lab: Lab, folder: pathlib.Path, seed: int) -> Result:
     """Builds what was handed in, in a tree of the grader's own, and tries it."""
-    with tempfile.TemporaryDirectory(prefix="rp-lab-", dir=handin.FOLDERS) as name:
-        work = pathlib.Path(name)
+    with handin.workplace() as work:
         work.chmod(0o755)
         try:
             parts = []

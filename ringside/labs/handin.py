@@ -9,6 +9,8 @@ process namespace of its own that ends with it, under a root that has the tools 
 (jail.sh), within limits of time, memory and space.
 """
 
+from collections.abc import Iterator
+import contextlib
 import itertools
 import os
 import pathlib
@@ -16,6 +18,7 @@ import re
 import shutil
 import stat
 import subprocess
+import tempfile
 
 from ringside.emulators import places
 from ringside.emulators.machines import ROOT
@@ -26,6 +29,7 @@ from ringside.labs.trees import Tree, write
 JAIL = pathlib.Path(__file__).with_name("jail.sh")
 FOLDERS = places.MEMORY or "/tmp"   # for trees: not TMPDIR, which may be root's alone, and another user builds
 LARGEST = 256 * 1024
+WORKPLACE = re.compile(r"rp-lab-([0-9]+)-\w+")    # in FOLDERS: the process that has made it
 # Users of no name, another for each build at a time: how many processes one may have counts all that are its own.
 OUTSIDERS, MOST_OUTSIDERS = 0x70000000, 0x1000000
 _builds = itertools.count()
@@ -40,6 +44,26 @@ OUTSIDE = re.compile(r'\.\s*incbin|\.\s*include\b|#\s*include\s*(?:<\s*/|"\s*/|"
 
 class Refused(Exception):
     """The hand-in counts nothing; the message says why, and what to do."""
+
+
+@contextlib.contextmanager
+def workplace() -> Iterator[pathlib.Path]:
+    """A folder for one grade, which goes when that is over; and what killed processes have left goes as well."""
+    for left in pathlib.Path(FOLDERS).iterdir():
+        of = WORKPLACE.fullmatch(left.name)
+        if of and not os.path.exists(f"/proc/{of[1]}") and _is_ours(left):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"rp-lab-{os.getpid()}-", dir=FOLDERS) as name:
+        yield pathlib.Path(name)
+
+
+def _is_ours(folder: pathlib.Path) -> bool:
+    """Anybody may have made something there that looks like a workplace."""
+    try:
+        facts = folder.lstat()
+    except FileNotFoundError:       # another grade was quicker
+        return False
+    return stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.geteuid()
 
 
 def _read(path: pathlib.Path, name: str) -> str:
