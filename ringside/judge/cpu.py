@@ -14,7 +14,7 @@ from ringside.judge.account import NO_LIMIT
 from ringside.judge.facts import (ACCESSED, ALL, BIG, EXPANDS_DOWN, Fault, GP, HIDDEN, Mark, Part, Parts, PE, Read, SS, Stuck,
                                   Write)
 from ringside.judge.paging import Paging
-from ringside.judge.rules import STACK_AS_RING_0, otherwise
+from ringside.judge.rules import IN_A_ROW, STACK_AS_RING_0, otherwise
 from ringside.judge.states import bytes_read, Layout, Memory, Values
 from ringside.recorder.recording import Access
 
@@ -235,13 +235,19 @@ class Cpu(Paging):
     def stack_mask(self) -> int:
         return 0xFFFFFFFF if self.get("ss.attributes", BIG) else 0xFFFF
 
+    def ends_on_stack(self, rule: str, distance: int, size: int, word: int) -> tuple[int, int]:
+        """The lowest and the highest offset of so many bytes, from so many above esp on."""
+        mask = self.stack_mask()
+        in_a_row = rule in IN_A_ROW.get(self.layout.emulator, ())
+        return ends_of((self.get("esp") & mask) + distance, size, word, 0xFFFFFFFF if in_a_row else mask)
+
     def stack_has(self, rule: str, size: int, word: int) -> None:
         """So many bytes can be popped, word by word: behind the stack's last address comes 0."""
-        self.need_offsets(rule, "ss", *ends_of(self.get("esp"), size, word, self.stack_mask()), Fault(SS, 0))
+        self.need_offsets(rule, "ss", *self.ends_on_stack(rule, 0, size, word), Fault(SS, 0))
 
     def stack_takes(self, rule: str, size: int, word: int, fault: Fault) -> None:
         """So many bytes can be pushed, likewise."""
-        first, last = ends_of(self.get("esp") - size, size, word, self.stack_mask())
+        first, last = self.ends_on_stack(rule, -size, size, word)
         try:
             self.need_offsets(rule, "ss", first, last, fault)
         except Fault:

@@ -476,7 +476,11 @@ SS_WITHOUT_SELECTOR = {"bochs"}
 # Where ring 3's own stack, in crossings that stay there, is accessed as if ring 0 did.
 STACK_AS_RING_0 = {"qemu"} if versions.holds("qemu-ring3-stack-as-ring0") else set[str]()
 
-# Where no instruction loads PAE's pointers to directories: each access finds them in memory, and their reserved bits there.
+# What must lie in a row within the limit, by which rule, though a stack of 16 bits wraps: as on one of 32 bits.
+IN_A_ROW = {"bochs": ("return-in-stack", "call-room")}
+
+# Where no instruction loads PAE's pointers to directories: each access reads them in memory, and looks there at those
+# reserved bits alone that all entries have, for a #PF.
 WALKS_POINTERS = {"qemu"}
 
 # Where a debugger's step ends between an instruction and the #DB that TF has caused.

@@ -71,6 +71,8 @@ refused:
 	add	$8, %esp
 	orl	$CASE_BYTES - 1, %ss:(%esp)
 	incl	%ss:(%esp)
+	testb	$3, %ss:4(%esp)
+	jz	back_32			# an iret may be refused, as the case was
 	iret
 
 
@@ -198,7 +200,7 @@ stack_refused:
 
 	.org	RING3 + 0x1000 - PLACE
 	.balign	CASE_BYTES
-/* To ring 3 again, by a frame that lies elsewhere: Bochs lets iret and lcall not wrap, QEMU does. */
+/* To ring 3 again, by a frame that lies elsewhere: see iret_wraps. */
 back:
 	mov	%ss:(%esp), %ecx		# where ring 3 goes on
 	mov	$RING0_DATA, %eax
@@ -220,6 +222,10 @@ ring0:
 	mov	$4, %esp
 	gate	0x2e, back_32, RING0_CODE, 0x8e
 	gate	0x2f, back_16, RING0_CODE, 0x86
+	mov	idt + 8 * 13, %eax		# #SS leads to ring 0 again, as #GP does
+	mov	%eax, idt + 8 * 12
+	gate	0x2c, iret_wraps, RING0_CODE, 0x8e
+	gate	0x2b, iret_high_wraps, RING0_CODE, 0x8e
 	jmp	same_ring_wraps
 
 /* Three words, and the same by a gate of 16 bits. */
@@ -233,6 +239,40 @@ case same_ring_high "int 0x2e, ring 0 to 0"
 	mov	%eax, %ss
 	mov	$8, %esp
 	int	$0x2e
+
+/* Back from there, and by far call and ret. */
+case high_once_more "int 0x2b, ring 0 to 0"
+	mov	$8, %esp
+	int	$0x2b
+	jmp	narrow_once_more
+case iret_high_wraps "iret, ring 0 to 0"
+	iret
+case narrow_once_more "int 0x2c, ring 0 to 0"
+	mov	$NARROW0, %eax
+	mov	%eax, %ss
+	mov	$4, %esp
+	int	$0x2c
+	jmp	lcall_wraps
+case iret_wraps "iret, ring 0 to 0"
+	else bochs, "#SS(0000)", "Bochs wants all that is popped in a row"
+	iret
+case lcall_wraps "lcall, ring 0 to 0"
+	else bochs, "#SS(0000)", "Bochs pushes as if the stack had 32 bits"
+	mov	$4, %esp
+	lcall	$RING0_CODE, $1f
+1:
+case lret_wraps "lret, ring 0 to 0"
+	else bochs, "#SS(0000)", "Bochs wants all that is popped in a row"
+	movw	$RING0_CODE, 0
+	movl	$high_lcall_wraps, 0xfffc
+	mov	$0xfffc, %esp
+	lret
+case high_lcall_wraps "lcall, ring 0 to 0"
+	mov	$HIGH0, %eax
+	mov	%eax, %ss
+	mov	$4, %esp
+	lcall	$RING0_CODE, $1f
+1:
 
 	.balign	CASE_BYTES
 	.global	the_end
