@@ -15,6 +15,7 @@ class At(Command):
     usage: at LABEL|FILE:LINE|*ADDRESS [if CONDITION]
 
     `break` may choose a place behind the label, where it thinks that a function's body begins.
+    A program with pages runs elsewhere before it turns paging on: there is one for that as well.
     """
 
     name = "at"
@@ -25,7 +26,10 @@ class At(Command):
         if not place:
             raise gdb.GdbError("usage: at LABEL|FILE:LINE|*ADDRESS [if CONDITION]")
         if re.fullmatch(r"[A-Za-z_]\w*", place):
-            place = f"*{self.address(place):#x}"
+            address = self.address(place)
+            place = f"*{address:#x}"
+            if address >= guest.FLAT and not guest.Cpu().has_pages:
+                gdb.execute(f"break *{address - guest.FLAT:#x} {rest}")
         gdb.execute(f"break {place} {rest}")
 
     @staticmethod

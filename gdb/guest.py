@@ -19,7 +19,8 @@ from ringside.emulators.registers import Segment, of_qemu
 PROGRAM = os.environ["PROGRAM"]  # scripts/debug: the one that the floppy starts
 
 RPL, TI = 3, 4
-PE = 1
+PE, PG = 1, 1 << 31
+FLAT = 0xffff0000  # where a program with pages is linked (ring0/flat.ld)
 IS_32BIT = 0x400000
 EFLAGS = {"CF": 0, "PF": 2, "AF": 4, "ZF": 6, "SF": 7, "TF": 8, "IF": 9, "DF": 10, "OF": 11,
           "NT": 14, "RF": 16, "VM": 17}
@@ -40,6 +41,15 @@ class Cpu:
     @property
     def is_protected(self):
         return bool(self.cr0 & PE)
+
+    @property
+    def has_pages(self):
+        return bool(self.cr0 & PG)
+
+    @property
+    def has_tables(self):
+        """Of the program, not of the BIOS."""
+        return self.is_protected and (stub.is_in_program(self.gdtr.base) or self.gdtr.base >= FLAT)
 
     @property
     def has_selector_in_cs(self):
@@ -75,7 +85,7 @@ class Cpu:
 def protected_cpu():
     """The CPU, if its tables are the program's."""
     cpu = Cpu()
-    if not (cpu.is_protected and stub.is_in_program(cpu.gdtr.base)):
+    if not cpu.has_tables:
         raise gdb.GdbError("There are no tables, frames and procs before protected mode. "
                            "To get there: at ckpt_frames, then continue")
     return cpu

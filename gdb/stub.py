@@ -204,7 +204,7 @@ class Stub:
         found = of_qemu(self.monitor.say("info registers"))
         code, stack = found["cs"].base, found["ss"].base
         self.bases = {EIP: code, ESP: stack}
-        self.uses_program = is_in_program(code + found["eip"]) or is_in_program(stack + found["esp"])
+        self.uses_program = any(is_in_program(linear & 0xffffffff) for linear in (code + found["eip"], stack + found["esp"]))
 
     def to_address(self, register, offset):
         self.learn_bases()

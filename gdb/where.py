@@ -4,7 +4,6 @@ import gdb
 import gdb.unwinder
 
 import guest
-import stub
 from command import Command, quietly, say
 from guest import Cpu
 
@@ -14,7 +13,7 @@ def describe(cpu):
     place = guest.place(cpu.pc)
     if not cpu.is_protected:
         return f"real mode   cs:ip {cpu.cs.selector:04x}:{cpu.eip:04x} {place}".rstrip()
-    if not stub.is_in_program(cpu.gdtr.base):
+    if not cpu.has_tables:
         return f"the BIOS   cs:eip {cpu.cs_eip}"
     proc = guest.running_proc(cpu)
     world = f"ring {cpu.cpl}" + (f", proc {proc.name}" if proc else "")
