@@ -4,6 +4,7 @@ All of it is make test-labs: a test named on the command line is run as well.
 """
 
 import re
+import subprocess
 
 import pytest
 
@@ -89,6 +90,42 @@ def test_a_page_that_says_that_nothing_is_seen_is_right(number, place):
         machine.key("f")
         machine.wait_log("switch n=64 ")
         assert not re.search("^(fault|panic|end|halt) ", "\n".join(machine.log()), re.M)
+
+
+@all_only
+@builds
+def test_lab_18_says_what_is_seen_with_the_flag(place):
+    image = labs.built(trees.broken(BY_NUMBER["18"], 0), place)
+    with looks.EMULATORS["qemu"](image) as machine:
+        machine.run_to(beginning.PROGRAM_START, timeout=looks.LIMIT)
+        machine.set(eflags=machine.registers()["eflags"] | probe.NT)
+        machine.go()
+        machine.wait_log("switch n=4 from=B to=B")
+        assert re.search("^fault proc=A .*name=#TS error=0000 .*while=restore\nend proc=A", "\n".join(machine.log()), re.M)
+
+
+@all_only
+@builds
+def test_lab_38_says_where_a_byte_of_bs_is_found(place):
+    """Both begin at the same place, and with the same data."""
+    image = labs.built(trees.broken(BY_NUMBER["38"], 0), place, "userctx")
+    entry, bases = beginning.first_of_ring_3(image), []
+    with looks.EMULATORS["qemu"](image) as machine:
+        machine.run_to(beginning.PROGRAM_START, timeout=looks.LIMIT)
+        for _ in "AB":
+            machine.run_to(entry, timeout=looks.LIMIT)
+            bases.append(machine.registers()["ds"].base)
+            machine.step()
+    assert bases[0] == bases[1]
+
+
+@all_only
+@builds
+def test_lab_49_says_where_it_ends_and_why_tells_the_same(place):
+    image = labs.built(trees.broken(BY_NUMBER["49"], 0), place, "paged")
+    why = subprocess.run([trees.ROOT / "scripts/ringside", "why", image, "--seconds", "5"], capture_output=True, text=True)
+    assert why.returncode == 1 and "triple fault" in why.stdout
+    assert re.search(": ljmp (.*\n)*first cause  the GDT cannot be read(.*\n)*chain (.*\n)* *#DF", why.stdout), why.stdout
 
 
 PRESSED = {   # a question: a program, or a lab of P_PROC's, broken; a key; what the log has then, and has not
