@@ -21,7 +21,7 @@ from ringside.labs import catalogue, grade, variants
 FAILED = "the grader failed with it"
 AT_ONCE = os.cpu_count() or 1
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;margin:2rem;color-scheme:light dark}table{border-collapse:collapse}
-td,th{padding:.3rem .6rem;border-bottom:1px solid #8888;text-align:left}
+td,th{padding:.3rem .6rem;border-bottom:1px solid #8888;text-align:left}td:nth-child(2){white-space:nowrap}
 .bar{display:inline-block;width:6rem;height:.8rem;border:1px solid;vertical-align:middle}
 .bar i{display:block;height:100%;background:#1a7f37}details{max-width:30rem}summary{white-space:nowrap;cursor:pointer}"""
 
