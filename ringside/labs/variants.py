@@ -29,6 +29,7 @@ EMPTY = "\t.quad\t0\n"
 IDTS = ("p_proc.S", "programs/kstack/kstack.S", "programs/userctx/userctx.S", "programs/hwtask/hwtask.S",
         "programs/hwtask/hwjump.S")
 ASKERS = ("ring3/proc.h", "programs/kstack/kstack.S")
+OWN_FRAMES = ("programs/sysenter/proc.h", "programs/userctx/context.h")    # other structs that begin as frame.h's
 
 
 def seed_of(student: str, secret: bytes) -> int:
@@ -61,18 +62,34 @@ def _flat(text: str, names: list[str]) -> str:
     return head + "".join(entries[name] for name in names) + end
 
 
+def _members(text: str, order: list[str]) -> str:
+    """A struct that begins with the selectors, as they are pushed."""
+    members = ", ".join(f"{name}, {name}_upper" for name in reversed(order))
+    return re.sub(r"uint16_t gs, gs_upper, .*ds_upper;", f"uint16_t {members};", text)
+
+
 def _frame(text: str, order: list[str]) -> str:
     """frame.h with the selectors pushed in another order."""
     text = re.sub(r"(\tpusha\n)(?:\tpush\t%\w\w\n){4}",
                   lambda found: found[1] + "".join(f"\tpush\t%{name}\n" for name in order), text)
     text = re.sub(r"(?:\tpop\t%\w\w\n){4}(\tpopa\n)",
                   lambda found: "".join(f"\tpop\t%{name}\n" for name in reversed(order)) + found[1], text)
-    members = ", ".join(f"{name}, {name}_upper" for name in reversed(order))
-    text = re.sub(r"uint16_t gs, gs_upper, .*ds_upper;", f"uint16_t {members};", text)
+    text = _members(text, order)
     text = text.replace("offsetof(struct frame, gs) == 0", f"offsetof(struct frame, {order[-1]}) == 0")
     text = text.replace("offsetof(struct frame, ds) == 12", f"offsetof(struct frame, {order[0]}) == 12")
     for place, name in zip((12, 8, 4, 0), order):
         text = re.sub(rf"^( \*\t *\+{place}  )\w\w", rf"\g<1>{name}", text, flags=re.M)
+    return text
+
+
+def _own_frame(text: str, order: list[str]) -> str:
+    """The same of SYSENTER's and of USERCTX's."""
+    text = _members(text, order).replace("  ds es fs gs\tby push", f"  {' '.join(order)}\tby push")
+    text = text.replace("uint32_t gs, fs, es, ds;", f"uint32_t {', '.join(reversed(order))};")
+    text = text.replace("AT(gs, 0); AT(fs, 4); AT(es, 8); AT(ds, 12);",
+                        " ".join(f"AT({name}, {place});" for place, name in zip((0, 4, 8, 12), reversed(order))))
+    for place, name in zip((12, 8, 4, 0), order):
+        text = re.sub(rf"^( \*\t +\+{place} )\w\w(?= )", rf"\g<1>{name}", text, flags=re.M)
     return text
 
 
@@ -93,7 +110,7 @@ def variant(seed: int, source: Source) -> dict[str, str]:
     dice.shuffle(order)
     headroom, shift = 4 * dice.randrange(16), 16 * dice.randrange(64)
     texts = {name: source(name) for name in {*IDTS, *ASKERS, "ring0/segments.h", "ring0/flat_segments.h", "procs/proc_segments.h",
-                                             "ring0/frame.h", "ring0/program.ld", "procs/first_frame.h"}}
+                                             "ring0/frame.h", "ring0/program.ld", "procs/first_frame.h", *OWN_FRAMES}}
     for name in IDTS:
         texts[name] = texts[name].replace("\tfault_gates\nidt_gate:", f"\tfault_gates\n\t.fill\t{door - DOOR}, 8, 0\nidt_gate:")
     for name in ASKERS:
@@ -104,6 +121,8 @@ def variant(seed: int, source: Source) -> dict[str, str]:
         texts["procs/proc_segments.h"] = _rows(texts["procs/proc_segments.h"], table, dice.shuffle)
     texts["ring0/frame.h"] = _frame(texts["ring0/frame.h"], order).replace(
         "#define HEADROOM_BYTES\t(4 * (4 + 2 + 12))", f"#define HEADROOM_BYTES\t(4 * (4 + 2 + 12) + {headroom})")
+    for name in OWN_FRAMES:
+        texts[name] = _own_frame(texts[name], order)
     texts["procs/first_frame.h"] = _first_frame(texts["procs/first_frame.h"], order)
     texts["ring0/program.ld"] = texts["ring0/program.ld"].replace(
         "data_start = ALIGN(0x1000) + 0x1000;", f"data_start = ALIGN(0x1000) + {0x1000 + shift:#x};")
