@@ -272,7 +272,7 @@ slides handout:
 	@$(PYTHON) scripts/ringside paper $@
 test-labs: $(IMAGE)
 	@sh scripts/need qemu-system-i386 bochs unshare setpriv prlimit git
-	ALL_LABS=1 SEEDS=$(SEEDS) $(PYTEST) -n 3 tests/test_labs.py tests/test_lab_cheats.py tests/test_lab_runs.py
+	ALL_LABS=1 SEEDS=$(SEEDS) $(PYTEST) -n 4 --dist loadgroup tests/test_labs.py tests/test_lab_cheats.py tests/test_lab_runs.py
 test-lab-seeds: $(IMAGE)
 	@sh scripts/need qemu-system-i386 bochs unshare setpriv prlimit git
 	$(PYTHON) -m tests.lab_seeds $(SEEDS)
